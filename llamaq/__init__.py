@@ -1,0 +1,1 @@
+"""The command line, which wires the queue, the API and the bridge together."""
