@@ -1,0 +1,66 @@
+"""Opens Redis so that no command is repeated behind our back and every fault has one type."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from dispatcher.errors import RedisUnavailable
+
+BLOCK_S = 2.0
+"""How long a command may block in Redis. A lost wake-up costs no more than this."""
+
+_ANSWER_S = 3.0
+# What a server says that fails over, starts, or is out of memory.
+_FOR_NOW = ("UNBLOCKED", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "OOM", "TRYAGAIN",
+            "BUSY", "NOREPLICAS", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM")  # fmt: skip
+
+
+def open_redis(url: str, *, blocking: bool = False) -> Redis:
+    """A client on one connection of its own; commands wait for each other.
+
+    It never retries: the reply to a command that was executed may be lost, and only the callers
+    know which commands may be repeated. A `blocking` one waits `BLOCK_S` longer for its answers.
+    """
+    return Redis.from_url(
+        url,
+        single_connection_client=True,
+        socket_timeout=_ANSWER_S + (BLOCK_S if blocking else 0),
+        socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0 if blocking else 15,
+    )
+
+
+@contextmanager
+def redis_faults() -> Iterator[None]:
+    """Turns the faults of the network and the server into `RedisUnavailable`."""
+    try:
+        yield
+    except ResponseError as error:
+        if str(error).startswith(_FOR_NOW):
+            raise RedisUnavailable(f"Redis refuses work: {error}") from error
+        raise
+    except (RedisError, OSError) as error:
+        raise RedisUnavailable(f"Redis can't be reached: {error}") from error
+
+
+async def check_redis(redis: Redis) -> list[str]:
+    """Sentences about settings of the server that could lose jobs; empty when all is well.
+
+    A server that hides its configuration, as managed ones do, is taken at its word.
+    """
+    with redis_faults():
+        try:
+            policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy")
+        except ResponseError:
+            return []
+    if policy in (None, "noeviction"):
+        return []
+    return [
+        f"Redis evicts keys when its memory is full (maxmemory-policy {policy}), which loses jobs; "
+        "run: CONFIG SET maxmemory-policy noeviction"
+    ]

@@ -1,0 +1,65 @@
+"""What can go wrong with a job. The API maps each code to an HTTP status, in one table."""
+
+
+class LlamaqError(Exception):
+    """A failure with a code for programs and a message that tells people what to do next."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class QueueFull(LlamaqError):
+    """The queue of the model has reached its bound in jobs or in bytes."""
+
+    code = "queue_full"
+
+
+class ModelNotFound(LlamaqError):
+    """No worker has ever served a model of this name."""
+
+    code = "model_not_found"
+
+
+class ModelUnavailable(LlamaqError):
+    """The model is known, but no worker that serves it came within the grace time."""
+
+    code = "model_unavailable"
+
+
+class DeadlineExceeded(LlamaqError):
+    """The job waited or ran for longer than it may."""
+
+    code = "deadline_exceeded"
+
+
+class WorkerFailed(LlamaqError):
+    """Workers failed while they ran the job, and it can't or may not be tried again."""
+
+    code = "worker_failed"
+
+
+class SlowClient(LlamaqError):
+    """The client reads more slowly than the answer is produced, and its buffer is full."""
+
+    code = "slow_client"
+
+
+class JobCancelled(LlamaqError):
+    """The job was cancelled by somebody else than its client."""
+
+    code = "cancelled"
+
+
+class RedisUnavailable(LlamaqError):
+    """Redis can't be reached or refuses work for now."""
+
+    code = "redis_unavailable"
+
+
+class Fenced(LlamaqError):
+    """This bridge is not, or no longer, who it thinks it is: another one may hold its jobs."""
+
+    code = "fenced"

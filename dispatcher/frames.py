@@ -1,0 +1,68 @@
+"""Frames, the pieces of a reply, and how several are packed into one value of a stream entry.
+
+A packed frame is `<kind> <seq> <tokens> <length>\\n<payload>`, one behind the other, so that
+redis-cli shows the server's own text between short headers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a frame says."""
+
+    STARTED = "started"  # {"worker": …, "queue_ms": …}: an attempt has begun
+    CHUNK = "chunk"  # raw SSE events
+    DONE = "done"  # {"prompt_tokens": …, "completion_tokens": …}: the answer is complete
+    REJECTED = "rejected"  # {"status": …, "body": …}: the server's own refusal, for the client
+    FAILED = "failed"  # {"code": …, "message": …}: no other worker may try
+    CANCELLED = "cancelled"
+    REVOKED = "revoked"  # the attempt counts for nothing: the job is queued again
+    LOST = "lost"  # as failed, but the client has seen a part
+    EXPIRED = "expired"
+    ABANDONED = "abandoned"
+
+
+FROM_SCRIPT = -1
+"""The sequence number of frames that a script writes: they belong to no bridge's count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A piece of a reply. `seq` counts an attempt's frames from 0, `tokens` its tokens so far."""
+
+    kind: Kind
+    seq: int
+    tokens: int = 0
+    payload: bytes = b""
+
+
+def pack(frames: Iterable[Frame]) -> bytes:
+    """Several frames of one attempt as one value.
+
+    >>> pack([Frame(Kind.CHUNK, 0, 1, b"data: {}\\n\\n"), Frame(Kind.DONE, 1, 1)])
+    b'chunk 0 1 10\\ndata: {}\\n\\ndone 1 1 0\\n'
+    """
+    return b"".join(
+        b"%b %d %d %d\n%b" % (f.kind.encode(), f.seq, f.tokens, len(f.payload), f.payload)
+        for f in frames
+    )
+
+
+def unpack(value: bytes) -> list[Frame]:
+    """The reverse of `pack`; raises `ValueError` for anything else.
+
+    >>> [f.payload for f in unpack(pack([Frame(Kind.CHUNK, 0, 1, b"a"), Frame(Kind.DONE, 1)]))]
+    [b'a', b'']
+    """
+    frames, start = [], 0
+    while start < len(value):
+        header_end = value.index(b"\n", start)
+        kind, seq, tokens, length = value[start:header_end].split(b" ")
+        start = header_end + 1 + int(length)
+        if start > len(value):
+            raise ValueError("a frame is cut short")
+        payload = value[header_end + 1 : start]
+        frames.append(Frame(Kind(kind.decode()), int(seq), int(tokens), payload))
+    return frames

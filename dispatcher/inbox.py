@@ -1,0 +1,126 @@
+"""The API's end of the reply stream: one reader per model, and the heartbeat beside it."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+
+from redis.asyncio import Redis
+
+from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.errors import RedisUnavailable
+from dispatcher.frames import unpack
+from dispatcher.job import split_token
+from dispatcher.reply import Reply
+from dispatcher.scripts import Scripts
+
+log = logging.getLogger("llamaq.inbox")
+
+_START = "0-0"
+_ENTRIES = 500
+_RETRY_S = 0.2
+
+
+class Inbox:
+    """Hands the frames of one model's jobs to the replies that wait for them.
+
+    `reader` is a blocking client that nobody else uses. `forgotten(job)` is called for a job that
+    Redis has lost.
+    """
+
+    def __init__(
+        self,
+        api: str,
+        scripts: Scripts,
+        reader: Redis,
+        lease_s: float,
+        forgotten: Callable[[str], None],
+    ) -> None:
+        self.replies: dict[str, Reply] = {}
+        self.known: set[str] = set()
+        self._api = api
+        self._scripts = scripts
+        self._reader = reader
+        self._lease_s = lease_s
+        self._forgotten = forgotten
+        self._stream = scripts.keys.named("replies", api)
+        self._position = _START
+        self._read_bytes = 0
+        self._boot = b""
+
+    async def heartbeat(self) -> None:
+        """Tells Redis that this API lives and what it waits for; makes the reply stream."""
+        read, self._read_bytes = self._read_bytes, 0
+        asked = [job for job in self.known if not self.replies[job].ended]
+        try:
+            boot, last, *unknown = await self._scripts.run(
+                "api_heartbeat",
+                self._api,
+                int(self._lease_s * 1000),
+                self._position,
+                read,
+                secrets.token_hex(8),
+                *asked,
+            )
+        except RedisUnavailable:
+            self._read_bytes += read
+            raise
+        if boot != self._boot or _entry(last) < _entry(self._position):
+            self._boot, self._position = boot, _START
+        for job in unknown:
+            self._forgotten(job.decode())
+
+    async def run_heartbeat(self) -> None:
+        """Four heartbeats per lease, for ever."""
+        while True:
+            try:
+                await self.heartbeat()
+            except RedisUnavailable as error:
+                log.warning("%s", error.message)
+            await asyncio.sleep(self._lease_s / 4)
+
+    async def run_reader(self) -> None:
+        """Reads for ever, from where it was, also over reconnections."""
+        while True:
+            try:
+                for entry, fields in await self._read():
+                    self._position = entry
+                    self._deliver(fields)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read(self) -> list[tuple[str, dict[bytes, bytes]]]:
+        position = self._position
+        with redis_faults():
+            answer = await self._reader.xread(
+                {self._stream: position}, count=_ENTRIES, block=int(BLOCK_S * 1000)
+            )
+        if position != self._position:
+            return []  # the heartbeat has sent the reader back meanwhile
+        return list(_entries(answer))
+
+    def _deliver(self, fields: dict[bytes, bytes]) -> None:
+        for token_bytes, value in fields.items():
+            if token_bytes == b"hello":
+                continue
+            token = token_bytes.decode()
+            frames = unpack(value)
+            if frames[0].seq >= 0:
+                self._read_bytes += len(value)
+            reply = self.replies.get(split_token(token)[0])
+            if reply is not None:
+                for frame in frames:
+                    reply.put(token, frame)
+
+
+def _entries(answer: object) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    streams = answer.values() if isinstance(answer, dict) else (rows for _, rows in answer or [])  # type: ignore[attr-defined]
+    for rows in streams:
+        for entry, fields in rows:
+            yield entry.decode(), fields
+
+
+def _entry(name: str | bytes) -> tuple[int, int]:
+    text = name.decode() if isinstance(name, bytes) else name
+    milliseconds, _, count = text.partition("-")
+    return int(milliseconds), int(count)

@@ -1,0 +1,76 @@
+"""A job as the API submits it, and as a worker holds it after a claim."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote
+
+DEFAULT_TIER = "default"
+
+
+class Want(StrEnum):
+    """What the client asked to see, beyond the text itself."""
+
+    STREAM = "stream"
+    USAGE = "usage"
+    PROGRESS = "progress"
+    TIMINGS = "timings"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request on its way into the queue.
+
+    `body` is sent to llama-server as it is. `wait_s` bounds the time in the queue, `deadline_s` the
+    whole request, both from the moment of the enqueue.
+    """
+
+    id: str
+    model: str
+    tenant: str
+    body: bytes
+    wants: frozenset[Want]
+    wait_s: float
+    deadline_s: float
+    tier: str = DEFAULT_TIER
+    estimate: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One attempt at a job, held by the worker that claimed it."""
+
+    job: str
+    token: str
+    api: str
+    wants: frozenset[Want]
+    left_s: float
+    queue_ms: int
+
+
+def tenant_key(tenant: str) -> str:
+    """A tenant's name as it stands in Redis: readable, and free of the separators used there.
+
+    >>> tenant_key("ann@example.org"), tenant_key("a|b c")
+    ('ann@example.org', 'a%7Cb%20c')
+    """
+    return quote(tenant, safe="@:+,=")
+
+
+def split_token(token: str) -> tuple[str, str]:
+    """The job and the attempt that a token names; a job never claimed has an empty attempt.
+
+    >>> split_token("j1:5f-1")
+    ('j1', '5f-1')
+    """
+    job, _, attempt = token.rpartition(":")
+    return job, attempt
+
+
+def encode_wants(wants: frozenset[Want]) -> str:
+    """The flags as redis-cli shows them, such as `stream,usage`."""
+    return ",".join(sorted(wants))
+
+
+def decode_wants(text: str) -> frozenset[Want]:
+    """The reverse of `encode_wants`; raises `ValueError` for an unknown flag."""
+    return frozenset(Want(word) for word in text.split(",") if word)

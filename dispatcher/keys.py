@@ -1,0 +1,41 @@
+"""The only place that spells a Redis key. ARCHITECTURE.md has the table of what each one holds."""
+
+from dataclasses import dataclass
+
+MODELS = "llamaq:models"
+
+# What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.
+NAMES = {
+    "queue": "queue",
+    "tenants": "tenants:",
+    "served": "served",
+    "job": "job:",
+    "body": "body:",
+    "deadlines": "deadlines",
+    "workers": "workers",
+    "worker": "worker:",
+    "running": "running:",
+    "cancels": "cancels:",
+    "bell": "bell",
+    "bell_of": "bell:",
+    "apis": "apis",
+    "api": "api:",
+    "replies": "replies:",
+    "counters": "counters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one model. Its name is their hash tag: in a Cluster they share one slot."""
+
+    model: str
+
+    @property
+    def prefix(self) -> str:
+        """How every key of the model begins."""
+        return f"llamaq:{{{self.model}}}:"
+
+    def named(self, name: str, id_: str = "") -> str:
+        """The key of a name in `NAMES`; raises `KeyError` for any other."""
+        return f"{self.prefix}{NAMES[name]}{id_}"

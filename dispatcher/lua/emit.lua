@@ -1,0 +1,37 @@
+-- emit: pass on what the jobs of one api have produced since the last emit.
+-- KEYS[1]  the model's key prefix
+-- ARGV     1 worker  2 epoch  3 api  4 lease ms  5 most unread bytes in the api's reply stream
+--          6… triples: token, visible (1: a client sees it), packed frames (dispatcher/frames.py)
+-- Returns  {'FENCED'}          register again; nothing was passed on
+--          {'GONE'}            the api is dead: nobody waits for these jobs
+--          {'SLOW'}            the api does not keep up; nothing was passed on
+--          {'OK', token, …}    passed on, but for the attempts named, which are no longer this worker's
+-- A repeated emit shows the same frames twice; the api drops those whose sequence number it has.
+local worker, epoch, api = ARGV[1], ARGV[2], ARGV[3]
+if not is_registered(worker, epoch) then return {'FENCED'} end
+extend_lease(worker, now_ms() + tonumber(ARGV[4]))
+
+local answer, fields, bytes, seen = {'OK'}, {}, 0, {}
+for i = 6, #ARGV, 3 do
+  local token, visible, frames = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('ZSCORE', K.running .. worker, token) then
+    fields[#fields + 1], fields[#fields + 2] = token, frames
+    bytes = bytes + #frames
+    if visible == '1' then seen[#seen + 1] = token end
+  else
+    answer[#answer + 1] = token
+  end
+end
+if #fields == 0 then return answer end
+
+local size = redis.call('HMGET', K.api .. api, 'written_bytes', 'read_bytes')
+local unread = tonumber(size[1] or '0') - tonumber(size[2] or '0')
+if unread > 0 and unread + bytes > tonumber(ARGV[5]) then return {'SLOW'} end
+if not redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields)) then
+  return {'GONE'}
+end
+redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
+for _, token in ipairs(seen) do
+  redis.call('HSET', K.job .. split_token(token), 'visible', 1)
+end
+return answer

@@ -1,0 +1,63 @@
+-- reap: recover what dead bridges held, end what is past its deadline, forget dead apis. Any process
+-- may call it at any time; it acts once in 900 ms.
+-- KEYS[1]  the model's key prefix
+-- ARGV     1 lease ms  2 most workers, apis and deadlines handled in one call, each
+-- Returns  {'IDLE'}            another process has just been here
+--          {'EXTENDED'}        nobody was here for 3 s (an outage, a clock step): every lease is
+--                              extended, since no one can tell who is dead
+--          {'OK', workers, jobs given back, deadlines, apis}
+local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
+local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
+if now >= last and now - last < 900 then return {'IDLE'} end
+redis.call('HDEL', K.counters, 'reaped_ms')  -- a removal first passes at maxmemory
+redis.call('HSET', K.counters, 'reaped_ms', digits(now))
+if now < last or now - last > 3000 then
+  for _, leases in ipairs({K.workers, K.apis}) do
+    for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+      redis.call('ZADD', leases, 'XX', digits(now + lease), id)
+    end
+  end
+  return {'EXTENDED'}
+end
+
+local function due(key)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', digits(now), 'LIMIT', 0, limit)
+end
+
+local apis = due(K.apis)
+for _, api in ipairs(apis) do
+  redis.call('ZREM', K.apis, api)
+  redis.call('DEL', K.replies .. api, K.api .. api)
+end
+
+local workers, recovered = due(K.workers), 0
+for _, worker in ipairs(workers) do
+  redis.call('ZREM', K.workers, worker)
+  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
+    redis.call('ZREM', K.running .. worker, token)
+    recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
+    recovered = recovered + 1
+  end
+  redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
+    K.bell_of .. worker)
+end
+
+local deadlines = due(K.deadlines)
+for _, id in ipairs(deadlines) do
+  redis.call('ZREM', K.deadlines, id)
+  local job = read_job(id)
+  if job and job.state == 'queued' then
+    leave_queue(id, job)
+    tell(job.api, id .. ':', 'expired', '{}')
+    end_job(id, 'expired')
+  elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
+    redis.call('HSET', K.job .. id, 'cancelled', 1)
+    redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
+    redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
+  elseif job and job.state == 'running' then
+    tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
+    end_job(id, 'expired')
+  end
+end
+if redis.call('ZCARD', K.queue) > 0 then ring(K.bell) end
+return {'OK', #workers, recovered, #deadlines, #apis}

@@ -1,0 +1,42 @@
+-- renew: the bridge lives, this is its state, these are the attempts that still move.
+-- KEYS[1]  the model's key prefix
+-- ARGV     1 worker  2 epoch  3 lease ms  4 slots  5 accepting (1 or 0)
+--          6 grace ms: an attempt younger than this may be missing (its claim is still on the way)
+--          7 number of pairs of field and value that follow; behind them the tokens held
+-- Returns  {'FENCED'}                       register again
+--          {'OK', {token, …}, {token, …}}   those that are not, or no longer, this worker's; and
+--                                           those whose client has gone
+local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
+if not is_registered(worker, epoch) then return {'FENCED'} end
+local before = redis.call('HMGET', K.worker .. worker, 'slots', 'accepting')
+local facts = tonumber(ARGV[7]) * 2
+redis.call('HSET', K.worker .. worker, 'slots', ARGV[4], 'accepting', ARGV[5],
+  unpack(ARGV, 8, 7 + facts))
+redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
+extend_lease(worker, now + tonumber(ARGV[3]))
+if ARGV[5] == '1' and (before[2] ~= '1' or tonumber(ARGV[4]) > tonumber(before[1])) then
+  ring_worker(worker)
+end
+
+local held, foreign, unwanted = {}, {}, {}
+for i = 8 + facts, #ARGV do
+  local token = ARGV[i]
+  held[token] = true
+  if not redis.call('ZSCORE', K.running .. worker, token) then
+    foreign[#foreign + 1] = token
+  else
+    local job = redis.call('HMGET', K.job .. split_token(token), 'cancelled', 'api')
+    if job[1] or not job[2] or not redis.call('ZSCORE', K.apis, job[2]) then
+      unwanted[#unwanted + 1] = token
+    end
+  end
+end
+local oldest = digits(now - tonumber(ARGV[6]))
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)) do
+  if not held[token] then
+    redis.call('ZREM', K.running .. worker, token)
+    recover(token, now, '{"code":"worker_failed","message":"The worker lost the job."}')
+  end
+end
+redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
+return {'OK', foreign, unwanted}

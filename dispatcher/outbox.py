@@ -1,0 +1,120 @@
+"""The bridge's end of the reply stream: the frames of all its jobs, packed into few emits."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from dispatcher.errors import RedisUnavailable
+from dispatcher.frames import Frame, pack
+from dispatcher.job import Claim
+from dispatcher.scripts import Scripts
+from dispatcher.settings import QueueSettings
+
+log = logging.getLogger("llamaq.outbox")
+
+_LAZY_S = 1.0
+_RETRY_S = 0.2
+
+
+@dataclass(slots=True)
+class _Pending:
+    frames: list[Frame] = field(default_factory=list)
+    visible: bool = False
+
+
+class Outbox:
+    """Collects frames and sends them, one emit per api at a time.
+
+    The next emit starts when the last one was answered: no delay when idle, big batches under load.
+    `stop(token, fenced)` is called for each attempt that is no longer this worker's (fenced) or
+    that nobody can read any more; `fenced()` when the
+    registration has ended.
+    """
+
+    def __init__(
+        self,
+        scripts: Scripts,
+        identity: Callable[[], tuple[str, str]],
+        settings: QueueSettings,
+        stop: Callable[[str, bool], None],
+        fenced: Callable[[], None],
+    ) -> None:
+        self._scripts = scripts
+        self._identity = identity
+        self._limits = (int(settings.lease_s * 1000), settings.max_unread_bytes)
+        self._stop = stop
+        self._fenced = fenced
+        self._pending: dict[str, dict[str, _Pending]] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Condition()
+        self._in_flight: set[str] = set()
+
+    def add(self, claim: Claim, frame: Frame, *, urgent: bool, visible: bool) -> None:
+        """Takes a frame; an urgent one goes with the next emit, others at the latest in 1 s.
+
+        `visible` says that the frame will be shown to a client at once.
+        """
+        pending = self._pending.setdefault(claim.api, {}).setdefault(claim.token, _Pending())
+        pending.frames.append(frame)
+        pending.visible |= visible
+        if urgent:
+            self._wake.set()
+
+    async def take(self, claim: Claim) -> list[Frame]:
+        """The frames of an attempt that ends, once none of them is on the way any more."""
+        async with self._idle:
+            await self._idle.wait_for(lambda: claim.token not in self._in_flight)
+        pending = self._pending.get(claim.api, {}).pop(claim.token, None)
+        return pending.frames if pending else []
+
+    def clear(self) -> None:
+        """Forgets everything: the registration it belonged to has ended."""
+        self._pending.clear()
+
+    async def run(self) -> None:
+        """Sends for ever."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _LAZY_S)
+            self._wake.clear()
+            for api in list(self._pending):
+                await self._flush(api, self._pending.pop(api))
+
+    async def _flush(self, api: str, batch: dict[str, _Pending]) -> None:
+        if not batch:
+            return
+        self._in_flight = set(batch)
+        try:
+            await self._send(api, batch)
+        finally:
+            self._in_flight = set()
+            async with self._idle:
+                self._idle.notify_all()
+
+    async def _send(self, api: str, batch: dict[str, _Pending]) -> None:
+        triples: list[str | bytes | int] = []
+        for token, pending in batch.items():
+            triples += (token, int(pending.visible), pack(pending.frames))
+        identity = self._identity()
+        while identity == self._identity():
+            try:
+                verdict, *refused = await self._scripts.run(
+                    "emit", *identity, api, *self._limits, *triples
+                )
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
+            else:
+                self._heed(verdict.decode(), [token.decode() for token in refused], list(batch))
+                return
+
+    def _heed(self, verdict: str, refused: list[str], sent: list[str]) -> None:
+        if verdict == "FENCED":
+            self._fenced()
+        elif verdict == "OK":
+            for token in refused:
+                self._stop(token, True)
+        else:
+            for token in sent:
+                self._stop(token, False)

@@ -1,0 +1,172 @@
+"""The API's side of the queue: submit a job, read its reply, cancel it."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from redis.asyncio import Redis
+
+from dispatcher.connection import open_redis
+from dispatcher.errors import QueueFull, RedisUnavailable
+from dispatcher.inbox import Inbox
+from dispatcher.job import Job, encode_wants, tenant_key
+from dispatcher.keys import Keys
+from dispatcher.reaper import run_reaper
+from dispatcher.reply import Reply
+from dispatcher.scripts import Scripts
+from dispatcher.settings import QueueSettings
+
+log = logging.getLogger("llamaq.queue")
+
+_CANCEL_TRIES = 50
+_RETRY_S = 0.2
+
+
+class Queue:
+    """The queues of all models, as one API replica uses them. An async context manager.
+
+    `max_reply_bytes` bounds what is kept of an answer that its client does not read.
+    """
+
+    def __init__(self, settings: QueueSettings, max_reply_bytes: int) -> None:
+        self.api = f"api-{secrets.token_hex(4)}"
+        self.redis = open_redis(settings.redis_url.get_secret_value())
+        self._settings = settings
+        self._max_reply_bytes = max_reply_bytes
+        self._lanes: dict[str, Lane] = {}
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for lane in self._lanes.values():
+            await lane.close()
+        await self.redis.aclose()
+
+    async def submit(self, job: Job) -> Reply:
+        """Puts a job into its model's queue; its reply must be closed.
+
+        Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
+        """
+        lane = await self._lane(job.model)
+        return await lane.submit(job, Reply(self._max_reply_bytes))
+
+    def close(self, job: Job) -> None:
+        """The reply is no longer read. A job that has not ended is cancelled, in the background."""
+        self._lanes[job.model].close_reply(job.id)
+
+    async def _lane(self, model: str) -> "Lane":
+        async with self._opening:
+            if model not in self._lanes:
+                lane = Lane(model, self.api, self.redis, self._settings)
+                await lane.open()
+                self._lanes[model] = lane
+            return self._lanes[model]
+
+
+class Lane:
+    """One model's queue and reply stream, with the tasks that keep them going."""
+
+    def __init__(self, model: str, api: str, redis: Redis, settings: QueueSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self._scripts = Scripts(redis, Keys(model))
+        self._reader = open_redis(settings.redis_url.get_secret_value(), blocking=True)
+        self._inbox = Inbox(api, self._scripts, self._reader, settings.lease_s, self._resubmit)
+        self._jobs: dict[str, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
+        await self._inbox.heartbeat()
+        self._start(self._inbox.run_reader())
+        self._start(self._inbox.run_heartbeat())
+        self._start(run_reaper(self._scripts, self._settings.lease_s))
+
+    async def close(self) -> None:
+        """Stops reading."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reader.aclose()
+
+    async def submit(self, job: Job, reply: Reply) -> Reply:
+        """See `Queue.submit`."""
+        self._inbox.replies[job.id] = reply
+        self._jobs[job.id] = job
+        try:
+            await self._enqueue(job)
+        except BaseException:
+            self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
+            raise
+        if job.id in self._jobs:
+            self._inbox.known.add(job.id)
+        return reply
+
+    def close_reply(self, job: str) -> None:
+        """See `Queue.close`."""
+        self._inbox.known.discard(job)
+        self._jobs.pop(job, None)
+        reply = self._inbox.replies.pop(job, None)
+        if reply is not None and not reply.ended:
+            self._start(self._cancel(job))
+
+    async def _enqueue(self, job: Job) -> None:
+        try:
+            verdict = await self._enqueue_once(job)
+        except RedisUnavailable:
+            verdict = await self._enqueue_once(job)  # a repeated enqueue does no harm
+        if verdict[0] == b"UNKNOWN_API":
+            await self._inbox.heartbeat()
+            verdict = await self._enqueue_once(job)
+        if verdict[0] == b"FULL":
+            raise QueueFull(
+                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later."
+            )
+
+    async def _enqueue_once(self, job: Job) -> list[Any]:
+        bounds = self._settings
+        return await self._scripts.run(
+            "enqueue",
+            *(job.id, self._api, tenant_key(job.tenant), job.tier, encode_wants(job.wants)),
+            *(job.estimate, int(job.wait_s * 1000), int(job.deadline_s * 1000)),
+            *(bounds.max_attempts, bounds.max_crashes),
+            *(bounds.max_queue_jobs, bounds.max_queue_bytes),
+            job.body,
+        )
+
+    def _resubmit(self, job: str) -> None:
+        if job in self._jobs:
+            log.warning("job=%s was forgotten by Redis; it is queued again", job)
+            self._start(self._submit_again(self._jobs[job]))
+
+    async def _submit_again(self, job: Job) -> None:
+        reply = self._inbox.replies[job.id]
+        try:
+            await self._enqueue(job)
+            reply.restart()
+        except (QueueFull, RedisUnavailable) as error:
+            reply.fail(error.code, error.message)
+
+    async def _cancel(self, job: str) -> None:
+        for _ in range(_CANCEL_TRIES):
+            try:
+                await self._scripts.run("cancel", job)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

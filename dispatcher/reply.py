@@ -1,0 +1,88 @@
+"""What has come back for one job: follows one attempt at a time, and bounds what is unread."""
+
+import asyncio
+import json
+
+from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.job import split_token
+
+ENDS = frozenset(Kind) - {Kind.STARTED, Kind.CHUNK, Kind.REVOKED}
+"""The kinds of frame after which nothing more comes."""
+
+
+class Reply:
+    """The frames of one job, in order and without gaps, for one reader.
+
+    A `REVOKED` frame says that what came before it counts for nothing. Past `max_bytes` unread the
+    reply ends as failed with the code `slow_client`.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.ended = False
+        self._max_bytes = max_bytes
+        self._frames: list[Frame] = []
+        self._bytes = 0
+        self._attempt: str | None = None
+        self._next_seq = 0
+        self._taken_chunks = False
+        self._news = asyncio.Event()
+
+    async def next(self) -> list[Frame]:
+        """Waits for frames, and takes all there are."""
+        await self._news.wait()
+        self._news.clear()
+        frames, self._frames, self._bytes = self._frames, [], 0
+        self._taken_chunks |= any(frame.kind is Kind.CHUNK for frame in frames)
+        return frames
+
+    def put(self, token: str, frame: Frame) -> None:
+        """Takes a frame of the attempt that `token` names."""
+        if self.ended:
+            return
+        attempt = split_token(token)[1]
+        if frame.kind is Kind.REVOKED:
+            if attempt == self._attempt or self._attempt is None:
+                self.restart()
+        elif frame.seq == FROM_SCRIPT:
+            self._push(frame)
+        else:
+            self._follow(attempt, frame)
+
+    def restart(self) -> None:
+        """Forgets the attempt: another one will follow."""
+        self._attempt, self._next_seq = None, 0
+        self._frames, self._bytes = [], 0
+        self._push(Frame(Kind.REVOKED, FROM_SCRIPT))
+
+    def fail(self, code: str, message: str) -> None:
+        """Ends the reply from this side."""
+        payload = json.dumps({"code": code, "message": message}).encode()
+        self._push(Frame(Kind.FAILED, FROM_SCRIPT, payload=payload))
+
+    def _follow(self, attempt: str, frame: Frame) -> None:
+        if self._attempt is None:
+            self._attempt = attempt
+        elif attempt != self._attempt:
+            # Redis has forgotten a claim and handed the job out again.
+            if self._taken_chunks:
+                self.fail("worker_failed", "The job was handed out twice after Redis lost data.")
+                return
+            self.restart()
+            self._attempt = attempt
+        if frame.seq < self._next_seq:
+            return
+        if frame.seq > self._next_seq:
+            self.fail("worker_failed", "A part of the answer was lost on its way through Redis.")
+            return
+        self._next_seq += 1
+        self._push(frame)
+
+    def _push(self, frame: Frame) -> None:
+        if self.ended:
+            return
+        self._bytes += len(frame.payload)
+        self.ended = frame.kind in ENDS
+        self._frames.append(frame)
+        self._news.set()
+        if self._bytes > self._max_bytes and not self.ended:
+            self.fail("slow_client", "The client reads more slowly than the answer is produced.")

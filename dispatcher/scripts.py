@@ -1,0 +1,52 @@
+"""Loads lua/*.lua and runs them for one model. The contract of each script heads its file."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from dispatcher.connection import redis_faults
+from dispatcher.keys import NAMES, Keys
+
+Arg = str | bytes | int
+
+
+@cache
+def _source(name: str) -> str:
+    return (files("dispatcher") / "lua" / f"{name}.lua").read_text()
+
+
+@cache
+def _script_text(name: str, clock_offset_ms: int) -> str:
+    names = ", ".join(f"{name} = P .. '{ending}'" for name, ending in NAMES.items())
+    head = f"local P = KEYS[1]\nlocal K = {{{names}}}\nlocal CLOCK_OFFSET_MS = {clock_offset_ms}\n"
+    return head + _source("common") + _source(name)
+
+
+class Scripts:
+    """The queue's scripts on the keys of one model.
+
+    `clock_offset_ms` moves the scripts' clock, which is Redis' own, for tests. `run` raises
+    `RedisUnavailable`; a script whose reply was lost may be run again with the same arguments.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, clock_offset_ms: int = 0) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._clock_offset_ms = clock_offset_ms
+        self._loaded: dict[str, AsyncScript] = {}
+
+    async def run(self, name: str, *args: Arg) -> list[Any]:
+        """Runs lua/<name>.lua; strings come back as bytes."""
+        script = self._loaded.get(name)
+        if script is None:
+            text = _script_text(name, self._clock_offset_ms)
+            # Loaded before its first use: the way over a NOSCRIPT error is for restarted servers.
+            with redis_faults():
+                await self.redis.script_load(text)
+            script = self._loaded[name] = self.redis.register_script(text)
+        with redis_faults():
+            answer = await script(keys=[self.keys.prefix], args=args)
+        return list(answer)

@@ -1,0 +1,30 @@
+"""What both ends must know to meet at the queue, read from `LLAMAQ_*` environment variables."""
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+
+
+class QueueSettings(BaseSettings):
+    """Where the queue is and how it is kept. All times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="LLAMAQ_", frozen=True, populate_by_name=True)
+
+    redis_url: SecretStr = Field(
+        validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),
+        description="redis://, rediss:// (TLS) or unix:// address of Redis or Valkey; "
+        "REDIS_URL is read where this is not set",
+    )
+    lease_s: Seconds = Field(4, description="a bridge or API not heard of for so long is dead")
+    max_queue_jobs: int = Field(1000, ge=1, description="jobs that may wait for one model")
+    max_queue_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="bytes of request bodies that may wait for one model"
+    )
+    max_attempts: int = Field(3, ge=1, description="workers that may try a job before it fails")
+    max_crashes: int = Field(2, ge=1, description="servers that a job may crash before it fails")
+    max_unread_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="reply bytes that an API may be behind by"
+    )

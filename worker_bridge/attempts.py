@@ -1,0 +1,177 @@
+"""The attempts that a bridge runs: starts them, stops them, and settles how each one ended."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.frames import Kind
+from dispatcher.job import Claim
+from dispatcher.outbox import Outbox
+from dispatcher.worker import WorkerSession
+from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.llama import Answer, LlamaServer
+from worker_bridge.run import End, Result, Run, failure
+from worker_bridge.settings import BridgeSettings
+
+log = logging.getLogger("llamaq.attempts")
+
+_RETRY_S = 0.2
+_SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
+_BLAMES_SERVER = {
+    End.CRASHED: Health.DOWN,
+    End.NOT_REACHED: Health.DOWN,
+    End.LOADING: Health.LOADING,
+    End.SETUP: Health.MISCONFIGURED,
+}
+
+
+class Stop(StrEnum):
+    """Why an attempt is stopped before its end."""
+
+    CANCELLED = "cancelled"  # nobody waits for it
+    DEADLINE = "deadline"
+    FENCED = "fenced"  # it is somebody else's
+    STALLED = "stalled"
+    HURRY = "hurry"  # the bridge has no time left
+
+
+class Attempts:
+    """The attempts of one worker. `introduce` makes the `Run` of a claim."""
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        session: WorkerSession,
+        outbox: Outbox,
+        server: LlamaServer,
+        monitor: HealthMonitor,
+        introduce: Callable[[Claim], Run],
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._outbox = outbox
+        self._server = server
+        self._monitor = monitor
+        self._introduce = introduce
+        self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+        self._stops: dict[str, Stop] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def moving(self) -> list[str]:
+        """The tokens of those that are not being stopped."""
+        return [token for token in self._runs if token not in self._stops]
+
+    def start(self, claim: Claim) -> None:
+        """Begins an attempt; one that runs already, after a repeated claim, goes on."""
+        if claim.token in self._runs:
+            return
+        run = self._introduce(claim)
+        self._runs[claim.token] = run, asyncio.create_task(self._attempt(run))
+        self._empty.clear()
+
+    def stop(self, token: str, why: Stop) -> None:
+        """Drops an attempt's request; does nothing for one that is not there."""
+        if token in self._runs and token not in self._stops:
+            self._stops[token] = why
+            self._runs[token][1].cancel()
+
+    def stop_all(self, why: Stop) -> None:
+        """Drops every request."""
+        for token in list(self._runs):
+            self.stop(token, why)
+
+    def stop_overdue(self) -> None:
+        """Drops what makes no progress, and what is past its deadline."""
+        now = time.monotonic()
+        for token, (run, _) in list(self._runs.items()):
+            limit_s = (
+                self._settings.stall_token_s if run.decoding else self._settings.stall_prompt_s
+            )
+            if now - run.moved_at > limit_s:
+                self.stop(token, Stop.STALLED)
+                self._monitor.doubt(Health.WEDGED)
+            elif now - run.started_at > run.claim.left_s:
+                self.stop(token, Stop.DEADLINE)
+            else:
+                self._monitor.moved(run.moved_at)
+
+    async def wait_empty(self) -> None:
+        """Returns when no attempt is left."""
+        await self._empty.wait()
+
+    async def _attempt(self, run: Run) -> None:
+        token = run.claim.token
+        try:
+            result = await self._ask(run)
+            why = Stop.CANCELLED
+        except asyncio.CancelledError:
+            result, why = None, self._stops.get(token, Stop.HURRY)
+        try:
+            if result is not None:
+                await self._settle(run, result)
+            else:
+                await self._give_up(run, why)
+        except Fenced:
+            log.info("job=%s is no longer ours", run.claim.job)
+        except Exception:
+            log.exception("job=%s ended in a way that nobody thought of", run.claim.job)
+        finally:
+            del self._runs[token]
+            self._stops.pop(token, None)
+            if not self._runs:
+                self._empty.set()
+
+    async def _ask(self, run: Run) -> Result | None:
+        """How the attempt ended, or None when the job was cancelled before its request was read."""
+        while True:
+            try:
+                body = await self._session.body(run.claim)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            return await run.ask(self._server, body) if body is not None else None
+
+    async def _settle(self, run: Run, result: Result) -> None:
+        token = run.claim.token
+        if result.end in _BLAMES_SERVER:
+            self._monitor.doubt(_BLAMES_SERVER[result.end])
+        frames = await self._outbox.take(run.claim)
+        if result.end in (End.DONE, End.REJECTED):
+            kind = Kind.DONE if result.end is End.DONE else Kind.REJECTED
+            frames.append(run.last_frame(kind, result.payload))
+            await self._session.finish(token, kind.value, frames, result.usage)
+            return
+        log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
+        crashed = result.end is End.CRASHED
+        costs = crashed or result.end is End.WORKER
+        await self._session.release(token, costs=costs, crashed=crashed, error=result.payload)
+
+    async def _give_up(self, run: Run, why: Stop) -> None:
+        """Settles an attempt whose request was dropped half-way."""
+        log.info("job=%s stopped: %s", run.claim.job, why)
+        await self._outbox.take(run.claim)
+        if why in (Stop.STALLED, Stop.HURRY):
+            error = failure(f"The worker gave the job up: {why}.")
+            costs = why is Stop.STALLED
+            token = run.claim.token
+            await self._session.release(token, costs=costs, crashed=False, error=error)
+            return
+        # Its slot counts as taken until the server has freed it: it would queue the next request.
+        await self._slot_is_free()
+        if why is not Stop.FENCED:
+            last = run.last_frame(Kind.CANCELLED, b"{}")
+            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last])
+
+    async def _slot_is_free(self) -> None:
+        for pause_s in _SLOT_LOOKS_S:
+            await asyncio.sleep(pause_s)
+            answer, busy = await self._server.busy_slots(5)
+            if answer is not Answer.OK or busy <= len(self.moving()):
+                return

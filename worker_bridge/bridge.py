@@ -1,0 +1,198 @@
+"""The bridge: claims jobs while its server is healthy, keeps its lease, drains."""
+
+import asyncio
+import logging
+import secrets
+import socket
+from contextlib import AsyncExitStack, suppress
+
+from redis.asyncio import Redis
+
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.job import Claim
+from dispatcher.keys import Keys
+from dispatcher.outbox import Outbox
+from dispatcher.reaper import run_reaper
+from dispatcher.scripts import Scripts
+from dispatcher.settings import QueueSettings
+from dispatcher.worker import WorkerFacts, WorkerSession, wait_for_call
+from worker_bridge.attempts import Attempts, Stop
+from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.run import Run
+from worker_bridge.settings import BridgeSettings
+from worker_bridge.tasks import cancel, first_of
+
+log = logging.getLogger("llamaq.bridge")
+
+_RETRY_S = 0.2
+
+
+class Bridge:
+    """One worker of one model, from its registration to its end.
+
+    `clients` are three connections that nobody else uses: for commands, for blocking, for frames.
+    """
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        queue: QueueSettings,
+        server: LlamaServer,
+        monitor: HealthMonitor,
+        props: Props,
+        clients: tuple[Redis, Redis, Redis],
+    ) -> None:
+        commands, self._waiter, flusher = clients
+        self._settings = settings
+        self._lease_s = queue.lease_s
+        self._server = server
+        self._monitor = monitor
+        self._props = props
+        self.model = settings.model or props.model
+        name = settings.worker_name or socket.gethostname()
+        self.worker = f"{name}-{secrets.token_hex(3)}"
+        self._keys = Keys(self.model)
+        self._scripts = Scripts(commands, self._keys)
+        self._session = WorkerSession(self.worker, self._scripts, queue.lease_s)
+        self._outbox = Outbox(
+            Scripts(flusher, self._keys),
+            lambda: self._session.identity,
+            queue,
+            lambda token, fenced: self._attempts.stop(
+                token, Stop.FENCED if fenced else Stop.CANCELLED
+            ),
+            self._fence,
+        )
+        self._attempts = Attempts(
+            settings, self._session, self._outbox, server, monitor, self._introduce
+        )
+        self._fenced = False
+        self._draining = False
+        self._replaced = asyncio.Event()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether this worker takes jobs."""
+        return self._monitor.health is Health.HEALTHY and not self._draining
+
+    async def serve(self, drain: asyncio.Event, hurry: asyncio.Event) -> None:
+        """Serves until the server changes its model or `drain` is set; then lets its jobs end.
+
+        Those that still run after the drain time, or when `hurry` is set, are given back.
+        """
+        await self._register()
+        async with AsyncExitStack() as stack:
+            for work in (
+                self._outbox.run(),
+                run_reaper(self._scripts, self._lease_s),
+                self._keep_registered(),
+                self._take_calls(),
+            ):
+                stack.push_async_callback(cancel, asyncio.create_task(work))
+            await first_of(drain.wait(), self._replaced.wait())
+            await self._drain(hurry)
+
+    async def _register(self) -> None:
+        while True:
+            try:
+                await self._session.register(self._slots(), self.accepting, self._facts())
+            except RedisUnavailable as error:
+                log.warning("%s Trying again.", error.message)
+                await asyncio.sleep(1)
+            else:
+                break
+        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._slots())
+
+    async def _keep_registered(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._monitor.changed.wait(), self._lease_s / 4)
+            self._monitor.changed.clear()
+            self._attempts.stop_overdue()
+            self._notice_replacement()
+            try:
+                if self._fenced:
+                    await self._join_again()
+                await self._renew()
+            except Fenced:
+                self._fence()
+            except RedisUnavailable as error:
+                log.warning("%s", error.message)
+
+    async def _renew(self) -> None:
+        renewal = await self._session.renew(
+            self._slots(), self.accepting, self._facts(), self._attempts.moving()
+        )
+        for token in renewal.foreign:
+            self._attempts.stop(token, Stop.FENCED)
+        for token in renewal.unwanted:
+            self._attempts.stop(token, Stop.CANCELLED)
+
+    def _fence(self) -> None:
+        """Redis says that we are not who we think: others may hold our jobs already."""
+        self._attempts.stop_all(Stop.FENCED)
+        self._fenced = True
+        self._monitor.changed.set()
+
+    async def _join_again(self) -> None:
+        log.warning("fenced worker=%s: joining again", self.worker)
+        self._outbox.clear()
+        self._session.end_epoch()
+        await self._session.register(self._slots(), self.accepting, self._facts())
+        self._fenced = False
+
+    def _notice_replacement(self) -> None:
+        now = self._monitor.props
+        if now is not None and now.model_id != self._props.model_id and not self._draining:
+            log.warning("the server has another model now: %s", now.model_id)
+            self._replaced.set()
+
+    def _slots(self) -> int:
+        return self._monitor.props.slots if self._monitor.props else 0
+
+    def _facts(self) -> WorkerFacts:
+        props = self._monitor.props or self._props
+        health = "draining" if self._draining else self._monitor.health.value
+        return WorkerFacts(
+            self.model, self._server.url, health, props.context, props.build, props.fingerprint
+        )
+
+    def _introduce(self, claim: Claim) -> Run:
+        return Run(claim, self.worker, self._outbox, self._props.model_id, self.model)
+
+    async def _take_calls(self) -> None:
+        has_room = True
+        while True:
+            try:
+                token = await wait_for_call(
+                    self._waiter, self._keys, self.worker, has_room=has_room
+                )
+                if token is None:
+                    has_room = await self._claim()
+                else:
+                    self._attempts.stop(token, Stop.CANCELLED)
+            except Fenced:
+                self._fence()
+                await asyncio.sleep(_RETRY_S)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    async def _claim(self) -> bool:
+        free, claims = await self._session.claim(self._slots() if self.accepting else 0)
+        for claim in claims:
+            self._attempts.start(claim)
+        return free > 0
+
+    async def _drain(self, hurry: asyncio.Event) -> None:
+        self._draining = True
+        self._monitor.changed.set()
+        log.info("draining worker=%s jobs=%s", self.worker, len(self._attempts))
+        with suppress(TimeoutError):
+            waits = first_of(self._attempts.wait_empty(), hurry.wait())
+            await asyncio.wait_for(waits, self._settings.drain_s)
+        self._attempts.stop_all(Stop.HURRY)
+        await self._attempts.wait_empty()
+        with suppress(RedisUnavailable, Fenced):
+            await self._session.leave(self._facts())
+        log.info("left worker=%s", self.worker)

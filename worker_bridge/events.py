@@ -1,0 +1,75 @@
+"""Reads llama-server's events as bytes: parses only what it must, and passes the rest on as it is.
+
+Looking for `"key":` in the bytes is safe: inside a JSON string every quote has a backslash in
+front of it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dispatcher.job import Want
+
+_TOKENS = re.compile(rb'"predicted_n":(\d+)')
+_TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
+_MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
+_UNFINISHED = b'"finish_reason":null'
+
+
+class Type(Enum):
+    """What an event is for."""
+
+    CHUNK = auto()  # a part of the answer
+    PROGRESS = auto()  # how far the prompt is
+    USAGE = auto()  # the token counts at the end
+    DONE = auto()
+    ERROR = auto()
+    NOTHING = auto()  # a comment
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its type, and the tokens generated so far (0 where it doesn't say)."""
+
+    type: Type
+    tokens: int = 0
+
+
+def read_event(event: bytes) -> Event:
+    """What kind of event this is.
+
+    >>> read_event(b"data: [DONE]").type
+    <Type.DONE: 4>
+    """
+    if event == b"data: [DONE]":
+        return Event(Type.DONE)
+    if not event.startswith(b"data:"):
+        return Event(Type.NOTHING)
+    if event.startswith(b'data: {"error"'):
+        return Event(Type.ERROR)
+    if b'"prompt_progress":{' in event:
+        return Event(Type.PROGRESS)
+    found = _TOKENS.search(event)
+    type_ = Type.USAGE if b'"choices":[]' in event else Type.CHUNK
+    return Event(type_, int(found[1]) if found else 0)
+
+
+def model_of(event: bytes) -> bytes | None:
+    """The model that an event names, as a JSON string with its quotes."""
+    found = _MODEL.search(event)
+    return found[1] if found else None
+
+
+def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | None:
+    """The event as its client asked to see it, or None for one that it did not ask for.
+
+    llama-server puts the timings into the usage event, or where none was asked for into the last
+    chunk; so do we.
+    """
+    if type_ is Type.PROGRESS:
+        return event if Want.PROGRESS in wants else None
+    if type_ is Type.USAGE:
+        return event if Want.USAGE in wants else None
+    if Want.TIMINGS in wants or (Want.USAGE not in wants and _UNFINISHED not in event):
+        return event
+    return _TIMINGS.sub(b"", event)

@@ -1,0 +1,132 @@
+"""Is the server fit for work? Three levels: the process, its model, its engine."""
+
+import asyncio
+import logging
+import time
+from enum import StrEnum
+
+from worker_bridge.llama import Answer, LlamaServer, Props
+
+log = logging.getLogger("llamaq.health")
+
+_TICK_S = 1.0
+_PROBE_S = 1.0
+_PROPS_EVERY_S = 2.0
+_ENGINE_QUIET_S = 7.0  # /slots costs the engine something: asked only where no job shows progress
+_ENGINE_S = 5.0
+_SILENCES = 2  # a busy machine may miss one probe
+
+
+class Health(StrEnum):
+    """What the server is fit for; only a healthy one gets work."""
+
+    STARTING = "starting"  # not seen yet
+    LOADING = "loading"
+    HEALTHY = "healthy"
+    DOWN = "down"
+    WEDGED = "wedged"  # it answers, but its engine doesn't
+    MISCONFIGURED = "misconfigured"  # not the server that this bridge was told of
+
+
+_AFTER = {
+    Answer.OK: Health.HEALTHY,
+    Answer.LOADING: Health.LOADING,
+    Answer.REFUSED: Health.DOWN,
+    Answer.UNAUTHORIZED: Health.MISCONFIGURED,
+    Answer.STRANGE: Health.MISCONFIGURED,
+}
+
+
+def next_health(now: Health, answer: Answer, silences: int) -> Health:
+    """The health after a look at the server that came back with `answer`.
+
+    `silences` counts the looks in a row, this one included, that got no answer.
+
+    >>> next_health(Health.HEALTHY, Answer.SILENT, 1), next_health(Health.HEALTHY, Answer.SILENT, 2)
+    (<Health.HEALTHY: 'healthy'>, <Health.DOWN: 'down'>)
+    """
+    if answer is not Answer.SILENT:
+        return _AFTER[answer]
+    if silences >= _SILENCES:
+        return Health.DOWN
+    return now
+
+
+class HealthMonitor:
+    """Looks at the server every second, and at once when `doubt` is called.
+
+    `moved` tells it of jobs that get something from the engine; it then needs no probe.
+    `changed` is set at each change of health or of what the server says of itself.
+    """
+
+    def __init__(self, server: LlamaServer) -> None:
+        self.health = Health.STARTING
+        self.props: Props | None = None
+        self.changed = asyncio.Event()
+        self._server = server
+        self._silences = 0
+        self._doubted = asyncio.Event()
+        self._suspicious = False
+        self._moved_at = self._props_at = float("-inf")
+
+    def moved(self, at: float) -> None:
+        """A job got something from the engine at this time of the monotonic clock."""
+        self._moved_at = max(self._moved_at, at)
+
+    def doubt(self, health: Health) -> None:
+        """A request has failed: no more work until a probe of all three levels says otherwise."""
+        self._suspicious = True
+        self._become(health)
+        self._doubted.set()
+
+    async def run(self) -> None:
+        """Looks for ever."""
+        while True:
+            await self._look()
+            try:
+                await asyncio.wait_for(self._doubted.wait(), _TICK_S)
+            except TimeoutError:
+                continue
+            self._doubted.clear()
+            await asyncio.sleep(0.1)  # a process that dies needs a moment to close its socket
+
+    async def _look(self) -> None:
+        answer = await self._server.health(_PROBE_S)
+        if answer is Answer.OK:
+            answer = await self._look_at_props()
+        if answer is Answer.OK and not await self._engine_answers():
+            self._become(Health.WEDGED)
+            return
+        self._silences = self._silences + 1 if answer is Answer.SILENT else 0
+        if answer is Answer.OK:
+            self._suspicious = False
+        self._become(next_health(self.health, answer, self._silences))
+
+    async def _look_at_props(self) -> Answer:
+        now = time.monotonic()
+        if self.health is Health.HEALTHY and now - self._props_at < _PROPS_EVERY_S:
+            return Answer.OK
+        answer, props = await self._server.props(_PROBE_S)
+        if props is not None:
+            self._props_at = now
+            if props != self.props:
+                self.props = props
+                self.changed.set()
+        return answer
+
+    async def _engine_answers(self) -> bool:
+        quiet = time.monotonic() - self._moved_at > _ENGINE_QUIET_S
+        asleep = self.props is not None and self.props.sleeping  # the question would wake it
+        if asleep or not (quiet or self._suspicious):
+            return True
+        answer, _ = await self._server.busy_slots(_ENGINE_S)
+        if answer is Answer.SILENT:
+            return False
+        self._moved_at = time.monotonic()
+        return True
+
+    def _become(self, health: Health) -> None:
+        if health is not self.health:
+            log.info("server=%s health=%s was=%s", self._server.url, health, self.health)
+            self.health = health
+            self.changed.set()

@@ -1,0 +1,183 @@
+"""The only client of llama-server."""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+
+import httpx
+
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+
+
+class Answer(StrEnum):
+    """What a look at the server came back with."""
+
+    OK = "ok"
+    LOADING = "loading"
+    REFUSED = "refused"  # nobody listens: the process is dead
+    SILENT = "silent"  # no answer in time
+    UNAUTHORIZED = "unauthorized"
+    STRANGE = "strange"  # something answers, but not as a llama-server does
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What a llama-server says of itself. `context` is per slot, in tokens."""
+
+    model_id: str
+    slots: int
+    context: int
+    build: str
+    fingerprint: str
+    sleeping: bool
+
+    @property
+    def model(self) -> str:
+        """The alias, else the file's name without `.gguf` and without the number of its shard."""
+        name = PurePosixPath(self.model_id.replace("\\", "/")).name
+        return _SHARD.sub("", name.removesuffix(".gguf"))
+
+
+class ServerGone(Exception):
+    """The connection broke: `reached` tells whether the server may have seen the request."""
+
+    def __init__(self, message: str, *, reached: bool) -> None:
+        super().__init__(message)
+        self.reached = reached
+
+
+class ChatResponse:
+    """The answer to one chat request while it arrives."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+
+    async def body(self) -> bytes:
+        """All of it; for errors."""
+        try:
+            return await self._response.aread()
+        except httpx.HTTPError as error:
+            raise ServerGone(_describe(error), reached=True) from error
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The server-sent events, each without the blank line behind it."""
+        rest = b""
+        try:
+            async for piece in self._response.aiter_raw():
+                *events, rest = (rest + piece).split(b"\n\n")
+                for event in events:
+                    yield event
+        except httpx.HTTPError as error:
+            raise ServerGone(_describe(error), reached=True) from error
+
+
+class LlamaServer:
+    """One llama-server at `url`.
+
+    Each request has a connection of its own: the server closes idle ones as it likes, and a request
+    on a connection that is being closed can't be told from one that failed.
+    """
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            timeout=httpx.Timeout(5, read=None),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def chat(self, body: bytes) -> AsyncIterator[ChatResponse]:
+        """Sends a chat request; leaving the context drops the connection, which frees the slot.
+
+        Raises `ServerGone`.
+        """
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        path = "/v1/chat/completions"
+        request = self._client.build_request("POST", path, content=body, headers=headers)
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise ServerGone(_describe(error), reached=reached) from error
+        try:
+            yield ChatResponse(response)
+        finally:
+            await response.aclose()
+
+    async def health(self, timeout_s: float) -> Answer:
+        """Whether the process answers and its model is loaded; costs the engine nothing."""
+        answer, _ = await self._look("/health", timeout_s)
+        return answer
+
+    async def props(self, timeout_s: float) -> tuple[Answer, Props | None]:
+        """What the server says of itself; costs the engine nothing."""
+        answer, props = await self._look("/props", timeout_s)
+        if answer is not Answer.OK:
+            return answer, None
+        answer, models = await self._look("/v1/models", timeout_s)
+        if answer is not Answer.OK:
+            return answer, None
+        try:
+            return Answer.OK, _read_props(props, models)
+        except (KeyError, IndexError, TypeError, ValueError):
+            return Answer.STRANGE, None
+
+    async def busy_slots(self, timeout_s: float) -> tuple[Answer, int]:
+        """How many slots are at work. Asks the engine: a wedged one stays silent."""
+        answer, slots = await self._look("/slots", timeout_s)
+        if answer is not Answer.OK or not isinstance(slots, list):
+            return answer, 0
+        return answer, sum(bool(slot.get("is_processing")) for slot in slots)
+
+    async def _look(self, path: str, timeout_s: float) -> tuple[Answer, Any]:
+        try:
+            response = await self._client.get(path, timeout=timeout_s)
+        except httpx.ConnectError:
+            return Answer.REFUSED, None
+        except httpx.HTTPError:
+            return Answer.SILENT, None
+        if response.status_code == 200:
+            return Answer.OK, _parse(response.content)
+        if response.status_code == 503:
+            return Answer.LOADING, None
+        return (Answer.UNAUTHORIZED if response.status_code == 401 else Answer.STRANGE), None
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _read_props(props: Any, models: Any) -> Props:
+    build, form = str(props.get("build_info", "")), str(props.get("model_ftype", ""))
+    template = str(props.get("chat_template", ""))
+    model_id = str(models["data"][0]["id"])
+    kind = "\0".join((build, form, template, PurePosixPath(model_id).name))
+    return Props(
+        model_id=model_id,
+        slots=int(props["total_slots"]),
+        context=int(props["default_generation_settings"]["n_ctx"]),
+        build=build,
+        fingerprint=hashlib.sha256(kind.encode()).hexdigest()[:16],
+        sleeping=bool(props.get("is_sleeping")),
+    )
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")

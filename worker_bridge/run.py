@@ -1,0 +1,144 @@
+"""One attempt at one job: asks the server, passes the events on, and says how it ended."""
+
+import json
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dispatcher.errors import WorkerFailed
+from dispatcher.frames import Frame, Kind
+from dispatcher.job import Claim, Want
+from dispatcher.outbox import Outbox
+from worker_bridge.events import Type, for_client, model_of, read_event
+from worker_bridge.llama import ChatResponse, LlamaServer, ServerGone
+from worker_bridge.verdict import Fault, judge
+
+
+class End(Enum):
+    """How an attempt ended, by what has to be done next."""
+
+    DONE = auto()  # the answer is complete
+    REJECTED = auto()  # the server's refusal is the answer
+    WORKER = auto()  # another worker may try; costs an attempt
+    CRASHED = auto()  # as WORKER, and the server broke while it had the job
+    NOT_REACHED = auto()  # another worker may try; costs nothing
+    LOADING = auto()
+    SETUP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended: the payload of its last frame, and (prompt, completion) tokens."""
+
+    end: End
+    payload: bytes = b""
+    usage: tuple[int, int] = (0, 0)
+
+
+class Run:
+    """One attempt while it runs.
+
+    `model_id` is what the server calls its model and `model` what its clients call it.
+    """
+
+    def __init__(
+        self, claim: Claim, worker: str, outbox: Outbox, model_id: str, model: str
+    ) -> None:
+        self.claim = claim
+        self.decoding = False
+        self.moved_at = self.started_at = time.monotonic()
+        self._outbox = outbox
+        self._model_id = json.dumps(model_id, ensure_ascii=False).encode()
+        self._model = json.dumps(model, ensure_ascii=False).encode()
+        self._seq = 0
+        self._tokens = 0
+        self._prompt_tokens = 0
+        self._answered = False
+        self._usage = (0, 0)
+        started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
+        self._send(Kind.STARTED, started, urgent=False)
+
+    async def ask(self, server: LlamaServer, body: bytes) -> Result:
+        """Runs the request to its end; raises nothing but `CancelledError`."""
+        try:
+            async with server.chat(body) as response:
+                if response.status != 200:
+                    return _refusal(response.status, await response.body())
+                return await self._pass_on(response)
+        except ServerGone as gone:
+            end = End.CRASHED if gone.reached else End.NOT_REACHED
+            return Result(end, failure(f"The worker's llama-server failed: {gone}"))
+
+    def last_frame(self, kind: Kind, payload: bytes) -> Frame:
+        """The frame that ends the reply."""
+        return Frame(kind, self._seq, self._tokens, payload)
+
+    def _send(self, kind: Kind, payload: bytes, *, urgent: bool) -> None:
+        visible = kind is Kind.CHUNK and Want.STREAM in self.claim.wants
+        frame = Frame(kind, self._seq, self._tokens, payload)
+        self._outbox.add(self.claim, frame, urgent=urgent, visible=visible)
+        self._seq += 1
+
+    async def _pass_on(self, response: ChatResponse) -> Result:
+        async for event in response.events():
+            self.moved_at = time.monotonic()
+            result = self._take(event)
+            if result is not None:
+                return result
+        return Result(End.CRASHED, failure("The worker's llama-server broke off its answer."))
+
+    def _take(self, event: bytes) -> Result | None:
+        seen = read_event(event)
+        if seen.type is Type.NOTHING:
+            return None
+        if seen.type is Type.DONE:
+            return self._complete()
+        if seen.type is Type.ERROR:
+            return _refusal(500, event.removeprefix(b"data: "))
+        if not self._answered:
+            model = model_of(event)
+            if model != self._model_id:
+                said = (model or b"nothing").decode(errors="replace")
+                return Result(End.SETUP, failure(f"The server has another model now: {said}"))
+            self._answered = True
+        self._tokens = max(self._tokens, seen.tokens)
+        self.decoding |= seen.type is Type.CHUNK
+        if seen.type is Type.USAGE:
+            self._usage = _usage(event)
+        self._forward(event, seen.type)
+        return None
+
+    def _forward(self, event: bytes, type_: Type) -> None:
+        shown = for_client(event, type_, self.claim.wants)
+        if shown is None:
+            return
+        if self._model != self._model_id:
+            shown = shown.replace(b'"model":' + self._model_id, b'"model":' + self._model, 1)
+        self._send(Kind.CHUNK, shown + b"\n\n", urgent=Want.STREAM in self.claim.wants)
+
+    def _complete(self) -> Result:
+        prompt, completion = self._usage
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+        return Result(End.DONE, json.dumps(usage).encode(), self._usage)
+
+
+def failure(message: str) -> bytes:
+    """What the client is told when no other worker may try."""
+    return json.dumps({"code": WorkerFailed.code, "message": message}).encode()
+
+
+def _refusal(status: int, body: bytes) -> Result:
+    verdict = judge(status, body)
+    if verdict.fault is Fault.REQUEST:
+        answer = {"status": status, "body": body.decode(errors="replace")}
+        return Result(End.REJECTED, json.dumps(answer).encode())
+    ends = {Fault.WORKER: End.WORKER, Fault.LOADING: End.LOADING, Fault.SETUP: End.SETUP}
+    return Result(ends[verdict.fault], failure(f"The worker failed: {verdict.message}"))
+
+
+def _usage(event: bytes) -> tuple[int, int]:
+    try:
+        usage = json.loads(event.removeprefix(b"data:"))["usage"]
+        return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+    except (ValueError, KeyError, TypeError):
+        return 0, 0

@@ -1,0 +1,101 @@
+"""The bridge as a process: waits for its server, bridges it, heeds signals."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+
+from dispatcher.connection import check_redis, open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.settings import QueueSettings
+from worker_bridge.bridge import Bridge
+from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.launcher import ServerProcess, find_free_port, plan_launch
+from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.settings import BridgeSettings
+from worker_bridge.tasks import cancel, first_of
+
+log = logging.getLogger("llamaq.bridge")
+
+
+async def run_bridge(
+    settings: BridgeSettings, queue: QueueSettings, command: Sequence[str] = ()
+) -> None:
+    """Bridges the server at `settings.server`, or one that `command` starts, until a signal.
+
+    The first SIGTERM or SIGINT lets the running jobs end, the second gives them back at once. The
+    server that was started is stopped last. Raises `OSError` where the command can't be started.
+    """
+    drain, hurry = _signals()
+    key = settings.server_key.get_secret_value() if settings.server_key else None
+    if not command:
+        await _serve(settings, queue, LlamaServer(settings.server, key), drain, hurry)
+        return
+    launch = plan_launch(command, find_free_port())
+    for warning in launch.warnings:
+        log.warning("%s", warning)
+    process = ServerProcess(launch.command, key)
+    running = asyncio.create_task(process.run())
+    serving = asyncio.create_task(
+        _serve(settings, queue, LlamaServer(launch.url, key), drain, hurry)
+    )
+    try:
+        await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        await serving
+    finally:
+        await cancel(serving)
+        await process.stop()
+        running.cancel()
+
+
+async def _serve(
+    settings: BridgeSettings,
+    queue: QueueSettings,
+    server: LlamaServer,
+    drain: asyncio.Event,
+    hurry: asyncio.Event,
+) -> None:
+    url = queue.redis_url.get_secret_value()
+    clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
+    monitor = HealthMonitor(server)
+    looking = asyncio.create_task(monitor.run())
+    try:
+        for warning in await check_redis(clients[0]):
+            log.warning("%s", warning)
+    except RedisUnavailable as error:
+        log.warning("%s", error.message)
+    try:
+        while not drain.is_set():
+            await first_of(drain.wait(), _seen(monitor, server.url))
+            if monitor.props is not None and not drain.is_set():
+                bridge = Bridge(settings, queue, server, monitor, monitor.props, clients)
+                await bridge.serve(drain, hurry)
+    finally:
+        await cancel(looking)
+        await server.close()
+        for client in clients:
+            await client.aclose()
+
+
+async def _seen(monitor: HealthMonitor, url: str) -> Props | None:
+    said = None
+    while monitor.props is None or monitor.health is not Health.HEALTHY:
+        if monitor.health is not said:
+            said = monitor.health
+            log.info("waiting for the llama-server at %s: %s", url, said)
+        monitor.changed.clear()
+        await monitor.changed.wait()
+    return monitor.props
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    drain, hurry = asyncio.Event(), asyncio.Event()
+
+    def heed() -> None:
+        (hurry if drain.is_set() else drain).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, heed)
+    return drain, hurry

@@ -1,0 +1,34 @@
+"""Settings of one bridge, read from `LLAMAQ_*` environment variables."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dispatcher.settings import Seconds
+
+
+class BridgeSettings(BaseSettings):
+    """One llama-server and how long to be patient with it. All times in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LLAMAQ_", frozen=True, populate_by_name=True, protected_namespaces=()
+    )
+
+    server: str = Field(
+        "http://127.0.0.1:8080", pattern=r"^https?://", description="address of the llama-server"
+    )
+    server_key: SecretStr | None = Field(None, description="its --api-key, if it has one")
+    model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\s{}|]+$",
+        description="name to serve the model under; else its alias, else its file's name",
+    )
+    worker_name: str | None = Field(
+        None,
+        pattern=r"^[\w.-]{1,64}$",
+        description="how this worker is called in Redis and in logs; else the host's name",
+    )
+    drain_s: Seconds = Field(120, description="time for running jobs to end after SIGTERM")
+    stall_prompt_s: Seconds = Field(120, description="longest time without progress on a prompt")
+    stall_token_s: Seconds = Field(60, description="longest time between two tokens")

@@ -1,0 +1,58 @@
+"""What a refusal of llama-server means: whose fault it is, and what becomes of the job. Pure."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum, auto
+
+# HTTP 500 also stands for requests that can't be served anywhere. Their messages begin like this.
+_BAD_REQUEST = (
+    "Failed to parse",
+    "image input is not supported",
+    "audio input is not supported",
+    "tools param requires --jinja",
+    "input (",
+    "Unable to generate parser",
+    "Conversation roles must",
+)
+
+
+class Fault(Enum):
+    """Who has to do with a failure."""
+
+    REQUEST = auto()  # the client gets the server's own words
+    WORKER = auto()  # another worker may do better; costs the job an attempt
+    LOADING = auto()  # the server is not ready; costs nothing
+    SETUP = auto()  # the server is not what this bridge was told; costs the job nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fault, and what the server said."""
+
+    fault: Fault
+    message: str
+
+
+def judge(status: int, body: bytes) -> Verdict:
+    """Sorts an HTTP error of the server.
+
+    >>> judge(400, b'{"error":{"message":"bad grammar"}}')
+    Verdict(fault=<Fault.REQUEST: 1>, message='bad grammar')
+    """
+    message = _message(body)
+    if status in (401, 404):
+        return Verdict(Fault.SETUP, message or f"llama-server answered {status}")
+    if status == 503:
+        return Verdict(Fault.LOADING, message)
+    if status == 500 and not message.startswith(_BAD_REQUEST):
+        return Verdict(Fault.WORKER, message)
+    if 400 <= status < 600:
+        return Verdict(Fault.REQUEST, message)
+    return Verdict(Fault.SETUP, f"llama-server answered {status}")
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
