@@ -77,7 +77,8 @@ class Outbox:
         """Sends for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _LAZY_S)
+                async with asyncio.timeout(_LAZY_S):
+                    await self._wake.wait()
             self._wake.clear()
             for api in list(self._pending):
                 await self._flush(api, self._pending.pop(api))

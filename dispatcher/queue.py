@@ -18,6 +18,7 @@ from dispatcher.reaper import run_reaper
 from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.tasks import cancel
 
 log = logging.getLogger("llamaq.queue")
 
@@ -52,13 +53,13 @@ class Queue:
             await lane.close()
         await self.redis.aclose()
 
-    async def submit(self, job: Job) -> Reply:
-        """Puts a job into its model's queue; its reply must be closed.
+    async def submit(self, job: Job, news: asyncio.Event) -> Reply:
+        """Puts a job into its model's queue; `news` tells of its reply, which must be closed.
 
         Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
         """
         lane = await self._lane(job.model)
-        return await lane.submit(job, Reply(self._max_reply_bytes))
+        return await lane.submit(job, Reply(self._max_reply_bytes, news))
 
     def close(self, job: Job) -> None:
         """The reply is no longer read. A job that has not ended is cancelled, in the background."""
@@ -94,9 +95,7 @@ class Lane:
 
     async def close(self) -> None:
         """Stops reading."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         await self._reader.aclose()
 
     async def submit(self, job: Job, reply: Reply) -> Reply:

@@ -13,11 +13,12 @@ ENDS = frozenset(Kind) - {Kind.STARTED, Kind.CHUNK, Kind.REVOKED}
 class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
-    A `REVOKED` frame says that what came before it counts for nothing. Past `max_bytes` unread the
-    reply ends as failed with the code `slow_client`.
+    `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
+    what came before it counts for nothing. Past `max_bytes` unread the reply ends as failed with
+    the code `slow_client`.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, news: asyncio.Event) -> None:
         self.ended = False
         self._max_bytes = max_bytes
         self._frames: list[Frame] = []
@@ -25,12 +26,10 @@ class Reply:
         self._attempt: str | None = None
         self._next_seq = 0
         self._taken_chunks = False
-        self._news = asyncio.Event()
+        self._news = news
 
-    async def next(self) -> list[Frame]:
-        """Waits for frames, and takes all there are."""
-        await self._news.wait()
-        self._news.clear()
+    def take(self) -> list[Frame]:
+        """Takes all the frames there are."""
         frames, self._frames, self._bytes = self._frames, [], 0
         self._taken_chunks |= any(frame.kind is Kind.CHUNK for frame in frames)
         return frames

@@ -11,7 +11,13 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 class QueueSettings(BaseSettings):
     """Where the queue is and how it is kept. All times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="LLAMAQ_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LLAMAQ_",
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
 
     redis_url: SecretStr = Field(
         validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),

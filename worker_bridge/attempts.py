@@ -56,7 +56,8 @@ class Attempts:
         self._server = server
         self._monitor = monitor
         self._introduce = introduce
-        self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+        self._runs: dict[str, tuple[Run, asyncio.Task[Result | None]]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
         self._stops: dict[str, Stop] = {}
         self._empty = asyncio.Event()
         self._empty.set()
@@ -73,7 +74,10 @@ class Attempts:
         if claim.token in self._runs:
             return
         run = self._introduce(claim)
-        self._runs[claim.token] = run, asyncio.create_task(self._attempt(run))
+        asking = asyncio.create_task(self._ask(run))
+        self._runs[claim.token] = run, asking
+        self._settling.add(task := asyncio.create_task(self._attempt(run, asking)))
+        task.add_done_callback(self._settling.discard)
         self._empty.clear()
 
     def stop(self, token: str, why: Stop) -> None:
@@ -106,18 +110,16 @@ class Attempts:
         """Returns when no attempt is left."""
         await self._empty.wait()
 
-    async def _attempt(self, run: Run) -> None:
+    async def _attempt(self, run: Run, asking: asyncio.Task[Result | None]) -> None:
+        # Only the asking is ever cancelled: how it ended must be settled in any case.
         token = run.claim.token
+        await asyncio.wait([asking])
         try:
-            result = await self._ask(run)
-            why = Stop.CANCELLED
-        except asyncio.CancelledError:
-            result, why = None, self._stops.get(token, Stop.HURRY)
-        try:
+            result = None if asking.cancelled() else asking.result()
             if result is not None:
                 await self._settle(run, result)
             else:
-                await self._give_up(run, why)
+                await self._give_up(run, self._stops.get(token, Stop.CANCELLED))
         except Fenced:
             log.info("job=%s is no longer ours", run.claim.job)
         except Exception:
@@ -129,14 +131,16 @@ class Attempts:
                 self._empty.set()
 
     async def _ask(self, run: Run) -> Result | None:
-        """How the attempt ended, or None when the job was cancelled before its request was read."""
+        """How the attempt ended, or None when it was stopped before its request was read."""
         while True:
             try:
                 body = await self._session.body(run.claim)
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)
                 continue
-            return await run.ask(self._server, body) if body is not None else None
+            if body is None or run.claim.token in self._stops:
+                return None
+            return await run.ask(self._server, body)
 
     async def _settle(self, run: Run, result: Result) -> None:
         token = run.claim.token

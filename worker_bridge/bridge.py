@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 from redis.asyncio import Redis
 
@@ -15,13 +15,13 @@ from dispatcher.outbox import Outbox
 from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerFacts, WorkerSession, wait_for_call
 from worker_bridge.attempts import Attempts, Stop
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.run import Run
 from worker_bridge.settings import BridgeSettings
-from worker_bridge.tasks import cancel, first_of
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -82,16 +82,18 @@ class Bridge:
         Those that still run after the drain time, or when `hurry` is set, are given back.
         """
         await self._register()
-        async with AsyncExitStack() as stack:
-            for work in (
-                self._outbox.run(),
-                run_reaper(self._scripts, self._lease_s),
-                self._keep_registered(),
-                self._take_calls(),
-            ):
-                stack.push_async_callback(cancel, asyncio.create_task(work))
+        works = (
+            self._outbox.run(),
+            run_reaper(self._scripts, self._lease_s),
+            self._keep_registered(),
+            self._take_calls(),
+        )
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
             await first_of(drain.wait(), self._replaced.wait())
             await self._drain(hurry)
+        finally:
+            await cancel(tasks)
 
     async def _register(self) -> None:
         while True:
@@ -107,7 +109,8 @@ class Bridge:
     async def _keep_registered(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._monitor.changed.wait(), self._lease_s / 4)
+                async with asyncio.timeout(self._lease_s / 4):
+                    await self._monitor.changed.wait()
             self._monitor.changed.clear()
             self._attempts.stop_overdue()
             self._notice_replacement()
@@ -189,8 +192,8 @@ class Bridge:
         self._monitor.changed.set()
         log.info("draining worker=%s jobs=%s", self.worker, len(self._attempts))
         with suppress(TimeoutError):
-            waits = first_of(self._attempts.wait_empty(), hurry.wait())
-            await asyncio.wait_for(waits, self._settings.drain_s)
+            async with asyncio.timeout(self._settings.drain_s):
+                await first_of(self._attempts.wait_empty(), hurry.wait())
         self._attempts.stop_all(Stop.HURRY)
         await self._attempts.wait_empty()
         with suppress(RedisUnavailable, Fenced):

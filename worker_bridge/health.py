@@ -84,7 +84,8 @@ class HealthMonitor:
         while True:
             await self._look()
             try:
-                await asyncio.wait_for(self._doubted.wait(), _TICK_S)
+                async with asyncio.timeout(_TICK_S):
+                    await self._doubted.wait()
             except TimeoutError:
                 continue
             self._doubted.clear()

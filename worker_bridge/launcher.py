@@ -1,20 +1,8 @@
-"""Starts a llama-server for a bridge, restarts it when it dies, stops it after the bridge."""
+"""The command line of a llama-server that a bridge starts."""
 
-import asyncio
-import logging
-import os
-import signal
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-log = logging.getLogger("llamaq.launcher")
-
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_STEADY_S = 60.0  # a server that ran for so long starts again without a pause
-_STOP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +43,6 @@ def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-class ServerProcess:
-    """A llama-server that is kept alive. It gets no signal from the terminal: `stop` ends it."""
-
-    def __init__(self, command: Sequence[str], key: str | None) -> None:
-        self._command = command
-        self._environment = {**os.environ, **({"LLAMA_API_KEY": key} if key else {})}
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def run(self) -> None:
-        """Starts it, and again whenever it ends, with growing pauses; raises `OSError` where it
-        can't be started at all.
-        """
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            started = time.monotonic()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._environment, start_new_session=True
-            )
-            log.info("started llama-server pid=%s", self._process.pid)
-            code = await self._process.wait()
-            if time.monotonic() - started > _STEADY_S:
-                pause_s = _FIRST_PAUSE_S
-            log.warning("llama-server ended with code %s; starting again in %s s", code, pause_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
-
-    async def stop(self) -> None:
-        """Ends it: politely, and after 5 s for good."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 def _option(command: Sequence[str], name: str) -> str | None:

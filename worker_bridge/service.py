@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dispatcher.connection import check_redis, open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.settings import QueueSettings
+from dispatcher.tasks import cancel, first_of
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
-from worker_bridge.launcher import ServerProcess, find_free_port, plan_launch
+from worker_bridge.kept_process import KeptProcess
+from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.settings import BridgeSettings
-from worker_bridge.tasks import cancel, first_of
 
 log = logging.getLogger("llamaq.bridge")
+
+_STOP_S = 5.0
 
 
 async def run_bridge(
@@ -34,7 +37,8 @@ async def run_bridge(
     launch = plan_launch(command, find_free_port())
     for warning in launch.warnings:
         log.warning("%s", warning)
-    process = ServerProcess(launch.command, key)
+    environment = {"LLAMA_API_KEY": key} if key else {}
+    process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
     serving = asyncio.create_task(
         _serve(settings, queue, LlamaServer(launch.url, key), drain, hurry)
@@ -45,7 +49,7 @@ async def run_bridge(
             running.result()
         await serving
     finally:
-        await cancel(serving)
+        await cancel([serving])
         await process.stop()
         running.cancel()
 
@@ -73,7 +77,7 @@ async def _serve(
                 bridge = Bridge(settings, queue, server, monitor, monitor.props, clients)
                 await bridge.serve(drain, hurry)
     finally:
-        await cancel(looking)
+        await cancel([looking])
         await server.close()
         for client in clients:
             await client.aclose()

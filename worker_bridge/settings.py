@@ -10,7 +10,12 @@ class BridgeSettings(BaseSettings):
     """One llama-server and how long to be patient with it. All times in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LLAMAQ_", frozen=True, populate_by_name=True, protected_namespaces=()
+        env_prefix="LLAMAQ_",
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
     )
 
     server: str = Field(

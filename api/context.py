@@ -1,0 +1,44 @@
+"""What every request needs, made once when the app starts."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import cast
+
+from fastapi import Request
+
+from api.auth import Authenticator
+from api.directory import Directory
+from api.settings import ApiSettings
+from dispatcher.queue import Queue
+
+_PULSE_S = 1.0
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Sets every event in it once a second: one timer for all requests, instead of one for each."""
+
+    events: set[asyncio.Event] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Beats for ever."""
+        while True:
+            await asyncio.sleep(_PULSE_S)
+            for event in self.events:
+                event.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running API."""
+
+    settings: ApiSettings
+    queue: Queue
+    directory: Directory
+    authenticator: Authenticator
+    pulse: Pulse
+
+
+def context_of(request: Request) -> Context:
+    """The parts of the API that serves this request."""
+    return cast("Context", request.app.state.context)

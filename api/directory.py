@@ -1,0 +1,80 @@
+"""Which models there are and who serves them: a copy of the registry, 1 s old at most."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+from redis.asyncio import Redis
+
+from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.registry import ModelState, read_models
+
+log = logging.getLogger("llamaq.directory")
+
+_REFRESH_S = 1.0
+_REMEMBERED_S = 60.0  # a model seen within this time is waited for
+
+
+class Directory:
+    """Every model that workers serve or have served."""
+
+    def __init__(self, redis: Redis, grace_s: float) -> None:
+        self.models: Mapping[str, ModelState] = {}
+        self._redis = redis
+        self._grace_s = grace_s
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Keeps the copy fresh, for ever."""
+        while True:
+            try:
+                await self.refresh()
+            except RedisUnavailable as error:
+                log.warning("%s", error.message)
+            await asyncio.sleep(_REFRESH_S)
+
+    async def refresh(self) -> None:
+        """Reads the registry; callers share one look. Raises `RedisUnavailable`."""
+        asked_at = time.monotonic()
+        async with self._reading:
+            if self._read_at < asked_at:
+                self._read_at = time.monotonic()
+                self.models = {state.model: state for state in await read_models(self._redis)}
+
+    async def require(self, model: str) -> None:
+        """Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately."""
+        if not self.serves(model):
+            await self.refresh()
+        state = self.models.get(model)
+        if state is None:
+            served = ", ".join(sorted(m for m in self.models if self.serves(m))) or "none"
+            raise ModelNotFound(
+                f"No worker has ever served the model '{model}'. Served now: {served}."
+            )
+        if not state.workers and state.seen_s > _REMEMBERED_S:
+            raise self.unavailable(model)
+
+    def serves(self, model: str) -> bool:
+        """Whether a worker of this model lives, be it busy or loading."""
+        state = self.models.get(model)
+        return state is not None and bool(state.workers)
+
+    def queued(self, model: str) -> int:
+        """How many jobs wait for this model."""
+        state = self.models.get(model)
+        return state.queued if state else 0
+
+    def given_up(self, model: str, waited_s: float) -> bool:
+        """Whether one who has waited for so long has waited long enough for a worker to come."""
+        state = self.models.get(model)
+        away_s = state.seen_s if state else waited_s
+        return not self.serves(model) and min(waited_s, away_s) > self._grace_s
+
+    def unavailable(self, model: str) -> ModelUnavailable:
+        """What to tell those who need this model."""
+        return ModelUnavailable(
+            f"No worker serves the model '{model}' now. Start its llama-server and its bridge, "
+            "or try again later."
+        )

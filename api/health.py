@@ -1,0 +1,32 @@
+"""GET /health: the process lives. GET /ready: a request would be served. No token needed."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from api.context import context_of
+from api.errors import ApiError
+
+router = APIRouter()
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Always 200 while the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(request: Request) -> JSONResponse:
+    """200 when Redis can be reached and a worker accepts jobs, else 503 and the reason."""
+    directory = context_of(request).directory
+    await directory.refresh()
+    names = sorted(name for name, state in directory.models.items() if state.accepting)
+    if names:
+        return JSONResponse({"status": "ready", "models": names})
+    raise ApiError(
+        503,
+        "No worker accepts jobs: start a llama-server with a bridge beside it (llamaq bridge).",
+        type="server_error",
+        code="no_worker",
+        headers={"Retry-After": "2"},
+    )

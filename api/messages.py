@@ -1,0 +1,142 @@
+"""Checks the messages of a chat, so that llama-server need not answer them with a 500. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.body import parse_json
+from api.errors import ApiError, bad_request
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+OPTIONAL_TEXTS = ("name", "tool_call_id", "reasoning_content")
+MAX_ARGUMENTS_DEPTH = 64
+
+# Content parts that carry media -> where the address is, if there is one.
+# A worker would fetch an address, so only data: URLs may pass.
+MEDIA = {
+    "image_url": "url",
+    "video_url": "url",
+    "audio_url": "url",
+    "input_audio": "data",
+    "input_video": "data",
+}
+
+
+def checked_messages(messages: Any) -> list[dict[str, Any]]:
+    """The messages without their null fields (llama-server knows no null `name`), or a 400."""
+    if not isinstance(messages, list) or not messages:
+        raise bad_request("`messages` must be a list of one or more messages.", param="messages")
+    return [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
+
+
+def prefill(messages: list[dict[str, Any]]) -> str:
+    """The text that the answer begins with, because the last message is the assistant's own."""
+    last = messages[-1]
+    content = last.get("content") or ""
+    if last["role"] != "assistant" or last.get("tool_calls"):
+        return ""
+    return content if isinstance(content, str) else "\n\n".join(part["text"] for part in content)
+
+
+def _message(message: Any, where: str) -> dict[str, Any]:
+    if not isinstance(message, dict):
+        raise bad_request(f"`{where}` must be an object.", param=where)
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        allowed = ", ".join(sorted(ROLES))
+        raise bad_request(f"`{where}.role` must be one of {allowed}.", param=f"{where}.role")
+    for name in OPTIONAL_TEXTS:
+        if not isinstance(message.get(name, ""), str | None):
+            raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
+    checked = without_nulls(message)
+    if "tool_calls" in checked:
+        checked["tool_calls"] = _tool_calls(checked["tool_calls"], f"{where}.tool_calls")
+    _check_content(checked, where)
+    if "content" in message:
+        checked["content"] = message["content"]
+    return checked
+
+
+def _check_content(message: dict[str, Any], where: str) -> None:
+    content = message.get("content")
+    where = f"{where}.content"
+    if isinstance(content, list):
+        for i, part in enumerate(content):
+            _check_part(part, f"{where}[{i}]", is_prompt=message["role"] != "assistant")
+    elif not isinstance(content, str | None):
+        raise bad_request(f"`{where}` must be a string or a list of parts.", param=where)
+    elif content is None and message["role"] != "assistant":
+        raise bad_request(f"`{where}` is missing: it must be a string or a list.", param=where)
+
+
+def _check_part(part: Any, where: str, *, is_prompt: bool) -> None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "text":
+        if not isinstance(part.get("text"), str):
+            raise bad_request(f"`{where}.text` must be a string.", param=f"{where}.text")
+    elif isinstance(kind, str) and kind in MEDIA and is_prompt:
+        _check_media(part.get(kind), MEDIA[kind], f"{where}.{kind}")
+    else:
+        allowed = ", ".join(["text", *MEDIA] if is_prompt else ["text"])
+        raise bad_request(f"`{where}.type` must be one of {allowed}.", param=f"{where}.type")
+
+
+def _check_media(media: Any, key: str, where: str) -> None:
+    if not isinstance(media, dict) or not isinstance(media.get(key), str):
+        raise bad_request(f"`{where}.{key}` must be a string.", param=f"{where}.{key}")
+    for name in ("url", "data"):
+        address = media.get(name, "data:")
+        if not isinstance(address, str):
+            raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
+        if not _is_inline(name, address):
+            raise bad_request(
+                f"`{where}.{name}` must be a data: URL: send the file itself, base64-encoded.",
+                param=f"{where}.{name}",
+            )
+
+
+def _is_inline(name: str, address: str) -> bool:
+    if address[:5].lower() == "data:":
+        return True
+    return name == "data" and ":" not in address[:64]
+
+
+def _tool_calls(calls: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(calls, list):
+        raise bad_request(f"`{where}` must be a list.", param=where)
+    return [_tool_call(call, f"{where}[{i}]") for i, call in enumerate(calls)]
+
+
+def _tool_call(call: Any, where: str) -> dict[str, Any]:
+    function = function_of(call, where)
+    if not isinstance(call.get("id", ""), str | None):
+        raise bad_request(f"`{where}.id` must be a string.", param=f"{where}.id")
+    where = f"{where}.function.arguments"
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str | dict):
+        raise bad_request(f"`{where}` must be a string of JSON.", param=where)
+    if isinstance(arguments, str):
+        try:
+            parse_json(arguments.encode(), MAX_ARGUMENTS_DEPTH)
+        except ApiError as error:
+            raise bad_request(
+                f'`{where}` must be a string of JSON, such as "{{}}".', param=where
+            ) from error
+    return without_nulls(call)
+
+
+def function_of(item: Any, where: str) -> dict[str, Any]:
+    """The `function` object, with a name, of a tool or of a call of one."""
+    if not isinstance(item, dict) or item.get("type") != "function":
+        raise bad_request(f'`{where}.type` must be "function".', param=f"{where}.type")
+    function = item.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(name, str) or not name:
+        raise bad_request(
+            f"`{where}.function.name` must be a string.", param=f"{where}.function.name"
+        )
+    return function
+
+
+def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not null: OpenAI's null means "not given"."""
+    return {name: value for name, value in item.items() if value is not None}

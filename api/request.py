@@ -1,0 +1,99 @@
+"""A chat request: what the dispatcher must know of it, and the body for llama-server. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from api.body import parse_object
+from api.checks import check_fields, checked_tools
+from api.errors import bad_request
+from api.messages import checked_messages, prefill, without_nulls
+from api.settings import ApiSettings
+
+MAX_MODEL_CHARS = 256
+
+# Fields that reach into the server, its slots and its cache, or that llamaq sets itself.
+STRIPPED = frozenset(
+    {
+        "backend_sampling", "cache_prompt", "id_slot", "lora", "n", "n_cache_reuse", "n_cmpl",
+        "n_discard", "n_keep", "reasoning_control", "response_fields", "sse_ping_interval",
+        "t_max_predict_ms", "verbose",
+    }
+)  # fmt: skip
+OUTPUT_LIMITS = ("n_predict", "max_completion_tokens", "max_tokens")  # the first present wins
+RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A checked chat request. `max_tokens` is None where the client has set no limit.
+
+    `prefill` is what the assistant has said already: a llama-server repeats it in an answer that
+    is not streamed, and only there.
+    """
+
+    model: str
+    stream: bool
+    choices: int
+    include_usage: bool
+    return_progress: bool
+    timings_per_token: bool
+    max_tokens: int | None
+    prefill: str = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
+
+    def upstream_body(self, choice: int = 0) -> bytes:
+        """The JSON for llama-server that makes choice number `choice`, always streamed."""
+        options = self.fields.get("stream_options") or {}
+        body = {name: value for name, value in self.fields.items() if name not in STRIPPED} | {
+            "stream": True,
+            "stream_options": {**options, "include_usage": True},
+            "return_progress": True,
+            "timings_per_token": True,
+        }
+        seed = body.get("seed")
+        if choice and seed is not None and seed % 2**32 != RANDOM_SEED:
+            body["seed"] = (seed + choice) % 2**32  # as llama-server seeds its own choices
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
+    """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
+    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    model = _model(fields.get("model"))
+    fields["messages"] = checked_messages(fields.get("messages"))
+    check_fields(fields)
+    if "tools" in fields:
+        fields["tools"] = checked_tools(fields["tools"], fields)
+    options = fields.get("stream_options", {})
+    return ChatRequest(
+        model=model,
+        stream=fields.get("stream", False),
+        choices=_choices(fields, settings.max_choices),
+        include_usage=bool(options.get("include_usage")),
+        return_progress=fields.get("return_progress", False),
+        timings_per_token=fields.get("timings_per_token", False),
+        max_tokens=_max_tokens(fields),
+        prefill=prefill(fields["messages"]),
+        fields=fields,
+    )
+
+
+def _model(model: Any) -> str:
+    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
+        raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
+    return model
+
+
+def _choices(fields: Mapping[str, Any], most: int) -> int:
+    name = "n" if "n" in fields else "n_cmpl"
+    choices: int = fields.get(name, 1)
+    if not 1 <= choices <= most:
+        raise bad_request(f"`{name}` must be from 1 to {most}.", param=name)
+    return choices
+
+
+def _max_tokens(fields: Mapping[str, Any]) -> int | None:
+    limit = next((int(fields[name]) for name in OUTPUT_LIMITS if name in fields), -1)
+    return None if limit == -1 else limit

@@ -1,0 +1,63 @@
+"""What the API can be told, read from `LLAMAQ_*` environment variables."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class ApiSettings(BaseSettings):
+    """How the API listens, whom it believes and how long it waits. All times in seconds.
+
+    A `ValidationError` names every bad value at once and holds none of them.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LLAMAQ_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    jwt_secret: SecretStr = Field(
+        SecretStr(""),
+        validate_default=True,
+        description=f"secret that signs tokens (HS256), {MIN_SECRET_BYTES} bytes or more; required",
+    )
+    jwt_audience: Name | None = Field(None, description="`aud` that tokens must name")
+    jwt_issuer: Name | None = Field(None, description="`iss` that tokens must name")
+    host: Name = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8484, ge=1, le=65535, description="port to listen on")
+    queue_wait_s: Seconds = Field(300, description="how long a request may wait for a worker")
+    request_timeout_s: Seconds = Field(600, description="how long a request may take in all")
+    stream_timeout_s: Seconds = Field(3600, description="the same for a streamed answer")
+    model_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        30, description="how long to wait for a worker of a known model that has none"
+    )
+    queue_position_after_s: Seconds = Field(
+        10, description="a streaming client that waits for longer is told its place in the queue"
+    )
+    drain_s: Seconds = Field(120, description="time for running answers to end after SIGTERM")
+    max_body_bytes: int = Field(
+        32 * 2**20, ge=1024, le=100 * 10**6, description="largest request body"
+    )
+    max_json_depth: int = Field(64, ge=8, le=200, description="deepest nesting of a request body")
+    max_choices: int = Field(8, ge=1, le=128, description="largest `n`: answers per request")
+    client_buffer_bytes: int = Field(
+        8 * 2**20, ge=2**16, description="unsent bytes at which a slow client is given up"
+    )
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(
+                f"must have {MIN_SECRET_BYTES} bytes or more; make one with: openssl rand -hex 32"
+            )
+        return secret

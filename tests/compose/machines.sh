@@ -1,0 +1,55 @@
+# shellcheck shell=sh
+# Two machines made of network namespaces, and a container engine on the first.
+
+on_a() { nsenter --net=/run/netns/llamaq-a "$@"; }
+on_b() { nsenter --net=/run/netns/llamaq-b "$@"; }
+
+start_machines() {
+    for machine in a b; do
+        ip netns add "llamaq-$machine"
+        ip -n "llamaq-$machine" link set lo up
+    done
+    ip link add veth-a netns llamaq-a type veth peer name veth-b netns llamaq-b
+    ip -n llamaq-a address add 10.77.0.1/24 dev veth-a
+    ip -n llamaq-b address add 10.77.0.2/24 dev veth-b
+    ip -n llamaq-a link set veth-a up
+    ip -n llamaq-b link set veth-b up
+    # The engine writes to these two folders; it gets its own, so that its traces go with it.
+    mkdir -p /etc/docker
+    start_on a dockerd unshare --mount \
+        sh -c 'mount -t tmpfs none /opt && mount -t tmpfs none /etc/docker && exec "$@"' sh \
+        dockerd --host "unix://$WORK/docker.sock" --data-root "$WORK/data" --exec-root "$WORK/exec" --pidfile "$WORK/docker.pid" \
+        --log-level warn
+    export DOCKER_HOST="unix://$WORK/docker.sock"
+    wait_for 30 docker version
+}
+
+stop_machines() {
+    compose --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
+    for pid in ${PIDS:-}; do kill "$pid" 2>/dev/null || true; done
+    for pid in ${PIDS:-}; do wait "$pid" 2>/dev/null || true; done
+    for machine in a b; do ip netns delete "llamaq-$machine" 2>/dev/null || true; done
+    rm -rf --one-file-system "$WORK"
+    ! grep --files-with-matches "$WORK" /proc/[0-9]*/cmdline 2>/dev/null || echo 'left behind: these processes' >&2
+}
+
+# Run a command in the background on machine $1 until the trial ends; its output goes to $WORK/$2.log.
+start_on() {
+    machine=$1 name=$2
+    shift 2
+    (exec nsenter --net="/run/netns/llamaq-$machine" "$@") >"$WORK/$name.log" 2>&1 &
+    PIDS="${PIDS:-} $!"
+}
+
+# Repeat a command until it succeeds, for at most $1 seconds.
+wait_for() {
+    deadline=$(($(date +%s) + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ "$(date +%s)" -ge $deadline ]; then
+            echo "still fails: $*" >&2
+            "$@" >&2 || return 1
+        fi
+        sleep 0.2
+    done
+}

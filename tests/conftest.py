@@ -1,0 +1,58 @@
+"""Fixtures: Redis, faked and real, and real llama.cpp servers on models made here."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from fakeredis import TcpFakeServer
+from redis.asyncio import Redis
+
+from dispatcher.connection import open_redis
+from llamaq.demo_model import write_demo_model
+from tests.processes import LlamaServer, free_port, valkey
+
+
+@pytest.fixture(scope="session")
+def real_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Valkey; tests that share it clean up after themselves."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def fake_redis_url() -> Iterator[str]:
+    """A faked Redis that many connections can share."""
+    server = TcpFakeServer(("127.0.0.1", free_port()))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield "redis://127.0.0.1:{}".format(server.server_address[1])
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(params=["fake", "real"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Each test that uses it runs twice: on the fake and on a real server."""
+    return str(request.getfixturevalue(f"{request.param}_redis_url"))
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an empty Redis."""
+    client = open_redis(redis_url)
+    await client.flushall()
+    yield client
+    await client.flushall()
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The generated models: `tiny` answers at once, `small` streams for seconds."""
+    folder = tmp_path_factory.mktemp("models")
+    for size in ("tiny", "small"):
+        write_demo_model(folder / f"{size}.gguf", size=size)
+    return {path.stem: path for path in folder.iterdir()}

@@ -1,0 +1,113 @@
+import base64
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+
+import jwt
+import pytest
+
+from api.auth import LEEWAY_S, Authenticator, Tenant, create_token
+from api.errors import ApiError
+from tests.builders import SECRET, make_settings, make_token
+
+HOUR = 3600
+
+
+def refusal(header: str | None, **settings: str) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        Authenticator(make_settings(**settings)).authenticate(header)
+    assert caught.value.status == 401
+    return caught.value
+
+
+def unsigned_token() -> str:
+    parts = {"alg": "none", "typ": "JWT"}, {"sub": "me", "exp": int(time.time()) + HOUR}
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts]
+    return b".".join([*encoded, b""]).decode()
+
+
+class ClockOfTime(datetime):
+    """PyJWT's clock, made to follow `time.time`."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.fromtimestamp(time.time(), tz)
+
+
+def test_valid_token_names_its_tenant() -> None:
+    tenant = Authenticator(make_settings()).authenticate(f"Bearer {make_token(sub='ada')}")
+    assert tenant == Tenant("ada")
+
+
+def test_scheme_is_case_insensitive() -> None:
+    assert Authenticator(make_settings()).authenticate(f"bearer {make_token()}") == Tenant("me")
+
+
+@pytest.mark.parametrize("header", [None, "", " ", "Basic bWU6cHc=", "Bearer", "Bearer "])
+def test_no_bearer_token_is_answered_with_the_form_and_a_bare_challenge(header: str | None) -> None:
+    error = refusal(header)
+    assert "Bearer <token>" in error.message
+    assert error.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("token", "advice"),
+    [
+        (lambda: "not.a.token", "not a JSON Web Token"),
+        (lambda: "nonsense", "not a JSON Web Token"),
+        (lambda: make_token(secret="another secret of enough bytes!!"), "another secret"),
+        (lambda: make_token(secret=SECRET * 2, algorithm="HS512"), "signed with HS256"),
+        (unsigned_token, "signed with HS256"),
+        (lambda: make_token(exp=None), "`exp`"),
+        (lambda: make_token(sub=None), "`sub`"),
+        (lambda: make_token(sub="  "), "`sub`"),
+        (lambda: make_token(sub="x" * 257), "`sub`"),
+        (lambda: make_token(nbf=int(time.time()) + HOUR), "not valid yet"),
+        (lambda: make_token(aud="elsewhere"), "without `aud`"),
+    ],
+)
+def test_bad_token_is_refused_with_advice(token: Callable[[], str], advice: str) -> None:
+    error = refusal(f"Bearer {token()}")
+    assert advice in error.message
+    assert error.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_expired_token_tells_when() -> None:
+    assert "2001-09-09 01:46:40 UTC" in refusal(f"Bearer {make_token(exp=10**9)}").message
+
+
+def test_clocks_may_differ_by_the_leeway() -> None:
+    token = make_token(exp=int(time.time()) - LEEWAY_S + 5)
+    assert Authenticator(make_settings()).authenticate(f"Bearer {token}") == Tenant("me")
+
+
+@pytest.mark.parametrize("audience", [None, "elsewhere", ["one", "two"]])
+def test_audience_must_be_named(audience: str | None) -> None:
+    error = refusal(f"Bearer {make_token(aud=audience)}", jwt_audience="llamaq")
+    assert "aud" in error.message
+
+
+@pytest.mark.parametrize("issuer", [None, "elsewhere"])
+def test_issuer_must_be_named(issuer: str | None) -> None:
+    assert "iss" in refusal(f"Bearer {make_token(iss=issuer)}", jwt_issuer="home").message
+
+
+def test_a_token_that_was_believed_is_refused_once_it_has_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    header = f"Bearer {make_token(exp=int(time.time()) + HOUR)}"
+    authenticator = Authenticator(make_settings())
+    authenticator.authenticate(header)
+    later = time.time() + HOUR + LEEWAY_S + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr("jwt.api_jwt.datetime", ClockOfTime)
+    with pytest.raises(ApiError, match="expired"):
+        authenticator.authenticate(header)
+
+
+def test_created_token_is_accepted_and_unique() -> None:
+    settings = make_settings(jwt_audience="llamaq", jwt_issuer="home")
+    tokens = [create_token(SECRET, "ada", HOUR, "llamaq", "home") for _ in range(2)]
+    assert Authenticator(settings).authenticate(f"Bearer {tokens[0]}") == Tenant("ada")
+    assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) == 2

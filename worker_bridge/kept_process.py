@@ -1,0 +1,76 @@
+"""A program that is kept alive: started again when it ends, with growing pauses, until stopped."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+
+log = logging.getLogger("llamaq.process")
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0  # a program that ran for so long starts again after the first pause
+
+
+class KeptProcess:
+    """One program. It gets no signal from the terminal: `stop` ends it.
+
+    `environment` is added to this process' own. `stop_s` is how long it may take to end politely.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        stop_s: float,
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._environment = {**os.environ, **environment}
+        self._stop_s = stop_s
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Starts the program, again and again; returns when it has ended after `stop`.
+
+        Raises `OSError` where it can't be started at all.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping:
+            started = time.monotonic()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, env=self._environment, start_new_session=True
+            )
+            log.info("started %s pid=%s", self.name, self._process.pid)
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            if time.monotonic() - started > _STEADY_S:
+                pause_s = _FIRST_PAUSE_S
+            log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Ends the program: politely, and for good after `stop_s`, or when `hurry` is set.
+
+        A program that heeds a second SIGTERM, as `hurry` sends it, gets 5 s more.
+        """
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        ended = asyncio.create_task(process.wait())
+        waits = {ended} | ({asyncio.create_task(hurry.wait())} if hurry else set())
+        await asyncio.wait(waits, timeout=self._stop_s, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done() and hurry is not None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait({ended}, timeout=5)
+        if not ended.done():
+            process.kill()
+        await ended
