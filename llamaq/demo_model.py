@@ -77,42 +77,48 @@ def model_tensors(shape: Shape, seed: int, stop_rate: float) -> Iterator[tuple[s
     kept = len(CLASS_NAMES)
     free = shape.dim - kept
 
-    def matrix(rows: int, columns: int, gain: float) -> Weights:
-        scale = np.float32(gain * columns**-0.5)
-        return random.standard_normal((rows, columns), np.float32) * scale
-
-    def written(weights: Weights) -> Weights:
-        weights[:kept] = 0
-        return weights
-
-    def norm(class_gain: float, noise_gain: float = 1) -> Weights:
-        return np.where(np.arange(shape.dim) < kept, class_gain, noise_gain).astype(np.float32)
-
-    table = transition_table(stop_rate)
-    embedding = matrix(VOCABULARY, shape.dim, 0.3 * shape.dim**0.5)
-    embedding[:, :kept] = np.eye(kept)[
-        [CLASS_NAMES.index(token_class(t)) for t in range(VOCABULARY)]
-    ]
+    # Less than what the layers write, so that the noise is more than a function of the last token.
+    embedding = _matrix(random, VOCABULARY, shape.dim, 0.3 * shape.dim**0.5)
+    classes = [CLASS_NAMES.index(token_class(token)) for token in range(VOCABULARY)]
+    embedding[:, :kept] = np.eye(kept)[classes]
     yield "token_embd.weight", embedding
 
-    gain = 2 * shape.layers**-0.5
     for layer in range(shape.layers):
-        block = f"blk.{layer}"
-        yield f"{block}.attn_norm.weight", norm(0)
-        yield f"{block}.attn_q.weight", matrix(shape.dim, shape.dim, 2)
-        yield f"{block}.attn_k.weight", matrix(shape.dim, shape.dim, 2)
-        yield f"{block}.attn_v.weight", matrix(shape.dim, shape.dim, 1)
-        yield f"{block}.attn_output.weight", written(matrix(shape.dim, shape.dim, gain))
-        yield f"{block}.ffn_norm.weight", norm(0)
-        yield f"{block}.ffn_gate.weight", matrix(shape.ffn, shape.dim, 1)
-        yield f"{block}.ffn_up.weight", matrix(shape.ffn, shape.dim, 1)
-        yield f"{block}.ffn_down.weight", written(matrix(shape.dim, shape.ffn, gain))
+        for name, weights in _layer_tensors(random, shape):
+            yield f"blk.{layer}.{name}.weight", weights
 
-    yield (
-        "output_norm.weight",
-        norm((NOISE_POWER * free / shape.dim) ** 0.5, (free / shape.dim) ** 0.5),
-    )
-    yield "output.weight", np.concatenate([table, matrix(VOCABULARY, free, 1)], axis=1)
+    rms = (NOISE_POWER * free / shape.dim) ** 0.5
+    yield "output_norm.weight", _norm(shape, rms, (free / shape.dim) ** 0.5)
+    noise = _matrix(random, VOCABULARY, free, 1)
+    yield "output.weight", np.concatenate([transition_table(stop_rate), noise], axis=1)
+
+
+def _layer_tensors(random: np.random.Generator, shape: Shape) -> Iterator[tuple[str, Weights]]:
+    dim, ffn, gain = shape.dim, shape.ffn, 2 * shape.layers**-0.5
+    yield "attn_norm", _norm(shape, 0, 1)
+    yield "attn_q", _matrix(random, dim, dim, 2)
+    yield "attn_k", _matrix(random, dim, dim, 2)
+    yield "attn_v", _matrix(random, dim, dim, 1)
+    yield "attn_output", _sparing_classes(_matrix(random, dim, dim, gain))
+    yield "ffn_norm", _norm(shape, 0, 1)
+    yield "ffn_gate", _matrix(random, ffn, dim, 1)
+    yield "ffn_up", _matrix(random, ffn, dim, 1)
+    yield "ffn_down", _sparing_classes(_matrix(random, dim, ffn, gain))
+
+
+def _matrix(random: np.random.Generator, rows: int, columns: int, gain: float) -> Weights:
+    scale = np.float32(gain * columns**-0.5)
+    return random.standard_normal((rows, columns), np.float32) * scale
+
+
+def _norm(shape: Shape, class_gain: float, noise_gain: float) -> Weights:
+    is_class = np.arange(shape.dim) < len(CLASS_NAMES)
+    return np.where(is_class, class_gain, noise_gain).astype(np.float32)
+
+
+def _sparing_classes(weights: Weights) -> Weights:
+    weights[: len(CLASS_NAMES)] = 0
+    return weights
 
 
 def _write(path: Path, shape: Shape, name: str, tensors: Iterable[tuple[str, Weights]]) -> None:

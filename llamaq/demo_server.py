@@ -59,7 +59,7 @@ def missing_demo_parts() -> list[str]:
 def serve(options: ServerOptions) -> NoReturn:
     """Serve until SIGTERM or SIGINT, then end at once: a demo server has nothing to save.
 
-    Raises RuntimeError when the model cannot be loaded or the port is taken; llama.cpp logs why.
+    Raises RuntimeError when the model cannot be loaded or the port is taken.
     """
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
@@ -130,10 +130,14 @@ def main(**options: Any) -> None:
     """Serve a GGUF model with the llama.cpp server of the Python package xllamacpp."""
     if missing := missing_demo_parts():
         raise click.ClickException("\n".join(missing))
+    asked = ServerOptions(**options)
     try:
-        serve(ServerOptions(**options))
+        serve(asked)
     except RuntimeError as error:
-        raise click.ClickException(str(error)) from None
+        # llama.cpp's own log says which of the two, but its last lines can be lost at the exit.
+        raise click.ClickException(
+            f"Cannot load {asked.model} or cannot listen on {asked.host}:{asked.port}. ({error})"
+        ) from None
 
 
 if __name__ == "__main__":

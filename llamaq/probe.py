@@ -51,8 +51,8 @@ class Probe:
     async def _wait(self, path: str) -> None:
         try:
             async with asyncio.timeout(_START_S), self._client() as client:
-                while not await _answers(client, path):
-                    await asyncio.sleep(_POLL_S)  # noqa: ASYNC110  # it is another process
+                while not await _answers(client, path):  # noqa: ASYNC110  # another process
+                    await asyncio.sleep(_POLL_S)
         except TimeoutError:
             raise click.ClickException(
                 f"{self._url}{path} gave no good answer in {_START_S:.0f} s; the log above says why"

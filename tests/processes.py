@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaq.embedded_redis import find_server
+from tests.builders import SECRET
 
-SECRET = "a-secret-that-is-only-used-by-these-tests"
 START_S = 60.0
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.02) -> float:
+def wait_until(
+    condition: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.02
+) -> float:
     """Waits until the condition holds, and returns how many seconds that took; fails if it doesn't."""
     started = time.monotonic()
     while not condition():

@@ -61,15 +61,27 @@ def model_of(event: bytes) -> bytes | None:
 
 
 def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | None:
-    """The event as its client asked to see it, or None for one that it did not ask for.
-
-    llama-server puts the timings into the usage event, or where none was asked for into the last
-    chunk; so do we.
-    """
+    """The event as its client asked to see it, or None for one that it did not ask for."""
     if type_ is Type.PROGRESS:
         return event if Want.PROGRESS in wants else None
     if type_ is Type.USAGE:
         return event if Want.USAGE in wants else None
-    if Want.TIMINGS in wants or (Want.USAGE not in wants and _UNFINISHED not in event):
-        return event
-    return _TIMINGS.sub(b"", event)
+    return event if Want.TIMINGS in wants else _TIMINGS.sub(b"", event)
+
+
+def is_last(event: bytes, type_: Type) -> bool:
+    """Whether this chunk ends the answer: only usage follows."""
+    return type_ is Type.CHUNK and _UNFINISHED not in event
+
+
+def with_timings_of(usage: bytes, chunk: bytes) -> bytes:
+    """The last chunk with the timings of the usage event, where llama-server itself puts them for
+    clients that ask for no usage.
+
+    >>> with_timings_of(b'data: {"choices":[],"timings":{"prompt_n":1}}', b'data: {"choices":[{}]}')
+    b'data: {"choices":[{}],"timings":{"prompt_n":1}}'
+    """
+    timings = _TIMINGS.search(usage)
+    if timings is None or _TIMINGS.search(chunk) or not chunk.endswith(b"}"):
+        return chunk
+    return chunk[:-1] + timings[0] + b"}"

@@ -9,7 +9,7 @@ from dispatcher.errors import WorkerFailed
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox
-from worker_bridge.events import Type, for_client, model_of, read_event
+from worker_bridge.events import Type, for_client, is_last, model_of, read_event, with_timings_of
 from worker_bridge.llama import ChatResponse, LlamaServer, ServerGone
 from worker_bridge.verdict import Fault, judge
 
@@ -54,6 +54,7 @@ class Run:
         self._tokens = 0
         self._prompt_tokens = 0
         self._answered = False
+        self._last_chunk = b""
         self._usage = (0, 0)
         started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
         self._send(Kind.STARTED, started, urgent=False)
@@ -110,13 +111,22 @@ class Run:
 
     def _forward(self, event: bytes, type_: Type) -> None:
         shown = for_client(event, type_, self.claim.wants)
-        if shown is None:
+        if self._last_chunk and type_ is Type.USAGE:
+            shown, self._last_chunk = with_timings_of(event, self._last_chunk), b""
+        elif shown and Want.USAGE not in self.claim.wants and is_last(event, type_):
+            self._last_chunk = shown
             return
+        if shown is not None:
+            self._show(shown)
+
+    def _show(self, shown: bytes) -> None:
         if self._model != self._model_id:
             shown = shown.replace(b'"model":' + self._model_id, b'"model":' + self._model, 1)
         self._send(Kind.CHUNK, shown + b"\n\n", urgent=Want.STREAM in self.claim.wants)
 
     def _complete(self) -> Result:
+        if self._last_chunk:  # no usage event came
+            self._show(self._last_chunk)
         prompt, completion = self._usage
         usage = {"prompt_tokens": prompt, "completion_tokens": completion}
         return Result(End.DONE, json.dumps(usage).encode(), self._usage)

@@ -200,4 +200,4 @@ def test_port_in_use_is_an_error(server: httpx.Client, model: Path) -> None:
     port = str(server.base_url.port)
     command = [*COMMAND, "-m", str(model), "--port", port]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (result.returncode, "couldn't bind" in result.stderr) == (1, True)
+    assert (result.returncode, f"listen on 127.0.0.1:{port}" in result.stderr) == (1, True)

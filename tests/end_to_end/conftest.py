@@ -1,0 +1,61 @@
+"""One whole fleet for the tests that only look: Valkey, two real servers with bridges, the API."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from tests.builders import make_token
+from tests.processes import (
+    LlamaServer,
+    Program,
+    answers,
+    api,
+    bridge,
+    free_port,
+    valkey,
+    wait_until,
+)
+
+SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What runs, and how to reach it."""
+
+    url: str
+    redis_url: str
+    servers: tuple[LlamaServer, ...]
+    api: Program
+
+    @property
+    def token(self) -> str:
+        return make_token()
+
+    def openai(self) -> OpenAI:
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self.token, max_retries=0, timeout=60)
+
+    def http(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> Iterator[Fleet]:
+    """Two real llama.cpp servers with four slots each, behind one API, serving the model `tiny`."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(valkey(folder))
+        servers = tuple(LlamaServer(models["tiny"], free_port(), "tiny", SLOTS) for _ in range(2))
+        running, url = stack.enter_context(api(redis_url, folder / "api.log"))
+        for number, server in enumerate(servers):
+            stack.enter_context(server.running(folder / f"server{number}.log"))
+            log = folder / f"bridge{number}.log"
+            stack.enter_context(bridge(redis_url, server, log, worker_name=f"worker{number}"))
+        wait_until(lambda: answers(f"{url}/ready"))
+        yield Fleet(url, redis_url, servers, running)
