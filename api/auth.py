@@ -118,7 +118,8 @@ def create_token(
 def _bearer_token(header: str | None) -> str:
     if not header or not header.strip():
         raise _unauthorized(
-            "Send your token as `Authorization: Bearer <token>` (in an OpenAI client: `api_key`).",
+            "Send your token as `Authorization: Bearer <token>` (in an OpenAI client: `api_key`); "
+            "make one with: llamaq token create NAME",
             challenge="Bearer",
         )
     scheme, _, token = header.strip().partition(" ")

@@ -66,9 +66,6 @@ def serve(options: ServerOptions) -> NoReturn:
     import xllamacpp
 
     server = xllamacpp.Server(_parameters(options))
-    # llama.cpp installs its own handlers, which wait for open connections.
-    signal.signal(signal.SIGTERM, _exit)
-    signal.signal(signal.SIGINT, _exit)
     click.echo(f"llama.cpp serves {options.model.name} on {server.listening_address}")
     while True:
         signal.pause()

@@ -116,6 +116,7 @@ def render_config(
         "maxmemory-policy noeviction",
         "daemonize no",
         "loglevel warning",
+        f"logfile {_quoted(str(home / 'redis.log'))}",
     ]
     return "\n".join(lines) + "\n"
 

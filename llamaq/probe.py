@@ -34,6 +34,7 @@ class Probe:
             "model": model,
             "stream": True,
             "max_tokens": 120,
+            "ignore_eos": True,
             "messages": [{"role": "user", "content": question}],
         }
         async with (

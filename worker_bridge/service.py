@@ -32,7 +32,7 @@ async def run_bridge(
     drain, hurry = _signals()
     key = settings.server_key.get_secret_value() if settings.server_key else None
     if not command:
-        await _serve(settings, queue, LlamaServer(settings.server, key), drain, hurry)
+        await serve(settings, queue, LlamaServer(settings.server, key), drain, hurry)
         return
     launch = plan_launch(command, find_free_port())
     for warning in launch.warnings:
@@ -41,7 +41,7 @@ async def run_bridge(
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
     serving = asyncio.create_task(
-        _serve(settings, queue, LlamaServer(launch.url, key), drain, hurry)
+        serve(settings, queue, LlamaServer(launch.url, key), drain, hurry)
     )
     try:
         await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -54,13 +54,17 @@ async def run_bridge(
         running.cancel()
 
 
-async def _serve(
+async def serve(
     settings: BridgeSettings,
     queue: QueueSettings,
     server: LlamaServer,
     drain: asyncio.Event,
     hurry: asyncio.Event,
 ) -> None:
+    """Bridges `server`, whatever model it has and comes to have, until `drain` is set.
+
+    See `Bridge.serve`. Closes `server`.
+    """
     url = queue.redis_url.get_secret_value()
     clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
     monitor = HealthMonitor(server)

@@ -1,0 +1,134 @@
+"""`llamaq up` and its demonstration, as a person at a terminal uses them."""
+
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import answers, free_port, llamaq, program, wait_until
+
+pytestmark = pytest.mark.real
+
+
+def children(pid: int) -> list[int]:
+    """The processes below this one that still live."""
+    table = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True)
+    rows = [tuple(map(int, row.split())) for row in table.stdout.splitlines()[1:]]
+    found = [child for child, parent in rows if parent == pid]
+    return found + [deeper for child in found for deeper in children(child)]
+
+
+def test_demo_shows_one_chat_and_ends(tmp_path: Path) -> None:
+    port = str(free_port())
+    command = llamaq("up", "--demo", "--once", "--data-dir", str(tmp_path), "--port", port)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert f"llamaq is up: http://127.0.0.1:{port}/v1" in done.stdout
+    answer = done.stdout.partition("> Tell me a story.\n")[2]
+    assert re.match(r"[a-z. ]{5,}", answer), done.stdout
+    assert "Answered by demo" in answer
+    assert "eyJ" not in done.stdout + done.stderr  # no token where no person reads it
+
+
+class Terminal:
+    """A program on a terminal, and what it has shown there."""
+
+    def __init__(self, command: list[str]) -> None:
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        self._descriptor = ours
+        self._shown = b""
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+
+    def text(self) -> str:
+        try:
+            while piece := os.read(self._descriptor, 65536):
+                self._shown += piece
+        except OSError:  # nothing more for now
+            pass
+        return self._shown.decode(errors="replace").replace("\r\n", "\n")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+        os.close(self._descriptor)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Terminal]:
+    port = str(free_port())
+    terminal = Terminal(llamaq("up", "--demo", "--data-dir", str(tmp_path), "--port", port))
+    yield terminal
+    terminal.close()
+
+
+def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
+    demo: Terminal, tmp_path: Path
+) -> None:
+    wait_until(lambda: "Answered by demo" in demo.text(), 60)
+    line = next(line for line in demo.text().splitlines() if line.startswith("curl "))
+    pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
+    assert pasted.stdout.rstrip().endswith("data: [DONE]"), pasted
+    assert "LLAMAQ_REDIS_URL=" in demo.text()
+    for name in ("jwt_secret", "redis_url"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    below = children(demo.process.pid)
+    assert len(below) == 6  # Redis, API, two bridges, two servers
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(30) == 0
+    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    assert "Traceback" not in demo.text()
+
+
+def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[str, Path]) -> None:
+    port, redis_port, server_port = free_port(), free_port(), free_port()
+    options = ["--port", str(port), "--data-dir", str(tmp_path / "up")]
+    up = Terminal(llamaq("up", *options, "--redis-listen", f"127.0.0.1:{redis_port}"))
+    server = [*llamaq()[:2], "llamaq.demo_server", "-m", str(models["tiny"]), "--parallel", "2"]
+    with program([*server, "--port", str(server_port)], tmp_path / "server.log"):
+        wait_until(lambda: "llamaq bridge" in up.text(), 60)
+        line = next(x for x in up.text().splitlines() if x.startswith("LLAMAQ_REDIS_URL="))
+        assert f"127.0.0.1:{redis_port}" in line
+        assert not answers(f"http://127.0.0.1:{port}/ready")
+        pasted = line.replace("llamaq bridge", " ".join(llamaq("bridge"))).replace(
+            "8080", str(server_port)
+        )
+        with program(["sh", "-c", f"exec env {pasted}"], tmp_path / "bridge.log"):
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}/ready"), 30)
+            shown = subprocess.run(
+                llamaq("status", "--data-dir", str(tmp_path / "up")), capture_output=True, text=True
+            ).stdout
+            assert "slots 0/2" in shown
+    up.close()
+
+
+def test_second_up_on_the_same_folder_is_refused(demo: Terminal, tmp_path: Path) -> None:
+    wait_until(lambda: (tmp_path / "redis_url").exists(), 60)
+    second = subprocess.run(
+        llamaq("up", "--data-dir", str(tmp_path), "--port", str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert "another `llamaq up`" in second.stderr
+
+
+def test_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = llamaq("up", "--data-dir", str(tmp_path), "--port", str(taken.getsockname()[1]))
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1
+    assert "--port" in refused.stderr
