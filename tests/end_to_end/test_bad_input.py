@@ -19,6 +19,7 @@ from tests.processes import api, llamaq
 pytestmark = pytest.mark.real
 
 CHAT = "/v1/chat/completions"
+LONGER = make_token(algorithm="HS512", secret="x" * 64)
 UNSIGNED = jwt.encode({"sub": "me", "exp": int(time.time()) + 60}, None, algorithm="none")
 DEEP = b'{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"x":' + b"[" * 200 + b"]" * 200
 REMOTE = [{"type": "image_url", "image_url": {"url": "http://10.0.0.1/secret.png"}}]
@@ -28,9 +29,7 @@ TOKENS: list[Any] = [
     pytest.param("Basic bWU6bWU=", "Bearer", id="not a bearer token"),
     pytest.param("Bearer nonsense", "JSON Web Token", id="malformed"),
     pytest.param(f"Bearer {make_token(exp=1)}", "expired", id="expired"),
-    pytest.param(
-        f"Bearer {make_token(algorithm='HS512', secret='x' * 64)}", "HS256", id="wrong algorithm"
-    ),
+    pytest.param(f"Bearer {LONGER}", "HS256", id="wrong algorithm"),
     pytest.param(f"Bearer {UNSIGNED}", "HS256", id="alg none"),
     pytest.param(f"Bearer {make_token(secret='x' * 40)}", "sign", id="wrong secret"),
     pytest.param(f"Bearer {make_token(exp=None)}", "exp", id="no exp"),

@@ -53,9 +53,7 @@ def test_commands_show_a_fleet_at_work(fleet: Fleet) -> None:
     by_comment = {comment: command for command, comment in commands()}
 
     def show(start: str) -> list[str]:
-        return shell.run(
-            next(by_comment[comment] for comment in by_comment if comment.startswith(start))
-        )
+        return shell.run(next(by_comment[text] for text in by_comment if text.startswith(start)))
 
     def chat(_: int) -> int:
         body = {"model": "tiny", "messages": [{"role": "user", "content": "Go on."}]}

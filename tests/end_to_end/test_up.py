@@ -98,9 +98,8 @@ def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[s
         line = next(x for x in up.text().splitlines() if x.startswith("LLAMAQ_REDIS_URL="))
         assert f"127.0.0.1:{redis_port}" in line
         assert not answers(f"http://127.0.0.1:{port}/ready")
-        pasted = line.replace("llamaq bridge", " ".join(llamaq("bridge"))).replace(
-            "8080", str(server_port)
-        )
+        pasted = line.replace("llamaq bridge", " ".join(llamaq("bridge")))
+        pasted = pasted.replace("8080", str(server_port))
         with program(["sh", "-c", f"exec env {pasted}"], tmp_path / "bridge.log"):
             wait_until(lambda: answers(f"http://127.0.0.1:{port}/ready"), 30)
             shown = subprocess.run(
