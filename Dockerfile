@@ -7,24 +7,18 @@ ARG PYTHON_IMAGE=python:3.12-slim
 ARG LLAMA_SERVER_IMAGE=ghcr.io/ggml-org/llama.cpp:server
 
 
-FROM ${PYTHON_IMAGE} AS wheel
+FROM ${PYTHON_IMAGE} AS llamaq-venv
+RUN python -m venv /opt/llamaq
+COPY requirements-run.lock /tmp/
+RUN /opt/llamaq/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements-run.lock
 WORKDIR /src
-COPY requirements-build.lock ./
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY api api
 COPY dispatcher dispatcher
 COPY llamaq llamaq
 COPY worker_bridge worker_bridge
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist .
-
-
-FROM ${PYTHON_IMAGE} AS llamaq-venv
-RUN python -m venv /opt/llamaq
-COPY requirements-run.lock /tmp/
-RUN /opt/llamaq/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements-run.lock
-COPY --from=wheel /dist /dist
-RUN /opt/llamaq/bin/pip install --no-cache-dir --no-deps /dist/*.whl
+RUN /opt/llamaq/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/llamaq/bin/pip install --no-cache-dir --no-deps /dist/*.whl
 
 
 FROM ${PYTHON_IMAGE} AS llamaq
@@ -55,7 +49,7 @@ RUN apt-get update \
     && python3 -m venv /opt/llamaq
 COPY requirements-run.lock /tmp/
 RUN /opt/llamaq/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements-run.lock
-COPY --from=wheel /dist /dist
+COPY --from=llamaq-venv /dist /dist
 RUN /opt/llamaq/bin/pip install --no-cache-dir --no-deps /dist/*.whl
 
 

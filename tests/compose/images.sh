@@ -8,7 +8,7 @@ compose() { docker-compose --project-name llamaq-trial --env-file "$WORK/env" "$
 make_wheels() {
     mkdir "$WORK/context"
     cp tests/compose/* llamaq/demo_server.py "$WORK/context"
-    cat requirements-build.lock requirements-run.lock | sed 's/ ;[^\\]*//' >"$WORK/all.lock"
+    sed 's/ ;[^\\]*//' requirements-run.lock >"$WORK/all.lock"
     "$PYTHON" -m pip download -qq --no-deps --only-binary :all: --dest "$WORK/context/wheels" \
         --require-hashes -r "$WORK/all.lock"
     "$PYTHON" -m pip download -qq --only-binary :all: --dest "$WORK/context/wheels" click gguf numpy xllamacpp
