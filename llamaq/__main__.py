@@ -14,6 +14,7 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.settings import QueueSettings
 from llamaq import status as status_page
 from llamaq.duration import Duration
+from llamaq.greeting import bridge_line, elsewhere
 from llamaq.home import Home
 from llamaq.logs import set_up_logs
 from llamaq.settings import describe, load
@@ -95,6 +96,18 @@ def create(subject: str, ttl: int, data_dir: Path | None) -> None:
         raise click.UsageError("SUBJECT must have 1 to 256 characters")
     key = settings.jwt_secret.get_secret_value()
     click.echo(create_token(key, subject, ttl, settings.jwt_audience, settings.jwt_issuer))
+
+
+@main.command(epilog=describe(QueueSettings))
+@click.argument("address")
+def join(address: str) -> None:
+    """Print the line that joins the llama-server of another machine.
+
+    ADDRESS is where that machine reaches the Redis of LLAMAQ_REDIS_URL: a host, or HOST:PORT. The
+    line holds the password.
+    """
+    settings: QueueSettings = load({QueueSettings: {}})[QueueSettings]
+    click.echo(bridge_line(elsewhere(settings.redis_url.get_secret_value(), address)))
 
 
 @main.command(epilog=describe(QueueSettings))

@@ -1,10 +1,11 @@
 """What `llamaq up` prints when it is up: how to use it, and how to add a machine."""
 
+import re
 import shlex
 import socket
 import sys
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
 
@@ -38,7 +39,7 @@ class Greeting:
             '"messages": [{"role": "user", "content": "Hello!"}]}'
         )
         return (
-            f"curl -N {self.local_url}/v1/chat/completions "
+            f"curl -N {shlex.quote(f'{self.local_url}/v1/chat/completions')} "
             f"-H {shlex.quote(f'Authorization: Bearer {self.token}')} "
             f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
         )
@@ -48,7 +49,7 @@ class Greeting:
         url = self.redis_url
         if self.redis_listen is not None:
             url = _tcp_url(self.redis_listen, self.redis_password or "")
-        return f"LLAMAQ_REDIS_URL={shlex.quote(url)} llamaq bridge --server {_SERVER}"
+        return bridge_line(url)
 
     def show(self) -> None:
         """Prints it all; the token only on a terminal, so that no log keeps it."""
@@ -68,6 +69,27 @@ class Greeting:
             )
         else:
             click.echo(f"\nTo add a llama-server:\n{self.bridge_line()}")
+
+
+def bridge_line(redis_url: str) -> str:
+    """The line that joins a llama-server on this queue."""
+    return f"LLAMAQ_REDIS_URL={shlex.quote(redis_url)} llamaq bridge --server {_SERVER}"
+
+
+def elsewhere(redis_url: str, address: str) -> str:
+    """The URL of the same Redis as seen from another machine, which reaches it at `address`.
+
+    >>> elsewhere("redis://:pw@redis:6379/0", "192.168.1.5")
+    'redis://:pw@192.168.1.5:6379/0'
+    """
+    parts = urlsplit(redis_url)
+    if parts.hostname is None:
+        raise click.UsageError(
+            "this Redis listens on a socket only: start `llamaq up` with --redis-listen"
+        )
+    login, at, _ = parts.netloc.rpartition("@")
+    port = "" if re.search(r"(^[^:]+|\]):\d+$", address) else f":{parts.port or 6379}"
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{address}{port}"))
 
 
 def _tcp_url(listen: ListenAddress, password: str) -> str:

@@ -21,7 +21,8 @@ def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[Bas
     problems: list[str] = []
     for kind, values in given.items():
         try:
-            loaded[kind] = kind(**{name: value for name, value in values.items() if value})
+            told = {name: value for name, value in values.items() if value is not None}
+            loaded[kind] = kind(**told)
         except ValidationError as error:
             problems += _problems(kind, error)
     if problems:
