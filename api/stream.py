@@ -10,7 +10,7 @@ from api.completion import merge_usage
 from api.errors import ApiError, from_llamaq, sse_error
 from api.exchange import ClientGone, Exchange, Piece
 from api.sse import DONE, comment, reindex
-from dispatcher.errors import LlamaqError
+from dispatcher.errors import LlamaqError, WorkerFailed
 
 _USAGE = b'"choices":[]'
 
@@ -24,10 +24,20 @@ class Shape:
     def __init__(self, choices: int, completion_id: str) -> None:
         self._choices = choices
         self._id = completion_id
+        self._begun = False
         self._usages: list[bytes] = []
 
     def take(self, piece: Piece) -> bytes:
-        """The bytes to send for a piece."""
+        """The bytes to send for a piece.
+
+        Raises `WorkerFailed` for an answer that begins anew after the client saw a part of it: it
+        would see that part twice.
+        """
+        if piece.restart:
+            if self._begun:
+                raise WorkerFailed("The worker was lost in the middle of its answer.")
+            return b""
+        self._begun |= bool(piece.events)
         if self._choices == 1:
             return piece.events
         shown = []

@@ -1,5 +1,7 @@
 """Runs the API on uvicorn."""
 
+import resource
+
 import uvicorn
 
 from api.app import create_app
@@ -12,6 +14,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
 
     uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once.
     """
+    _allow_many_connections()
     config = uvicorn.Config(
         create_app(settings, queue),
         host=settings.host,
@@ -23,3 +26,9 @@ def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     uvicorn.Server(config).run()
+
+
+def _allow_many_connections() -> None:
+    """Raises the limit on open files as far as it goes: many systems start programs with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -19,8 +19,10 @@ from llamaq.embedded_redis import (
 )
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret
+from llamaq.logs import set_up_logs
 from llamaq.settings import describe, is_set, load, set_default
-from llamaq.up import Up, UpPlan, check_nobody_runs, check_port, demo_bridges
+from llamaq.up import DEMO_MODEL, Up, UpPlan, check_nobody_runs, check_port, demo_bridges
+from worker_bridge.settings import BridgeSettings
 
 _TOKEN_S = 24 * 3600
 
@@ -40,7 +42,7 @@ _TOKEN_S = 24 * 3600
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
 @click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
 @click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
-@click.option("--log-level", envvar="LLAMAQ_LOG_LEVEL", default="info", hidden=True)
+@click.option("--log-level", envvar="LLAMAQ_LOG_LEVEL", hidden=True)
 @click.option(
     "--redis-listen",
     metavar="ADDR[:PORT]",
@@ -53,7 +55,7 @@ def up(  # noqa: PLR0913  # one argument per option
     servers: Sequence[str],
     demo: bool,
     once: bool,
-    log_level: str,
+    log_level: str | None,
     redis_listen: str | None,
 ) -> None:
     """Run everything on this machine: Redis, the API, and a bridge per --server."""
@@ -61,6 +63,8 @@ def up(  # noqa: PLR0913  # one argument per option
         raise click.UsageError("--once goes with --demo")
     if demo:
         _check_demo_parts()
+    log_level = log_level or ("warning" if demo else "info")
+    set_up_logs(log_level)
     home = Home(data_dir.expanduser())
     home.create()
     if home.redis_url.exists():
@@ -75,14 +79,15 @@ def up(  # noqa: PLR0913  # one argument per option
     settings = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
     api: ApiSettings = settings[ApiSettings]
     check_port(api.host, api.port)
+    for server in servers:
+        load({BridgeSettings: {"server": server}})
     bridges = [["--server", server] for server in servers]
-    if demo:
-        bridges += demo_bridges(_demo_model(home))
+    bridges += demo_bridges(_demo_model(home)) if demo else []
     url = settings[QueueSettings].redis_url.get_secret_value()
     secret = api.jwt_secret.get_secret_value()
     token = create_token(secret, "me", _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
-    model = "demo" if demo else "MODEL"
+    model = DEMO_MODEL if demo else "MODEL"
     greeting = Greeting(api.host, api.port, model, token, url, password, listen)
     asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
 

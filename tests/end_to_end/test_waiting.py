@@ -1,0 +1,180 @@
+"""What a client is told when it can't be served now: full queue, no slot, no worker, no Redis."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import redis
+
+from tests.builders import make_token
+from tests.processes import (
+    LlamaServer,
+    Program,
+    answers,
+    api,
+    bridge,
+    free_port,
+    program,
+    wait_until,
+)
+from tests.processes import valkey as start_valkey
+
+pytestmark = pytest.mark.real
+
+CHAT = "/v1/chat/completions"
+BODY: dict[str, Any] = {
+    "model": "small",
+    "messages": [{"role": "user", "content": "Go on."}],
+    "ignore_eos": True,
+}
+SETTINGS = {
+    "max_queue_jobs": "1",
+    "queue_wait_s": "3",
+    "model_grace_s": "1",
+    "queue_position_after_s": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One slot on one server behind an API that is soon out of patience."""
+
+    url: str
+    store: "redis.Redis[Any]"
+    bridge: Program
+    folder: Path
+
+    def http(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {make_token()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def queued(self) -> int:
+        return int(self.store.zcard("llamaq:{small}:queue"))
+
+
+@pytest.fixture
+def single(tmp_path: Path, models: dict[str, Path]) -> Iterator[Single]:
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(start_valkey(tmp_path))
+        server = LlamaServer(models["small"], free_port(), "small", 1)
+        stack.enter_context(server.running(tmp_path / "server.log"))
+        running = stack.enter_context(bridge(redis_url, server, tmp_path / "bridge.log"))
+        _, url = stack.enter_context(api(redis_url, tmp_path / "api.log", **SETTINGS))
+        wait_until(lambda: answers(f"{url}/ready"))
+        store = stack.enter_context(redis.Redis.from_url(redis_url))
+        yield Single(url, store, running, tmp_path)
+
+
+@contextmanager
+def slot_taken(single: Single) -> Iterator[None]:
+    """Keeps the only slot busy with a stream that lasts for longer than any wait."""
+    body = {**BODY, "stream": True, "max_tokens": 1900}
+    with single.http() as client, client.stream("POST", CHAT, json=body) as answer:
+        lines = answer.iter_lines()  # kept: its end would close the connection
+        next(lines)
+        yield
+
+
+def test_full_queue_is_a_rate_limit_error_that_says_when_to_come_back(single: Single) -> None:
+    waiting = {**BODY, "stream": True}
+    with slot_taken(single), single.http() as client, client.stream("POST", CHAT, json=waiting):
+        wait_until(lambda: single.queued() == 1)
+        official = openai.OpenAI(base_url=f"{single.url}/v1", api_key=make_token(), max_retries=0)
+        with pytest.raises(openai.RateLimitError, match="wait for the model 'small'") as raised:
+            official.chat.completions.create(model="small", messages=BODY["messages"])
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 120
+    wait_until(lambda: single.queued() == 0)
+
+
+def test_wait_for_a_slot_ends_with_504_that_is_not_to_be_retried(single: Single) -> None:
+    with slot_taken(single), single.http() as client:
+        answer = client.post(CHAT, json=BODY)
+    assert answer.status_code == 504
+    assert answer.headers["x-should-retry"] == "false"
+    assert "No slot" in answer.json()["error"]["message"]
+    assert single.queued() == 0
+
+
+def test_streaming_client_that_waits_gets_signs_of_life_and_then_the_error(single: Single) -> None:
+    with slot_taken(single), single.http() as client:
+        answer = client.post(CHAT, json={**BODY, "stream": True})
+    events = answer.text.removesuffix("\n\n").split("\n\n")
+    assert answer.status_code == 200
+    assert events[0] == ": waiting queued=1"
+    assert '"code": "deadline_exceeded"' in events[-1]
+    assert "[DONE]" not in answer.text
+
+
+def test_model_without_workers_is_waited_for_and_then_503(single: Single) -> None:
+    assert single.bridge.stop() == 0
+    wait_until(lambda: not answers(f"{single.url}/ready"))
+    assert answers(f"{single.url}/health")
+    with single.http() as client:
+        answer = client.post(CHAT, json=BODY)
+        unknown = client.post(CHAT, json={**BODY, "model": "other"})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "llama-server and its bridge" in answer.json()["error"]["message"]
+    assert unknown.status_code == 404
+    assert single.queued() == 0
+
+
+def test_worker_that_comes_within_the_grace_time_serves_who_waits(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(start_valkey(tmp_path))
+        server = LlamaServer(models["tiny"], free_port(), "tiny", 1)
+        stack.enter_context(server.running(tmp_path / "server.log"))
+        with bridge(redis_url, server, tmp_path / "bridge1.log") as first:
+            first.stop()
+        _, url = stack.enter_context(api(redis_url, tmp_path / "api.log"))
+        headers = {"Authorization": f"Bearer {make_token()}"}
+        client = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30))
+        body = {**BODY, "model": "tiny", "max_tokens": 5, "stream": True}
+        log = tmp_path / "bridge2.log"
+        environment = {"LLAMAQ_REDIS_URL": redis_url, "LLAMAQ_SERVER": server.url}
+        command = ["sh", "-c", f"sleep 1; exec {sys.executable} -m llamaq bridge"]
+        stack.enter_context(program(command, log, environment))
+        answer = client.post(CHAT, json=body)
+    assert answer.status_code == 200
+    assert answer.text.endswith("data: [DONE]\n\n")
+
+
+def test_without_redis_new_requests_get_503_and_the_api_lives_on(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    with ExitStack() as stack:
+        server = LlamaServer(models["tiny"], free_port(), "tiny", 1)
+        stack.enter_context(server.running(tmp_path / "server.log"))
+        store = ExitStack()
+        redis_url = store.enter_context(start_valkey(tmp_path))
+        stack.enter_context(bridge(redis_url, server, tmp_path / "bridge.log"))
+        _, url = stack.enter_context(api(redis_url, tmp_path / "api.log"))
+        headers = {"Authorization": f"Bearer {make_token()}"}
+        client = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30))
+        body = {**BODY, "model": "tiny", "max_tokens": 5}
+        assert client.post(CHAT, json=body).status_code == 200
+        store.close()
+        answer = client.post(CHAT, json=body)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "redis_unavailable"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answers(f"{url}/health")
+        assert not answers(f"{url}/ready")
+        stack.enter_context(start_valkey(tmp_path))  # empty: everyone joins again
+        wait_until(lambda: client.post(CHAT, json=body).status_code == 200, 20)
+
+
+def test_error_before_the_first_token_of_a_stream_is_an_http_error(single: Single) -> None:
+    long = {**BODY, "stream": True, "messages": [{"role": "user", "content": "long " * 3000}]}
+    with single.http() as client:
+        answer = client.post(CHAT, json=long)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "context_length_exceeded"

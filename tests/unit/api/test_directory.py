@@ -1,0 +1,57 @@
+"""Which models are served, which are waited for, and which are not known."""
+
+import pytest
+from redis.asyncio import Redis
+
+from api.directory import Directory
+from dispatcher.errors import ModelNotFound, ModelUnavailable
+from dispatcher.keys import MODELS, Keys
+from dispatcher.scripts import Scripts
+from dispatcher.worker import WorkerFacts, WorkerSession
+
+
+def facts(model: str) -> WorkerFacts:
+    return WorkerFacts(model, "http://server", "healthy", 1024, "b1", "f")
+
+
+async def join(redis: Redis, model: str) -> WorkerSession:
+    session = WorkerSession("w", Scripts(redis, Keys(model)), lease_s=4)
+    await session.register(2, True, facts(model))
+    return session
+
+
+async def seen(redis: Redis, model: str, seconds_ago: float) -> None:
+    now, _ = await redis.time()
+    await redis.zadd(MODELS, {model: float(now) - seconds_ago})
+
+
+async def test_model_of_a_live_worker_is_served(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    await join(redis, "m")
+    await directory.require("m")
+    assert directory.serves("m")
+    assert not directory.given_up("m", waited_s=1000)
+
+
+async def test_unknown_model_is_not_found_and_the_message_names_the_known_ones(
+    redis: Redis,
+) -> None:
+    await join(redis, "m")
+    with pytest.raises(ModelNotFound, match="Served now: m"):
+        await Directory(redis, grace_s=30).require("other")
+
+
+async def test_model_seen_within_a_minute_is_waited_for_until_the_grace_time_is_over(
+    redis: Redis,
+) -> None:
+    directory = Directory(redis, grace_s=30)
+    await seen(redis, "m", seconds_ago=40)
+    await directory.require("m")
+    assert not directory.given_up("m", waited_s=29)
+    assert directory.given_up("m", waited_s=31)
+
+
+async def test_model_not_seen_for_long_is_unavailable_at_once(redis: Redis) -> None:
+    await seen(redis, "m", seconds_ago=120)
+    with pytest.raises(ModelUnavailable):
+        await Directory(redis, grace_s=30).require("m")
