@@ -1,8 +1,9 @@
 """The options of `llamaq up`, and the checks before anything is started."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,31 +66,43 @@ def up(  # noqa: PLR0913  # one argument per option
         _check_demo_parts()
     log_level = log_level or ("warning" if demo else "info")
     set_up_logs(log_level)
-    home = Home(data_dir.expanduser())
-    home.create()
-    if home.redis_url.exists():
-        asyncio.run(check_nobody_runs(home.redis_url.read_text().strip()))
+    home = _open_home(data_dir)
     listen = _listen(redis_listen)
     password = keep_secret(home.redis_password) if listen else None
     redis = _redis(home, listen, password)
-    if redis is not None:
-        set_default("LLAMAQ_REDIS_URL", redis.url)
-    if not is_set("LLAMAQ_JWT_SECRET"):
-        set_default("LLAMAQ_JWT_SECRET", keep_secret(home.jwt_secret))
-    settings = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
-    api: ApiSettings = settings[ApiSettings]
-    check_port(api.host, api.port)
-    for server in servers:
-        load({BridgeSettings: {"server": server}})
+    api, url = _read_settings(home, redis, {"host": host, "port": port}, servers)
     bridges = [["--server", server] for server in servers]
     bridges += demo_bridges(_demo_model(home)) if demo else []
-    url = settings[QueueSettings].redis_url.get_secret_value()
     secret = api.jwt_secret.get_secret_value()
     token = create_token(secret, "me", _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
     model = DEMO_MODEL if demo else "MODEL"
     greeting = Greeting(api.host, api.port, model, token, url, password, listen)
     asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
+
+
+def _open_home(data_dir: Path) -> Home:
+    home = Home(data_dir.expanduser())
+    home.create()
+    if home.redis_url.exists():
+        asyncio.run(check_nobody_runs(home.redis_url.read_text().strip()))
+    return home
+
+
+def _read_settings(
+    home: Home, redis: EmbeddedRedis | None, given: Mapping[str, Any], servers: Sequence[str]
+) -> tuple[ApiSettings, str]:
+    """The API's settings and the address of Redis; what the environment leaves out is made here."""
+    if redis is not None:
+        set_default("LLAMAQ_REDIS_URL", redis.url)
+    if not is_set("LLAMAQ_JWT_SECRET"):
+        set_default("LLAMAQ_JWT_SECRET", keep_secret(home.jwt_secret))
+    loaded = load({QueueSettings: {}, ApiSettings: given})
+    for server in servers:
+        load({BridgeSettings: {"server": server}})
+    api: ApiSettings = loaded[ApiSettings]
+    check_port(api.host, api.port)
+    return api, loaded[QueueSettings].redis_url.get_secret_value()
 
 
 def _check_demo_parts() -> None:
