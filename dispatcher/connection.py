@@ -1,12 +1,21 @@
 """Opens Redis so that no command is repeated behind our back and every fault has one type."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from dispatcher.errors import RedisUnavailable
 
@@ -14,9 +23,12 @@ BLOCK_S = 2.0
 """How long a command may block in Redis. A lost wake-up costs no more than this."""
 
 _ANSWER_S = 3.0
-# What a server says that fails over, starts, or is out of memory.
-_FOR_NOW = ("UNBLOCKED", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "OOM", "TRYAGAIN",
-            "BUSY", "NOREPLICAS", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM")  # fmt: skip
+# What a server says that fails over or is out of memory. redis-py makes types of some codes
+# and takes them off the text; Redis 6 wraps what a script met into the text, behind a hyphen.
+_FOR_NOW = OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError
+_FOR_NOW_TEXT = re.compile(
+    "(^|-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM) "
+)
 
 
 def open_redis(url: str, *, blocking: bool = False) -> Redis:
@@ -41,7 +53,7 @@ def redis_faults() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        if str(error).startswith(_FOR_NOW):
+        if isinstance(error, _FOR_NOW) or _FOR_NOW_TEXT.search(str(error)):
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import BLOCK_S, redis_faults
 from dispatcher.errors import RedisUnavailable
-from dispatcher.frames import unpack
+from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
 from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
@@ -51,13 +51,14 @@ class Inbox:
     async def heartbeat(self) -> None:
         """Tells Redis that this API lives and what it waits for; makes the reply stream."""
         read, self._read_bytes = self._read_bytes, 0
+        position = self._position  # the reader goes on while this is on its way
         asked = [job for job in self.known if not self.replies[job].ended]
         try:
             boot, last, *unknown = await self._scripts.run(
                 "api_heartbeat",
                 self._api,
                 int(self._lease_s * 1000),
-                self._position,
+                position,
                 read,
                 secrets.token_hex(8),
                 *asked,
@@ -65,7 +66,7 @@ class Inbox:
         except RedisUnavailable:
             self._read_bytes += read
             raise
-        if boot != self._boot or _entry(last) < _entry(self._position):
+        if boot != self._boot or _entry(last) < _entry(position):
             self._boot, self._position = boot, _START
         for job in unknown:
             self._forgotten(job.decode())
@@ -104,10 +105,16 @@ class Inbox:
             if token_bytes == b"hello":
                 continue
             token = token_bytes.decode()
-            frames = unpack(value)
-            if frames[0].seq >= 0:
-                self._read_bytes += len(value)
             reply = self.replies.get(split_token(token)[0])
+            try:
+                frames = unpack(value)
+            except ValueError as error:  # a bridge of another version; the other jobs go on
+                log.error("token=%s sent frames that can't be read: %s", token, error)
+                frames = []
+                if reply is not None:
+                    reply.fail("worker_failed", "The worker's answer can't be read by this API.")
+            if not frames or frames[0].seq != FROM_SCRIPT:
+                self._read_bytes += len(value)
             if reply is not None:
                 for frame in frames:
                     reply.put(token, frame)

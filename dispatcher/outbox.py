@@ -81,7 +81,7 @@ class Outbox:
                     await self._wake.wait()
             self._wake.clear()
             for api in list(self._pending):
-                await self._flush(api, self._pending.pop(api))
+                await self._flush(api, self._pending.pop(api, {}))
 
     async def _flush(self, api: str, batch: dict[str, _Pending]) -> None:
         if not batch:

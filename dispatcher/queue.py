@@ -116,7 +116,7 @@ class Lane:
         self._inbox.known.discard(job)
         self._jobs.pop(job, None)
         reply = self._inbox.replies.pop(job, None)
-        if reply is not None and not reply.ended:
+        if reply is not None and (reply.failed_here or not reply.ended):
             self._start(self._cancel(job))
 
     async def _enqueue(self, job: Job) -> None:
@@ -149,10 +149,12 @@ class Lane:
             self._start(self._submit_again(self._jobs[job]))
 
     async def _submit_again(self, job: Job) -> None:
-        reply = self._inbox.replies[job.id]
+        reply = self._inbox.replies.get(job.id)
+        if reply is None or reply.ended:
+            return  # meanwhile
+        reply.restart()  # first: a worker may answer before Redis has answered us
         try:
             await self._enqueue(job)
-            reply.restart()
         except (QueueFull, RedisUnavailable) as error:
             reply.fail(error.code, error.message)
 

@@ -15,11 +15,12 @@ class Reply:
 
     `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
     what came before it counts for nothing. Past `max_bytes` unread the reply ends as failed with
-    the code `slow_client`.
+    the code `slow_client`. `failed_here` says that it ended so while its job may still run.
     """
 
     def __init__(self, max_bytes: int, news: asyncio.Event) -> None:
         self.ended = False
+        self.failed_here = False
         self._max_bytes = max_bytes
         self._frames: list[Frame] = []
         self._bytes = 0
@@ -55,6 +56,7 @@ class Reply:
 
     def fail(self, code: str, message: str) -> None:
         """Ends the reply from this side."""
+        self.failed_here = True
         payload = json.dumps({"code": code, "message": message}).encode()
         self._push(Frame(Kind.FAILED, FROM_SCRIPT, payload=payload))
 

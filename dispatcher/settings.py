@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
@@ -34,3 +35,12 @@ class QueueSettings(BaseSettings):
     max_unread_bytes: int = Field(
         64 * 2**20, ge=2**20, description="reply bytes that an API may be behind by"
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_address(cls, url: SecretStr) -> SecretStr:
+        try:
+            parse_url(url.get_secret_value())
+        except ValueError:
+            raise ValueError("must be a redis://, rediss:// or unix:// address") from None
+        return url

@@ -90,7 +90,7 @@ def token() -> None:
 @_HOME
 def create(subject: str, ttl: int, data_dir: Path | None) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
-    secret = Home(data_dir).jwt_secret.read_text().strip() if data_dir else None
+    secret = _kept(Home(data_dir).jwt_secret) if data_dir else None
     settings: ApiSettings = load({ApiSettings: {"jwt_secret": secret}})[ApiSettings]
     if not 0 < len(subject) <= 256:
         raise click.UsageError("SUBJECT must have 1 to 256 characters")
@@ -115,10 +115,19 @@ def join(address: str) -> None:
 @_HOME
 def status(as_json: bool, data_dir: Path | None) -> None:
     """Show the models, their workers, slots and queues."""
-    url = Home(data_dir).redis_url.read_text().strip() if data_dir else None
+    url = _kept(Home(data_dir).redis_url) if data_dir else None
     settings: QueueSettings = load({QueueSettings: {"redis_url": url}})[QueueSettings]
     models = _run(status_page.read_status(settings.redis_url.get_secret_value()))
     click.echo(status_page.as_json(models) if as_json else status_page.as_text(models))
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise click.ClickException(
+            f"can't read {path} ({error.strerror}): does `llamaq up` run with this --data-dir?"
+        ) from error
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

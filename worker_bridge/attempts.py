@@ -10,6 +10,7 @@ from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Kind
 from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
+from dispatcher.tasks import cancel
 from dispatcher.worker import WorkerSession
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.llama import Answer, LlamaServer
@@ -21,6 +22,7 @@ log = logging.getLogger("llamaq.attempts")
 _RETRY_S = 0.2
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
 _BLAMES_SERVER = {
+    End.WORKER: Health.SUSPECT,  # while it is looked at, another worker takes the job
     End.CRASHED: Health.DOWN,
     End.NOT_REACHED: Health.DOWN,
     End.LOADING: Health.LOADING,
@@ -94,7 +96,9 @@ class Attempts:
     def stop_overdue(self) -> None:
         """Drops what makes no progress, and what is past its deadline."""
         now = time.monotonic()
-        for token, (run, _) in list(self._runs.items()):
+        for token, (run, asking) in list(self._runs.items()):
+            if asking.done() or token in self._stops:
+                continue
             limit_s = (
                 self._settings.stall_token_s if run.decoding else self._settings.stall_prompt_s
             )
@@ -103,12 +107,16 @@ class Attempts:
                 self._monitor.doubt(Health.WEDGED)
             elif now - run.started_at > run.claim.left_s:
                 self.stop(token, Stop.DEADLINE)
-            else:
+            elif run.moved_at > run.started_at:
                 self._monitor.moved(run.moved_at)
 
     async def wait_empty(self) -> None:
         """Returns when no attempt is left."""
         await self._empty.wait()
+
+    async def abandon(self) -> None:
+        """Forgets the attempts whose end Redis can't be told."""
+        await cancel(self._settling)
 
     async def _attempt(self, run: Run, asking: asyncio.Task[Result | None]) -> None:
         # Only the asking is ever cancelled: how it ended must be settled in any case.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -26,6 +27,7 @@ from worker_bridge.settings import BridgeSettings
 log = logging.getLogger("llamaq.bridge")
 
 _RETRY_S = 0.2
+_GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
 
 
 class Bridge:
@@ -90,7 +92,7 @@ class Bridge:
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:
-            await first_of(drain.wait(), self._replaced.wait())
+            await first_of(drain.wait(), self._replaced.wait(), _failure_of(tasks))
             await self._drain(hurry)
         finally:
             await cancel(tasks)
@@ -195,7 +197,17 @@ class Bridge:
             async with asyncio.timeout(self._settings.drain_s):
                 await first_of(self._attempts.wait_empty(), hurry.wait())
         self._attempts.stop_all(Stop.HURRY)
-        await self._attempts.wait_empty()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK_S):
+                await self._attempts.wait_empty()
+        await self._attempts.abandon()
         with suppress(RedisUnavailable, Fenced):
             await self._session.leave(self._facts())
         log.info("left worker=%s", self.worker)
+
+
+async def _failure_of(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Raises what the first task to end has raised: they are to run for ever."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

@@ -62,10 +62,10 @@ def model_of(event: bytes) -> bytes | None:
 
 def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | None:
     """The event as its client asked to see it, or None for one that it did not ask for."""
-    if type_ is Type.PROGRESS:
-        return event if Want.PROGRESS in wants else None
     if type_ is Type.USAGE:
         return event if Want.USAGE in wants else None
+    if type_ is Type.PROGRESS and Want.PROGRESS not in wants:
+        return None
     return event if Want.TIMINGS in wants else _TIMINGS.sub(b"", event)
 
 

@@ -24,6 +24,7 @@ class Health(StrEnum):
     LOADING = "loading"
     HEALTHY = "healthy"
     DOWN = "down"
+    SUSPECT = "suspect"  # it has failed a request, and is looked at before it gets another
     WEDGED = "wedged"  # it answers, but its engine doesn't
     MISCONFIGURED = "misconfigured"  # not the server that this bridge was told of
 
@@ -99,6 +100,8 @@ class HealthMonitor:
             self._become(Health.WEDGED)
             return
         self._silences = self._silences + 1 if answer is Answer.SILENT else 0
+        if self._doubted.is_set():
+            return  # what was seen is older than the doubt
         if answer is Answer.OK:
             self._suspicious = False
         self._become(next_health(self.health, answer, self._silences))

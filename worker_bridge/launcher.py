@@ -33,8 +33,9 @@ def plan_launch(command: Sequence[str], free_port: int) -> Launch:
             "no --parallel N: llama-server then shares one context between 4 slots, and one long "
             "request can end all running ones; add --parallel 4, say"
         )
-    reach = "127.0.0.1" if host in (None, "0.0.0.0", "::") else host  # noqa: S104
-    url = f"http://{f'[{reach}]' if ':' in str(reach) else reach}:{port or free_port}"
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+    reach = everywhere.get(host, host) if host else "127.0.0.1"
+    url = f"http://{f'[{reach}]' if ':' in reach else reach}:{port or free_port}"
     return Launch((*command, *added), url, tuple(warnings))
 
 

@@ -82,7 +82,6 @@ class Run:
 
     async def _pass_on(self, response: ChatResponse) -> Result:
         async for event in response.events():
-            self.moved_at = time.monotonic()
             result = self._take(event)
             if result is not None:
                 return result
@@ -91,7 +90,8 @@ class Run:
     def _take(self, event: bytes) -> Result | None:
         seen = read_event(event)
         if seen.type is Type.NOTHING:
-            return None
+            return None  # a comment comes from a wedged engine too
+        self.moved_at = time.monotonic()
         if seen.type is Type.DONE:
             return self._complete()
         if seen.type is Type.ERROR:

@@ -14,6 +14,7 @@ _BAD_REQUEST = (
     "Unable to generate parser",
     "Conversation roles must",
 )
+_GATEWAY = (502, 504)  # a proxy in front of the server, when that is gone
 
 
 class Fault(Enum):
@@ -44,7 +45,7 @@ def judge(status: int, body: bytes) -> Verdict:
         return Verdict(Fault.SETUP, message or f"llama-server answered {status}")
     if status == 503:
         return Verdict(Fault.LOADING, message)
-    if status == 500 and not message.startswith(_BAD_REQUEST):
+    if (status == 500 and not message.startswith(_BAD_REQUEST)) or status in _GATEWAY:
         return Verdict(Fault.WORKER, message)
     if 400 <= status < 600:
         return Verdict(Fault.REQUEST, message)

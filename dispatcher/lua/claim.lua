@@ -20,7 +20,7 @@ end
 local jobs = {}
 for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
   local id, attempt = split_token(token)
-  if string.sub(attempt, 1, #nonce) == nonce then jobs[#jobs + 1] = describe(id, token) end
+  if string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then jobs[#jobs + 1] = describe(id, token) end
 end
 if #jobs > 0 then return {'OK', free_slots(worker), unpack(jobs)} end
 

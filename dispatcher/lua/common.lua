@@ -78,7 +78,7 @@ local function charge(job, amount)
   local tenants = K.tenants .. job.tier
   if redis.call('ZSCORE', tenants, job.tenant) then
     redis.call('ZINCRBY', tenants, amount, job.tenant)
-  else
+  elseif redis.call('HEXISTS', K.served, job.tier .. '|' .. job.tenant) == 1 then
     redis.call('HINCRBYFLOAT', K.served, job.tier .. '|' .. job.tenant, amount)
   end
 end
@@ -107,12 +107,15 @@ end
 local function leave_queue(id, job)
   redis.call('ZREM', K.queue, job.place)
   redis.call('ZREM', K.deadlines, id)
-  redis.call('HINCRBY', K.counters, 'queued_bytes', '-' .. job.bytes)
+  redis.call('HINCRBY', K.counters, 'queued_bytes', digits(0 - job.bytes))
   if not head_of(job.tier, job.tenant) then
     local score = redis.call('ZSCORE', K.tenants .. job.tier, job.tenant)
     redis.call('ZREM', K.tenants .. job.tier, job.tenant)
     if score then redis.call('HSET', K.served, job.tier .. '|' .. job.tenant, score) end
   end
+  -- When nobody waits, nobody is behind: else one who was served for long, while others were away,
+  -- would wait until they have had as much.
+  if redis.call('EXISTS', K.queue) == 0 then redis.call('DEL', K.served) end
 end
 
 local function end_job(id, state)

@@ -16,8 +16,9 @@ end
 if full then ring_worker(worker) end
 local api = redis.call('HGET', K.job .. id, 'api')
 if not api then return {'OK'} end
-redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, ARGV[5])
-redis.call('HINCRBY', K.api .. api, 'written_bytes', #ARGV[5])
+if redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, ARGV[5]) then
+  redis.call('HINCRBY', K.api .. api, 'written_bytes', #ARGV[5])
+end
 redis.call('HSET', K.job .. id, 'prompt_tokens', ARGV[6], 'completion_tokens', ARGV[7])
 end_job(id, state)
 return {'OK'}

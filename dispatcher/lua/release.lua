@@ -3,8 +3,9 @@
 -- ARGV     1 worker  2 epoch  3 token  4 costs an attempt (1 or 0)  5 the server crashed (1 or 0)
 --          6 error as JSON: what the client is told if nobody else may try
 -- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
---                           cancelled, abandoned; gone for a call repeated after its reply was cut
---          {'FENCED'}       the attempt is not, or no longer, this worker's; nothing was changed
+--                           cancelled, abandoned; gone: the attempt is not, or no longer, this
+--                           worker's (a call repeated after its reply was cut); nothing was changed
+--          {'FENCED'}       register again; nothing was changed
 local worker, epoch, token = ARGV[1], ARGV[2], ARGV[3]
 local id = split_token(token)
 if not is_registered(worker, epoch) then return {'FENCED'} end

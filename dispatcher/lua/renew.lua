@@ -8,12 +8,12 @@
 --                                           those whose client has gone
 local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
 if not is_registered(worker, epoch) then return {'FENCED'} end
+extend_lease(worker, now + tonumber(ARGV[3]))
 local before = redis.call('HMGET', K.worker .. worker, 'slots', 'accepting')
 local facts = tonumber(ARGV[7]) * 2
 redis.call('HSET', K.worker .. worker, 'slots', ARGV[4], 'accepting', ARGV[5],
   unpack(ARGV, 8, 7 + facts))
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
-extend_lease(worker, now + tonumber(ARGV[3]))
 if ARGV[5] == '1' and (before[2] ~= '1' or tonumber(ARGV[4]) > tonumber(before[1])) then
   ring_worker(worker)
 end
@@ -35,6 +35,7 @@ local oldest = digits(now - tonumber(ARGV[6]))
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)) do
   if not held[token] then
     redis.call('ZREM', K.running .. worker, token)
+    ring_worker(worker)
     recover(token, now, '{"code":"worker_failed","message":"The worker lost the job."}')
   end
 end

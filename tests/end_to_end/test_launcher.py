@@ -1,0 +1,158 @@
+"""`llamaq bridge -- COMMAND`: a bridge that starts its own real llama.cpp server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.builders import make_token
+from tests.processes import Program, answers, api, llamaq, program, valkey, wait_until
+
+pytestmark = pytest.mark.real
+
+START_S = 60.0
+
+
+class Launch:
+    """A bridge that has started a server, and its client."""
+
+    def __init__(self, bridge: Program, api_url: str, model: str) -> None:
+        self.bridge = bridge
+        self.model = model
+        self._api_url = api_url
+
+    @property
+    def server_pid(self) -> int:
+        """The server that was started last."""
+        return int(re.findall(r"started llama-server pid=(\d+)", self.bridge.output)[-1])
+
+    @property
+    def server_url(self) -> str:
+        command = Path(f"/proc/{self.server_pid}/cmdline").read_text().split("\0")
+        return f"http://127.0.0.1:{command[command.index('--port') + 1]}"
+
+    def is_ready(self) -> bool:
+        return answers(f"{self._api_url}/ready")
+
+    def is_busy(self) -> bool:
+        slots = httpx.get(f"{self.server_url}/slots", trust_env=False).json()
+        return any(slot["is_processing"] for slot in slots)
+
+    def ask(self, **fields: Any) -> httpx.Response:
+        question = {"messages": [{"role": "user", "content": "Hello"}], "ignore_eos": True}
+        headers = {"Authorization": f"Bearer {make_token()}"}
+        url = f"{self._api_url}/v1/chat/completions"
+        body = {"model": self.model} | question | fields
+        return httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The URLs of an API and of its Redis, that nobody else uses."""
+    folder = tmp_path_factory.mktemp("queue")
+    with valkey(folder) as redis_url, api(redis_url, folder / "api.log") as (_, api_url):
+        yield redis_url, api_url
+
+
+@contextmanager
+def launched(
+    queue: tuple[str, str], model: Path, log: Path, *options: str, **settings: str
+) -> Iterator[Launch]:
+    server = [sys.executable, "-m", "llamaq.demo_server", "-m", str(model), *options]
+    environment = {"LLAMAQ_REDIS_URL": queue[0], **settings}
+    with program(llamaq("bridge", "--", *server), log, environment) as bridge:
+        launch = Launch(bridge, queue[1], model.stem)
+        wait_until(lambda: "joined worker=" in bridge.output, START_S)
+        yield launch
+
+
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_killed_server_is_started_again_and_its_requests_are_answered(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    with launched(queue, models["tiny"], tmp_path / "log", "--parallel", "2") as launch:
+        assert launch.ask(max_tokens=5).status_code == 200
+        assert "--parallel" not in launch.bridge.output
+        killed = launch.server_pid
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not launch.is_ready())
+        assert launch.ask(max_tokens=5).status_code == 200
+        assert launch.server_pid != killed
+        server = launch.server_pid
+        assert launch.bridge.stop() == 0
+        assert not lives(server)
+
+
+def test_sigterm_lets_the_answer_end_before_the_server(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    with (
+        launched(queue, models["small"], tmp_path / "log", "--parallel", "2") as launch,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        streamed = pool.submit(launch.ask, max_tokens=500, stream=True)
+        wait_until(launch.is_busy)
+        server = launch.server_pid
+        launch.bridge.signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in launch.bridge.output)
+        assert lives(server)
+        assert streamed.result(30).text.endswith("data: [DONE]\n\n")
+        assert launch.bridge.process.wait(5) == 0
+        assert not lives(server)
+        assert "Traceback" not in launch.bridge.output
+
+
+def test_missing_number_of_slots_is_warned_of(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    with launched(queue, models["tiny"], tmp_path / "log") as launch:
+        assert re.search("WARNING.*--parallel", launch.bridge.output)
+
+
+def test_server_gets_the_key_that_the_bridge_uses(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    key = {"LLAMAQ_SERVER_KEY": "a key of the server's own"}
+    with launched(queue, models["tiny"], tmp_path / "log", "-np", "1", **key) as launch:
+        assert httpx.get(f"{launch.server_url}/slots", trust_env=False).status_code == 401
+        assert launch.ask(max_tokens=5).status_code == 200
+        assert key["LLAMAQ_SERVER_KEY"] not in launch.bridge.output
+
+
+def test_command_that_does_not_exist_is_a_clear_error(queue: tuple[str, str]) -> None:
+    command = llamaq("bridge", "--", "no-such-llama-server", "-m", "x.gguf")
+    environment = {**os.environ, "LLAMAQ_REDIS_URL": queue[0]}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: no-such-llama-server: ")
+    assert "No such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_server_that_never_starts_is_tried_again_until_a_signal(
+    queue: tuple[str, str], tmp_path: Path
+) -> None:
+    command = llamaq("bridge", "--", "sh", "-c", "echo out of memory; exit 3")
+    with program(command, tmp_path / "log", {"LLAMAQ_REDIS_URL": queue[0]}) as bridge:
+        wait_until(lambda: bridge.output.count("ended with code 3") == 2)
+        assert "out of memory" in bridge.output
+        assert bridge.stop(5) == 0
+        assert "Traceback" not in bridge.output
+
+
+def test_server_and_command_do_not_go_together() -> None:
+    command = llamaq("bridge", "--server", "http://127.0.0.1:1", "--", "llama-server")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, "not both" in done.stderr) == (2, True)

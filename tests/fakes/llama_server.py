@@ -1,0 +1,196 @@
+"""A llama-server whose answers a test scripts, for faults that a real one won't show on demand."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+Reply = Callable[["Chat"], Awaitable[None]]
+"""What becomes of one chat request. Where it returns, the connection is closed."""
+
+_STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+class Chat:
+    """One chat request while a script answers it, in the server's own bytes."""
+
+    def __init__(self, body: dict[str, Any], model: str, writer: asyncio.StreamWriter) -> None:
+        self.body = body
+        self._model = model
+        self._writer = writer
+        self._begun = False
+
+    async def refuse(self, status: int, message: str) -> None:
+        """An error instead of an answer."""
+        error = {"error": {"code": status, "message": message, "type": "server_error"}}
+        await _send(self._writer, status, error)
+
+    async def say(self, text: str, *, model: str | None = None) -> None:
+        """A piece of the answer, in a chunk that names `model`."""
+        choice = {"finish_reason": None, "index": 0, "delta": {"content": text}}
+        await self.event(self._chunk(model, choices=[choice]))
+
+    async def finish(self) -> None:
+        """The end of a complete answer."""
+        await self.event(self._chunk(choices=[{"finish_reason": "stop", "index": 0, "delta": {}}]))
+        usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        await self.event(self._chunk(choices=[], usage=usage))
+        await self.event("[DONE]")
+        await self.end_body()
+
+    async def fail(self, message: str) -> None:
+        """An error event, after which a real server ends the body without `[DONE]`."""
+        await self.event(json.dumps({"error": {"code": 500, "message": message}}))
+        await self.end_body()
+
+    async def event(self, data: str) -> None:
+        """Any event."""
+        await self.raw(f"data: {data}\n\n".encode())
+
+    async def raw(self, content: bytes) -> None:
+        """Bytes of the body as they are; the headers come before the first."""
+        head = b"" if self._begun else _STREAM
+        self._begun = True
+        self._writer.write(head + b"%x\r\n%b\r\n" % (len(content), content))
+        await self._writer.drain()
+
+    async def end_body(self) -> None:
+        """The end of the body as HTTP has it; without it the connection breaks off."""
+        self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+
+    async def hang(self) -> None:
+        """Silence until the client goes."""
+        await asyncio.Event().wait()
+
+    def _chunk(self, model: str | None = None, **fields: Any) -> str:
+        chunk = fields | {"created": 1, "id": "chatcmpl-1", "model": model or self._model}
+        return json.dumps(chunk | {"object": "chat.completion.chunk"}, separators=(",", ":"))
+
+
+async def answer(chat: Chat) -> None:
+    """A complete answer: `Hello world`."""
+    await chat.say("Hello")
+    await chat.say(" world")
+    await chat.finish()
+
+
+class FakeLlamaServer:
+    """The server. A test changes its fields while it runs.
+
+    `script` has the replies to the next chats, and may be shared by several servers; when it is
+    empty, `answer` is the reply. The `hanging` paths don't answer; `waiting` counts who asks for
+    them. `looks` are the paths that were answered, `chats` the bodies that came.
+    """
+
+    def __init__(self, model: str, script: deque[Reply] | None = None) -> None:
+        self.model = model
+        self.slots = 2
+        self.key: str | None = None
+        self.loading = False
+        self.hanging: set[str] = set()
+        self.script: deque[Reply] = deque() if script is None else script
+        self.chats: list[dict[str, Any]] = []
+        self.looks: list[str] = []
+        self.waiting = 0
+        self.busy = 0
+        self.port = 0
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["FakeLlamaServer"]:
+        """Listens, at the same address each time; at the end every connection breaks."""
+        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = [
+                line.split(":")[1]
+                for line in head.split("\r\n")
+                if line.lower()[:15] == "content-length:"
+            ]
+            body = await reader.readexactly(int(length[0])) if length else b""
+            reply = asyncio.create_task(self._reply(head, body, writer))
+            gone = asyncio.create_task(reader.read())
+            try:
+                await asyncio.wait({reply, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (reply, gone):
+                    task.cancel()
+                await asyncio.gather(reply, gone, return_exceptions=True)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _reply(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        path = head.split(" ")[1]
+        self.waiting += 1
+        try:
+            while path in self.hanging:  # noqa: ASYNC110  # a test changes it at will
+                await asyncio.sleep(0.02)
+        finally:
+            self.waiting -= 1
+        self.looks.append(path)
+        if self.loading:
+            await _send(writer, 503, _error("Loading model"))
+        elif path == "/health":
+            await _send(writer, 200, {"status": "ok"})
+        elif self.key and f"Authorization: Bearer {self.key}\r\n".lower() not in head.lower():
+            await _send(writer, 401, _error("Invalid API Key"))
+        elif path == "/v1/chat/completions":
+            await self._chat(json.loads(body), writer)
+        else:
+            await _send(writer, 200, self._about(path))
+
+    def _about(self, path: str) -> Any:
+        if path == "/v1/models":
+            return {"data": [{"id": self.model}]}
+        if path == "/slots":
+            return [{"id": i, "is_processing": i < self.busy} for i in range(self.slots)]
+        settings = {"total_slots": self.slots, "default_generation_settings": {"n_ctx": 2048}}
+        return {**settings, "build_info": "b1-fake", "chat_template": ""}
+
+    async def _chat(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        self.chats.append(body)
+        self.busy += 1
+        try:
+            reply = self.script.popleft() if self.script else answer
+            await reply(Chat(body, self.model, writer))
+        finally:
+            self.busy -= 1
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message}}
+
+
+async def _send(writer: asyncio.StreamWriter, status: int, content: Any) -> None:
+    body = json.dumps(content).encode()
+    head = f"HTTP/1.1 {status} Status\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()

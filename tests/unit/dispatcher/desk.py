@@ -1,0 +1,208 @@
+"""Calls the scripts as apis and bridges do, with defaults for what a test doesn't care about."""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from redis.asyncio import Redis
+
+from dispatcher.frames import Frame, Kind, pack, unpack
+from dispatcher.keys import Keys
+from dispatcher.scripts import Scripts
+
+LEASE_MS = 10_000
+WAIT_MS = 60_000
+DEADLINE_MS = 120_000
+
+Taken = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A frame in a reply stream, and the attempt it belongs to."""
+
+    token: str
+    kind: str
+    payload: bytes
+
+
+class Desk:
+    """One model's queue. `later` moves the scripts' clock, for ever."""
+
+    def __init__(self, redis: Redis, model: str = "tiny") -> None:
+        self.redis = redis
+        self.keys = Keys(model)
+        self.scripts = Scripts(redis, self.keys)
+        self.offset_ms = 0
+        self._nonces = (f"n{number:06}" for number in count())
+
+    def later(self, ms: int) -> None:
+        self.offset_ms += ms
+        self.scripts = Scripts(self.redis, self.keys, self.offset_ms)
+
+    # What apis do.
+
+    async def heartbeat(
+        self, api: str, *jobs: str, read_to: str = "0-0", read: int = 0, boot: str = "boot"
+    ) -> list[bytes]:
+        return await self.scripts.run(
+            "api_heartbeat", api, 6 * LEASE_MS, read_to, read, boot, *jobs
+        )
+
+    async def enqueue(
+        self,
+        *jobs: str,
+        api: str = "a",
+        tenant: str = "ann",
+        body: bytes = b"body",
+        estimate: int = 1,
+        wait_ms: int = WAIT_MS,
+        deadline_ms: int = DEADLINE_MS,
+        attempts: int = 3,
+        crashes: int = 2,
+        bounds: tuple[int, int] = (1000, 2**20),
+    ) -> list[Any]:
+        answer: list[Any] = []
+        for job in jobs:
+            args = (job, api, tenant, "default", "stream", estimate, wait_ms, deadline_ms)
+            answer = await self.scripts.run("enqueue", *args, attempts, crashes, *bounds, body)
+        return answer
+
+    async def cancel(self, job: str) -> str:
+        return str((await self.scripts.run("cancel", job))[0], "ascii")
+
+    # What bridges do.
+
+    async def join(
+        self, worker: str = "w", slots: int = 1, *, epoch: str = "e", accepting: int = 1
+    ) -> list[Any]:
+        facts = ("model", "tiny", "health", "healthy")
+        return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)
+
+    async def claim_raw(
+        self, worker: str = "w", most: int = 99, *, epoch: str = "e", nonce: str = ""
+    ) -> list[Any]:
+        nonce = nonce or next(self._nonces)
+        return await self.scripts.run("claim", worker, epoch, most, nonce, LEASE_MS, 100)
+
+    async def claim(
+        self, worker: str = "w", most: int = 99, *, epoch: str = "e", nonce: str = ""
+    ) -> Taken:
+        """The free slots left, and the tokens of the claimed."""
+        verdict, *rest = await self.claim_raw(worker, most, epoch=epoch, nonce=nonce)
+        assert verdict == b"OK"
+        return rest[0], [row[0].decode() for row in rest[1:]]
+
+    async def take(self, worker: str = "w") -> str:
+        """The token of one job."""
+        _, (token,) = await self.claim(worker, 1)
+        return token
+
+    async def emit(
+        self,
+        *tokens: str,
+        worker: str = "w",
+        epoch: str = "e",
+        api: str = "a",
+        visible: int = 1,
+        payload: bytes = b"x",
+        most_unread: int = 2**20,
+    ) -> list[bytes]:
+        frames = pack([Frame(Kind.CHUNK, 0, 1, payload)])
+        triples = [part for token in tokens for part in (token, visible, frames)]
+        return await self.scripts.run("emit", worker, epoch, api, LEASE_MS, most_unread, *triples)
+
+    async def finish(
+        self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done"
+    ) -> str:
+        last = pack([Frame(Kind(state), 0)])
+        answer = await self.scripts.run("finish", worker, epoch, token, state, last, 7, 11)
+        return str(answer[0], "ascii")
+
+    async def release(
+        self, token: str, worker: str = "w", *, epoch: str = "e", costs: int = 1, crashed: int = 0
+    ) -> list[str]:
+        answer = await self.scripts.run("release", worker, epoch, token, costs, crashed, b'{"e":1}')
+        return [word.decode() for word in answer]
+
+    async def renew(
+        self, *held: str, worker: str = "w", slots: int = 1, epoch: str = "e", accepting: int = 1
+    ) -> list[Any]:
+        args = (worker, epoch, LEASE_MS, slots, accepting, 5000, 1, "health", "healthy")
+        return await self.scripts.run("renew", *args, *held)
+
+    # What both do.
+
+    async def reap(self) -> list[Any]:
+        """One second later, as every tick."""
+        self.later(1000)
+        return await self.scripts.run("reap", LEASE_MS, 100)
+
+    async def reap_after(self, ms: int) -> list[Any]:
+        """The tick after `ms` in which there was one every second."""
+        self.later(ms - 1000)
+        await self.redis.hset(self.keys.named("counters"), "reaped_ms", await self.now_ms())
+        return await self.reap()
+
+    # What Redis holds.
+
+    async def now_ms(self) -> int:
+        seconds, micros = await self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000 + self.offset_ms
+
+    async def job(self, job: str) -> dict[str, str]:
+        row = await self.redis.hgetall(self.keys.named("job", job))
+        return {name.decode(): value.decode() for name, value in row.items()}
+
+    async def state(self, job: str) -> str:
+        return (await self.job(job)).get("state", "")
+
+    async def queue(self) -> list[str]:
+        places = await self.redis.zrange(self.keys.named("queue"), 0, -1)
+        return [place.decode().rpartition("|")[2] for place in places]
+
+    async def running(self, worker: str = "w") -> list[str]:
+        tokens = await self.redis.zrange(self.keys.named("running", worker), 0, -1)
+        return [token.decode() for token in tokens]
+
+    async def counter(self, name: str) -> int:
+        return int(await self.redis.hget(self.keys.named("counters"), name) or 0)
+
+    async def told(self, api: str = "a") -> list[Told]:
+        """The frames in an api's reply stream."""
+        rows = await self.redis.xrange(self.keys.named("replies", api))
+        return [
+            Told(token.decode(), frame.kind.value, frame.payload)
+            for _, fields in rows
+            for token, value in fields.items()
+            if token != b"hello"
+            for frame in unpack(value)
+        ]
+
+    async def heard(self, api: str = "a") -> list[tuple[str, str]]:
+        """The kinds of these frames, each with its token."""
+        return [(told.token, told.kind) for told in await self.told(api)]
+
+    async def rung(self, worker: str = "") -> bool:
+        """Whether a bell rings: a worker's own or the one all share; it is silent afterwards."""
+        bell = self.keys.named("bell_of", worker) if worker else self.keys.named("bell")
+        return bool(await self.redis.delete(bell))
+
+    async def cancels(self, worker: str = "w") -> list[str]:
+        tokens = await self.redis.zrange(self.keys.named("cancels", worker), 0, -1)
+        return [token.decode() for token in tokens]
+
+    async def everything(self) -> dict[str, Any]:
+        """All that Redis holds, to see that nothing changed."""
+        keys = sorted([key.decode() async for key in self.redis.scan_iter()])
+        return {key: await self._value(key) for key in keys}
+
+    async def _value(self, key: str) -> Any:
+        kind = (await self.redis.type(key)).decode()
+        readers: dict[str, Any] = {
+            "string": lambda: self.redis.get(key),
+            "hash": lambda: self.redis.hgetall(key),
+            "zset": lambda: self.redis.zrange(key, 0, -1, withscores=True),
+            "stream": lambda: self.redis.xrange(key),
+        }
+        return await readers[kind]()

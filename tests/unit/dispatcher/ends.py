@@ -1,0 +1,91 @@
+"""The queue's two ends, as an api and a bridge use them, with a test in the place of people."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from dispatcher.frames import Frame, Kind
+from dispatcher.job import Claim, Job
+from dispatcher.keys import Keys
+from dispatcher.outbox import Outbox
+from dispatcher.queue import Queue
+from dispatcher.reply import Reply
+from dispatcher.scripts import Scripts
+from dispatcher.settings import QueueSettings
+from dispatcher.worker import WorkerFacts, WorkerSession
+from tests.unit.dispatcher.waiting import until
+
+FACTS = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
+KEYS = Keys("tiny")
+DONE = b'{"prompt_tokens":1,"completion_tokens":2}'
+
+
+def make_job(id_: str = "j1", tenant: str = "ann") -> Job:
+    return Job(id_, "tiny", tenant, b'{"ask":1}', frozenset(), wait_s=30, deadline_s=60)
+
+
+def make_settings(url: str, **changes: int) -> QueueSettings:
+    return QueueSettings(redis_url=url, lease_s=2, **changes)  # type: ignore[arg-type]
+
+
+class Client:
+    """Submits one job and reads its reply."""
+
+    def __init__(self, queue: Queue, job: Job) -> None:
+        self.queue, self.job = queue, job
+        self.news = asyncio.Event()
+        self.frames: list[Frame] = []
+        self.reply: Reply
+
+    async def submit(self) -> "Client":
+        self.reply = await self.queue.submit(self.job, self.news)
+        return self
+
+    async def read_to(self, kind: Kind) -> list[tuple[str, bytes]]:
+        """All frames up to one of this kind."""
+        async with asyncio.timeout(10):
+            while not any(frame.kind is kind for frame in self.frames):
+                await self.news.wait()
+                self.news.clear()
+                self.frames += self.reply.take()
+        return [(frame.kind.value, frame.payload) for frame in self.frames]
+
+    def close(self) -> None:
+        self.queue.close(self.job)
+
+
+class Server:
+    """A bridge without a llama-server: the test is the one that answers."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.session = WorkerSession("w", Scripts(redis, KEYS), 60)
+        self.outbox = Outbox(
+            Scripts(redis, KEYS),
+            lambda: self.session.identity,
+            make_settings("redis://unused"),
+            lambda token, fenced: None,
+            lambda: None,
+        )
+
+    async def join(self, slots: int = 2) -> None:
+        self.session.end_epoch()
+        await self.session.register(slots, True, FACTS)
+
+    async def take(self) -> Claim:
+        claims: list[Claim] = []
+
+        async def claimed() -> bool:
+            claims.extend((await self.session.claim(1))[1])
+            return bool(claims)
+
+        await until(claimed)
+        return claims[0]
+
+    def say(self, claim: Claim, seq: int, payload: bytes, *, visible: bool = True) -> None:
+        frame = Frame(Kind.CHUNK, seq, payload=payload)
+        self.outbox.add(claim, frame, urgent=True, visible=visible)
+
+    async def finish(self, claim: Claim, seq: int) -> None:
+        frames = await self.outbox.take(claim)
+        frames.append(Frame(Kind.DONE, seq, payload=DONE))
+        await self.session.finish(claim.token, "done", frames, (1, 2))

@@ -1,0 +1,16 @@
+"""Finds keys that nobody would ever remove."""
+
+from redis.asyncio import Redis
+
+_FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "counters", "served"}
+
+
+def _may_stay(key: str) -> bool:
+    name = key.rpartition("}:")[2]
+    return key == "llamaq:models" or name in _FOR_EVER or name.startswith("tenants:")
+
+
+async def leaked_keys(redis: Redis) -> list[str]:
+    """The keys of single jobs, workers and apis that have no time to live."""
+    keys = sorted([key.decode() async for key in redis.scan_iter()])
+    return [key for key in keys if not _may_stay(key) and await redis.ttl(key) == -1]

@@ -1,0 +1,74 @@
+"""Stands between clients and Redis: holds replies back, or cuts them once the work is done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from redis.asyncio.connection import parse_url
+
+
+class Relay:
+    """Passes everything on until told otherwise. `held` is set once a reply is held back."""
+
+    def __init__(self, redis_url: str, path: Path) -> None:
+        self.url = f"unix://{path}"
+        self.held = asyncio.Event()
+        self._target = parse_url(redis_url)
+        self._cut_next = False
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def cut_next_reply(self) -> None:
+        self._cut_next = True
+
+    def hold_replies(self) -> None:
+        self.held.clear()
+        self._open.clear()
+
+    def let_go(self) -> None:
+        self._open.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "path" in self._target:
+            up_reader, up_writer = await asyncio.open_unix_connection(self._target["path"])
+        else:
+            host, port = self._target["host"], self._target["port"]
+            up_reader, up_writer = await asyncio.open_connection(host, port)
+        with suppress(ConnectionError):
+            await asyncio.gather(self._ask(reader, up_writer), self._answer(up_reader, writer))
+        for end in (writer, up_writer):
+            end.close()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            writer.write(data)
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            if not self._open.is_set():
+                self.held.set()
+            await self._open.wait()
+            if self._cut_next:
+                self._cut_next = False
+                break
+            writer.write(data)
+        writer.close()
+
+
+@asynccontextmanager
+async def relay_to(redis_url: str, path: Path) -> AsyncIterator[Relay]:
+    relay = Relay(redis_url, path)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(relay.serve(reader, writer)))
+
+    server = await asyncio.start_unix_server(accept, path)
+    try:
+        yield relay
+    finally:
+        relay.let_go()
+        server.close()
+        await asyncio.gather(*tasks)

@@ -1,0 +1,66 @@
+"""What the queue should do, in a few lines of Python."""
+
+from dataclasses import dataclass, field
+
+SLOTS = {"v": 1, "w": 3}
+TENANTS = ("ann", "bob", "a")
+MAX_ATTEMPTS, MAX_CRASHES = 3, 2
+
+
+@dataclass(slots=True)
+class SmallJob:
+    """One job as the model sees it."""
+
+    tenant: str
+    size: int
+    state: str = "queued"
+    token: str = ""
+    worker: str = ""
+    attempts: int = 0
+    crashes: int = 0
+    visible: bool = False
+    cancelled: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.state not in ("queued", "running")
+
+
+@dataclass(slots=True)
+class SmallModel:
+    """All jobs by id; they are numbered in the order in which they came."""
+
+    jobs: dict[str, SmallJob] = field(default_factory=dict)
+
+    def of(self, state: str, worker: str = "") -> list[str]:
+        wanted = ((id_, job) for id_, job in self.jobs.items() if job.state == state)
+        return [id_ for id_, job in wanted if not worker or job.worker == worker]
+
+    def heads(self) -> set[str]:
+        """The jobs that may be claimed next: the oldest of each tenant."""
+        oldest: dict[str, str] = {}
+        for id_ in self.of("queued"):
+            oldest.setdefault(self.jobs[id_].tenant, id_)
+        return set(oldest.values())
+
+    def claim(self, token: str, worker: str) -> None:
+        job = self.jobs[token.rpartition(":")[0]]
+        job.state, job.token, job.worker = "running", token, worker
+        job.attempts += 1
+
+    def give_back(self, id_: str) -> str:
+        """The verdict on an attempt that ended without an answer."""
+        job = self.jobs[id_]
+        verdict = "revoked"
+        if job.cancelled:
+            verdict = "cancelled"
+        elif job.visible:
+            verdict = "lost"
+        elif job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES:
+            verdict = "failed"
+        job.state = "queued" if verdict == "revoked" else verdict
+        return verdict
+
+    @property
+    def queued_bytes(self) -> int:
+        return sum(self.jobs[id_].size for id_ in self.of("queued"))

@@ -1,0 +1,71 @@
+"""lua/cancel.lua: nobody waits for a job any more, whatever its state."""
+
+from tests.unit.dispatcher.desk import Desk
+
+
+async def test_unknown_job(desk: Desk) -> None:
+    before = await desk.everything()
+    assert await desk.cancel("j1") == "unknown"
+    assert await desk.everything() == before
+
+
+async def test_queued_job_is_gone_at_once(desk: Desk) -> None:
+    await desk.enqueue("j1", "j2")
+    assert await desk.cancel("j1") == "queued"
+    assert (await desk.queue(), await desk.state("j1")) == (["j2"], "cancelled")
+    assert await desk.counter("queued_bytes") == 4
+    assert not await desk.redis.exists(desk.keys.named("body", "j1"))
+
+
+async def test_running_job_is_told_to_its_worker(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    assert await desk.cancel("j1") == "running"
+    assert await desk.cancels() == [token]
+    assert await desk.running() == [token]  # its slot is taken until the worker has freed it
+
+
+async def test_worker_ends_a_cancelled_job(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.cancel("j1")
+    assert await desk.finish(token, state="cancelled") == "OK"
+    assert (await desk.state("j1"), await desk.running()) == ("cancelled", [])
+
+
+async def test_repeated_cancel_of_a_queued_job(desk: Desk) -> None:
+    await desk.enqueue("j1")
+    await desk.cancel("j1")
+    before = await desk.everything()
+    assert await desk.cancel("j1") == "cancelled"
+    assert await desk.everything() == before
+
+
+async def test_repeated_cancel_of_a_running_job(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.cancel("j1")
+    before = await desk.everything()
+    assert await desk.cancel("j1") == "running"
+    assert await desk.everything() == before
+
+
+async def test_ended_job_stays_as_it_ended(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.finish(await desk.take())
+    before = await desk.everything()
+    assert await desk.cancel("j1") == "done"
+    assert await desk.everything() == before
+
+
+async def test_cancelled_job_is_not_recovered_from_a_dead_worker(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.cancel("j1")
+    await desk.join(epoch="new")
+    assert (await desk.queue(), await desk.state("j1")) == ([], "cancelled")

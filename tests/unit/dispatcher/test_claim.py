@@ -1,0 +1,160 @@
+"""lua/claim.lua: jobs for free slots, in the order of the queue, each once."""
+
+import asyncio
+
+import pytest
+
+from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
+
+
+def jobs_of(tokens: list[str]) -> list[str]:
+    return [token.rpartition(":")[0] for token in tokens]
+
+
+async def test_claims_the_oldest_job_first(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("z", "m", "a")
+    assert jobs_of((await desk.claim())[1]) == ["z", "m", "a"]
+
+
+async def test_order_holds_over_a_thousand_jobs(desk: Desk) -> None:
+    await desk.redis.hset(desk.keys.named("counters"), "sequence", 998)
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2", "j3")
+    assert jobs_of((await desk.claim())[1]) == ["j1", "j2", "j3"]
+
+
+async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    desk.later(5000)
+    _, free, (token, api, wants, left_ms, queue_ms) = await desk.claim_raw(nonce="n")
+    assert (free, token, api, wants) == (0, b"j1:n-1", b"a", b"stream")
+    assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
+    assert 5000 <= int(queue_ms) < 6000
+
+
+async def test_claimed_job_is_recorded(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    job = await desk.job("j1")
+    assert (job["state"], job["worker"], job["attempts"]) == ("running", "w", "1")
+    assert f"j1:{job['attempt']}" == token
+    assert await desk.running() == [token]
+
+
+@pytest.mark.parametrize(("slots", "most", "taken"), [(2, 99, 2), (4, 3, 3), (9, 99, 5), (2, 0, 0)])
+async def test_takes_no_more_than_asked_free_and_there(
+    desk: Desk, slots: int, most: int, taken: int
+) -> None:
+    await desk.join(slots=slots)
+    await desk.enqueue("j1", "j2", "j3", "j4", "j5")
+    free, tokens = await desk.claim(most=most)
+    assert (free, len(tokens)) == (slots - taken, taken)
+
+
+async def test_slots_that_run_are_not_free(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2", "j3", "j4")
+    await desk.claim(most=2)
+    assert len((await desk.claim())[1]) == 1
+    assert await desk.claim() == (0, [])
+
+
+async def test_fewer_slots_than_run_is_none_free(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2", "j3", "j4")
+    _, tokens = await desk.claim()
+    await desk.renew(*tokens, slots=1)
+    assert await desk.claim() == (0, [])
+
+
+async def test_worker_that_does_not_accept_gets_nothing(desk: Desk) -> None:
+    await desk.join(slots=3, accepting=0)
+    await desk.enqueue("j1")
+    assert await desk.claim() == (0, [])
+
+
+async def test_concurrent_claims_never_take_more_than_the_slots(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue(*(f"j{number}" for number in range(9)))
+    await asyncio.gather(*(desk.claim(most=2) for _ in range(6)))
+    assert len(await desk.running()) == 3
+
+
+async def test_repeated_claim_finds_the_same_jobs(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2", "j3")
+    first = await desk.claim(nonce="abc")
+    assert await desk.claim(nonce="abc") == first
+    assert (await desk.job("j1"))["attempts"] == "1"
+    assert await desk.queue() == ["j3"]
+
+
+async def test_repeated_claim_keeps_to_its_jobs_when_slots_were_freed(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2")
+    _, first = await desk.claim(nonce="abc")
+    await desk.enqueue("j3")
+    assert await desk.claim(nonce="abc") == (1, first)
+
+
+async def test_nonce_that_begins_like_another_is_another(desk: Desk) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2")
+    await desk.claim(most=1, nonce="abc")
+    assert (await desk.claim(most=1, nonce="ab"))[1] == ["j2:ab-1"]
+
+
+async def test_job_that_waited_too_long_is_expired_not_run(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("late")
+    desk.later(WAIT_MS)
+    await desk.heartbeat("a")
+    await desk.enqueue("new")
+    assert jobs_of((await desk.claim())[1]) == ["new"]
+    assert await desk.state("late") == "expired"
+    assert await desk.heard() == [("late:", "expired")]
+
+
+async def test_cancelled_job_is_never_handed_out(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    await desk.cancel("j1")
+    assert jobs_of((await desk.claim())[1]) == ["j2"]
+
+
+async def test_job_of_a_dead_api_is_dropped(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.heartbeat("b")
+    await desk.enqueue("orphan", api="b")
+    await desk.enqueue("j1")
+    await desk.redis.zrem(desk.keys.named("apis"), "b")
+    assert jobs_of((await desk.claim())[1]) == ["j1"]
+    assert await desk.state("orphan") == "abandoned"
+    assert await desk.counter("queued_bytes") == 0
+
+
+async def test_dropped_jobs_do_not_use_up_slots(desk: Desk) -> None:
+    await desk.join(slots=1)
+    await desk.heartbeat("b")
+    await desk.enqueue(*(f"o{number}" for number in range(50)), api="b")
+    await desk.enqueue("j1")
+    await desk.redis.zrem(desk.keys.named("apis"), "b")
+    assert jobs_of((await desk.claim())[1]) == ["j1"]
+
+
+async def test_claim_heals_entries_whose_job_is_gone(desk: Desk) -> None:
+    await desk.join(slots=1)
+    await desk.enqueue("ghost", "j1")
+    await desk.redis.delete(desk.keys.named("job", "ghost"))
+    assert jobs_of((await desk.claim())[1]) == ["j1"]
+    assert await desk.queue() == []
+
+
+async def test_claim_extends_the_lease(desk: Desk) -> None:
+    await desk.join()
+    desk.later(3000)
+    await desk.claim()
+    assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000

@@ -1,0 +1,185 @@
+"""The API's end of the reply stream: nothing twice, nothing forgotten, whatever is lost between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.connection import open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.inbox import Inbox
+from dispatcher.reply import Reply
+from dispatcher.scripts import Scripts
+from dispatcher.tasks import cancel
+from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.relay import Relay
+from tests.unit.dispatcher.waiting import until
+
+
+class Reading:
+    """An inbox of api `a`, and the jobs that it reported as forgotten."""
+
+    def __init__(self, desk: Desk, commands: Redis, reader: Redis) -> None:
+        self.forgotten: list[str] = []
+        self.inbox = Inbox("a", Scripts(commands, desk.keys), reader, 4, self.forgotten.append)
+
+    def expect(self, job: str) -> Reply:
+        reply = self.inbox.replies[job] = Reply(2**20, asyncio.Event())
+        self.inbox.known.add(job)
+        return reply
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.inbox.run_reader())
+        yield
+        alive = not task.done()
+        await cancel([task])
+        assert alive
+
+
+@pytest.fixture
+async def reading(desk: Desk, relayed: Redis, redis_url: str) -> AsyncIterator[Reading]:
+    reader = open_redis(redis_url, blocking=True)
+    reading = Reading(desk, relayed, reader)
+    await reading.inbox.heartbeat()
+    yield reading
+    await reader.aclose()
+
+
+@pytest.fixture
+async def tokens(desk: Desk) -> list[str]:
+    """Two attempts on one worker."""
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    return (await desk.claim())[1]
+
+
+async def payloads(reply: Reply, number: int) -> list[bytes]:
+    """What a reply gets, once it is so many frames."""
+    frames: list[bytes] = []
+
+    async def enough() -> bool:
+        frames.extend(frame.payload for frame in reply.take())
+        return len(frames) >= number
+
+    await until(enough)
+    return frames
+
+
+async def test_frames_reach_the_replies_that_wait_for_them(
+    desk: Desk, reading: Reading, tokens: list[str]
+) -> None:
+    one, two = reading.expect("j1"), reading.expect("j2")
+    async with reading.running():
+        await desk.emit(*tokens, payload=b"both")
+        assert [await payloads(one, 1), await payloads(two, 1)] == [[b"both"], [b"both"]]
+
+
+async def test_frames_that_nobody_waits_for_are_read_past(
+    desk: Desk, reading: Reading, tokens: list[str]
+) -> None:
+    two = reading.expect("j2")
+    async with reading.running():
+        await desk.emit(tokens[0])
+        await desk.emit(tokens[1], payload=b"mine")
+        assert await payloads(two, 1) == [b"mine"]
+
+
+async def test_heartbeat_reports_and_trims_what_was_read(
+    desk: Desk, reading: Reading, tokens: list[str]
+) -> None:
+    one = reading.expect("j1")
+    async with reading.running():
+        await desk.emit(tokens[0], payload=b"x" * 1000)
+        await payloads(one, 1)
+        await reading.inbox.heartbeat()
+    size = await desk.redis.hgetall(desk.keys.named("api", "a"))
+    assert size[b"read_bytes"] == size[b"written_bytes"]
+    assert await desk.redis.xlen(desk.keys.named("replies", "a")) == 1
+
+
+async def test_last_frames_count_as_read_and_frames_of_scripts_do_not(
+    desk: Desk, reading: Reading, tokens: list[str]
+) -> None:
+    one, two = reading.expect("j1"), reading.expect("j2")
+    async with reading.running():
+        await desk.finish(tokens[0])
+        await desk.release(tokens[1])
+        await payloads(one, 1)
+        await payloads(two, 1)
+        await reading.inbox.heartbeat()
+    size = await desk.redis.hgetall(desk.keys.named("api", "a"))
+    assert size[b"read_bytes"] == size[b"written_bytes"]
+
+
+async def test_lost_heartbeat_reports_what_was_read_again(
+    desk: Desk, relay: Relay, reading: Reading, tokens: list[str]
+) -> None:
+    one = reading.expect("j1")
+    async with reading.running():
+        await desk.emit(tokens[0])
+        await payloads(one, 1)
+        relay.cut_next_reply()
+        with pytest.raises(RedisUnavailable):
+            await reading.inbox.heartbeat()
+        await reading.inbox.heartbeat()
+    size = await desk.redis.hgetall(desk.keys.named("api", "a"))
+    assert int(size[b"read_bytes"]) >= int(size[b"written_bytes"])
+
+
+async def test_frames_read_during_a_heartbeat_are_not_read_again(
+    desk: Desk, relay: Relay, reading: Reading, tokens: list[str]
+) -> None:
+    one, two = reading.expect("j1"), reading.expect("j2")
+    async with reading.running():
+        await reading.inbox.heartbeat()
+        relay.hold_replies()
+        beating = asyncio.create_task(reading.inbox.heartbeat())
+        await relay.held.wait()
+        await desk.emit(tokens[0])
+        await payloads(one, 1)
+        relay.let_go()
+        await beating
+        again = reading.expect("j1")
+        await desk.emit(tokens[1])
+        await payloads(two, 1)
+    assert again.take() == []
+
+
+async def test_job_that_redis_has_lost_is_reported(desk: Desk, reading: Reading) -> None:
+    reading.expect("j9")
+    await reading.inbox.heartbeat()
+    assert reading.forgotten == ["j9"]
+
+
+async def test_ended_job_is_not_asked_for(desk: Desk, reading: Reading) -> None:
+    reading.expect("j9").fail("slow_client", "")
+    await reading.inbox.heartbeat()
+    assert reading.forgotten == []
+
+
+async def test_reader_starts_anew_after_redis_lost_its_data(desk: Desk, reading: Reading) -> None:
+    async with reading.running():
+        await desk.redis.flushall()
+        await desk.redis.xadd(desk.keys.named("replies", "a"), {"hello": "a"}, id="5-0")
+        await reading.inbox.heartbeat()
+        await desk.join()
+        reply = reading.expect("j1")
+        frame = b"chunk 0 1 5\nearly"
+        await desk.redis.xadd(desk.keys.named("replies", "a"), {"j1:n-1": frame}, id="6-0")
+        assert await payloads(reply, 1) == [b"early"]
+    await desk.redis.delete(desk.keys.named("replies", "a"))
+
+
+@pytest.mark.parametrize("value", [b"nonsense", b"newkind 0 0 0\n", b"chunk 0 0 99\nx", b""])
+async def test_frames_that_can_not_be_read_do_not_end_the_reader(
+    desk: Desk, reading: Reading, tokens: list[str], value: bytes
+) -> None:
+    one, two = reading.expect("j1"), reading.expect("j2")
+    async with reading.running():
+        await desk.redis.xadd(desk.keys.named("replies", "a"), {tokens[0]: value})
+        await desk.emit(tokens[1], payload=b"fine")
+        assert await payloads(two, 1) == [b"fine"]
+    assert one.ended is bool(value)

@@ -1,0 +1,239 @@
+"""The queue's two ends in one process: what is submitted is run, and its answer comes back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.connection import open_redis
+from dispatcher.errors import QueueFull, RedisUnavailable
+from dispatcher.frames import Kind
+from dispatcher.queue import Queue
+from dispatcher.tasks import cancel
+from dispatcher.worker import wait_for_call
+from tests.unit.dispatcher.ends import DONE, FACTS, KEYS, Client, Server, make_job, make_settings
+from tests.unit.dispatcher.relay import Relay
+from tests.unit.dispatcher.waiting import until
+
+
+@pytest.fixture
+async def queue(redis: Redis, redis_url: str) -> AsyncIterator[Queue]:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.outbox.run())
+    yield
+    await cancel([task])
+
+
+@pytest.fixture
+async def server(redis: Redis, redis_url: str) -> AsyncIterator[Server]:
+    client = open_redis(redis_url)
+    server = Server(client)
+    await server.join()
+    async with running(server):
+        yield server
+    await client.aclose()
+
+
+async def state(redis: Redis, job: str) -> str:
+    return str(await redis.hget(KEYS.named("job", job), "state") or b"", "ascii")
+
+
+async def test_answer_comes_back_in_order(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    assert await server.session.body(claim) == b'{"ask":1}'
+    words = [b"word %d" % number for number in range(30)]
+    for seq, word in enumerate(words):
+        server.say(claim, seq, word)
+        await asyncio.sleep(0)
+    await server.finish(claim, len(words))
+    expected = [("chunk", word) for word in words]
+    assert await client.read_to(Kind.DONE) == [*expected, ("done", DONE)]
+    client.close()
+
+
+async def test_many_jobs_at_once_get_their_own_answers(queue: Queue, server: Server) -> None:
+    await server.join(slots=20)
+    jobs = [make_job(f"j{number}", f"t{number % 3}") for number in range(20)]
+    clients = [await Client(queue, job).submit() for job in jobs]
+    for _ in jobs:
+        claim = await server.take()
+        server.say(claim, 0, claim.job.encode())
+        await server.finish(claim, 1)
+    for client in clients:
+        assert (await client.read_to(Kind.DONE))[0] == ("chunk", client.job.id.encode())
+        client.close()
+
+
+async def test_bridge_that_waits_is_called(queue: Queue, server: Server, redis_url: str) -> None:
+    waiter = open_redis(redis_url, blocking=True)
+    await wait_for_call(waiter, KEYS, "w", has_room=True)  # the ring of its registration
+    waiting = asyncio.create_task(wait_for_call(waiter, KEYS, "w", has_room=True))
+    client = await Client(queue, make_job()).submit()
+    assert await waiting is None
+    client.close()
+    await waiter.aclose()
+
+
+async def test_released_job_restarts_elsewhere(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job()).submit()
+    first = await server.take()
+    server.say(first, 0, b"half", visible=False)
+    await client.read_to(Kind.CHUNK)
+    await server.session.release(first.token, costs=True, crashed=False, error=b"{}")
+    second = await server.take()
+    server.say(second, 0, b"whole", visible=False)
+    await server.finish(second, 1)
+    kinds = [kind for kind, _ in await client.read_to(Kind.DONE)]
+    assert kinds == ["chunk", "revoked", "chunk", "done"]
+    client.close()
+
+
+async def test_full_queue_is_refused(redis: Redis, redis_url: str) -> None:
+    async with Queue(make_settings(redis_url, max_queue_jobs=1), 2**20) as queue:
+        client = await Client(queue, make_job("j1")).submit()
+        with pytest.raises(QueueFull, match="1 requests wait for the model 'tiny'"):
+            await queue.submit(make_job("j2"), asyncio.Event())
+        client.close()
+
+
+async def test_submit_whose_reply_was_lost_queues_one_job(redis: Redis, relay: Relay) -> None:
+    async with Queue(make_settings(relay.url), 2**20) as queue:
+        first = await Client(queue, make_job("j1")).submit()
+        relay.cut_next_reply()
+        second = await Client(queue, make_job("j2")).submit()
+        assert await redis.zcard(KEYS.named("queue")) == 2
+        first.close()
+        second.close()
+
+
+async def test_closed_job_is_cancelled_while_it_waits(queue: Queue, redis: Redis) -> None:
+    client = await Client(queue, make_job()).submit()
+    client.close()
+
+    async def cancelled() -> bool:
+        return await state(redis, "j1") == "cancelled"
+
+    await until(cancelled)
+    assert await redis.zcard(KEYS.named("queue")) == 0
+
+
+async def test_closed_job_is_cancelled_at_its_worker(
+    queue: Queue, server: Server, redis: Redis
+) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    client.close()
+
+    async def told() -> bool:
+        return bool(await redis.zcard(KEYS.named("cancels", "w")))
+
+    await until(told)
+    assert (await server.session.renew(2, True, FACTS, [claim.token])).unwanted == [claim.token]
+
+
+async def test_answered_job_is_not_cancelled(queue: Queue, server: Server, redis: Redis) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    await server.finish(claim, 0)
+    await client.read_to(Kind.DONE)
+    client.close()
+    await Client(queue, make_job("j2")).submit()
+    assert await state(redis, "j1") == "done"
+    assert not await redis.exists(KEYS.named("cancels", "w"))
+
+
+async def test_slow_reader_fails_and_its_job_is_cancelled(
+    redis: Redis, redis_url: str, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url), 1000) as queue:
+        client = await Client(queue, make_job()).submit()
+        claim = await server.take()
+        for seq in range(3):
+            server.say(claim, seq, b"x" * 400)
+
+        async def ended() -> bool:
+            return client.reply.ended
+
+        await until(ended)
+        _, last = (await client.read_to(Kind.FAILED))[-1]
+        assert json.loads(last)["code"] == "slow_client"
+        client.close()
+
+        async def told() -> bool:
+            return bool(await redis.zcard(KEYS.named("cancels", "w")))
+
+        await until(told)
+
+
+async def test_gap_fails(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    server.say(claim, 0, b"one")
+    server.say(claim, 2, b"three")
+    _, last = (await client.read_to(Kind.FAILED))[-1]
+    assert json.loads(last)["code"] == "worker_failed"
+    client.close()
+
+
+async def test_job_that_redis_forgot_is_queued_again_and_completes(
+    queue: Queue, server: Server, redis: Redis
+) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    server.say(claim, 0, b"lost", visible=False)
+    await client.read_to(Kind.CHUNK)
+    await redis.flushall()
+    await server.join()
+    again = await server.take()
+    assert (again.job, again.token == claim.token) == ("j1", False)
+    assert await server.session.body(again) == b'{"ask":1}'
+    server.say(again, 0, b"whole")
+    await server.finish(again, 1)
+    assert await client.read_to(Kind.DONE) == [
+        ("chunk", b"lost"),
+        ("revoked", b""),
+        ("chunk", b"whole"),
+        ("done", DONE),
+    ]
+    client.close()
+
+
+async def test_worker_may_answer_a_forgotten_job_before_redis_has_answered_the_api(
+    redis: Redis, relay: Relay, redis_url: str, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        client = await Client(queue, make_job()).submit()
+        await server.take()
+        await redis.flushall()
+        await server.join()
+        relay.hold_replies()
+        await relay.held.wait()  # the heartbeat that tells that the job is unknown
+        relay.let_go()
+        relay.hold_replies()
+        again = await server.take()
+        server.say(again, 0, b"early")
+        await client.read_to(Kind.CHUNK)
+        relay.let_go()
+        await queue.redis.ping()  # answered after the enqueue
+        server.say(again, 1, b"late")
+        await server.finish(again, 2)
+        kinds = [kind for kind, _ in await client.read_to(Kind.DONE)]
+        assert kinds == ["revoked", "chunk", "chunk", "done"]
+        client.close()
+
+
+async def test_without_redis_nothing_is_accepted(redis_url: str) -> None:
+    async with Queue(make_settings("redis://127.0.0.1:1"), 2**20) as queue:
+        with pytest.raises(RedisUnavailable):
+            await queue.submit(make_job(), asyncio.Event())

@@ -1,0 +1,49 @@
+"""Where the queue is, from the environment."""
+
+import pytest
+from pydantic import ValidationError
+
+from dispatcher.settings import QueueSettings
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Without the variables of whoever runs the tests."""
+    for name in ("REDIS_URL", "LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def url() -> str:
+    return QueueSettings().redis_url.get_secret_value()  # type: ignore[call-arg]
+
+
+def test_llamaqs_own_variable_comes_first(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REDIS_URL", "redis://general")
+    assert url() == "redis://general"
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://own")
+    assert url() == "redis://own"
+
+
+def test_empty_variable_is_none_at_all(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REDIS_URL", "redis://general")
+    environment.setenv("LLAMAQ_REDIS_URL", "")
+    assert url() == "redis://general"
+
+
+def test_address_is_required() -> None:
+    with pytest.raises(ValidationError, match="LLAMAQ_REDIS_URL"):
+        url()
+
+
+def test_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(QueueSettings(redis_url="redis://:hunter2@host"))
+
+
+def test_wrong_values_are_all_listed_without_the_input(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://:hunter2@host")
+    environment.setenv("LLAMAQ_LEASE_S", "0")
+    environment.setenv("LLAMAQ_MAX_ATTEMPTS", "0")
+    with pytest.raises(ValidationError) as raised:
+        url()
+    assert (raised.value.error_count(), "hunter2" in str(raised.value)) == (2, False)

@@ -1,0 +1,218 @@
+"""Whatever happens in whatever order, every job is queued, running or ended, and none is lost."""
+
+from collections.abc import Awaitable, Callable
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from dispatcher.frames import Kind
+from dispatcher.reply import ENDS
+from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.key_leaks import leaked_keys
+from tests.unit.dispatcher.small_model import (
+    MAX_ATTEMPTS,
+    MAX_CRASHES,
+    SLOTS,
+    TENANTS,
+    SmallJob,
+    SmallModel,
+)
+
+HOUR_MS = 3_600_000
+DAYS_MS = 400 * HOUR_MS
+
+
+class Walk:
+    """Does each step in Redis and in the model, and compares; `pick` chooses what it hits."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.desk = Desk(redis)
+        self.model = SmallModel()
+
+    async def start(self) -> None:
+        await self.desk.redis.flushall()
+        await self.desk.heartbeat("a")
+        for worker, slots in SLOTS.items():
+            await self.desk.join(worker, slots)
+
+    async def enqueue(self, pick: int) -> None:
+        id_, size = f"j{len(self.model.jobs)}", pick % 50
+        job = self.model.jobs[id_] = SmallJob(TENANTS[pick % 3], size)
+        await self.desk.enqueue(
+            id_,
+            tenant=job.tenant,
+            body=b"x" * size,
+            wait_ms=HOUR_MS,
+            deadline_ms=DAYS_MS,
+            attempts=MAX_ATTEMPTS,
+            crashes=MAX_CRASHES,
+        )
+
+    async def enqueue_again(self, pick: int) -> None:
+        if self.model.jobs:
+            id_ = list(self.model.jobs)[pick % len(self.model.jobs)]
+            known = await self.desk.enqueue(id_)
+            assert known == [b"KNOWN", self.model.jobs[id_].state.encode()]
+
+    async def claim(self, pick: int) -> None:
+        worker, most, nonce = (
+            list(SLOTS)[pick % 2],
+            pick % 5,
+            f"n{pick % 1000}x{self.desk.offset_ms}",
+        )
+        nonce += f"x{sum(job.attempts for job in self.model.jobs.values())}"
+        room = SLOTS[worker] - len(self.model.of("running", worker))
+        expected = min(room, most, len(self.model.of("queued")))
+        free, tokens = await self.desk.claim(worker, most, nonce=nonce)
+        assert (free, len(tokens)) == (room - expected, expected)
+        if tokens:
+            assert await self.desk.claim(worker, most, nonce=nonce) == (free, sorted(tokens))
+        for token in sorted(tokens, key=lambda token: int(token.rpartition("-")[2])):
+            assert token.rpartition(":")[0] in self.model.heads()
+            self.model.claim(token, worker)
+
+    def _running(self, pick: int) -> tuple[str, SmallJob] | None:
+        running = self.model.of("running")
+        id_ = running[pick % len(running)] if running else ""
+        return (id_, self.model.jobs[id_]) if running else None
+
+    async def emit(self, pick: int) -> None:
+        if found := self._running(pick):
+            _, job = found
+            assert await self.desk.emit(job.token, worker=job.worker, visible=pick % 2) == [b"OK"]
+            job.visible |= pick % 2 == 1
+
+    async def finish(self, pick: int) -> None:
+        if found := self._running(pick):
+            _, job = found
+            for _ in range(1 + pick % 2):
+                assert await self.desk.finish(job.token, job.worker) == "OK"
+            job.state = "done"
+
+    async def release(self, pick: int) -> None:
+        if found := self._running(pick):
+            id_, job = found
+            costs, crashed = pick % 2, pick // 2 % 2
+            job.attempts -= 1 - costs
+            job.crashes += crashed
+            verdict = self.model.give_back(id_)
+            args = (job.token, job.worker)
+            answer = await self.desk.release(*args, costs=costs, crashed=crashed)
+            assert answer == ["OK", verdict]
+            assert await self.desk.release(*args, costs=costs, crashed=crashed) == ["OK", "gone"]
+
+    async def cancel(self, pick: int) -> None:
+        if self.model.jobs:
+            id_ = list(self.model.jobs)[pick % len(self.model.jobs)]
+            job = self.model.jobs[id_]
+            assert await self.desk.cancel(id_) == job.state
+            if job.state == "queued":
+                job.state = "cancelled"
+            job.cancelled |= job.state == "running"
+
+    async def die(self, pick: int) -> None:
+        """A worker's lease runs out; it joins again after the reaper has come."""
+        worker = list(SLOTS)[pick % 2]
+        held = self.model.of("running", worker)
+        await self._keep_ticking()
+        await self.desk.redis.zadd(self.desk.keys.named("workers"), {worker: 1})
+        assert (await self.desk.reap())[:3] == [b"OK", 1, len(held)]
+        for id_ in held:
+            self.model.give_back(id_)
+        await self.desk.join(worker, SLOTS[worker])
+
+    async def outage(self, pick: int) -> None:
+        """Two hours without Redis: what had not been claimed before has waited for too long."""
+        self.desk.later(2 * HOUR_MS)
+        assert await self.desk.reap() == [b"EXTENDED"]
+        assert (await self.desk.reap())[:3] == [b"OK", 0, 0]
+        for id_ in self.model.of("queued"):
+            if "claimed" not in await self._history(id_):
+                self.model.jobs[id_].state = "expired"
+
+    async def _history(self, id_: str) -> str:
+        # Only a job that was given back has its deadline as its limit of waiting.
+        job = await self.desk.job(id_)
+        return "claimed" if job["wait_until_ms"] == job["deadline_ms"] else ""
+
+    async def _keep_ticking(self) -> None:
+        counters, now = self.desk.keys.named("counters"), await self.desk.now_ms()
+        await self.desk.redis.hset(counters, "reaped_ms", now)
+        await self.desk.heartbeat("a")
+        for worker in SLOTS:
+            held = [self.model.jobs[id_].token for id_ in self.model.of("running", worker)]
+            await self.desk.renew(*held, worker=worker, slots=SLOTS[worker])
+
+    async def check(self) -> None:
+        """Redis and the model agree on everything."""
+        desk, model = self.desk, self.model
+        assert {id_: await desk.state(id_) for id_ in model.jobs} == {
+            id_: job.state for id_, job in model.jobs.items()
+        }
+        queue = await desk.queue()
+        for tenant in TENANTS:
+            in_turn = [id_ for id_ in queue if model.jobs[id_].tenant == tenant]
+            assert in_turn == [
+                id_ for id_ in model.of("queued") if model.jobs[id_].tenant == tenant
+            ]
+        for worker in SLOTS:
+            held = {model.jobs[id_].token for id_ in model.of("running", worker)}
+            assert set(await desk.running(worker)) == held
+        assert await desk.counter("queued_bytes") == model.queued_bytes
+        waiting = await desk.redis.zrange(desk.keys.named("tenants", "default"), 0, -1)
+        assert {name.decode() for name in waiting} == {
+            model.jobs[id_].tenant for id_ in model.of("queued")
+        }
+        deadlines = await desk.redis.zrange(desk.keys.named("deadlines"), 0, -1)
+        assert {id_.decode() for id_ in deadlines} == {*model.of("queued"), *model.of("running")}
+
+    async def check_end(self) -> None:
+        """Every job can be brought to an end, is told so once, and leaves nothing behind."""
+        while self.model.of("queued") or self.model.of("running"):
+            await self.finish(0)
+            await self.claim(3)
+            await self.claim(4)
+        await self.check()
+        ends = [
+            told.token.rpartition(":")[0]
+            for told in await self.desk.told()
+            if Kind(told.kind) in ENDS
+        ]
+        assert len(ends) == len(set(ends))
+        silent = {id_ for id_, job in self.model.jobs.items() if job.state == "cancelled"}
+        assert set(ends) | silent == set(self.model.jobs)
+        bodies = [key async for key in self.desk.redis.scan_iter(self.desk.keys.named("body", "*"))]
+        assert (bodies, await leaked_keys(self.desk.redis)) == ([], [])
+
+
+STEPS = (
+    "enqueue",
+    "claim",
+    "emit",
+    "finish",
+    "release",
+    "cancel",
+    "die",
+    "outage",
+    "enqueue_again",
+)
+OFTEN = ("enqueue", "enqueue", "enqueue", "claim", "claim", "claim", *STEPS)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(OFTEN), st.integers(0, 2**16)), min_size=25, max_size=60
+    )
+)
+async def test_every_job_is_queued_running_or_ended(
+    redis: Redis, steps: list[tuple[str, int]]
+) -> None:
+    walk = Walk(redis)
+    await walk.start()
+    for name, pick in steps:
+        step: Callable[[int], Awaitable[None]] = getattr(walk, name)
+        await step(pick)
+        await walk.check()
+    await walk.check_end()

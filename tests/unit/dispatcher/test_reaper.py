@@ -1,0 +1,76 @@
+"""The reaper's tick, and the two helpers for tasks."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.reaper import reap, run_reaper
+from dispatcher.scripts import Scripts
+from dispatcher.tasks import cancel, first_of
+from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.relay import Relay
+from tests.unit.dispatcher.waiting import until
+
+
+async def test_tick_runs_the_script(desk: Desk) -> None:
+    assert await reap(desk.scripts, 4) == [b"EXTENDED"]
+    assert await reap(desk.scripts, 4) == [b"IDLE"]
+
+
+async def test_reaper_outlives_a_lost_reply_and_recovers(
+    desk: Desk, relay: Relay, relayed: Redis
+) -> None:
+    scripts = Scripts(relayed, desk.keys)
+    await reap(scripts, 4)
+    relay.cut_next_reply()
+    task = asyncio.create_task(run_reaper(scripts, 4))
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.redis.zadd(desk.keys.named("workers"), {"w": 1})
+
+    async def recovered() -> bool:
+        return await desk.queue() == ["j1"]
+
+    await until(recovered)
+    assert not task.done()
+    await cancel([task])
+
+
+async def test_first_to_end_cancels_the_others() -> None:
+    ended = []
+
+    async def wait_for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("other")
+
+    await first_of(asyncio.sleep(0), wait_for_ever())
+    assert ended == ["other"]
+
+
+async def test_failure_of_the_first_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await first_of(fail(), asyncio.Event().wait())
+
+
+async def test_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    asked = 0
+
+    async def stubborn() -> None:
+        nonlocal asked
+        while asked < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked += 1
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await cancel([task])
+    assert (task.done(), asked) == (True, 2)

@@ -1,0 +1,107 @@
+"""lua/register.lua and lua/renew.lua: who serves, with how many slots, and what it holds."""
+
+from tests.unit.dispatcher.desk import Desk
+
+
+async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:
+    assert await desk.join(slots=4) == [b"OK", 0]
+    row = await desk.redis.hgetall(desk.keys.named("worker", "w"))
+    shown = {b"epoch": b"e", b"slots": b"4", b"accepting": b"1"}
+    assert row == shown | {b"model": b"tiny", b"health": b"healthy"}
+
+
+async def test_repeated_registration_keeps_the_jobs(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    assert await desk.join() == [b"OK", 0]
+    assert await desk.running() == [token]
+
+
+async def test_new_registration_gives_the_old_ones_jobs_back(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2", "j3")
+    await desk.claim()
+    assert await desk.join(slots=2, epoch="new") == [b"OK", 2]
+    assert (await desk.queue(), await desk.running()) == (["j1", "j2", "j3"], [])
+    assert sorted(kind for _, kind in await desk.heard()) == ["revoked", "revoked"]
+
+
+async def test_new_registration_starts_without_cancels(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.cancel("j1")
+    await desk.join(epoch="new")
+    assert await desk.cancels() == []
+
+
+async def test_renew_changes_slots_and_facts_and_extends_the_lease(desk: Desk) -> None:
+    await desk.join(slots=1, accepting=0)
+    desk.later(3000)
+    assert await desk.renew(slots=5, accepting=1) == [b"OK", [], []]
+    row = await desk.redis.hgetall(desk.keys.named("worker", "w"))
+    assert (row[b"slots"], row[b"accepting"]) == (b"5", b"1")
+    assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000
+
+
+async def test_repeated_renew_answers_the_same(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.cancel("j1")
+    answers = [await desk.renew(token, "j9:n-1", slots=2) for _ in range(2)]
+    assert answers == [[b"OK", [b"j9:n-1"], [token.encode()]]] * 2
+
+
+async def test_held_attempts_are_kept(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    desk.later(6000)
+    assert await desk.renew(token) == [b"OK", [], []]
+    assert await desk.running() == [token]
+
+
+async def test_attempt_that_the_worker_does_not_know_is_given_back(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    _, (kept, forgotten) = await desk.claim()
+    desk.later(6000)
+    await desk.renew(kept, slots=2)
+    assert (await desk.running(), await desk.queue()) == ([kept], ["j2"])
+    assert await desk.heard() == [(forgotten, "revoked")]
+
+
+async def test_attempt_whose_claim_may_be_on_its_way_is_kept(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    desk.later(3000)
+    await desk.renew()
+    assert await desk.running() == [token]
+
+
+async def test_attempt_whose_api_is_dead_is_unwanted(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.redis.zrem(desk.keys.named("apis"), "a")
+    assert await desk.renew(token) == [b"OK", [], [token.encode()]]
+
+
+async def test_attempt_whose_job_redis_has_lost_is_unwanted(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.redis.delete(desk.keys.named("job", "j1"))
+    assert await desk.renew(token) == [b"OK", [], [token.encode()]]
+
+
+async def test_attempt_given_to_another_is_foreign(desk: Desk) -> None:
+    await desk.join("w")
+    await desk.join("v")
+    await desk.enqueue("j1")
+    token = await desk.take("v")
+    assert await desk.renew(token) == [b"OK", [token.encode()], []]
+    assert await desk.running("v") == [token]

@@ -1,0 +1,139 @@
+"""lua/release.lua: a job goes back to its old place, or ends if nobody else may try."""
+
+import pytest
+
+from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
+
+
+async def test_released_job_is_claimed_before_later_ones(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", "j2", "j3")
+    token = await desk.take()
+    assert await desk.release(token) == ["OK", "revoked"]
+    assert await desk.queue() == ["j1", "j2", "j3"]
+    assert (await desk.take()).startswith("j1:")
+
+
+async def test_client_is_told_that_the_attempt_is_revoked(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.release(token)
+    assert await desk.heard() == [(token, "revoked")]
+    job = await desk.job("j1")
+    assert (job["state"], "worker" in job, "attempt" in job) == ("queued", False, False)
+
+
+async def test_body_is_there_for_the_next_attempt_and_counts(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", body=b"12345")
+    await desk.release(await desk.take())
+    assert await desk.redis.get(desk.keys.named("body", "j1")) == b"12345"
+    assert await desk.counter("queued_bytes") == 5
+
+
+async def test_repeated_release_gives_back_once(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.release(token)
+    before = await desk.everything()
+    assert await desk.release(token) == ["OK", "gone"]
+    assert await desk.everything() == before
+
+
+async def test_repeated_release_does_not_touch_the_next_attempt(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    first = await desk.take()
+    await desk.release(first)
+    second = await desk.take()
+    assert await desk.release(first, crashed=1) == ["OK", "gone"]
+    assert await desk.running() == [second]
+    assert (await desk.job("j1"))["crashes"] == "0"
+
+
+async def test_attempts_end(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=2)
+    assert await desk.release(await desk.take()) == ["OK", "revoked"]
+    token = await desk.take()
+    assert await desk.release(token) == ["OK", "failed"]
+    assert (await desk.told())[-1].payload == b'{"e":1}'
+    assert (await desk.state("j1"), await desk.queue()) == ("failed", [])
+
+
+async def test_release_that_costs_nothing_can_be_repeated_for_ever(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=1)
+    verdicts = [await desk.release(await desk.take(), costs=0) for _ in range(5)]
+    assert verdicts == [["OK", "revoked"]] * 5
+    assert (await desk.job("j1"))["attempts"] == "0"
+
+
+async def test_crashes_end(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=9, crashes=2)
+    assert await desk.release(await desk.take(), crashed=1) == ["OK", "revoked"]
+    assert await desk.release(await desk.take(), crashed=1) == ["OK", "failed"]
+
+
+async def test_job_that_a_client_has_seen_is_lost(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.emit(token, visible=1)
+    assert await desk.release(token, costs=0) == ["OK", "lost"]
+    assert (await desk.told())[-1].payload == b'{"e":1}'
+    assert (await desk.state("j1"), await desk.queue()) == ("lost", [])
+
+
+async def test_cancelled_job_is_not_queued_again(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.cancel("j1")
+    assert await desk.release(token) == ["OK", "cancelled"]
+
+
+async def test_job_past_its_deadline_is_not_queued_again(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    desk.later(DEADLINE_MS)
+    assert await desk.release(token) == ["OK", "expired"]
+    assert await desk.heard() == [(token, "expired")]
+
+
+async def test_job_of_a_dead_api_is_not_queued_again(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.redis.zrem(desk.keys.named("apis"), "a")
+    assert await desk.release(token) == ["OK", "abandoned"]
+
+
+async def test_wait_limit_counts_only_until_the_first_claim(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    desk.later(WAIT_MS + 1)
+    await desk.heartbeat("a")
+    await desk.release(token)
+    assert (await desk.take()).startswith("j1:")
+
+
+@pytest.mark.parametrize("kind", ["lost", "failed", "expired", "cancelled"])
+async def test_ended_job_leaves_no_body(desk: Desk, kind: str) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=1)
+    token = await desk.take()
+    if kind == "lost":
+        await desk.emit(token)
+    elif kind == "expired":
+        desk.later(DEADLINE_MS)
+    elif kind == "cancelled":
+        await desk.cancel("j1")
+    assert await desk.release(token) == ["OK", kind]
+    assert not await desk.redis.exists(desk.keys.named("body", "j1"))
+    assert await desk.redis.zcard(desk.keys.named("deadlines")) == 0

@@ -1,0 +1,116 @@
+"""A reply follows one attempt at a time, without gaps, and bounds what is unread. Pure."""
+
+import asyncio
+import json
+
+import pytest
+
+from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.reply import Reply
+
+KINDS_THAT_END = ["done", "rejected", "failed", "cancelled", "lost", "expired", "abandoned"]
+
+
+@pytest.fixture
+def reply() -> Reply:
+    return Reply(100, asyncio.Event())
+
+
+def chunk(seq: int, payload: bytes = b"x") -> Frame:
+    return Frame(Kind.CHUNK, seq, payload=payload)
+
+
+def revoked() -> Frame:
+    return Frame(Kind.REVOKED, FROM_SCRIPT)
+
+
+def kinds(reply: Reply) -> list[str]:
+    return [frame.kind.value for frame in reply.take()]
+
+
+def failure(reply: Reply) -> str:
+    """The code of the failure that ended it."""
+    last = reply.take()[-1]
+    assert last.kind is Kind.FAILED
+    return str(json.loads(last.payload)["code"])
+
+
+def test_frames_come_in_order_and_once(reply: Reply) -> None:
+    for seq in (0, 0, 1, 0, 1, 2):
+        reply.put("j:1", chunk(seq, b"%d" % seq))
+    assert [frame.payload for frame in reply.take()] == [b"0", b"1", b"2"]
+    assert reply.take() == []
+
+
+def test_news_are_told() -> None:
+    news = asyncio.Event()
+    Reply(9, news).put("j:1", chunk(0))
+    assert news.is_set()
+
+
+def test_gap_fails(reply: Reply) -> None:
+    reply.put("j:1", chunk(0))
+    reply.put("j:1", chunk(2))
+    assert (failure(reply), reply.ended, reply.failed_here) == ("worker_failed", True, True)
+
+
+@pytest.mark.parametrize("kind", KINDS_THAT_END)
+def test_nothing_comes_after_the_end(reply: Reply, kind: str) -> None:
+    reply.put("j:1", Frame(Kind(kind), 0))
+    reply.put("j:1", chunk(1))
+    reply.put("j:1", revoked())
+    assert (kinds(reply), reply.ended, reply.failed_here) == ([kind], True, False)
+
+
+def test_revoked_attempt_counts_for_nothing(reply: Reply) -> None:
+    reply.put("j:1", chunk(0, b"old"))
+    reply.put("j:1", revoked())
+    reply.put("j:2", chunk(0, b"new"))
+    assert [(f.kind.value, f.payload) for f in reply.take()] == [
+        ("revoked", b""),
+        ("chunk", b"new"),
+    ]
+
+
+def test_late_revocation_of_an_older_attempt_is_ignored(reply: Reply) -> None:
+    reply.put("j:2", chunk(0))
+    reply.put("j:1", revoked())
+    reply.put("j:2", chunk(1))
+    assert kinds(reply) == ["chunk", "chunk"]
+
+
+def test_script_frames_need_no_sequence(reply: Reply) -> None:
+    reply.put("j:1", chunk(0))
+    reply.put("j:1", Frame(Kind.LOST, FROM_SCRIPT))
+    assert kinds(reply) == ["chunk", "lost"]
+
+
+def test_job_that_was_never_claimed_can_expire(reply: Reply) -> None:
+    reply.put("j:", Frame(Kind.EXPIRED, FROM_SCRIPT))
+    assert reply.ended
+
+
+def test_another_attempt_restarts_what_nobody_has_taken(reply: Reply) -> None:
+    reply.put("j:1", chunk(0))
+    reply.put("j:2", chunk(0, b"new"))
+    assert kinds(reply) == ["revoked", "chunk"]
+
+
+def test_another_attempt_after_chunks_were_taken_fails(reply: Reply) -> None:
+    reply.put("j:1", chunk(0))
+    reply.take()
+    reply.put("j:2", chunk(0))
+    assert failure(reply) == "worker_failed"
+
+
+def test_reader_that_is_too_slow_fails(reply: Reply) -> None:
+    reply.put("j:1", chunk(0, b"x" * 60))
+    reply.put("j:1", chunk(1, b"x" * 41))
+    assert (failure(reply), reply.failed_here) == ("slow_client", True)
+
+
+def test_reader_that_keeps_up_may_read_any_amount(reply: Reply) -> None:
+    for seq in range(9):
+        reply.put("j:1", chunk(seq, b"x" * 60))
+        assert kinds(reply) == ["chunk"]
+    assert not reply.ended

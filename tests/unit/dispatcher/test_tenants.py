@@ -1,0 +1,92 @@
+"""Tenants are served in turn, whatever they are called and however much each one queues."""
+
+import pytest
+
+from dispatcher.job import tenant_key
+from tests.unit.dispatcher.desk import Desk
+
+NAMES = ["a", "ab", "a|b", "a|", "|", "a:b", "a b", "ä", "日本", "a\x00", "a%7Cb", "default"]
+
+
+async def served(desk: Desk, number: int) -> list[str]:
+    """The tenants of the next jobs, in the order in which they are claimed."""
+    return [(await desk.job((await desk.take()).split(":")[0]))["tenant"] for _ in range(number)]
+
+
+async def test_light_tenant_does_not_wait_for_the_heavy_one(desk: Desk) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue(*(f"h{number}" for number in range(500)), tenant="heavy")
+    await served(desk, 2)
+    await desk.enqueue("one", tenant="light")
+    assert "light" in await served(desk, 2)
+
+
+async def test_tenants_take_turns(desk: Desk) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue("a1", "a2", "a3", tenant="ann")
+    await desk.enqueue("b1", "b2", "b3", tenant="bob")
+    assert await served(desk, 6) == ["ann", "bob"] * 3
+
+
+async def test_costly_jobs_count_for_more(desk: Desk) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue("a1", "a2", tenant="ann", estimate=3)
+    await desk.enqueue("b1", "b2", "b3", "b4", tenant="bob", estimate=1)
+    assert await served(desk, 6) == ["ann", "bob", "bob", "bob", "ann", "bob"]
+
+
+async def test_tenant_that_returns_does_not_catch_up_on_its_absence(desk: Desk) -> None:
+    await desk.join(slots=99)
+    await desk.enqueue(*(f"a{number}" for number in range(20)), tenant="ann")
+    await served(desk, 10)
+    await desk.enqueue(*(f"b{number}" for number in range(10)), tenant="bob")
+    assert (await served(desk, 6)).count("ann") == 3
+
+
+async def test_leaving_for_a_moment_clears_no_debt(desk: Desk) -> None:
+    await desk.join(slots=99)
+    await desk.enqueue(*(f"b{number}" for number in range(9)), tenant="bob", estimate=1)
+    await desk.enqueue("a1", tenant="ann", estimate=5)
+    assert await served(desk, 1) == ["ann"]
+    await desk.enqueue("a2", tenant="ann", estimate=5)
+    assert await served(desk, 7) == ["bob"] * 5 + ["ann", "bob"]
+
+
+async def test_who_was_served_long_ago_does_not_wait_for_a_newcomer(desk: Desk) -> None:
+    await desk.join(slots=99)
+    await desk.enqueue(*(f"o{number}" for number in range(30)), tenant="old")
+    await served(desk, 30)
+    await desk.enqueue(*(f"n{number}" for number in range(30)), tenant="new")
+    await desk.enqueue("o99", tenant="old")
+    assert "old" in await served(desk, 2)
+
+
+async def test_released_job_is_not_charged(desk: Desk) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue("a1", "a2", tenant="ann", estimate=9)
+    await desk.enqueue("b1", "b2", tenant="bob")
+    await desk.release(await desk.take(), costs=0)
+    assert await served(desk, 2) == ["ann", "bob"]
+
+
+async def test_served_counters_do_not_grow_with_the_tenants_ever_seen(desk: Desk) -> None:
+    await desk.join(slots=99)
+    for number in range(20):
+        await desk.enqueue(f"j{number}", tenant=f"t{number}")
+    await desk.claim()
+    assert not await desk.redis.exists(
+        desk.keys.named("served"), desk.keys.named("tenants", "default")
+    )
+
+
+@pytest.mark.parametrize("heavy", NAMES)
+@pytest.mark.parametrize("light", ["a", "a|b"])
+async def test_tenants_with_odd_names_are_told_apart(desk: Desk, heavy: str, light: str) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue("h1", "h2", "h3", tenant=tenant_key(heavy))
+    if heavy != light:
+        await desk.enqueue("l1", tenant=tenant_key(light))
+        assert tenant_key(light) in await served(desk, 2)
+    await desk.claim()
+    assert await desk.queue() == []
+    assert not await desk.redis.exists(desk.keys.named("tenants", "default"))

@@ -1,0 +1,118 @@
+"""The bells: no job waits while a willing slot is free, and nobody is woken in vain for long."""
+
+import pytest
+
+from tests.unit.dispatcher.desk import LEASE_MS, Desk
+
+
+async def test_enqueue_rings(desk: Desk) -> None:
+    await desk.enqueue("j1")
+    assert await desk.rung()
+
+
+async def test_claim_that_leaves_work_rings_again(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", "j2")
+    await desk.rung()
+    await desk.claim()
+    assert await desk.rung()
+
+
+async def test_claim_that_takes_all_is_silent(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    await desk.rung()
+    await desk.claim()
+    assert not await desk.rung()
+
+
+async def test_claim_of_nothing_passes_the_ring_on(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.rung()
+    await desk.claim(most=0)
+    assert await desk.rung()
+
+
+async def test_claim_without_a_free_slot_passes_the_ring_on(desk: Desk) -> None:
+    await desk.join(accepting=0)
+    await desk.enqueue("j1")
+    await desk.rung()
+    await desk.claim()
+    assert await desk.rung()
+
+
+@pytest.mark.parametrize("how", ["finish", "release"])
+async def test_full_worker_is_woken_when_a_slot_is_free(desk: Desk, how: str) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    _, (token, _) = await desk.claim()
+    await desk.rung("w")
+    await (desk.finish(token) if how == "finish" else desk.release(token))
+    assert await desk.rung("w")
+
+
+@pytest.mark.parametrize("how", ["finish", "release"])
+async def test_worker_with_room_is_not_woken_by_a_free_slot(desk: Desk, how: str) -> None:
+    await desk.join(slots=3)
+    await desk.enqueue("j1", "j2")
+    _, (token, _) = await desk.claim()
+    await desk.rung("w")
+    await (desk.finish(token) if how == "finish" else desk.release(token))
+    assert not await desk.rung("w")
+
+
+async def test_released_job_rings_for_all(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.rung()
+    await desk.release(token)
+    assert await desk.rung()
+
+
+async def test_registration_wakes_the_worker(desk: Desk) -> None:
+    await desk.join()
+    assert await desk.rung("w")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rings"),
+    [
+        ((1, 1), (2, 1), True),
+        ((1, 0), (1, 1), True),
+        ((2, 1), (1, 1), False),
+        ((1, 1), (2, 0), False),
+    ],
+)
+async def test_renew_that_gives_more_room_wakes_the_worker(
+    desk: Desk, before: tuple[int, int], after: tuple[int, int], rings: bool
+) -> None:
+    await desk.join(slots=before[0], accepting=before[1])
+    await desk.rung("w")
+    await desk.renew(slots=after[0], accepting=after[1])
+    assert await desk.rung("w") is rings
+
+
+async def test_renew_that_frees_a_slot_wakes_the_worker(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.rung("w")
+    desk.later(6000)
+    await desk.renew()
+    assert await desk.rung("w")
+
+
+async def test_dead_workers_job_rings_for_all(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.rung()
+    await desk.reap_after(LEASE_MS)
+    assert await desk.rung()
+
+
+async def test_private_bell_is_not_rung_for_ever(desk: Desk) -> None:
+    await desk.join()
+    assert await desk.redis.pttl(desk.keys.named("bell_of", "w")) > 0

@@ -1,0 +1,181 @@
+"""A bridge's session: its calls survive lost replies, and it hears what concerns it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.connection import open_redis
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.frames import Frame, Kind
+from dispatcher.job import Want
+from dispatcher.scripts import Scripts
+from dispatcher.worker import WorkerFacts, WorkerSession, wait_for_call
+from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from tests.unit.dispatcher.relay import Relay
+
+FACTS = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
+DONE = [Frame(Kind.DONE, 0)]
+
+
+@pytest.fixture
+async def session(desk: Desk, relayed: Redis) -> WorkerSession:
+    """Registered as `w` with two slots."""
+    session = WorkerSession("w", Scripts(relayed, desk.keys), LEASE_MS / 1000)
+    await session.register(2, True, FACTS)
+    return session
+
+
+@pytest.fixture
+async def waiter(redis_url: str) -> AsyncIterator[Redis]:
+    client = open_redis(redis_url, blocking=True)
+    yield client
+    await client.aclose()
+
+
+async def test_claim_says_what_to_run(desk: Desk, session: WorkerSession) -> None:
+    await desk.enqueue("j1", body=b"ask")
+    free, (claim,) = await session.claim(2)
+    assert (free, claim.job, claim.api, claim.wants) == (1, "j1", "a", frozenset({Want.STREAM}))
+    assert 119 < claim.left_s <= 120
+    assert await session.body(claim) == b"ask"
+
+
+async def test_body_of_an_ended_job_is_none(desk: Desk, session: WorkerSession) -> None:
+    await desk.enqueue("j1")
+    _, (claim,) = await session.claim(1)
+    await session.finish(claim.token, "done", DONE, (3, 4))
+    assert await session.body(claim) is None
+    assert (await desk.job("j1"))["prompt_tokens"] == "3"
+
+
+async def test_model_is_announced(desk: Desk, session: WorkerSession) -> None:
+    assert await desk.redis.zrange("llamaq:models", 0, -1) == [b"tiny"]
+
+
+async def test_registration_whose_reply_was_lost_is_repeated(
+    desk: Desk, relay: Relay, relayed: Redis, session: WorkerSession
+) -> None:
+    await desk.enqueue("j1")
+    session.end_epoch()
+    relay.cut_next_reply()
+    with pytest.raises(RedisUnavailable):
+        await session.register(2, True, FACTS)
+    await session.register(2, True, FACTS)
+    assert len((await session.claim(1))[1]) == 1
+
+
+async def test_claim_whose_reply_was_lost_finds_its_jobs_again(
+    desk: Desk, relay: Relay, session: WorkerSession
+) -> None:
+    await session.claim(0)
+    await desk.enqueue("j1", "j2", "j3")
+    relay.cut_next_reply()
+    with pytest.raises(RedisUnavailable):
+        await session.claim(2)
+    _, claims = await session.claim(2)
+    assert [claim.token for claim in claims] == await desk.running()
+    assert [claim.job for claim in claims] == ["j1", "j2"]
+
+
+async def test_claim_after_an_answer_is_a_new_one(desk: Desk, session: WorkerSession) -> None:
+    await desk.enqueue("j1", "j2")
+    first, second = (await session.claim(1))[1], (await session.claim(1))[1]
+    assert [claim.job for claim in first + second] == ["j1", "j2"]
+
+
+async def test_finish_waits_out_a_lost_reply(
+    desk: Desk, relay: Relay, session: WorkerSession
+) -> None:
+    await desk.enqueue("j1")
+    _, (claim,) = await session.claim(1)
+    with pytest.raises(Fenced):
+        await session.finish("j0:n-1", "done", DONE)  # loads the script
+    relay.cut_next_reply()
+    await session.finish(claim.token, "done", DONE)
+    assert await desk.heard() == [(claim.token, "done")]
+
+
+async def test_release_waits_out_a_lost_reply(
+    desk: Desk, relay: Relay, session: WorkerSession
+) -> None:
+    await desk.enqueue("j1")
+    _, (claim,) = await session.claim(1)
+    await session.release("j0:n-1", costs=True, crashed=False, error=b"{}")  # loads the script
+    relay.cut_next_reply()
+    await session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    assert await desk.heard() == [(claim.token, "revoked")]
+    assert await desk.queue() == ["j1"]
+
+
+async def test_renewal_names_foreign_and_unwanted(desk: Desk, session: WorkerSession) -> None:
+    await desk.enqueue("j1")
+    _, (claim,) = await session.claim(1)
+    await desk.cancel("j1")
+    renewal = await session.renew(2, True, FACTS, [claim.token, "j9:n-1"])
+    assert (renewal.foreign, renewal.unwanted) == (["j9:n-1"], [claim.token])
+
+
+async def test_who_was_reaped_is_fenced_until_it_joins_anew(
+    desk: Desk, session: WorkerSession
+) -> None:
+    await desk.enqueue("j1")
+    await desk.reap_after(LEASE_MS + 1000)
+    with pytest.raises(Fenced):
+        await session.claim(1)
+    with pytest.raises(Fenced):
+        await session.renew(2, True, FACTS, [])
+    old = session.identity
+    session.end_epoch()
+    await session.register(2, True, FACTS)
+    assert session.identity != old
+    assert len((await session.claim(1))[1]) == 1
+
+
+async def test_who_left_gets_nothing_and_is_forgotten_with_the_next_tick(
+    desk: Desk, session: WorkerSession
+) -> None:
+    await desk.enqueue("j1")
+    await session.leave(FACTS)
+    assert await session.claim(1) == (0, [])
+    await session.leave(FACTS)
+    await desk.reap_after(1000)
+    assert await desk.redis.zcard(desk.keys.named("workers")) == 0
+
+
+async def test_worker_hears_that_a_job_is_cancelled(
+    desk: Desk, session: WorkerSession, waiter: Redis
+) -> None:
+    await desk.enqueue("j1")
+    _, (claim,) = await session.claim(1)
+    await desk.rung("w")
+    waiting = asyncio.create_task(wait_for_call(waiter, desk.keys, "w", has_room=False))
+    await desk.cancel("j1")
+    assert await waiting == claim.token
+
+
+async def test_worker_with_room_takes_the_shared_ring(
+    desk: Desk, session: WorkerSession, waiter: Redis
+) -> None:
+    await desk.rung("w")
+    await desk.enqueue("j1")
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) is None
+    assert not await desk.rung()
+
+
+async def test_worker_without_room_leaves_the_shared_ring_to_others(
+    desk: Desk, session: WorkerSession, waiter: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.worker.BLOCK_S", 0.05)
+    await desk.rung("w")
+    await desk.enqueue("j1")
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=False) is None
+    assert await desk.rung()
+
+
+async def test_cancels_come_before_rings(desk: Desk, session: WorkerSession, waiter: Redis) -> None:
+    await desk.enqueue("j1", "j2")
+    _, (claim,) = await session.claim(1)
+    await desk.cancel("j1")
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == claim.token

@@ -1,0 +1,121 @@
+"""The lines that `llamaq up` prints must work when they are pasted into a shell."""
+
+import json
+import shlex
+import subprocess
+
+import click
+import pytest
+from redis.asyncio.connection import parse_url
+
+from llamaq.embedded_redis import ListenAddress
+from llamaq.greeting import Greeting, bridge_line, elsewhere
+
+PASSWORD = "p:@/ '\"$(id)%é"
+TOKEN = "eyJ.token"
+
+
+def greeting(
+    host: str = "127.0.0.1",
+    redis_url: str = "unix:///data/redis.sock",
+    listen: ListenAddress | None = None,
+) -> Greeting:
+    return Greeting(host, 8484, "demo", TOKEN, redis_url, PASSWORD, listen)
+
+
+def assert_shell_reads(line: str) -> None:
+    subprocess.run(["sh", "-n", "-c", line], check=True)
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8484"),
+        ("0.0.0.0", "http://127.0.0.1:8484"),  # noqa: S104
+        ("::", "http://[::1]:8484"),
+        ("fe80::1", "http://[fe80::1]:8484"),
+        ("box.lan", "http://box.lan:8484"),
+    ],
+)
+def test_curl_line_asks_for_one_streamed_chat(host: str, url: str) -> None:
+    line = greeting(host).curl()
+    assert_shell_reads(line)
+    program, *words = shlex.split(line)
+    assert program == "curl"
+    assert f"{url}/v1/chat/completions" in words
+    assert f"Authorization: Bearer {TOKEN}" in words
+    body = json.loads(words[words.index("-d") + 1])
+    assert (body["model"], body["stream"], len(body["messages"])) == ("demo", True, 1)
+
+
+@pytest.mark.parametrize("host", ["::", "fe80::1"])
+def test_shell_takes_no_part_of_the_address_for_a_pattern(host: str) -> None:
+    assert "'http://[" in greeting(host).curl()
+
+
+def bridge_words(line: str) -> tuple[str, list[str]]:
+    """The Redis URL and the command of a bridge line, as a shell reads them."""
+    assert_shell_reads(line)
+    setting, *command = shlex.split(line)
+    name, _, url = setting.partition("=")
+    assert name == "LLAMAQ_REDIS_URL"
+    return url, command
+
+
+def test_bridge_line_of_this_machine_uses_the_socket() -> None:
+    url, command = bridge_words(greeting().bridge_line())
+    assert url == "unix:///data/redis.sock"
+    assert command == ["llamaq", "bridge", "--server", "http://127.0.0.1:8080"]
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5", "fe80::1"])
+def test_bridge_line_for_another_machine_has_address_and_password(host: str) -> None:
+    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_line())
+    found = parse_url(url)
+    assert (found["host"], found["port"], found["password"]) == (host, 6399, PASSWORD)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
+def test_address_for_everyone_is_shown_as_one_that_can_be_reached(host: str) -> None:
+    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_line())
+    assert parse_url(url)["host"] not in ("0.0.0.0", "::", "")  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "seen"),
+    [
+        ("redis://:pw@redis:6379/0", "10.0.0.5", "redis://:pw@10.0.0.5:6379/0"),
+        ("redis://:pw@redis:6379/0", "10.0.0.5:7000", "redis://:pw@10.0.0.5:7000/0"),
+        ("rediss://a:p%40@redis/3", "box.lan", "rediss://a:p%40@box.lan:6379/3"),
+        ("redis://redis:7000", "box.lan", "redis://box.lan:7000"),
+        ("redis://redis:7000", "[fe80::1]", "redis://[fe80::1]:7000"),
+        ("redis://redis:7000", "[fe80::1]:6400", "redis://[fe80::1]:6400"),
+    ],
+)
+def test_redis_is_named_as_another_machine_sees_it(url: str, address: str, seen: str) -> None:
+    assert elsewhere(url, address) == seen
+    assert bridge_words(bridge_line(seen))[0] == seen
+
+
+def test_redis_on_a_socket_can_not_be_seen_from_elsewhere() -> None:
+    with pytest.raises(click.UsageError, match="--redis-listen"):
+        elsewhere("unix:///data/redis.sock", "10.0.0.5")
+
+
+def test_token_and_passwords_are_shown_only_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = greeting(redis_url="redis://:hunter2@redis")
+    shown.show()
+    assert capsys.readouterr().out == "llamaq is up: http://127.0.0.1:8484/v1\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown.show()
+    out = capsys.readouterr().out
+    assert shown.curl() in out
+    assert shown.bridge_line() in out
+
+
+def test_secrets_are_not_printed() -> None:
+    text = repr(greeting(redis_url="redis://:hunter2@redis"))
+    assert not [secret for secret in (TOKEN, PASSWORD, "hunter2") if secret in text]

@@ -1,0 +1,56 @@
+"""`llamaq status`, as text and for programs, and what the command says when Redis is away."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dispatcher.registry import ModelState, WorkerState
+from llamaq.__main__ import main
+from llamaq.status import as_json, as_text
+
+GPU = WorkerState("gpu-a1", "http://127.0.0.1:8080", "healthy", True, 4, 3, 8192, "b1")
+OLD = WorkerState("old-machine-b2", "http://127.0.0.1:8081", "down", False, 2, 0, 4096, "b0")
+BUSY = ModelState("qwen", 0.2, (GPU, OLD), 7, 9000)
+GONE = ModelState("llama", 75.4, (), 1, 100)
+
+
+def test_text_shows_models_workers_slots_and_queues() -> None:
+    assert as_text([BUSY, GONE]).splitlines() == [
+        "qwen: 7 queued, 3 of 6 slots busy",
+        "  gpu-a1          healthy        slots 3/4  context 8192  http://127.0.0.1:8080",
+        "  old-machine-b2  down           slots 0/2  context 4096  http://127.0.0.1:8081",
+        "llama: 1 queued, 0 of 0 slots busy; last worker seen 75 s ago",
+    ]
+
+
+def test_json_has_everything() -> None:
+    busy, gone = json.loads(as_json([BUSY, GONE]))
+    assert busy["workers"][0]["running"] == 3
+    assert (busy["accepting"], gone["accepting"]) == (True, False)
+    assert (gone["model"], gone["seen_s"], gone["workers"]) == ("llama", 75.4, [])
+
+
+def status(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ["status", *arguments], env=environment)
+
+
+@pytest.mark.real
+def test_command_reads_redis(real_redis_url: str) -> None:
+    result = status("--json", LLAMAQ_REDIS_URL=real_redis_url)
+    assert isinstance(json.loads(result.stdout), list)
+
+
+def test_redis_that_is_away_is_told(tmp_path: Path) -> None:
+    result = status(LLAMAQ_REDIS_URL=f"unix://:hunter2@{tmp_path}/none.sock")
+    assert result.exit_code == 1
+    assert "LLAMAQ_REDIS_URL" in result.stderr
+    assert "hunter2" not in result.output
+
+
+def test_folder_without_a_running_up_is_told(tmp_path: Path) -> None:
+    result = status("--data-dir", str(tmp_path))
+    assert result.exit_code == 1
+    assert "llamaq up" in result.stderr
+    assert not isinstance(result.exception, FileNotFoundError)

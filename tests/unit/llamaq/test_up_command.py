@@ -1,0 +1,75 @@
+"""What `llamaq up` checks before it starts anything."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from llamaq.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what is set, and without what a run of `up` leaves behind."""
+    for name in ("LLAMAQ_REDIS_URL", "REDIS_URL", "LLAMAQ_JWT_SECRET", "LLAMAQ_LEASE_S"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def up(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["up", "--data-dir", str(folder), *arguments])
+
+
+def assert_refused(result: Result, code: int, said: str) -> None:
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_once_needs_the_demonstration(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--once"), 2, "--demo")
+
+
+def test_port_in_use_is_told_before_anything_starts(tmp_path: Path, taken_port: int) -> None:
+    assert_refused(up(tmp_path, "--port", str(taken_port)), 1, f"127.0.0.1:{taken_port}")
+    assert not (tmp_path / "redis").exists()
+
+
+def test_host_that_is_not_this_machines_is_told(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--host", "192.0.2.1"), 1, "192.0.2.1")
+
+
+def test_host_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--host", "no.such.host.invalid"), 1, "no.such.host.invalid")
+
+
+def test_bad_address_for_redis_is_told(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--redis-listen", "everywhere"), 2, "0.0.0.0")  # noqa: S104
+
+
+def test_only_the_embedded_redis_can_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMAQ_REDIS_URL", "redis://elsewhere")
+    assert_refused(up(tmp_path, "--redis-listen", "0.0.0.0"), 2, "LLAMAQ_REDIS_URL")  # noqa: S104
+
+
+def test_bad_settings_are_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMAQ_LEASE_S", "0")
+    monkeypatch.setenv("LLAMAQ_JWT_SECRET", "hunter2")
+    result = up(tmp_path)
+    assert_refused(result, 2, "LLAMAQ_LEASE_S")
+    assert "LLAMAQ_JWT_SECRET" in result.stderr
+    assert "hunter2" not in result.stderr

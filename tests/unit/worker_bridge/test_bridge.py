@@ -1,0 +1,421 @@
+"""A bridge between a real Redis and a scripted llama-server, seen by a client of a real API."""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import pytest
+
+from dispatcher.connection import open_redis
+from dispatcher.keys import Keys
+from dispatcher.registry import ModelState, WorkerState, read_models
+from dispatcher.settings import QueueSettings
+from tests.builders import make_token
+from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
+from tests.processes import SECRET, api
+from worker_bridge.llama import LlamaServer
+from worker_bridge.service import serve
+from worker_bridge.settings import BridgeSettings
+
+pytestmark = pytest.mark.real
+
+QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
+WHOLE = "Hello world"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def api_url(real_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with api(real_redis_url, tmp_path_factory.mktemp("api") / "api.log") as (_, url):
+        yield url
+
+
+class Stage:
+    """One model's servers and their bridges, and a client."""
+
+    def __init__(self, redis_url: str, client: httpx.AsyncClient) -> None:
+        self.model = f"m-{secrets.token_hex(4)}"
+        self.script: deque[Reply] = deque()
+        self.redis = open_redis(redis_url)
+        self._redis_url = redis_url
+        self._client = client
+
+    def server(self) -> FakeLlamaServer:
+        """A server that shares the script with the others."""
+        return FakeLlamaServer(self.model, self.script)
+
+    @asynccontextmanager
+    async def bridged(self, server: FakeLlamaServer, **settings: Any) -> AsyncIterator[None]:
+        """Runs a server and a bridge to it until the worker has joined."""
+        async with server.running():
+            before = len(await self.workers())
+            async with self.bridge(server, **settings):
+                await eventually(self.has_workers(before + 1))
+                yield
+
+    @asynccontextmanager
+    async def bridge(
+        self, server: FakeLlamaServer, **settings: Any
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        drain, hurry = asyncio.Event(), asyncio.Event()
+        told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
+        queue = QueueSettings(redis_url=self._redis_url)
+        serving = asyncio.create_task(
+            serve(told, queue, LlamaServer(server.url, server.key), drain, hurry)
+        )
+        try:
+            yield serving
+        finally:
+            drain.set()
+            hurry.set()
+            with suppress(Exception):
+                await serving
+
+    async def state(self, model: str | None = None) -> ModelState | None:
+        models = await read_models(self.redis)
+        return next((state for state in models if state.model == (model or self.model)), None)
+
+    async def workers(self, model: str | None = None) -> tuple[WorkerState, ...]:
+        state = await self.state(model)
+        return state.workers if state else ()
+
+    def has_workers(self, count: int) -> Callable[[], Any]:
+        async def check() -> bool:
+            return sum(worker.accepting for worker in await self.workers()) == count
+
+        return check
+
+    def has_health(self, health: str) -> Callable[[], Any]:
+        """Whether no worker accepts, and the only one says that it is in this state."""
+
+        async def check() -> bool:
+            found = [(worker.health, worker.accepting) for worker in await self.workers()]
+            return found == [(health, False)]
+
+        return check
+
+    async def jobs(self) -> list[dict[str, str]]:
+        """What Redis keeps of this model's jobs."""
+        keys = await self.redis.keys(Keys(self.model).named("job", "*"))
+        rows = [await self.redis.hgetall(key) for key in keys]
+        return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
+
+    async def ask(self, **fields: Any) -> httpx.Response:
+        body = {"model": self.model} | QUESTION | fields
+        return await self._client.post("/v1/chat/completions", json=body)
+
+    async def text(self, **fields: Any) -> str:
+        """The text of an answer that is not streamed."""
+        response = await self.ask(**fields)
+        assert response.status_code == 200, response.text
+        return str(response.json()["choices"][0]["message"]["content"])
+
+    async def events(self, **fields: Any) -> list[str]:
+        """The data of a streamed answer's events."""
+        response = await self.ask(stream=True, **fields)
+        assert response.status_code == 200, response.text
+        lines = response.text.splitlines()
+        return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+
+
+@pytest.fixture
+async def stage(real_redis_url: str, api_url: str) -> AsyncIterator[Stage]:
+    headers = {"Authorization": f"Bearer {make_token(secret=SECRET)}"}
+    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30) as client:
+        stage = Stage(real_redis_url, client)
+        yield stage
+        await stage.redis.aclose()
+
+
+async def eventually(condition: Callable[[], Any], timeout_s: float = 10) -> float:
+    """Waits until an async condition holds; returns how many seconds that took."""
+    started = time.monotonic()
+    while not await condition():
+        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - started
+
+
+async def break_off(chat: Chat) -> None:
+    """The process dies before it says anything."""
+
+
+async def break_off_after_headers(chat: Chat) -> None:
+    await chat.raw(b":\n\n")
+
+
+async def break_off_midway(chat: Chat) -> None:
+    await chat.say("Hello")
+
+
+async def end_midway(chat: Chat) -> None:
+    await chat.say("Hello")
+    await chat.end_body()
+
+
+async def fail_at_once(chat: Chat) -> None:
+    await chat.fail("Compute error.")
+
+
+async def fail_midway(chat: Chat) -> None:
+    await chat.say("Hello")
+    await chat.fail("Context size has been exceeded.")
+
+
+async def load(chat: Chat) -> None:
+    await chat.refuse(503, "Loading model")
+
+
+async def compute_error(chat: Chat) -> None:
+    await chat.refuse(500, "Compute error.")
+
+
+async def hang(chat: Chat) -> None:
+    await chat.hang()
+
+
+async def hang_midway(chat: Chat) -> None:
+    await chat.say("Hello")
+    await chat.hang()
+
+
+async def ping_for_ever(chat: Chat) -> None:
+    await chat.say("Hello")
+    while True:
+        await chat.raw(b":\n\n")
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", [break_off, break_off_after_headers, fail_at_once, compute_error])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_worker_that_fails_before_it_shows_anything_is_replaced_by_another(
+    stage: Stage, fault: Reply, stream: bool
+) -> None:
+    first, second = stage.server(), stage.server()
+    stage.script.append(fault)
+    async with stage.bridged(first), stage.bridged(second):
+        if stream:
+            assert (await stage.events())[-1] == "[DONE]"
+        else:
+            assert await stage.text() == WHOLE
+    assert (len(first.chats), len(second.chats)) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [compute_error, break_off])
+async def test_worker_that_failed_leaves_the_second_try_to_another(
+    stage: Stage, fault: Reply
+) -> None:
+    """Also where it is the first in the row of those who wait for the bell."""
+
+    async def answer_late(chat: Chat) -> None:
+        await asyncio.sleep(1)
+        await answer(chat)
+
+    async def fail_late(chat: Chat) -> None:
+        await asyncio.sleep(1.2)
+        await fault(chat)
+
+    first, second = stage.server(), stage.server()
+    stage.script.extend([answer_late, fail_late])
+    async with stage.bridged(first), stage.bridged(second):
+        assert await stage.text() == WHOLE
+        before = len(first.chats), len(second.chats)
+        assert await stage.text() == WHOLE
+    assert (len(first.chats), len(second.chats)) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
+async def test_answer_that_is_not_streamed_is_made_again_from_the_start(
+    stage: Stage, fault: Reply
+) -> None:
+    stage.script.append(fault)
+    async with stage.bridged(stage.server()):
+        assert await stage.text() == WHOLE
+
+
+@pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
+async def test_stream_that_breaks_ends_in_one_error_event(stage: Stage, fault: Reply) -> None:
+    stage.script.append(fault)
+    server = stage.server()
+    async with stage.bridged(server):
+        *shown, last = await stage.events()
+        assert [(await stage.jobs())[0]["state"], len(server.chats)] == ["lost", 1]
+    assert json.loads(last)["error"]["code"] == "worker_failed"
+    assert "Hello" in shown[0]
+    assert not any("error" in event for event in shown)
+
+
+async def test_loading_server_costs_the_job_no_attempt(stage: Stage) -> None:
+    stage.script.extend([load] * 5)
+    server = stage.server()
+    async with stage.bridged(server):
+        assert await stage.text() == WHOLE
+        assert (await stage.jobs())[0]["attempts"] == "1"
+    assert len(server.chats) == 6
+
+
+async def test_request_that_fails_everywhere_fails_after_three_attempts(stage: Stage) -> None:
+    stage.script.extend([compute_error] * 9)
+    server = stage.server()
+    async with stage.bridged(server):
+        response = await stage.ask()
+    assert (response.status_code, len(server.chats)) == (502, 3)
+    assert "Compute error." in response.json()["error"]["message"]
+
+
+async def test_request_that_crashes_two_servers_fails(stage: Stage) -> None:
+    stage.script.extend([break_off] * 9)
+    server = stage.server()
+    async with stage.bridged(server):
+        response = await stage.ask()
+    assert (response.status_code, len(server.chats)) == (502, 2)
+
+
+async def test_refusal_of_the_request_reaches_the_client(stage: Stage) -> None:
+    async def refuse(chat: Chat) -> None:
+        await chat.refuse(400, "the grammar is wrong")
+
+    stage.script.append(refuse)
+    server = stage.server()
+    async with stage.bridged(server):
+        response = await stage.ask()
+    assert (response.status_code, len(server.chats)) == (400, 1)
+    assert response.json()["error"]["message"] == "the grammar is wrong"
+
+
+async def test_server_that_wants_another_key_gets_no_work_until_it_is_right(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = stage.server()
+    server.key = "right"
+    async with stage.bridged(server):
+        assert await stage.text() == WHOLE
+        server.key = "changed"
+        asked = asyncio.create_task(stage.text())
+        await eventually(stage.has_health("misconfigured"))
+        assert "health=misconfigured" in caplog.text
+        assert len(server.chats) == 1
+        server.key = "right"
+        assert await asked == WHOLE
+
+
+async def test_server_that_now_has_another_model_serves_that_one(stage: Stage) -> None:
+    async def answer_of_another_model(chat: Chat) -> None:
+        await chat.say("Something else")
+        await chat.finish()
+
+    server = stage.server()
+    stage.script.append(answer_of_another_model)
+    async with stage.bridged(server):
+        server.model = f"{stage.model}-2"
+        asked = asyncio.create_task(stage.text())
+        await eventually(lambda: stage.workers(server.model))
+        assert await stage.text(model=server.model) == WHOLE
+        assert not (await stage.jobs())[0].get("visible")
+        async with stage.bridged(stage.server()):
+            assert await asked == WHOLE
+
+
+async def test_model_can_be_served_under_another_name(stage: Stage) -> None:
+    server = stage.server()
+    server.model = "/models/file.gguf"
+    async with stage.bridged(server, model=stage.model):
+        events = await stage.events()
+    assert {json.loads(event)["model"] for event in events[:-1]} == {stage.model}
+
+
+async def test_wedged_engine_gets_no_work(stage: Stage) -> None:
+    """Also while requests come and go: that they reach it says nothing of its engine."""
+
+    async def keep_asking() -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stage.ask(), 1.5)
+
+    server = stage.server()
+    server.slots = 8
+    stage.script.extend([hang] * 100)
+    async with stage.bridged(server):
+        server.hanging.add("/slots")
+        asking = asyncio.create_task(keep_asking())
+        assert await eventually(stage.has_health("wedged"), 20) < 15
+        asking.cancel()
+        server.hanging.clear()
+        await eventually(stage.has_workers(1))
+
+
+@pytest.mark.parametrize("fault", [hang_midway, ping_for_ever])
+async def test_answer_that_stands_still_is_made_by_another_worker(
+    stage: Stage, fault: Reply
+) -> None:
+    stage.script.append(fault)
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first, stall_token_s=0.5), stage.bridged(second, stall_token_s=0.5):
+        assert await stage.text() == WHOLE
+        assert first.busy + second.busy == 0
+
+
+async def test_stream_that_stands_still_ends_in_an_error_event(stage: Stage) -> None:
+    stage.script.append(hang_midway)
+    async with stage.bridged(stage.server(), stall_token_s=0.5):
+        assert json.loads((await stage.events())[-1])["error"]["code"] == "worker_failed"
+
+
+async def test_prompt_that_stands_still_is_tried_again(stage: Stage) -> None:
+    stage.script.append(hang)
+    async with stage.bridged(stage.server(), stall_prompt_s=0.5):
+        assert await stage.text() == WHOLE
+
+
+async def test_slots_are_followed_when_the_server_restarts(stage: Stage) -> None:
+    async def slots() -> int:
+        workers = await stage.workers()
+        return workers[0].slots if len(workers) == 1 and workers[0].accepting else 0
+
+    async def has_one() -> bool:
+        return await slots() == 1
+
+    server = stage.server()
+    async with server.running():
+        pass
+    async with stage.bridge(server):
+        async with server.running():
+            await eventually(stage.has_workers(1))
+            assert await slots() == 2
+        await eventually(stage.has_health("down"))
+        server.slots = 1
+        async with server.running():
+            await eventually(has_one)
+
+
+async def test_server_that_is_still_loading_is_not_joined(stage: Stage) -> None:
+    server = stage.server()
+    server.loading = True
+    async with server.running(), stage.bridge(server):
+        with pytest.raises(AssertionError):
+            await eventually(stage.workers, 1.5)
+        server.loading = False
+        await eventually(stage.has_workers(1))
+
+
+async def test_bridge_that_can_not_go_on_ends_with_an_error(stage: Stage) -> None:
+    """Rather than to live on as one that takes jobs and does nothing with them."""
+    server = stage.server()
+    async with server.running(), stage.bridge(server) as serving:
+        await eventually(stage.has_workers(1))
+        await stage.redis.set(Keys(stage.model).named("queue"), "broken")
+        with pytest.raises(Exception, match="WRONGTYPE"):
+            await asyncio.wait_for(serving, 5)
+        await stage.redis.delete(Keys(stage.model).named("queue"))

@@ -1,0 +1,104 @@
+"""Health as a pure step, and as a monitor sees it of a scripted server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.fakes.llama_server import FakeLlamaServer
+from tests.processes import wait_until
+from worker_bridge.health import Health, HealthMonitor, next_health
+from worker_bridge.llama import Answer, LlamaServer
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize("now", list(Health))
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        (Answer.OK, Health.HEALTHY),
+        (Answer.LOADING, Health.LOADING),
+        (Answer.REFUSED, Health.DOWN),
+        (Answer.UNAUTHORIZED, Health.MISCONFIGURED),
+        (Answer.STRANGE, Health.MISCONFIGURED),
+    ],
+)
+def test_an_answer_tells_the_health_whatever_it_was(
+    now: Health, answer: Answer, after: Health
+) -> None:
+    assert next_health(now, answer, 0) is after
+
+
+@pytest.mark.parametrize("now", list(Health))
+def test_only_the_second_silence_in_a_row_means_that_the_server_is_down(now: Health) -> None:
+    assert next_health(now, Answer.SILENT, 1) is now
+    assert next_health(now, Answer.SILENT, 2) is Health.DOWN
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeLlamaServer]:
+    async with FakeLlamaServer("fake").running() as server:
+        yield server
+
+
+@pytest.fixture
+async def monitor(server: FakeLlamaServer) -> AsyncIterator[HealthMonitor]:
+    llama = LlamaServer(server.url, None)
+    monitor = HealthMonitor(llama)
+    looking = asyncio.create_task(monitor.run())
+    yield monitor
+    looking.cancel()
+    await asyncio.wait([looking])
+    await llama.close()
+
+
+async def becomes(monitor: HealthMonitor, health: Health) -> None:
+    async with asyncio.timeout(5):
+        while monitor.health is not health:
+            await monitor.changed.wait()
+            monitor.changed.clear()
+
+
+async def test_server_is_healthy_once_it_has_told_what_it_is(
+    server: FakeLlamaServer, monitor: HealthMonitor
+) -> None:
+    await becomes(monitor, Health.HEALTHY)
+    assert monitor.props is not None
+    assert (monitor.props.model, monitor.props.slots, monitor.props.context) == ("fake", 2, 2048)
+
+
+async def test_doubt_stands_until_a_look_that_began_after_it(
+    server: FakeLlamaServer, monitor: HealthMonitor
+) -> None:
+    await becomes(monitor, Health.HEALTHY)
+    server.hanging.add("/health")
+    await asyncio.to_thread(wait_until, lambda: server.waiting)
+    monitor.doubt(Health.DOWN)
+    monitor.changed.clear()
+    server.looks.clear()
+    server.hanging.clear()
+    await becomes(monitor, Health.HEALTHY)
+    assert server.looks.count("/health") == 2
+    assert "/slots" in server.looks
+
+
+async def test_what_the_server_says_of_itself_is_followed(
+    server: FakeLlamaServer, monitor: HealthMonitor
+) -> None:
+    await becomes(monitor, Health.HEALTHY)
+    server.slots = 7
+    async with asyncio.timeout(5):
+        while monitor.props is None or monitor.props.slots != 7:
+            await monitor.changed.wait()
+            monitor.changed.clear()
+
+
+async def test_something_else_that_listens_there_is_misconfigured(
+    server: FakeLlamaServer, monitor: HealthMonitor
+) -> None:
+    server.slots = "many"  # type: ignore[assignment]
+    await becomes(monitor, Health.MISCONFIGURED)

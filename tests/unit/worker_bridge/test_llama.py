@@ -1,0 +1,94 @@
+"""What a llama-server says of itself, and how its answers are sorted."""
+
+import pytest
+
+from tests.fakes.llama_server import FakeLlamaServer
+from tests.processes import free_port
+from worker_bridge.llama import Answer, LlamaServer, Props, ServerGone
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "name"),
+    [
+        ("my-model", "my-model"),
+        ("/models/Qwen3-8B-Q4_K_M.gguf", "Qwen3-8B-Q4_K_M"),
+        ("/models/big-00001-of-00003.gguf", "big"),
+        ("C:\\models\\x.gguf", "x"),
+        ("x.gguf", "x"),
+    ],
+)
+def test_model_is_called_by_its_alias_or_its_file(model_id: str, name: str) -> None:
+    assert Props(model_id, 1, 2048, "b1", "f", False).model == name
+
+
+async def test_fingerprint_tells_apart_what_answers_differently() -> None:
+    async def fingerprint(model: str) -> str:
+        async with FakeLlamaServer(model).running() as server:
+            llama = LlamaServer(server.url, None)
+            _, props = await llama.props(1)
+            await llama.close()
+        assert props is not None
+        return props.fingerprint
+
+    assert await fingerprint("/a/x.gguf") == await fingerprint("/b/x.gguf")
+    assert await fingerprint("/a/x.gguf") != await fingerprint("/a/y.gguf")
+
+
+async def test_looks_are_sorted_by_what_came_back() -> None:
+    server = FakeLlamaServer("fake")
+    async with server.running():
+        llama = LlamaServer(f"{server.url}/", "key")
+        assert await llama.health(1) is Answer.OK
+        assert await llama.busy_slots(1) == (Answer.OK, 0)
+        server.loading = True
+        assert await llama.props(1) == (Answer.LOADING, None)
+        server.loading, server.key = False, "another"
+        assert await llama.health(1) is Answer.OK
+        assert await llama.props(1) == (Answer.UNAUTHORIZED, None)
+        server.key = "key"
+        server.hanging.add("/slots")
+        assert await llama.busy_slots(0.05) == (Answer.SILENT, 0)
+    assert await llama.health(1) is Answer.REFUSED
+    await llama.close()
+
+
+async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
+    llama = LlamaServer(f"http://127.0.0.1:{free_port()}", None)
+    with pytest.raises(ServerGone) as refused:
+        async with llama.chat(b"{}"):
+            pass
+    assert not refused.value.reached
+
+    async def break_off(chat: object) -> None:
+        """Closes the connection without an answer."""
+
+    server = FakeLlamaServer("fake")
+    server.script.append(break_off)
+    async with server.running():
+        with pytest.raises(ServerGone) as lost:
+            async with LlamaServer(server.url, None).chat(b"{}"):
+                pass
+    assert lost.value.reached
+    await llama.close()
+
+
+async def test_event_is_whole_however_it_was_cut_on_the_way() -> None:
+    async def cut(chat: object) -> None:
+        for byte in b'data: {"a":1}\n\n:\n\ndata: [DONE]\n\nrest':
+            await chat.raw(bytes([byte]))  # type: ignore[attr-defined]
+        await chat.end_body()  # type: ignore[attr-defined]
+
+    server = FakeLlamaServer("fake")
+    server.script.append(cut)
+    llama = LlamaServer(server.url, None)
+    async with server.running():
+        llama = LlamaServer(server.url, None)
+        async with llama.chat(b"{}") as response:
+            events = [event async for event in response.events()]
+    assert events == [b'data: {"a":1}', b":", b"data: [DONE]"]
+    await llama.close()
