@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 FROM_SCRIPT = -1
-"""The sequence number of frames that a script writes: they belong to no bridge's count."""
+"""The sequence number of frames that are not counted, as those that scripts write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from dispatcher.tasks import cancel
 
 log = logging.getLogger("llamaq.queue")
 
-_CANCEL_TRIES = 50
+_CANCEL_TRIES = 25
 _RETRY_S = 0.2
 
 
@@ -89,9 +90,9 @@ class Lane:
     async def open(self) -> None:
         """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
         await self._inbox.heartbeat()
-        self._start(self._inbox.run_reader())
-        self._start(self._inbox.run_heartbeat())
-        self._start(run_reaper(self._scripts, self._settings.lease_s))
+        self._start(_for_ever(self._inbox.run_reader))
+        self._start(_for_ever(self._inbox.run_heartbeat))
+        self._start(_for_ever(lambda: run_reaper(self._scripts, self._settings.lease_s)))
 
     async def close(self) -> None:
         """Stops reading."""
@@ -160,14 +161,23 @@ class Lane:
 
     async def _cancel(self, job: str) -> None:
         for _ in range(_CANCEL_TRIES):
-            try:
-                await self._scripts.run("cancel", job)
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
+            with suppress(RedisUnavailable):
+                # Unknown: an enqueue whose answer nobody waited for may still be on its way.
+                if await self._scripts.run("cancel", job) != [b"unknown"]:
+                    return
+            await asyncio.sleep(_RETRY_S)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """A mistake in one round must not end what every request of a model depends on."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a background task failed; it starts again")
+            await asyncio.sleep(1)

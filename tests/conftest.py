@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from llamaq.demo_model import write_demo_model
-from tests.processes import LlamaServer, free_port, valkey
+from tests.processes import free_port, valkey
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,7 @@ def fake_redis_url() -> Iterator[str]:
     server = TcpFakeServer(("127.0.0.1", free_port()))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield "redis://127.0.0.1:{}".format(server.server_address[1])
+    yield f"redis://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
     thread.join()

@@ -22,7 +22,7 @@ START_S = 60.0
 def wait_until(
     condition: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.02
 ) -> float:
-    """Waits until the condition holds, and returns how many seconds that took; fails if it doesn't."""
+    """Waits until the condition holds; returns how many seconds that took, fails if it doesn't."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from dispatcher.errors import Fenced, RedisUnavailable
-from dispatcher.frames import Kind
+from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
 from dispatcher.tasks import cancel
@@ -178,7 +178,8 @@ class Attempts:
         # Its slot counts as taken until the server has freed it: it would queue the next request.
         await self._slot_is_free()
         if why is not Stop.FENCED:
-            last = run.last_frame(Kind.CANCELLED, b"{}")
+            # Not numbered: frames before it may have been dropped on purpose.
+            last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
             await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last])
 
     async def _slot_is_free(self) -> None:

@@ -14,6 +14,7 @@ _PROBE_S = 1.0
 _PROPS_EVERY_S = 2.0
 _ENGINE_QUIET_S = 7.0  # /slots costs the engine something: asked only where no job shows progress
 _ENGINE_S = 5.0
+_DISTRUST_S = 5.0
 _SILENCES = 2  # a busy machine may miss one probe
 
 
@@ -68,15 +69,20 @@ class HealthMonitor:
         self._silences = 0
         self._doubted = asyncio.Event()
         self._suspicious = False
-        self._moved_at = self._props_at = float("-inf")
+        self._moved_at = self._props_at = self._trusted_at = float("-inf")
 
     def moved(self, at: float) -> None:
         """A job got something from the engine at this time of the monotonic clock."""
         self._moved_at = max(self._moved_at, at)
 
     def doubt(self, health: Health) -> None:
-        """A request has failed: no more work until a probe of all three levels says otherwise."""
+        """A request has failed: no more work until a probe of all three levels says otherwise.
+
+        One that looks well but is misconfigured gets its next try only after some seconds.
+        """
         self._suspicious = True
+        if health is Health.MISCONFIGURED:
+            self._trusted_at = time.monotonic() + _DISTRUST_S
         self._become(health)
         self._doubted.set()
 
@@ -103,6 +109,8 @@ class HealthMonitor:
         if self._doubted.is_set():
             return  # what was seen is older than the doubt
         if answer is Answer.OK:
+            if time.monotonic() < self._trusted_at:
+                return
             self._suspicious = False
         self._become(next_health(self.health, answer, self._silences))
 
@@ -115,6 +123,7 @@ class HealthMonitor:
             self._props_at = now
             if props != self.props:
                 self.props = props
+                self._trusted_at = now  # it is another one
                 self.changed.set()
         return answer
 

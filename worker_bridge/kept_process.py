@@ -46,6 +46,8 @@ class KeptProcess:
                 *self._command, env=self._environment, start_new_session=True
             )
             log.info("started %s pid=%s", self.name, self._process.pid)
+            if self._stopping:  # meanwhile
+                self._process.terminate()
             code = await self._process.wait()
             if self._stopping:
                 return

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+
+from worker_bridge.chat_connection import ChatConnection, post
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
@@ -44,40 +47,6 @@ class Props:
         return _SHARD.sub("", name.removesuffix(".gguf"))
 
 
-class ServerGone(Exception):
-    """The connection broke: `reached` tells whether the server may have seen the request."""
-
-    def __init__(self, message: str, *, reached: bool) -> None:
-        super().__init__(message)
-        self.reached = reached
-
-
-class ChatResponse:
-    """The answer to one chat request while it arrives."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-
-    async def body(self) -> bytes:
-        """All of it; for errors."""
-        try:
-            return await self._response.aread()
-        except httpx.HTTPError as error:
-            raise ServerGone(_describe(error), reached=True) from error
-
-    async def events(self) -> AsyncIterator[bytes]:
-        """The server-sent events, each without the blank line behind it."""
-        rest = b""
-        try:
-            async for piece in self._response.aiter_raw():
-                *events, rest = (rest + piece).split(b"\n\n")
-                for event in events:
-                    yield event
-        except httpx.HTTPError as error:
-            raise ServerGone(_describe(error), reached=True) from error
-
-
 class LlamaServer:
     """One llama-server at `url`.
 
@@ -87,11 +56,12 @@ class LlamaServer:
 
     def __init__(self, url: str, key: str | None) -> None:
         self.url = url.rstrip("/")
+        self._chat_url = urlsplit(f"{self.url}/v1/chat/completions")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=self._headers,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            timeout=httpx.Timeout(5, read=None),
             trust_env=False,
         )
 
@@ -100,23 +70,17 @@ class LlamaServer:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def chat(self, body: bytes) -> AsyncIterator[ChatResponse]:
+    async def chat(self, body: bytes) -> AsyncIterator[ChatConnection]:
         """Sends a chat request; leaving the context drops the connection, which frees the slot.
 
-        Raises `ServerGone`.
+        The answer's status and headers are there. Raises `ConnectionBroken`.
         """
-        headers = {"Content-Type": "application/json", "Connection": "close"}
-        path = "/v1/chat/completions"
-        request = self._client.build_request("POST", path, content=body, headers=headers)
+        connection = await post(self._chat_url, self._headers, body)
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise ServerGone(_describe(error), reached=reached) from error
-        try:
-            yield ChatResponse(response)
+            await connection.headers()
+            yield connection
         finally:
-            await response.aclose()
+            connection.close()
 
     async def health(self, timeout_s: float) -> Answer:
         """Whether the process answers and its model is loaded; costs the engine nothing."""
@@ -177,7 +141,3 @@ def _read_props(props: Any, models: Any) -> Props:
         fingerprint=hashlib.sha256(kind.encode()).hexdigest()[:16],
         sleeping=bool(props.get("is_sleeping")),
     )
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")

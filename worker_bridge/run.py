@@ -9,8 +9,9 @@ from dispatcher.errors import WorkerFailed
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox
+from worker_bridge.chat_connection import ChatConnection, ConnectionBroken
 from worker_bridge.events import Type, for_client, is_last, model_of, read_event, with_timings_of
-from worker_bridge.llama import ChatResponse, LlamaServer, ServerGone
+from worker_bridge.llama import LlamaServer
 from worker_bridge.verdict import Fault, judge
 
 
@@ -66,7 +67,7 @@ class Run:
                 if response.status != 200:
                     return _refusal(response.status, await response.body())
                 return await self._pass_on(response)
-        except ServerGone as gone:
+        except ConnectionBroken as gone:
             end = End.CRASHED if gone.reached else End.NOT_REACHED
             return Result(end, failure(f"The worker's llama-server failed: {gone}"))
 
@@ -80,11 +81,12 @@ class Run:
         self._outbox.add(self.claim, frame, urgent=urgent, visible=visible)
         self._seq += 1
 
-    async def _pass_on(self, response: ChatResponse) -> Result:
-        async for event in response.events():
-            result = self._take(event)
-            if result is not None:
-                return result
+    async def _pass_on(self, answer: ChatConnection) -> Result:
+        async for events in answer.events():
+            for event in events:
+                result = self._take(event)
+                if result is not None:
+                    return result
         return Result(End.CRASHED, failure("The worker's llama-server broke off its answer."))
 
     def _take(self, event: bytes) -> Result | None:

@@ -14,7 +14,8 @@ redis.call('HSET', K.counters, 'reaped_ms', digits(now))
 if now < last or now - last > 3000 then
   for _, leases in ipairs({K.workers, K.apis}) do
     for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
-      redis.call('ZADD', leases, 'XX', digits(now + lease), id)
+      -- After an outage a longer lease stays; after a step back of the clock all are too long.
+      redis.call('ZADD', leases, 'XX', now < last and 'CH' or 'GT', digits(now + lease), id)
     end
   end
   return {'EXTENDED'}

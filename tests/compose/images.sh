@@ -2,7 +2,6 @@
 # Stand-ins for what registries hold: the three base images, and the packages that the Dockerfile installs.
 
 PYTHON=$PWD/.venv/bin/python
-compose() { docker-compose --project-name llamaq-trial --env-file "$WORK/env" "$@"; }
 
 # Debian's Python may be older than the one that downloads, so every locked package is fetched, whatever its marker says.
 make_wheels() {
@@ -34,18 +33,23 @@ stand_in() {
 write_model() {
     mkdir "$WORK/models"
     "$PYTHON" -c 'import sys, pathlib, llamaq.demo_model as m; m.write_demo_model(pathlib.Path(sys.argv[1]), size="small", stop_rate=0)' \
-        "$WORK/models/trial.gguf"
-    chmod a+r "$WORK/models/trial.gguf"
+        "$WORK/models/model.gguf"
+    chmod a+r "$WORK/models/model.gguf"
 }
 
 write_env() {
     PASSWORD=$(openssl rand -hex 32)
-    cat >"$WORK/env" <<END
-LLAMAQ_JWT_SECRET=$(openssl rand -hex 32)
-LLAMAQ_REDIS_PASSWORD=$PASSWORD
-LLAMAQ_MODEL_FILE=trial.gguf
-LLAMAQ_MODEL_DIR=$WORK/models
-LLAMAQ_REDIS_LISTEN=10.77.0.1
-LLAMA_ARG_CTX_SIZE=16384
-END
+    cp .env.example "$WORK/env"
+    set_env LLAMAQ_JWT_SECRET "$(openssl rand -hex 32)"
+    set_env LLAMAQ_REDIS_PASSWORD "$PASSWORD"
+    set_env LLAMAQ_MODEL_DIR "$WORK/models"
+    set_env LLAMAQ_MODEL trial
+    set_env LLAMAQ_REDIS_LISTEN 10.77.0.1
+    set_env LLAMA_ARG_CTX_SIZE 16384
+}
+
+# Fill in one setting of .env.example, which must have it.
+set_env() {
+    grep --quiet "^#\?$1=" "$WORK/env" || { echo ".env.example has no $1" >&2; return 1; }
+    sed -i "s|^#\?$1=.*|$1=$2|" "$WORK/env"
 }

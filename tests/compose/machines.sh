@@ -25,9 +25,11 @@ start_machines() {
 }
 
 stop_machines() {
-    compose --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
+    docker compose --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
     for pid in ${PIDS:-}; do kill "$pid" 2>/dev/null || true; done
     for pid in ${PIDS:-}; do wait "$pid" 2>/dev/null || true; done
+    # shellcheck disable=SC2046
+    kill $(ip netns pids llamaq-b 2>/dev/null) 2>/dev/null || true
     for machine in a b; do ip netns delete "llamaq-$machine" 2>/dev/null || true; done
     rm -rf --one-file-system "$WORK"
     ! grep --files-with-matches "$WORK" /proc/[0-9]*/cmdline 2>/dev/null || echo 'left behind: these processes' >&2

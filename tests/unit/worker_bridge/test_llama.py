@@ -4,7 +4,8 @@ import pytest
 
 from tests.fakes.llama_server import FakeLlamaServer
 from tests.processes import free_port
-from worker_bridge.llama import Answer, LlamaServer, Props, ServerGone
+from worker_bridge.chat_connection import ConnectionBroken
+from worker_bridge.llama import Answer, LlamaServer, Props
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_looks_are_sorted_by_what_came_back() -> None:
 
 async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
     llama = LlamaServer(f"http://127.0.0.1:{free_port()}", None)
-    with pytest.raises(ServerGone) as refused:
+    with pytest.raises(ConnectionBroken) as refused:
         async with llama.chat(b"{}"):
             pass
     assert not refused.value.reached
@@ -70,7 +71,7 @@ async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None
     server = FakeLlamaServer("fake")
     server.script.append(break_off)
     async with server.running():
-        with pytest.raises(ServerGone) as lost:
+        with pytest.raises(ConnectionBroken) as lost:
             async with LlamaServer(server.url, None).chat(b"{}"):
                 pass
     assert lost.value.reached
@@ -89,6 +90,6 @@ async def test_event_is_whole_however_it_was_cut_on_the_way() -> None:
     async with server.running():
         llama = LlamaServer(server.url, None)
         async with llama.chat(b"{}") as response:
-            events = [event async for event in response.events()]
+            events = [event async for some in response.events() for event in some]
     assert events == [b'data: {"a":1}', b":", b"data: [DONE]"]
     await llama.close()

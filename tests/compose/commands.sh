@@ -1,0 +1,36 @@
+# shellcheck shell=sh
+# The commands that a user types: `docker compose` on the trial's project, and the lines of README.md.
+
+if command docker compose version >/dev/null 2>&1; then COMPOSE='docker compose'; else COMPOSE=docker-compose; fi
+
+# Like the real one, but on the trial's settings, and without a terminal, which `exec` asks for.
+docker() {
+    if [ "$1" != compose ]; then
+        command docker "$@"
+        return
+    fi
+    shift
+    if [ "$1" = exec ]; then
+        shift
+        set -- exec -T "$@"
+    fi
+    command $COMPOSE --project-name llamaq-trial --env-file "$WORK/env" "$@"
+}
+
+# The lines of the first shell block behind the line of README.md that begins with $1.
+readme_block() {
+    awk -v start="$1" 'index($0, start) == 1 { found = 1 }
+        shell && /^```/ { exit }
+        shell
+        found && /^```sh/ { shell = 1 }' README.md
+}
+
+# Run the one Docker command of README.md that has $1 in it, with machine A's address.
+run_readme() {
+    found=$(readme_block '**Docker.**' | sed 's/192\.168\.1\.5/10.77.0.1/' | grep -F -e "$1") || found=
+    if [ "$(printf '%s' "$found" | grep -c '^docker compose')" -ne 1 ]; then
+        echo "README.md has no single Docker command with '$1'" >&2
+        return 1
+    fi
+    eval "$found"
+}
