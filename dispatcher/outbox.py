@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame, pack
@@ -15,7 +16,16 @@ from dispatcher.settings import QueueSettings
 log = logging.getLogger("llamaq.outbox")
 
 _LAZY_S = 1.0
+_SPACING_S = 0.005
 _RETRY_S = 0.2
+
+
+class Pace(Enum):
+    """How soon a frame must be on its way."""
+
+    NOW = auto()  # the first token: people wait for it
+    SOON = auto()  # within 5 ms: many streams then share an emit
+    LAZY = auto()  # within 1 s: nobody looks before the answer is complete
 
 
 @dataclass(slots=True)
@@ -27,10 +37,10 @@ class _Pending:
 class Outbox:
     """Collects frames and sends them, one emit per api at a time.
 
-    The next emit starts when the last one was answered: no delay when idle, big batches under load.
-    `stop(token, fenced)` is called for each attempt that is no longer this worker's (fenced) or
-    that nobody can read any more; `fenced()` when the
-    registration has ended.
+    The next emit starts when the last one was answered, and 5 ms after it began unless there is a
+    first token in it: no delay when idle, big batches under load. `stop(token, fenced)` is called
+    for each attempt that is no longer this worker's (fenced) or that nobody can read any more;
+    `fenced()` when the registration has ended.
     """
 
     def __init__(
@@ -48,19 +58,19 @@ class Outbox:
         self._fenced = fenced
         self._pending: dict[str, dict[str, _Pending]] = {}
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Condition()
         self._in_flight: set[str] = set()
 
-    def add(self, claim: Claim, frame: Frame, *, urgent: bool, visible: bool) -> None:
-        """Takes a frame; an urgent one goes with the next emit, others at the latest in 1 s.
-
-        `visible` says that the frame will be shown to a client at once.
-        """
+    def add(self, claim: Claim, frame: Frame, pace: Pace, *, visible: bool) -> None:
+        """Takes a frame; `visible` says that it will be shown to a client at once."""
         pending = self._pending.setdefault(claim.api, {}).setdefault(claim.token, _Pending())
         pending.frames.append(frame)
         pending.visible |= visible
-        if urgent:
+        if pace is not Pace.LAZY:
             self._wake.set()
+        if pace is Pace.NOW:
+            self._hurry.set()
 
     async def take(self, claim: Claim) -> list[Frame]:
         """The frames of an attempt that ends, once none of them is on the way any more."""
@@ -75,11 +85,14 @@ class Outbox:
 
     async def run(self) -> None:
         """Sends for ever."""
+        clock = asyncio.get_running_loop().time
+        began_at = clock()
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAZY_S):
-                    await self._wake.wait()
+            await _wait(self._wake, _LAZY_S)
+            await _wait(self._hurry, began_at + _SPACING_S - clock())
             self._wake.clear()
+            self._hurry.clear()
+            began_at = clock()
             for api in list(self._pending):
                 await self._flush(api, self._pending.pop(api, {}))
 
@@ -119,3 +132,11 @@ class Outbox:
         else:
             for token in sent:
                 self._stop(token, False)
+
+
+async def _wait(event: asyncio.Event, longest_s: float) -> None:
+    if longest_s <= 0 or event.is_set():
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(longest_s):
+            await event.wait()

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from dispatcher.errors import WorkerFailed
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
-from dispatcher.outbox import Outbox
+from dispatcher.outbox import Outbox, Pace
 from worker_bridge.chat_connection import ChatConnection, ConnectionBroken
 from worker_bridge.events import Type, for_client, is_last, model_of, read_event, with_timings_of
 from worker_bridge.llama import LlamaServer
@@ -52,13 +52,14 @@ class Run:
         self._model_id = json.dumps(model_id, ensure_ascii=False).encode()
         self._model = json.dumps(model, ensure_ascii=False).encode()
         self._seq = 0
+        self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
         self._tokens = 0
         self._prompt_tokens = 0
         self._answered = False
         self._last_chunk = b""
         self._usage = (0, 0)
         started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
-        self._send(Kind.STARTED, started, urgent=False)
+        self._send(Kind.STARTED, started, Pace.LAZY)
 
     async def ask(self, server: LlamaServer, body: bytes) -> Result:
         """Runs the request to its end; raises nothing but `CancelledError`."""
@@ -75,10 +76,10 @@ class Run:
         """The frame that ends the reply."""
         return Frame(kind, self._seq, self._tokens, payload)
 
-    def _send(self, kind: Kind, payload: bytes, *, urgent: bool) -> None:
+    def _send(self, kind: Kind, payload: bytes, pace: Pace) -> None:
         visible = kind is Kind.CHUNK and Want.STREAM in self.claim.wants
         frame = Frame(kind, self._seq, self._tokens, payload)
-        self._outbox.add(self.claim, frame, urgent=urgent, visible=visible)
+        self._outbox.add(self.claim, frame, pace, visible=visible)
         self._seq += 1
 
     async def _pass_on(self, answer: ChatConnection) -> Result:
@@ -124,7 +125,9 @@ class Run:
     def _show(self, shown: bytes) -> None:
         if self._model != self._model_id:
             shown = shown.replace(b'"model":' + self._model_id, b'"model":' + self._model, 1)
-        self._send(Kind.CHUNK, shown + b"\n\n", urgent=Want.STREAM in self.claim.wants)
+        self._send(Kind.CHUNK, shown + b"\n\n", self._pace)
+        if self._pace is Pace.NOW:
+            self._pace = Pace.SOON
 
     def _complete(self) -> Result:
         if self._last_chunk:  # no usage event came

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Job
 from dispatcher.keys import Keys
-from dispatcher.outbox import Outbox
+from dispatcher.outbox import Outbox, Pace
 from dispatcher.queue import Queue
 from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
@@ -83,7 +83,7 @@ class Server:
 
     def say(self, claim: Claim, seq: int, payload: bytes, *, visible: bool = True) -> None:
         frame = Frame(Kind.CHUNK, seq, payload=payload)
-        self.outbox.add(claim, frame, urgent=True, visible=visible)
+        self.outbox.add(claim, frame, Pace.NOW, visible=visible)
 
     async def finish(self, claim: Claim, seq: int) -> None:
         frames = await self.outbox.take(claim)

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim
-from dispatcher.outbox import Outbox
+from dispatcher.outbox import Outbox, Pace
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
@@ -34,11 +34,11 @@ class Sender:
         )
 
     def add(
-        self, token: str, seq: int, *, api: str = "a", urgent: bool = True, payload: bytes = b"x"
+        self, token: str, seq: int, *, api: str = "a", pace: Pace = Pace.NOW, payload: bytes = b"x"
     ) -> Claim:
         claim = Claim(token.partition(":")[0], token, api, frozenset(), 60, 0)
         frame = Frame(Kind.CHUNK, seq, payload=payload)
-        self.outbox.add(claim, frame, urgent=urgent, visible=False)
+        self.outbox.add(claim, frame, pace, visible=False)
         return claim
 
     @asynccontextmanager
@@ -94,7 +94,7 @@ async def test_frames_that_come_while_one_emit_is_on_its_way_share_the_next(
 
 async def test_frame_that_is_not_urgent_goes_too(desk: Desk, sender: Sender, token: str) -> None:
     async with sender.running():
-        sender.add(token, 0, urgent=False)
+        sender.add(token, 0, pace=Pace.LAZY)
         await until(lambda: _length(desk, 1))
 
 
@@ -107,7 +107,7 @@ async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
         relay.hold_replies()
         claim = sender.add(token, 1)
         await relay.held.wait()
-        sender.add(token, 2, urgent=False)
+        sender.add(token, 2, pace=Pace.LAZY)
         taking = asyncio.create_task(sender.outbox.take(claim))
         await asyncio.sleep(0)
         assert not taking.done()
