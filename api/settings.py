@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
+
+from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
 
-Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -17,13 +18,7 @@ class ApiSettings(BaseSettings):
     A `ValidationError` names every bad value at once and holds none of them.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="LLAMAQ_",
-        env_ignore_empty=True,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-    )
+    model_config = FROM_ENVIRONMENT
 
     jwt_secret: SecretStr = Field(
         SecretStr(""),

@@ -1,12 +1,8 @@
 """The bytes of server-sent events (HTML Living Standard §9.2) as llama-server writes them. Pure."""
 
 import json
-import re
 
 DONE = b"data: [DONE]\n\n"
-
-# In JSON text a quote inside a string is escaped, so these bytes can only be the key itself.
-_TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
 
 
 def comment(text: str) -> bytes:
@@ -28,8 +24,3 @@ def reindex(event: bytes, index: int, completion_id: str) -> bytes:
         choice["index"] = index
     text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
     return b"data: " + text.encode() + b"\n\n"
-
-
-def without_timings(events: bytes) -> bytes:
-    """The events without the `timings` that a client has not asked for on every token."""
-    return _TIMINGS.sub(b"", events)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from redis.asyncio import Redis
 
 from dispatcher.connection import BLOCK_S, redis_faults
-from dispatcher.errors import RedisUnavailable
+from dispatcher.errors import RedisUnavailable, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
 from dispatcher.reply import Reply
@@ -112,7 +112,7 @@ class Inbox:
                 log.error("token=%s sent frames that can't be read: %s", token, error)
                 frames = []
                 if reply is not None:
-                    reply.fail("worker_failed", "The worker's answer can't be read by this API.")
+                    reply.fail(WorkerFailed.code, "The worker's answer can't be read by this API.")
             if not frames or frames[0].seq != FROM_SCRIPT:
                 self._read_bytes += len(value)
             if reply is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+from dispatcher.errors import SlowClient, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import split_token
 
@@ -66,14 +67,14 @@ class Reply:
         elif attempt != self._attempt:
             # Redis has forgotten a claim and handed the job out again.
             if self._taken_chunks:
-                self.fail("worker_failed", "The job was handed out twice after Redis lost data.")
+                self.fail(WorkerFailed.code, "The job was handed out twice after Redis lost data.")
                 return
             self.restart()
             self._attempt = attempt
         if frame.seq < self._next_seq:
             return
         if frame.seq > self._next_seq:
-            self.fail("worker_failed", "A part of the answer was lost on its way through Redis.")
+            self.fail(WorkerFailed.code, "A part of the answer was lost on its way through Redis.")
             return
         self._next_seq += 1
         self._push(frame)
@@ -86,4 +87,4 @@ class Reply:
         self._frames.append(frame)
         self._news.set()
         if self._bytes > self._max_bytes and not self.ended:
-            self.fail("slow_client", "The client reads more slowly than the answer is produced.")
+            self.fail(SlowClient.code, "The client reads more slowly than the answer is produced.")

@@ -6,19 +6,23 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
+# How each part reads its settings. What is not valid is told without its value: it may be a secret.
+FROM_ENVIRONMENT = SettingsConfigDict(
+    env_prefix="LLAMAQ_",
+    env_ignore_empty=True,
+    extra="ignore",
+    frozen=True,
+    populate_by_name=True,
+    hide_input_in_errors=True,
+    protected_namespaces=(),
+)
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
 
 class QueueSettings(BaseSettings):
     """Where the queue is and how it is kept. All times in seconds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LLAMAQ_",
-        env_ignore_empty=True,
-        frozen=True,
-        populate_by_name=True,
-        hide_input_in_errors=True,
-    )
+    model_config = FROM_ENVIRONMENT
 
     redis_url: SecretStr = Field(
         validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import uvloop
 
 from api.auth import create_token
 from api.settings import ApiSettings
 from dispatcher.errors import RedisUnavailable
 from dispatcher.settings import QueueSettings
+from llamaq import event_loop
 from llamaq import status as status_page
 from llamaq.duration import Duration
 from llamaq.greeting import bridge_line, elsewhere
@@ -74,7 +74,7 @@ def bridge(server: str | None, model: str | None, name: str | None, command: Seq
     values = {"server": server, "model": model, "worker_name": name}
     loaded = load({QueueSettings: {}, BridgeSettings: values})
     try:
-        uvloop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
+        event_loop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
 

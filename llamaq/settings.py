@@ -3,14 +3,12 @@
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-
-Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[BaseSettings], Any]:

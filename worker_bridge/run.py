@@ -54,7 +54,6 @@ class Run:
         self._seq = 0
         self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
         self._tokens = 0
-        self._prompt_tokens = 0
         self._answered = False
         self._last_chunk = b""
         self._usage = (0, 0)

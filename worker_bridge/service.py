@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dispatcher.connection import check_redis, open_redis
 from dispatcher.errors import RedisUnavailable
@@ -105,5 +106,6 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
         (hurry if drain.is_set() else drain).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, heed)
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(number, heed)
     return drain, hurry

@@ -1,22 +1,15 @@
 """Settings of one bridge, read from `LLAMAQ_*` environment variables."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
-from dispatcher.settings import Seconds
+from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 
 
 class BridgeSettings(BaseSettings):
     """One llama-server and how long to be patient with it. All times in seconds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LLAMAQ_",
-        env_ignore_empty=True,
-        frozen=True,
-        populate_by_name=True,
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-    )
+    model_config = FROM_ENVIRONMENT
 
     server: str = Field(
         "http://127.0.0.1:8080", pattern=r"^https?://", description="address of the llama-server"

@@ -6,9 +6,11 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.processes import answers, free_port, llamaq, program, wait_until
@@ -16,12 +18,17 @@ from tests.processes import answers, free_port, llamaq, program, wait_until
 pytestmark = pytest.mark.real
 
 
-def children(pid: int) -> list[int]:
-    """The processes below this one that still live."""
-    table = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True)
-    rows = [tuple(map(int, row.split())) for row in table.stdout.splitlines()[1:]]
-    found = [child for child, parent in rows if parent == pid]
-    return found + [deeper for child in found for deeper in children(child)]
+FAKES = Path(__file__).parents[1] / "fakes"
+
+
+def paste(line: str) -> str:
+    """What a shell prints for this line; a machine without curl gets a stand-in."""
+    path = f"{os.environ['PATH']}:{FAKES}"
+    environment = {**os.environ, "PATH": path, "LLAMAQ_TEST_PYTHON": sys.executable}
+    command = ["sh", "-c", line]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_demo_shows_one_chat_and_ends(tmp_path: Path) -> None:
@@ -75,16 +82,15 @@ def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
 ) -> None:
     wait_until(lambda: "Answered by demo" in demo.text(), 60)
     line = next(line for line in demo.text().splitlines() if line.startswith("curl "))
-    pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
-    assert pasted.stdout.rstrip().endswith("data: [DONE]"), pasted
+    assert paste(line).rstrip().endswith("data: [DONE]")
     assert "LLAMAQ_REDIS_URL=" in demo.text()
     for name in ("jwt_secret", "redis_url"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    below = children(demo.process.pid)
+    below = psutil.Process(demo.process.pid).children(recursive=True)
     assert len(below) == 6  # Redis, API, two bridges, two servers
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0
-    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    assert not [process for process in below if process.is_running()]
     assert "Traceback" not in demo.text()
 
 

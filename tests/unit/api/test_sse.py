@@ -1,6 +1,6 @@
 import json
 
-from api.sse import DONE, comment, reindex, without_timings
+from api.sse import DONE, comment, reindex
 
 CHUNK = {
     "choices": [{"finish_reason": None, "index": 0, "delta": {"content": "日 \n"}}],
@@ -33,13 +33,3 @@ def test_what_is_no_chunk_of_a_choice_stays_as_it_is() -> None:
     assert reindex(DONE, 1, "b") == DONE
     assert reindex(comment("x"), 1, "b") == comment("x")
     assert chunk_of(reindex(event({"error": {"code": 500}}), 1, "b")) == {"error": {"code": 500}}
-
-
-def test_timings_are_cut_out_of_every_event() -> None:
-    left = {name: value for name, value in CHUNK.items() if name != "timings"}
-    assert without_timings(event(CHUNK) * 2) == event(left) * 2
-
-
-def test_text_that_looks_like_timings_stays() -> None:
-    text = event({"choices": [{"delta": {"content": ',"timings":{"a":1}'}}]})
-    assert without_timings(text) == text
