@@ -1,9 +1,11 @@
 """A program that is kept alive: started again when it ends, with growing pauses, until stopped."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +13,14 @@ log = logging.getLogger("llamaq.process")
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _STEADY_S = 60.0  # a program that ran for so long starts again after the first pause
 
 
 class KeptProcess:
     """One program. It gets no signal from the terminal: `stop` ends it.
+
+    On Linux it also ends, by SIGTERM, when this process is killed.
 
     `environment` is added to this process' own. `stop_s` is how long it may take to end politely.
     """
@@ -43,7 +48,10 @@ class KeptProcess:
         while not self._stopping:
             started = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._environment, start_new_session=True
+                *self._command,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
             log.info("started %s pid=%s", self.name, self._process.pid)
             if self._stopping:  # meanwhile
@@ -76,3 +84,11 @@ class KeptProcess:
         if not ended.done():
             process.kill()
         await ended
+
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
+
+
+def _end_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -114,6 +114,16 @@ def test_sigterm_lets_the_answer_end_before_the_server(
         assert "Traceback" not in launch.bridge.output
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's death")
+def test_server_ends_with_a_bridge_that_is_killed(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    with launched(queue, models["tiny"], tmp_path / "log", "--parallel", "2") as launch:
+        server = launch.server_pid
+        launch.bridge.kill()
+        wait_until(lambda: not lives(server))
+
+
 def test_missing_number_of_slots_is_warned_of(
     queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
 ) -> None:
