@@ -10,6 +10,8 @@ from fastapi import Request
 
 from api.errors import ApiError, bad_request
 
+# Parsing millions of empty lists would keep all other requests waiting for seconds.
+MAX_BRACKETS = 500_000
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed bytes
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -38,6 +40,8 @@ def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 def parse_json(body: bytes, max_depth: int) -> Any:
     """The JSON value that `body` is; `ApiError` 400 for all that llama-server would not read."""
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise bad_request(f"The body has more than {MAX_BRACKETS} opening brackets: send less.")
     try:
         value = json.loads(
             body.decode(), parse_constant=_refuse_constant, parse_float=_finite_float
