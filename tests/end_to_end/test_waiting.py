@@ -178,3 +178,26 @@ def test_error_before_the_first_token_of_a_stream_is_an_http_error(single: Singl
         answer = client.post(CHAT, json=long)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_redis_that_would_evict_jobs_is_warned_of(tmp_path: Path) -> None:
+    with start_valkey(tmp_path) as redis_url:
+        with redis.Redis.from_url(redis_url) as store:
+            store.config_set("maxmemory-policy", "allkeys-lru")
+        with api(redis_url, tmp_path / "api.log") as (running, _):
+            assert "CONFIG SET maxmemory-policy noeviction" in running.output
+
+
+def test_api_that_starts_before_redis_says_so_and_serves_when_it_comes(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    with ExitStack() as stack:
+        redis_url = f"unix://{tmp_path}/valkey.sock"
+        running, url = stack.enter_context(api(redis_url, tmp_path / "api.log"))
+        assert "can't be reached" in running.output
+        assert not answers(f"{url}/ready")
+        stack.enter_context(start_valkey(tmp_path))
+        server = LlamaServer(models["tiny"], free_port(), "tiny", 1)
+        stack.enter_context(server.running(tmp_path / "server.log"))
+        stack.enter_context(bridge(redis_url, server, tmp_path / "bridge.log"))
+        wait_until(lambda: answers(f"{url}/ready"))
