@@ -43,6 +43,7 @@ class Exchange:
     _replies: dict[int, Reply] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
     _tokens: dict[int, int] = field(default_factory=dict)
+    _was_started: bool = False
     _since: float = field(default_factory=time.monotonic)
 
     @property
@@ -52,7 +53,7 @@ class Exchange:
 
     @property
     def started(self) -> bool:
-        """Whether a worker has begun with any of the jobs."""
+        """Whether a worker is at work on one of the jobs."""
         return self.record.worker is not None
 
     def headers(self) -> dict[str, str]:
@@ -122,6 +123,7 @@ class Exchange:
                 self._count(choice, frame.tokens)
                 return Piece(choice, frame.payload)
             case Kind.REVOKED:
+                self.record.worker = None  # it waits for another one
                 return Piece(choice, restart=True)
             case Kind.DONE:
                 self._done.add(choice)
@@ -132,6 +134,7 @@ class Exchange:
 
     def _note_start(self, start: dict[str, str | int]) -> None:
         if self.record.worker is None:
+            self._was_started = True
             self.record.worker = str(start["worker"])
             self.record.queue_ms = int(start["queue_ms"])
 
@@ -153,7 +156,7 @@ class Exchange:
 
     def _check_time(self) -> None:
         job, waited_s = self.jobs[0], self.waited_s
-        limit_s = job.deadline_s if self.started else min(job.wait_s, job.deadline_s)
+        limit_s = job.deadline_s if self._was_started else min(job.wait_s, job.deadline_s)
         if waited_s > limit_s:
             raise self._expired()
         if not self.started and self.context.directory.given_up(job.model, waited_s):

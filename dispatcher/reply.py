@@ -27,13 +27,11 @@ class Reply:
         self._bytes = 0
         self._attempt: str | None = None
         self._next_seq = 0
-        self._taken_chunks = False
         self._news = news
 
     def take(self) -> list[Frame]:
         """Takes all the frames there are."""
         frames, self._frames, self._bytes = self._frames, [], 0
-        self._taken_chunks |= any(frame.kind is Kind.CHUNK for frame in frames)
         return frames
 
     def put(self, token: str, frame: Frame) -> None:
@@ -65,11 +63,7 @@ class Reply:
         if self._attempt is None:
             self._attempt = attempt
         elif attempt != self._attempt:
-            # Redis has forgotten a claim and handed the job out again.
-            if self._taken_chunks:
-                self.fail(WorkerFailed.code, "The job was handed out twice after Redis lost data.")
-                return
-            self.restart()
+            self.restart()  # Redis has forgotten a claim and handed the job out again
             self._attempt = attempt
         if frame.seq < self._next_seq:
             return

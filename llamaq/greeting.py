@@ -5,6 +5,7 @@ import shlex
 import socket
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
@@ -25,6 +26,7 @@ class Greeting:
     redis_url: str = field(repr=False)
     redis_password: str | None = field(repr=False)
     redis_listen: ListenAddress | None
+    data_dir: Path
 
     @property
     def local_url(self) -> str:
@@ -57,7 +59,8 @@ class Greeting:
         if not sys.stdout.isatty():
             return
         click.echo(
-            f"\nA token for 24 hours (make others with `llamaq token create`):\n{self.token}"
+            f"\nA token for 24 hours:\n{self.token}\n"
+            f"Others: llamaq token create NAME --data-dir {shlex.quote(str(self.data_dir))}"
         )
         click.echo(f"\nTry it:\n{self.curl()}")
         if self.redis_listen is not None:

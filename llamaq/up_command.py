@@ -77,7 +77,7 @@ def up(  # noqa: PLR0913  # one argument per option
     token = create_token(secret, "me", _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
     model = DEMO_MODEL if demo else "MODEL"
-    greeting = Greeting(api.host, api.port, model, token, url, password, listen)
+    greeting = Greeting(api.host, api.port, model, token, url, password, listen, home.folder)
     asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
 
 

@@ -44,9 +44,13 @@ class ChatConnection(asyncio.Protocol):
 
     async def body(self) -> bytes:
         """Waits for all of the body. Raises `ConnectionBroken`."""
-        while not self._complete:
+        parts: list[bytes] = []
+        while True:
             await self._wait()
-        return b"".join(self._pieces)
+            parts += self._pieces
+            self._pieces = []
+            if self._complete:
+                return b"".join(parts)
 
     async def events(self) -> AsyncIterator[list[bytes]]:
         """The server-sent events, as many as there are at a time, without their blank lines.

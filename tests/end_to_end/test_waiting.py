@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,10 @@ class Single:
     def http(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {make_token()}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def replies(self) -> bytes:
+        """The reply stream of the only API."""
+        return next(iter(self.store.keys("llamaq:{small}:replies:*")))
 
     def queued(self) -> int:
         return int(self.store.zcard("llamaq:{small}:queue"))
@@ -201,3 +206,13 @@ def test_api_that_starts_before_redis_says_so_and_serves_when_it_comes(
         stack.enter_context(server.running(tmp_path / "server.log"))
         stack.enter_context(bridge(redis_url, server, tmp_path / "bridge.log"))
         wait_until(lambda: answers(f"{url}/ready"))
+
+
+def test_job_whose_only_worker_was_lost_does_not_wait_for_ever(single: Single) -> None:
+    with single.http() as client, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, CHAT, json={**BODY, "max_tokens": 1900})
+        wait_until(lambda: single.store.keys("llamaq:{small}:running:*"))
+        wait_until(lambda: int(single.store.xlen(single.replies())) > 1)  # the API knows
+        single.bridge.kill()
+        assert answer.result(25).status_code == 503
+    assert single.queued() == 0

@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -20,7 +21,7 @@ def greeting(
     redis_url: str = "unix:///data/redis.sock",
     listen: ListenAddress | None = None,
 ) -> Greeting:
-    return Greeting(host, 8484, "demo", TOKEN, redis_url, PASSWORD, listen)
+    return Greeting(host, 8484, "demo", TOKEN, redis_url, PASSWORD, listen, Path("/data"))
 
 
 def assert_shell_reads(line: str) -> None:
