@@ -12,9 +12,28 @@ class LlamaqError(Exception):
 
 
 class QueueFull(LlamaqError):
-    """The queue of the model has reached its bound in jobs or in bytes."""
+    """The queue of the model has reached its bound in jobs or in bytes.
+
+    `retry_after_s` is when there may be room again.
+    """
 
     code = "queue_full"
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TenantQueueFull(QueueFull):
+    """The tenant has as many jobs in the queue as it may have."""
+
+    code = "tenant_queue_full"
+
+
+class Superseded(LlamaqError):
+    """A newer request of the same tenant and key has taken this one's place in the queue."""
+
+    code = "superseded"
 
 
 class ModelNotFound(LlamaqError):

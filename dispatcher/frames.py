@@ -21,6 +21,7 @@ class Kind(StrEnum):
     REVOKED = "revoked"  # the attempt counts for nothing: the job is queued again
     LOST = "lost"  # as failed, but the client has seen a part
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"  # a newer job of the same key has taken its place in the queue
     ABANDONED = "abandoned"
 
 

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
-DEFAULT_TIER = "default"
+from dispatcher.cost import cost
+from dispatcher.needs import ANYBODY, Needs
+from dispatcher.tier import Tier
+
+NOBODY = "-"
+"""Stands in Redis for the end user of a job that names none."""
 
 
 class Want(StrEnum):
@@ -21,7 +26,11 @@ class Job:
     """One request on its way into the queue.
 
     `body` is sent to llama-server as it is. `wait_s` bounds the time in the queue, `deadline_s` the
-    whole request, both from the moment of the enqueue.
+    whole request, both from the moment of the enqueue. `tenant` is the token's subject, `user` the
+    end user it speaks for; `weight` is the tenant's part against others of its tier.
+    `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of the
+    conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
+    tenant and user that named the same key.
     """
 
     id: str
@@ -31,8 +40,19 @@ class Job:
     wants: frozenset[Want]
     wait_s: float
     deadline_s: float
-    tier: str = DEFAULT_TIER
-    estimate: int = 1
+    user: str = ""
+    tier: Tier = Tier.DEFAULT
+    weight: float = 1
+    needs: Needs = ANYBODY
+    prompt_tokens: int = 1
+    completion_tokens: int = 0
+    prefixes: tuple[str, ...] = ()
+    supersedes: str = ""
+
+    @property
+    def estimate(self) -> int:
+        """The expected cost."""
+        return cost(self.prompt_tokens, self.completion_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,7 @@ class Claim:
     wants: frozenset[Want]
     left_s: float
     queue_ms: int
+    needs: Needs = ANYBODY
 
 
 def tenant_key(tenant: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 
 from dispatcher.errors import SlowClient, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
@@ -11,17 +12,29 @@ ENDS = frozenset(Kind) - {Kind.STARTED, Kind.CHUNK, Kind.REVOKED}
 """The kinds of frame after which nothing more comes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a queued job stands: `position` 1 is next; `eta_s` until it starts, where known."""
+
+    position: int
+    eta_s: int | None
+
+
 class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
     `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
     what came before it counts for nothing. Past `max_bytes` unread the reply ends as failed with
     the code `slow_client`. `failed_here` says that it ended so while its job may still run.
+    `place` is where the job stands while it is queued, a second old at most, and `tenant_queued`
+    how many jobs its tenant had in the queue when it came, this one included.
     """
 
     def __init__(self, max_bytes: int, news: asyncio.Event) -> None:
         self.ended = False
         self.failed_here = False
+        self.place: Place | None = None
+        self.tenant_queued = 0
         self._max_bytes = max_bytes
         self._frames: list[Frame] = []
         self._bytes = 0

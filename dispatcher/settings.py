@@ -34,6 +34,15 @@ class QueueSettings(BaseSettings):
     max_queue_bytes: int = Field(
         256 * 2**20, ge=2**20, description="bytes of request bodies that may wait for one model"
     )
+    max_running: int = Field(
+        0, ge=0, description="jobs of one model at work at a time; 0: no bound"
+    )
+    max_tenant_jobs: int = Field(
+        0, ge=0, description="jobs that one tenant may have waiting for a model; 0: no bound"
+    )
+    max_tenant_running: int = Field(
+        0, ge=0, description="jobs of one tenant that a model works on at a time; 0: no bound"
+    )
     max_attempts: int = Field(3, ge=1, description="workers that may try a job before it fails")
     max_crashes: int = Field(2, ge=1, description="servers that a job may crash before it fails")
     max_unread_bytes: int = Field(

@@ -1,0 +1,40 @@
+"""What a request costs its tenant: input 1, output 2 (arXiv 2401.00588 §4), cached input 0.1.
+
+In thousandths of an input token, so that shares are whole numbers in Lua and Python alike.
+"""
+
+from dataclasses import dataclass
+
+INPUT, CACHED, OUTPUT = 1000, 100, 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer; `cached` of the prompt's were not evaluated again."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+
+    @property
+    def cost(self) -> int:
+        """What its tenant is charged."""
+        return cost(self.prompt, self.completion, self.cached)
+
+
+def cost(prompt: int, completion: int, cached: int = 0) -> int:
+    """The cost of so many tokens; `cached` of the prompt's were not evaluated again.
+
+    >>> cost(prompt=10, completion=2, cached=5)
+    9500
+    """
+    return (prompt - cached) * INPUT + cached * CACHED + completion * OUTPUT
+
+
+def share(cost: int, weight: float) -> int:
+    """What a cost adds to the counter of one who has this weight; the Lua scripts round alike.
+
+    >>> share(1000, 3), share(1500, 1000), share(0, 5)
+    (333, 2, 0)
+    """
+    return int(cost / weight + 0.5)

@@ -1,0 +1,53 @@
+"""What a job needs of its worker. Jobs of equal needs wait together, so that none blocks others."""
+
+from dataclasses import dataclass, replace
+
+ANY = "any"
+_ABOVE, _BUILD = "context>", "build="
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A class of jobs. The default is any worker of the model.
+
+    `modalities` are llama-server's words (`vision`, `audio`, `video`); `above_context` is a size in
+    tokens per slot that is known to be too small; `build` a fingerprint that must be equal.
+    """
+
+    modalities: frozenset[str] = frozenset()
+    above_context: int = 0
+    build: str = ""
+
+    def larger(self, too_small: int) -> "Needs":
+        """The same, with more context than a worker had that was found too small."""
+        return replace(self, above_context=max(self.above_context, too_small))
+
+    def met_by(self, context: int, modalities: frozenset[str], build: str) -> bool:
+        """Whether a worker may take the jobs of this class (`can_take` in lua/common.lua)."""
+        return (
+            self.modalities <= modalities
+            and (not self.above_context or context > self.above_context)
+            and self.build in ("", build)
+        )
+
+    def __str__(self) -> str:
+        words = sorted(self.modalities)
+        words += [f"{_ABOVE}{self.above_context}"] if self.above_context else []
+        words += [f"{_BUILD}{self.build}"] if self.build else []
+        return ",".join(words) or ANY
+
+
+ANYBODY = Needs()
+
+
+def read_needs(text: str) -> Needs:
+    """The reverse of `str`.
+
+    >>> str(read_needs("vision,context>8192")), read_needs("any") == Needs()
+    ('vision,context>8192', True)
+    """
+    words = [word for word in text.split(",") if word != ANY]
+    above = [int(word.removeprefix(_ABOVE)) for word in words if word.startswith(_ABOVE)]
+    builds = [word.removeprefix(_BUILD) for word in words if word.startswith(_BUILD)]
+    plain = [word for word in words if not word.startswith((_ABOVE, _BUILD))]
+    return Needs(frozenset(plain), max(above, default=0), "".join(builds))

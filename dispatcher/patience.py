@@ -1,0 +1,95 @@
+"""When a slow worker leaves a job to faster ones: the slow server problem of queueing theory. Pure.
+
+Taking the job costs its client the difference between the two speeds; leaving it costs everybody
+behind it the time until a faster worker has a free slot. docs/adr/0006 has the rule's comparison.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_NOTICEABLY = 1.25  # figures waver: who is less than a quarter faster counts as equal
+_ASKED = 8  # faster workers that a deferring one may wake
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One worker's slots and measured tokens per second in one slot; 0 where not measured yet."""
+
+    slots: int
+    prompt_tps: float
+    decode_tps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What comes in: jobs per second, and tokens of an average job."""
+
+    arrivals: float
+    prompt_tokens: float
+    completion_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a worker waits for faster ones to take a job.
+
+    `prompt_ms` and `token_ms` are lost per prompt and output token of a job that is taken here;
+    `turn_ms` is the time in which the faster ones take one more job; `behind` how many times its
+    length the queue counts, since jobs will come that wait behind it too. `faster` names some.
+    """
+
+    prompt_ms: float = 0
+    token_ms: float = 0
+    turn_ms: float = 0
+    behind: float = 1
+    faster: tuple[str, ...] = ()
+
+    def loss_ms(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """How much sooner the faster workers would do a job, once they have begun."""
+        return prompt_tokens * self.prompt_ms + completion_tokens * self.token_ms
+
+    def leaves(self, loss_ms: float, waiting: int, waited_ms: float) -> bool:
+        """Whether a job is left to the faster workers, `waiting` jobs being queued, this included.
+
+        Never for longer than it would gain: when it is left no more is fixed when it comes.
+        """
+        return loss_ms > waiting * self.behind * self.turn_ms and waited_ms < loss_ms
+
+
+EAGER = Patience()
+"""Takes everything: a worker that is not measured, or as fast as any."""
+
+
+def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
+    """How patient the worker `me` should be among the accepting workers of its model."""
+    mine = fleet.get(me)
+    if mine is None or not _is_measured(mine):
+        return EAGER
+    limit_s = _seconds(mine, load) / _NOTICEABLY
+    faster = {
+        name: speed
+        for name, speed in fleet.items()
+        if speed.slots and _is_measured(speed) and _seconds(speed, load) < limit_s
+    }
+    if not faster:
+        return EAGER
+    per_second = sum(speed.slots / _seconds(speed, load) for speed in faster.values())
+    slots = sum(speed.slots for speed in faster.values())
+    prompt_s = sum(speed.slots / speed.prompt_tps for speed in faster.values()) / slots
+    token_s = sum(speed.slots / speed.decode_tps for speed in faster.values()) / slots
+    free = max(0.01, 1 - load.arrivals / per_second)
+    return Patience(
+        prompt_ms=max(0.0, 1000 / mine.prompt_tps - 1000 * prompt_s),
+        token_ms=max(0.0, 1000 / mine.decode_tps - 1000 * token_s),
+        turn_ms=1000 / per_second,
+        behind=1 / free,
+        faster=tuple(sorted(faster, key=lambda name: _seconds(faster[name], load))[:_ASKED]),
+    )
+
+
+def _is_measured(speed: Speed) -> bool:
+    return speed.prompt_tps > 0 and speed.decode_tps > 0
+
+
+def _seconds(speed: Speed, load: Load) -> float:
+    return load.prompt_tokens / speed.prompt_tps + load.completion_tokens / speed.decode_tps
