@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,18 +10,11 @@ from jwt.exceptions import InvalidSubjectError
 
 from api.errors import ApiError
 from api.settings import ApiSettings
+from api.tenant import InvalidClaim, Tenant, read_tenant
 
 ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
 LEEWAY_S = 30
-MAX_SUBJECT_CHARS = 256
 MAX_KNOWN_TOKENS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """Who is served: the token's subject."""
-
-    subject: str
 
 
 class Authenticator:
@@ -48,9 +40,11 @@ class Authenticator:
     def _verify(self, token: str) -> Tenant:
         try:
             claims = self._claims(token)
+            tenant = read_tenant(claims)
         except jwt.PyJWTError as error:
             raise _invalid_token(self._advice(token, error)) from error
-        tenant = Tenant(_subject(claims))
+        except InvalidClaim as error:
+            raise _invalid_token(f"The token's {error}: ask for a new token.") from error
         if len(self._known) >= MAX_KNOWN_TOKENS:
             self._known.clear()
         self._known[token] = tenant, int(claims["exp"]) + LEEWAY_S
@@ -102,14 +96,14 @@ ADVICE: dict[type[jwt.PyJWTError], str] = {
 
 def create_token(
     secret: str,
-    subject: str,
+    tenant: Tenant,
     ttl_s: int,
     audience: str | None = None,
     issuer: str | None = None,
 ) -> str:
-    """A signed token for `subject` that expires `ttl_s` seconds from now, with a random `jti`."""
+    """A signed token for `tenant` that expires `ttl_s` seconds from now, with a random `jti`."""
     now = int(time.time())
-    claims = {"sub": subject, "iat": now, "exp": now + ttl_s, "jti": secrets.token_urlsafe(12)}
+    claims = {**tenant.claims(), "iat": now, "exp": now + ttl_s, "jti": secrets.token_urlsafe(12)}
     optional = {"aud": audience, "iss": issuer}
     claims |= {name: value for name, value in optional.items() if value is not None}
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
@@ -128,15 +122,6 @@ def _bearer_token(header: str | None) -> str:
             "The Authorization header must have the form `Bearer <token>`.", challenge="Bearer"
         )
     return token.strip()
-
-
-def _subject(claims: dict[str, Any]) -> str:
-    subject: str = claims["sub"]
-    if not subject.strip() or len(subject) > MAX_SUBJECT_CHARS:
-        raise _invalid_token(
-            f"The token's `sub` must have 1 to {MAX_SUBJECT_CHARS} characters: ask for a new token."
-        )
-    return subject
 
 
 def _invalid_token(message: str) -> ApiError:

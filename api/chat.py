@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from api.auth import Tenant
 from api.body import read_body
 from api.completion import Completion, merge
 from api.context import context_of
@@ -14,6 +13,7 @@ from api.request_log import Record, record_of
 from api.settings import ApiSettings
 from api.sse import DONE
 from api.stream import StreamedAnswer
+from api.tenant import Tenant
 from dispatcher.job import Job, Want
 
 router = APIRouter()

@@ -9,8 +9,10 @@ import click
 
 from api.auth import create_token
 from api.settings import ApiSettings
+from api.tenant import InvalidClaim, read_tenant
 from dispatcher.errors import RedisUnavailable
 from dispatcher.settings import QueueSettings
+from dispatcher.tier import Tier
 from llamaq import event_loop
 from llamaq import status as status_page
 from llamaq.duration import Duration
@@ -87,15 +89,39 @@ def token() -> None:
 @token.command(epilog=describe(ApiSettings))
 @click.argument("subject")
 @click.option("--ttl", type=Duration(), default="90d", show_default=True, help="How long it lasts.")
+@click.option(
+    "--weight",
+    type=float,
+    default=1,
+    show_default=True,
+    help="Its part of a busy model: 2 gets twice as many tokens as 1. Above 0, up to 1000.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice([tier.value for tier in Tier]),
+    default=Tier.DEFAULT.value,
+    show_default=True,
+    help="The most urgent service tier it may use, and the one that it uses unless it asks.",
+)
+@click.option(
+    "--delegate",
+    is_flag=True,
+    help="It speaks for end users, each with a turn of their own (Open WebUI and the like).",
+)
 @_HOME
-def create(subject: str, ttl: int, data_dir: Path | None) -> None:
+def create(
+    subject: str, ttl: int, weight: float, tier: str, delegate: bool, data_dir: Path | None
+) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
+    claims = {"sub": subject, "weight": weight, "tier": tier, "delegate": delegate}
+    try:
+        tenant = read_tenant(claims)
+    except InvalidClaim as error:
+        raise click.UsageError(f"the token's {error}") from error
     secret = _kept(Home(data_dir).jwt_secret) if data_dir else None
     settings: ApiSettings = load({ApiSettings: {"jwt_secret": secret}})[ApiSettings]
-    if not 0 < len(subject) <= 256:
-        raise click.UsageError("SUBJECT must have 1 to 256 characters")
     key = settings.jwt_secret.get_secret_value()
-    click.echo(create_token(key, subject, ttl, settings.jwt_audience, settings.jwt_issuer))
+    click.echo(create_token(key, tenant, ttl, settings.jwt_audience, settings.jwt_issuer))
 
 
 @main.command(epilog=describe(QueueSettings))

@@ -9,6 +9,7 @@ import click
 
 from api.auth import create_token
 from api.settings import ApiSettings
+from api.tenant import Tenant
 from dispatcher.settings import QueueSettings
 from llamaq.embedded_redis import (
     EmbeddedRedis,
@@ -74,7 +75,7 @@ def up(  # noqa: PLR0913  # one argument per option
     bridges = [["--server", server] for server in servers]
     bridges += demo_bridges(_demo_model(home)) if demo else []
     secret = api.jwt_secret.get_secret_value()
-    token = create_token(secret, "me", _TOKEN_S, api.jwt_audience, api.jwt_issuer)
+    token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
     model = DEMO_MODEL if demo else "MODEL"
     greeting = Greeting(api.host, api.port, model, token, url, password, listen, home.folder)

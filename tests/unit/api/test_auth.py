@@ -7,8 +7,10 @@ from datetime import datetime, tzinfo
 import jwt
 import pytest
 
-from api.auth import LEEWAY_S, Authenticator, Tenant, create_token
+from api.auth import LEEWAY_S, Authenticator, create_token
 from api.errors import ApiError
+from api.tenant import Tenant
+from dispatcher.tier import Tier
 from tests.builders import SECRET, make_settings, make_token
 
 HOUR = 3600
@@ -65,6 +67,9 @@ def test_no_bearer_token_is_answered_with_the_form_and_a_bare_challenge(header: 
         (lambda: make_token(sub="x" * 257), "`sub`"),
         (lambda: make_token(nbf=int(time.time()) + HOUR), "not valid yet"),
         (lambda: make_token(aud="elsewhere"), "without `aud`"),
+        (lambda: make_token(weight="2"), "`weight`"),
+        (lambda: make_token(tier="auto"), "priority, default, flex: ask for a new token"),
+        (lambda: make_token(delegate=1), "`delegate`"),
     ],
 )
 def test_bad_token_is_refused_with_advice(token: Callable[[], str], advice: str) -> None:
@@ -108,6 +113,12 @@ def test_a_token_that_was_believed_is_refused_once_it_has_expired(
 
 def test_created_token_is_accepted_and_unique() -> None:
     settings = make_settings(jwt_audience="llamaq", jwt_issuer="home")
-    tokens = [create_token(SECRET, "ada", HOUR, "llamaq", "home") for _ in range(2)]
+    tokens = [create_token(SECRET, Tenant("ada"), HOUR, "llamaq", "home") for _ in range(2)]
     assert Authenticator(settings).authenticate(f"Bearer {tokens[0]}") == Tenant("ada")
     assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) == 2
+
+
+def test_created_token_carries_what_its_tenant_may() -> None:
+    tenant = Tenant("ada", weight=2.5, tier=Tier.PRIORITY, delegate=True)
+    token = create_token(SECRET, tenant, HOUR)
+    assert Authenticator(make_settings()).authenticate(f"Bearer {token}") == tenant

@@ -1,0 +1,63 @@
+"""What the claims of a token say of its tenant."""
+
+import doctest
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import tenant as module
+from api.tenant import InvalidClaim, Tenant, read_tenant
+from dispatcher.tier import Tier
+
+TENANTS = st.builds(
+    Tenant,
+    st.text(min_size=1, max_size=256).filter(str.strip),
+    st.integers(1, 1000) | st.floats(0, 1000, exclude_min=True),
+    st.sampled_from(Tier),
+    st.booleans(),
+)
+
+
+def test_plain_token_has_weight_one_and_the_default_tier_and_speaks_for_itself() -> None:
+    assert read_tenant({"sub": "ada"}) == Tenant("ada", 1, Tier.DEFAULT, delegate=False)
+
+
+@given(TENANTS)
+def test_claims_are_read_as_they_were_made(tenant: Tenant) -> None:
+    assert read_tenant(json.loads(json.dumps(tenant.claims()))) == tenant
+
+
+def test_defaults_make_no_claim() -> None:
+    assert Tenant("ada", 1.0, Tier.DEFAULT, delegate=False).claims() == {"sub": "ada"}
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("claim", "value"),
+    [
+        ("sub", ""),
+        ("sub", "  "),
+        ("sub", "x" * 257),
+        ("weight", 0),
+        ("weight", -1),
+        ("weight", 1000.5),
+        ("weight", float("nan")),
+        ("weight", float("inf")),
+        ("weight", True),
+        ("weight", "2"),
+        ("weight", None),
+        ("tier", "auto"),
+        ("tier", "PRIORITY"),
+        ("tier", ["flex"]),
+        ("tier", None),
+        ("delegate", "yes"),
+        ("delegate", 1),
+        ("delegate", None),
+    ],
+)
+def test_claim_of_a_wrong_value_is_named(claim: str, value: Any) -> None:
+    with pytest.raises(InvalidClaim, match=f"^`{claim}` must"):
+        read_tenant({"sub": "ada", claim: value})

@@ -1,0 +1,46 @@
+"""`llamaq token create`: what its options put into a token."""
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+
+from api.auth import Authenticator
+from api.tenant import Tenant
+from dispatcher.tier import Tier
+from llamaq.__main__ import main
+from tests.builders import SECRET, make_settings
+
+
+def create(*arguments: str) -> Result:
+    environment = {"LLAMAQ_JWT_SECRET": SECRET}
+    return CliRunner().invoke(main, ["token", "create", *arguments], env=environment)
+
+
+def test_options_become_claims() -> None:
+    result = create("ada", "--weight", "2.5", "--tier", "flex", "--delegate")
+    tenant = Authenticator(make_settings()).authenticate(f"Bearer {result.stdout}")
+    assert tenant == Tenant("ada", 2.5, Tier.FLEX, delegate=True)
+
+
+def test_defaults_make_no_claim() -> None:
+    claims = jwt.decode(create("ada").stdout.strip(), options={"verify_signature": False})
+    assert set(claims) == {"sub", "iat", "exp", "jti"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ada", "--weight", "0"], "up to 1000"),
+        (["ada", "--weight", "nan"], "up to 1000"),
+        (["ada", "--weight", "1001"], "up to 1000"),
+        (["ada", "--weight", "much"], "--weight"),
+        (["ada", "--tier", "auto"], "flex"),
+        (["x" * 257], "256 characters"),
+        (["  "], "256 characters"),
+    ],
+)
+def test_wrong_value_is_told(arguments: list[str], said: str) -> None:
+    result = create(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not result.stdout
