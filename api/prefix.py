@@ -1,0 +1,50 @@
+"""Names the beginnings of a conversation: its next turn finds the worker that served them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from json import JSONEncoder
+from typing import Any
+
+MOST = 24
+_DIGEST_BYTES = 8
+# What templates render before the first message.
+_HEAD = ("tools", "chat_template_kwargs")
+_SHARED = frozenset({"system", "developer"})
+
+_encode = JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def canonical(value: Any) -> bytes:
+    """The same bytes for equal JSON values, whatever the order of their keys.
+
+    >>> canonical({"b": 1, "a": "é"}).decode()
+    '{"a":"é","b":1}'
+    """
+    return _encode(value).encode()
+
+
+def head_of(fields: Mapping[str, Any]) -> bytes:
+    """What of a chat's fields comes before its messages."""
+    return canonical({name: fields[name] for name in _HEAD if name in fields})
+
+
+def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of a conversation's beginnings, the longest first: the whole, then without its
+    last message, and so on, at most `MOST`.
+
+    A beginning of system messages alone has none: too many conversations share it.
+    """
+    own = next((i for i, said in enumerate(messages) if said["role"] not in _SHARED), len(messages))
+    first = max(own, len(messages) - MOST)
+    so_far = blake2b(head, digest_size=_DIGEST_BYTES)
+    names = []
+    for i, message in enumerate(messages):
+        so_far.update(canonical(message))
+        if i >= first:
+            names.append(so_far.hexdigest())
+    return names[::-1]
+
+
+def key_name(subject: str, key: str) -> str:
+    """The name of all conversations that a tenant gives this `prompt_cache_key`."""
+    return blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()
