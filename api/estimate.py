@@ -1,4 +1,4 @@
-"""How many tokens a request will probably cost, before anybody has counted them. Pure, and cheap."""
+"""How many tokens a request will probably cost, before anybody has counted them. Pure; cheap."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
