@@ -31,7 +31,11 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Props:
-    """What a llama-server says of itself. `context` is per slot, in tokens."""
+    """What a llama-server says of itself. `context` is per slot, in tokens.
+
+    `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
+    after a restart; empty where the server doesn't tell.
+    """
 
     model_id: str
     slots: int
@@ -39,6 +43,8 @@ class Props:
     build: str
     fingerprint: str
     sleeping: bool
+    modalities: frozenset[str]
+    process: str
 
     @property
     def model(self) -> str:
@@ -97,7 +103,7 @@ class LlamaServer:
             return answer, None
         try:
             return Answer.OK, _read_props(props, models)
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return Answer.STRANGE, None
 
     async def busy_slots(self, timeout_s: float) -> tuple[Answer, int]:
@@ -140,4 +146,12 @@ def _read_props(props: Any, models: Any) -> Props:
         build=build,
         fingerprint=hashlib.sha256(kind.encode()).hexdigest()[:16],
         sleeping=bool(props.get("is_sleeping")),
+        modalities=_read_modalities(props.get("modalities")),
+        process=str(props.get("media_marker") or ""),
     )
+
+
+def _read_modalities(said: Any) -> frozenset[str]:
+    if not isinstance(said, dict):  # a build that doesn't tell
+        return frozenset()
+    return frozenset(name for name, has in said.items() if has is True)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,20 +24,31 @@ class Chat:
         self._writer = writer
         self._begun = False
 
-    async def refuse(self, status: int, message: str) -> None:
-        """An error instead of an answer."""
-        error = {"error": {"code": status, "message": message, "type": "server_error"}}
-        await _send(self._writer, status, error)
+    async def refuse(self, status: int, message: str, **fields: Any) -> None:
+        """An error instead of an answer; `fields` are the error's own."""
+        error = {"code": status, "message": message, "type": "server_error", **fields}
+        await _send(self._writer, status, {"error": error})
 
-    async def say(self, text: str, *, model: str | None = None) -> None:
-        """A piece of the answer, in a chunk that names `model`."""
+    async def progress(self, *, processed: int, cache: int = 0, total: int = 0) -> None:
+        """How far the prompt is; `cache` of the tokens processed need no evaluation."""
+        choice = {"finish_reason": None, "index": 0, "delta": {"role": "assistant"}}
+        progress = {"total": total or processed, "cache": cache, "processed": processed}
+        await self.event(self._chunk(choices=[choice], prompt_progress={**progress, "time_ms": 0}))
+
+    async def say(self, text: str, *, model: str | None = None, **fields: Any) -> None:
+        """A piece of the answer, in a chunk that names `model`, with more `fields`."""
         choice = {"finish_reason": None, "index": 0, "delta": {"content": text}}
-        await self.event(self._chunk(model, choices=[choice]))
+        await self.event(self._chunk(model, choices=[choice], **fields))
 
-    async def finish(self) -> None:
-        """The end of a complete answer."""
+    async def finish(self, *, prompt: int = 3, completion: int = 2, cached: int = 0) -> None:
+        """The end of a complete answer, with its tokens."""
         await self.event(self._chunk(choices=[{"finish_reason": "stop", "index": 0, "delta": {}}]))
-        usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        usage = {
+            "completion_tokens": completion,
+            "prompt_tokens": prompt,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
         await self.event(self._chunk(choices=[], usage=usage))
         await self.event("[DONE]")
         await self.end_body()
@@ -83,12 +94,25 @@ class FakeLlamaServer:
     """The server. A test changes its fields while it runs.
 
     `script` has the replies to the next chats, and may be shared by several servers; when it is
-    empty, `answer` is the reply. The `hanging` paths don't answer; `waiting` counts who asks for
-    them. `looks` are the paths that were answered, `chats` the bodies that came.
+    empty, `answer` is the reply. `context` is per slot. `process` is told as the media marker;
+    without it and without `modalities` it is a server of an older build, which tells neither. The
+    `hanging` paths don't answer; `waiting` counts who asks for them. `looks` are the paths that
+    were answered, `chats` the bodies that came.
     """
 
-    def __init__(self, model: str, script: deque[Reply] | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        script: deque[Reply] | None = None,
+        *,
+        context: int = 2048,
+        modalities: Collection[str] = (),
+        process: str = "",
+    ) -> None:
         self.model = model
+        self.context = context
+        self.modalities = modalities
+        self.process = process
         self.slots = 2
         self.key: str | None = None
         self.loading = False
@@ -172,8 +196,15 @@ class FakeLlamaServer:
             return {"data": [{"id": self.model}]}
         if path == "/slots":
             return [{"id": i, "is_processing": i < self.busy} for i in range(self.slots)]
-        settings = {"total_slots": self.slots, "default_generation_settings": {"n_ctx": 2048}}
-        return {**settings, "build_info": "b1-fake", "chat_template": ""}
+        about = {"total_slots": self.slots, "build_info": "b1-fake", "chat_template": ""}
+        about |= {"default_generation_settings": {"n_ctx": self.context}}
+        return about | self._about_media()
+
+    def _about_media(self) -> dict[str, Any]:
+        if not self.process and not self.modalities:
+            return {}
+        kinds = {kind: kind in self.modalities for kind in ("vision", "video", "audio")}
+        return {"modalities": kinds, "media_marker": self.process}
 
     async def _chat(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.chats.append(body)

@@ -97,6 +97,19 @@ async def test_what_the_server_says_of_itself_is_followed(
             monitor.changed.clear()
 
 
+async def test_restart_is_noticed_while_nothing_else_changes(
+    server: FakeLlamaServer, monitor: HealthMonitor
+) -> None:
+    server.process = "p1"
+    await becomes(monitor, Health.HEALTHY)
+    monitor.changed.clear()
+    server.process = "p2"
+    async with asyncio.timeout(5):
+        await monitor.changed.wait()
+    assert monitor.props is not None
+    assert (monitor.props.process, monitor.health) == ("p2", Health.HEALTHY)
+
+
 async def test_something_else_that_listens_there_is_misconfigured(
     server: FakeLlamaServer, monitor: HealthMonitor
 ) -> None:

@@ -24,17 +24,50 @@ def anyio_backend() -> str:
     ],
 )
 def test_model_is_called_by_its_alias_or_its_file(model_id: str, name: str) -> None:
-    assert Props(model_id, 1, 2048, "b1", "f", False).model == name
+    props = Props(model_id, 1, 2048, "b1", "f", False, modalities=frozenset(), process="")
+    assert props.model == name
+
+
+async def props_of(server: FakeLlamaServer) -> Props:
+    async with server.running():
+        llama = LlamaServer(server.url, None)
+        _, props = await llama.props(1)
+        await llama.close()
+    assert props is not None
+    return props
+
+
+async def test_context_modalities_and_process_are_read() -> None:
+    server = FakeLlamaServer("fake", context=512, modalities=("vision", "audio"), process="p1")
+    props = await props_of(server)
+    assert (props.context, props.process) == (512, "p1")
+    assert props.modalities == {"vision", "audio"}
+
+
+async def test_server_that_does_not_tell_its_modalities_has_none() -> None:
+    props = await props_of(FakeLlamaServer("fake"))
+    assert (props.modalities, props.process) == (frozenset(), "")
+
+
+@pytest.mark.parametrize("said", [None, "vision", ["vision"], {"vision": "no"}])
+async def test_modalities_said_in_other_words_are_none(said: object) -> None:
+    class Stranger(FakeLlamaServer):
+        def _about_media(self) -> dict[str, object]:
+            return {"modalities": said, "media_marker": None}
+
+    props = await props_of(Stranger("fake"))
+    assert (props.modalities, props.process) == (frozenset(), "")
+
+
+async def test_restarted_server_is_told_from_the_one_before() -> None:
+    first = await props_of(FakeLlamaServer("fake", process="p1"))
+    assert first == await props_of(FakeLlamaServer("fake", process="p1"))
+    assert first != await props_of(FakeLlamaServer("fake", process="p2"))
 
 
 async def test_fingerprint_tells_apart_what_answers_differently() -> None:
     async def fingerprint(model: str) -> str:
-        async with FakeLlamaServer(model).running() as server:
-            llama = LlamaServer(server.url, None)
-            _, props = await llama.props(1)
-            await llama.close()
-        assert props is not None
-        return props.fingerprint
+        return (await props_of(FakeLlamaServer(model))).fingerprint
 
     assert await fingerprint("/a/x.gguf") == await fingerprint("/b/x.gguf")
     assert await fingerprint("/a/x.gguf") != await fingerprint("/a/y.gguf")
