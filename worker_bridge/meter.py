@@ -1,0 +1,93 @@
+"""What one answer has used so far, and how fast it came, by llama-server's own figures. Pure."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.cost import Usage
+from worker_bridge.events import Event, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Tokens of the prompt that were evaluated (not cached), tokens generated, and in how long."""
+
+    prompt: int
+    prompt_ms: float
+    predicted: int
+    predicted_ms: float
+
+
+class Meter:
+    """Keeps the last figures of one answer.
+
+    As bytes: they come with every token, and few of them are ever asked for.
+    """
+
+    def __init__(self) -> None:
+        self._timed = b""
+        self._counted = b""
+
+    def see(self, event: bytes, seen: Event) -> None:
+        """Takes note of an event."""
+        if seen.tokens or seen.type is Type.PROGRESS:
+            self._timed = event
+        if seen.type is Type.USAGE:
+            self._counted = event
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the whole answer once it is complete, else those so far."""
+        return _counted(_parse(self._counted)) or _so_far(_parse(self._timed)) or Usage()
+
+    @property
+    def timings(self) -> Timings | None:
+        """The last ones; None before any came."""
+        return _timings(_parse(self._timed).get("timings"))
+
+
+def _parse(event: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(event.removeprefix(b"data:"))
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _counted(event: dict[str, Any]) -> Usage | None:
+    try:
+        usage = event["usage"]
+        details = usage.get("prompt_tokens_details") or {}
+        cached = details.get("cached_tokens", 0)
+        return _usage(usage["prompt_tokens"], usage["completion_tokens"], cached)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _so_far(event: dict[str, Any]) -> Usage | None:
+    try:
+        if "prompt_progress" in event:
+            progress = event["prompt_progress"]
+            return _usage(progress["processed"], 0, progress["cache"])
+        timings = event["timings"]
+        cached = timings.get("cache_n", 0)
+        return _usage(timings["prompt_n"] + cached, timings["predicted_n"], cached)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _usage(prompt: Any, completion: Any, cached: Any) -> Usage:
+    whole = max(0, int(prompt))
+    return Usage(whole, max(0, int(completion)), min(whole, max(0, int(cached))))
+
+
+def _timings(said: Any) -> Timings | None:
+    try:
+        return Timings(
+            prompt=int(said["prompt_n"]),
+            prompt_ms=float(said["prompt_ms"]),
+            predicted=int(said["predicted_n"]),
+            predicted_ms=float(said["predicted_ms"]),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
