@@ -11,6 +11,7 @@ Kinds = type | tuple[type, ...]
 # A JSON number without a fraction; bool is an int only to Python.
 WORDS: dict[Kinds, str] = {
     bool: "true or false",
+    str: "a string",
     int: "a whole number",
     (int, float): "a number",
     dict: "an object",
@@ -41,6 +42,7 @@ TYPES: dict[str, Kinds] = {
     "tool_choice": (str, dict),
     "response_format": dict,
     "stop": (str, list),
+    "prompt_cache_key": str,
 }
 
 LARGEST_INT = 2**31 - 1

@@ -6,14 +6,16 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from dispatcher.errors import LlamaqError
+from dispatcher.errors import LlamaqError, QueueFull
 
+MAX_RETRY_AFTER_S = 120  # OpenAI's clients wait for no longer
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}  # OpenAI's clients obey it
 
 # code -> (HTTP status, type, headers). A code that is not here is a bug: 500.
 BY_CODE: Mapping[str, tuple[int, str, Mapping[str, str]]] = {
     "request_rejected": (400, "invalid_request_error", {}),
     "model_not_found": (404, "invalid_request_error", {}),
+    "superseded": (409, "invalid_request_error", NO_RETRY),
     "slow_client": (408, "timeout_error", NO_RETRY),
     "queue_full": (429, "rate_limit_error", {"Retry-After": "5"}),
     "tenant_queue_full": (429, "rate_limit_error", {"Retry-After": "5"}),
@@ -84,6 +86,9 @@ def from_llamaq(error: LlamaqError, request_id: str) -> ApiError:
     if error.code not in BY_CODE:
         return crash(request_id)
     status, kind, headers = BY_CODE[error.code]
+    if isinstance(error, QueueFull):
+        seconds = min(max(1, error.retry_after_s), MAX_RETRY_AFTER_S)
+        headers = {**headers, "Retry-After": str(seconds)}
     return ApiError(status, error.message, type=kind, code=error.code, headers=headers)
 
 

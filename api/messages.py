@@ -19,6 +19,14 @@ MEDIA = {
     "input_audio": "data",
     "input_video": "data",
 }
+# The same parts -> what a server must be able to do for them, in llama-server's words.
+MODALITIES = {
+    "image_url": "vision",
+    "video_url": "video",
+    "audio_url": "audio",
+    "input_audio": "audio",
+    "input_video": "video",
+}
 
 
 def checked_messages(messages: Any) -> list[dict[str, Any]]:
@@ -26,6 +34,17 @@ def checked_messages(messages: Any) -> list[dict[str, Any]]:
     if not isinstance(messages, list) or not messages:
         raise bad_request("`messages` must be a list of one or more messages.", param="messages")
     return [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
+
+
+def modalities(messages: list[dict[str, Any]]) -> frozenset[str]:
+    """What a server must be able to do, beside reading text, for these (checked) messages."""
+    return frozenset(
+        MODALITIES[part["type"]]
+        for message in messages
+        if isinstance(content := message.get("content"), list)
+        for part in content
+        if part["type"] in MODALITIES
+    )
 
 
 def prefill(messages: list[dict[str, Any]]) -> str:

@@ -13,12 +13,14 @@ from api.settings import ApiSettings
 
 MAX_MODEL_CHARS = 256
 
-# Fields that reach into the server, its slots and its cache, or that llamaq sets itself.
+# Fields that reach into the server, its slots and its cache, or that llamaq sets itself, and those
+# about the account, with which a server can do nothing.
 STRIPPED = frozenset(
     {
-        "backend_sampling", "cache_prompt", "id_slot", "lora", "n", "n_cache_reuse", "n_cmpl",
-        "n_discard", "n_keep", "reasoning_control", "response_fields", "sse_ping_interval",
-        "t_max_predict_ms", "verbose",
+        "backend_sampling", "cache_prompt", "id_slot", "lora", "metadata", "n", "n_cache_reuse",
+        "n_cmpl", "n_discard", "n_keep", "prompt_cache_key", "reasoning_control", "response_fields",
+        "safety_identifier", "service_tier", "sse_ping_interval", "store", "t_max_predict_ms",
+        "user", "verbose",
     }
 )  # fmt: skip
 OUTPUT_LIMITS = ("n_predict", "max_completion_tokens", "max_tokens")  # the first present wins
@@ -27,7 +29,8 @@ RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A checked chat request. `max_tokens` is None where the client has set no limit.
+    """A checked chat request. `max_tokens` is None where the client has set no limit, `cache_key`
+    where it has named none.
 
     `prefill` is what the assistant has said already: a llama-server repeats it in an answer that
     is not streamed, and only there.
@@ -40,6 +43,7 @@ class ChatRequest:
     return_progress: bool
     timings_per_token: bool
     max_tokens: int | None
+    cache_key: str | None
     prefill: str = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
 
@@ -75,6 +79,7 @@ def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
         return_progress=fields.get("return_progress", False),
         timings_per_token=fields.get("timings_per_token", False),
         max_tokens=_max_tokens(fields),
+        cache_key=fields.get("prompt_cache_key"),
         prefill=prefill(fields["messages"]),
         fields=fields,
     )

@@ -17,6 +17,7 @@ class Record:
 
     id: str
     tenant: str | None = None
+    tier: str | None = None
     model: str | None = None
     worker: str | None = None
     status: int | None = None

@@ -30,9 +30,9 @@ class Terms:
         """The key of one choice: those of one request don't replace each other.
 
         >>> Terms(supersedes="tab-7").key_of(1), Terms().key_of(1)
-        ('1/tab-7', '')
+        ('1:tab-7', '')
         """
-        return f"{choice}/{self.supersedes}" if self.supersedes else ""
+        return f"{choice}:{self.supersedes}" if self.supersedes else ""
 
 
 def read_terms(tenant: Tenant, headers: Mapping[str, str], fields: Mapping[str, Any]) -> Terms:

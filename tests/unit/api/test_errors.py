@@ -47,6 +47,7 @@ def test_body_is_an_openai_error_object() -> None:
         ("deadline_exceeded", 504),
         ("worker_failed", 502),
         ("request_rejected", 400),
+        ("superseded", 409),
     ],
 )
 def test_queue_errors_keep_code_and_message(code: str, status: int) -> None:

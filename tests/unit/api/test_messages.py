@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from api.errors import ApiError
-from api.messages import checked_messages
+from api.messages import MEDIA, MODALITIES, checked_messages, modalities
 from api.request import parse_chat
 from tests.builders import make_chat, make_settings
 
@@ -132,6 +132,22 @@ def test_null_fields_stay_behind_for_llama_server_refuses_them() -> None:
 )
 def test_prefill_is_what_the_assistant_said_last(last: dict[str, Any], prefill: str) -> None:
     assert parse_chat(make_chat(messages=[USER, last]), make_settings()).prefill == prefill
+
+
+@pytest.mark.parametrize(
+    ("messages", "needed"),
+    [
+        ([USER, {"role": "assistant", "content": None}], set()),
+        ([user({"type": "text", "text": "x"})], set()),
+        ([user({"type": "image_url"}), user({"type": "input_audio"})], {"vision", "audio"}),
+        ([user({"type": "audio_url"}, {"type": "input_video"})], {"audio", "video"}),
+    ],
+)
+def test_media_need_what_llama_server_calls_modalities(
+    messages: list[dict[str, Any]], needed: set[str]
+) -> None:
+    assert modalities(messages) == needed
+    assert MODALITIES.keys() == MEDIA.keys()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_plain_request() -> None:
     assert (request.model, request.stream, request.choices) == ("tiny", False, 1)
     assert (request.include_usage, request.return_progress) == (False, False)
     assert (request.timings_per_token, request.max_tokens, request.prefill) == (False, None, "")
+    assert request.cache_key is None
 
 
 def test_what_the_client_asked_for_is_remembered() -> None:
@@ -94,6 +95,7 @@ def test_output_limit_is_the_one_that_llama_server_takes(
         ("response_format", "json"),
         ("tool_choice", 3),
         ("return_progress", "x"),
+        ("prompt_cache_key", 3),
     ],
 )
 def test_bad_field_is_named(param: str, value: Any) -> None:
@@ -124,7 +126,8 @@ def test_other_stream_options_pass() -> None:
 
 
 def test_fields_that_reach_into_the_server_stay_behind() -> None:
-    assert not STRIPPED & set(upstream(**dict.fromkeys(STRIPPED, 1)))
+    fields = dict.fromkeys(STRIPPED, 1) | {"prompt_cache_key": "k"}
+    assert not STRIPPED & set(upstream(**fields))
 
 
 def test_the_rest_passes_unchanged() -> None:

@@ -96,7 +96,7 @@ def test_other_tier_is_refused(asked: Any) -> None:
 
 def test_choices_of_a_request_have_keys_of_their_own() -> None:
     keyed = terms(ADA, {"X-Llamaq-Supersede": "tab-7"})
-    assert [keyed.key_of(choice) for choice in range(2)] == ["0/tab-7", "1/tab-7"]
+    assert [keyed.key_of(choice) for choice in range(2)] == ["0:tab-7", "1:tab-7"]
     assert [terms(ADA).key_of(choice) for choice in range(2)] == ["", ""]
 
 
