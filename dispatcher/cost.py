@@ -22,6 +22,9 @@ class Usage:
         return cost(self.prompt, self.completion, self.cached)
 
 
+NOTHING = Usage()
+
+
 def cost(prompt: int, completion: int, cached: int = 0) -> int:
     """The cost of so many tokens; `cached` of the prompt's were not evaluated again.
 

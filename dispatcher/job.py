@@ -8,6 +8,9 @@ from dispatcher.cost import cost
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.tier import Tier
 
+CACHE_KEY = "key-"
+"""How a prefix begins that stands for a client's own name for what it repeats."""
+
 NOBODY = "-"
 """Stands in Redis for the end user of a job that names none."""
 
@@ -48,6 +51,12 @@ class Job:
     completion_tokens: int = 0
     prefixes: tuple[str, ...] = ()
     supersedes: str = ""
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """The beginnings under which a worker that has done the job is remembered."""
+        named = (name for name in self.prefixes[1:] if name.startswith(CACHE_KEY))
+        return (*self.prefixes[:1], *named)
 
     @property
     def estimate(self) -> int:

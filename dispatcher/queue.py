@@ -11,12 +11,12 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
-from dispatcher.errors import QueueFull, RedisUnavailable
+from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull
 from dispatcher.inbox import Inbox
-from dispatcher.job import Job, encode_wants, tenant_key
+from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
 from dispatcher.keys import Keys
 from dispatcher.reaper import run_reaper
-from dispatcher.reply import Reply
+from dispatcher.reply import Place, Reply, eta_s
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
@@ -25,6 +25,9 @@ log = logging.getLogger("llamaq.queue")
 
 _CANCEL_TRIES = 25
 _RETRY_S = 0.2
+_FULL_RETRY_S = 5
+_PLACES_EVERY_S = 1.0
+_PLACES = 200  # replies that are told where their jobs stand, in one round
 
 
 class Queue:
@@ -92,6 +95,7 @@ class Lane:
         await self._inbox.heartbeat()
         self._start(_for_ever(self._inbox.run_reader))
         self._start(_for_ever(self._inbox.run_heartbeat))
+        self._start(_for_ever(self._run_places))
         self._start(_for_ever(lambda: run_reaper(self._scripts, self._settings.lease_s)))
 
     async def close(self) -> None:
@@ -104,7 +108,7 @@ class Lane:
         self._inbox.replies[job.id] = reply
         self._jobs[job.id] = job
         try:
-            await self._enqueue(job)
+            await self._enqueue(job, reply)
         except BaseException:
             self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
             raise
@@ -120,7 +124,7 @@ class Lane:
         if reply is not None and (reply.failed_here or not reply.ended):
             self._start(self._cancel(job))
 
-    async def _enqueue(self, job: Job) -> None:
+    async def _enqueue(self, job: Job, reply: Reply) -> None:
         try:
             verdict = await self._enqueue_once(job)
         except RedisUnavailable:
@@ -128,21 +132,56 @@ class Lane:
         if verdict[0] == b"UNKNOWN_API":
             await self._inbox.heartbeat()
             verdict = await self._enqueue_once(job)
-        if verdict[0] == b"FULL":
-            raise QueueFull(
-                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later."
-            )
+        if verdict[0] in (b"FULL", b"TENANT_FULL"):
+            raise await self._full(job, verdict)
+        if verdict[0] == b"OK":
+            reply.tenant_queued = int(verdict[2])
 
     async def _enqueue_once(self, job: Job) -> list[Any]:
         bounds = self._settings
+        user = tenant_key(job.user) or NOBODY
         return await self._scripts.run(
             "enqueue",
-            *(job.id, self._api, tenant_key(job.tenant), job.tier, encode_wants(job.wants)),
-            *(job.estimate, int(job.wait_s * 1000), int(job.deadline_s * 1000)),
+            *(job.id, self._api, tenant_key(job.tenant), user, job.tier, job.weight),
+            *(str(job.needs), encode_wants(job.wants)),
+            *(job.estimate, job.prompt_tokens, job.completion_tokens),
+            *(int(job.wait_s * 1000), int(job.deadline_s * 1000)),
             *(bounds.max_attempts, bounds.max_crashes),
             *(bounds.max_queue_jobs, bounds.max_queue_bytes),
-            job.body,
+            *(bounds.max_tenant_jobs, bounds.max_tenant_running),
+            *(tenant_key(job.supersedes), " ".join(job.remembered), job.body),
+            *job.prefixes,
         )
+
+    async def _full(self, job: Job, verdict: list[Any]) -> QueueFull:
+        slots, mean_ms, *_ = await self._scripts.run("position")
+        wait_s = eta_s(verdict[1], slots, float(mean_ms)) or _FULL_RETRY_S
+        if verdict[0] == b"FULL":
+            return QueueFull(
+                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later.",
+                wait_s,
+            )
+        return TenantQueueFull(
+            f"{verdict[1]} of your requests wait for the model '{job.model}' already; send more "
+            "when some are answered.",
+            wait_s,
+        )
+
+    async def _run_places(self) -> None:
+        while True:
+            await asyncio.sleep(_PLACES_EVERY_S)
+            waiting = [(job, reply) for job, reply in self._inbox.replies.items() if reply.waits]
+            with suppress(RedisUnavailable):
+                await self._tell_places(waiting[:_PLACES])
+
+    async def _tell_places(self, waiting: list[tuple[str, Reply]]) -> None:
+        if not waiting:
+            return
+        ids = (job for job, _ in waiting)
+        slots, mean_ms, *positions = await self._scripts.run("position", *ids)
+        for (_, reply), position in zip(waiting, positions, strict=True):
+            eta = eta_s(position, slots, float(mean_ms))
+            reply.place = Place(position, eta) if position else None
 
     def _resubmit(self, job: str) -> None:
         if job in self._jobs:
@@ -155,7 +194,7 @@ class Lane:
             return  # meanwhile
         reply.restart()  # first: a worker may answer before Redis has answered us
         try:
-            await self._enqueue(job)
+            await self._enqueue(job, reply)
         except (QueueFull, RedisUnavailable) as error:
             reply.fail(error.code, error.message)
 

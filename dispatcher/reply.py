@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from math import ceil
 
 from dispatcher.errors import SlowClient, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
@@ -18,6 +19,17 @@ class Place:
 
     position: int
     eta_s: int | None
+
+
+def eta_s(position: int, slots: int, mean_service_ms: float) -> int | None:
+    """Seconds until a job at this position starts: slots come free at the mean rate, rounded up.
+
+    >>> eta_s(3, slots=4, mean_service_ms=8000), eta_s(3, slots=0, mean_service_ms=8000)
+    (6, None)
+    """
+    if not slots or not mean_service_ms:
+        return None
+    return ceil(position * mean_service_ms / slots / 1000)
 
 
 class Reply:
@@ -41,6 +53,11 @@ class Reply:
         self._attempt: str | None = None
         self._next_seq = 0
         self._news = news
+
+    @property
+    def waits(self) -> bool:
+        """Whether the job is still queued, as far as is known here."""
+        return self._attempt is None and not self.ended
 
     def take(self) -> list[Frame]:
         """Takes all the frames there are."""

@@ -9,8 +9,12 @@ from redis.commands.core import AsyncScript
 
 from dispatcher.connection import redis_faults
 from dispatcher.keys import NAMES, Keys
+from dispatcher.tier import Tier
 
-Arg = str | bytes | int
+Arg = str | bytes | int | float
+
+_QUEUEING = ("common", "fairness", "queueing")
+_PARTS = {"api_heartbeat": ("common",), "emit": ("common",), "position": ("common", "fairness")}
 
 
 @cache
@@ -21,8 +25,12 @@ def _source(name: str) -> str:
 @cache
 def _script_text(name: str, clock_offset_ms: int) -> str:
     names = ", ".join(f"{name} = P .. '{ending}'" for name, ending in NAMES.items())
-    head = f"local P = KEYS[1]\nlocal K = {{{names}}}\nlocal CLOCK_OFFSET_MS = {clock_offset_ms}\n"
-    return head + _source("common") + _source(name)
+    weights = ", ".join(f"{tier} = {tier.weight}" for tier in Tier)
+    head = (
+        f"local P = KEYS[1]\nlocal K = {{{names}}}\n"
+        f"local TIER_WEIGHTS = {{{weights}}}\nlocal CLOCK_OFFSET_MS = {clock_offset_ms}\n"
+    )
+    return head + "".join(map(_source, (*_PARTS.get(name, _QUEUEING), name)))
 
 
 class Scripts:

@@ -2,17 +2,21 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
 from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.keys import MODELS, Keys
+from dispatcher.needs import Needs, read_needs
+from dispatcher.patience import EAGER, Arrivals, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -22,7 +26,12 @@ _RETRY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker says of itself, for the API, `llamaq status` and redis-cli."""
+    """What a worker says of itself.
+
+    `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
+    `process` tells a restarted server from the one before, and the speeds are tokens per second in
+    one slot.
+    """
 
     model: str
     server: str
@@ -30,6 +39,10 @@ class WorkerFacts:
     context: int
     build: str
     fingerprint: str
+    modalities: str = ""
+    process: str = ""
+    prompt_tps: float = 0
+    decode_tps: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,26 @@ class Renewal:
     unwanted: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim brought: the free slots that are left, and jobs.
+
+    In `again_s` seconds (None: never) jobs can be had that are left to other workers now.
+    """
+
+    free: int
+    claims: list[Claim]
+    again_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The accepting workers of a model by name, and what they have to do."""
+
+    speeds: Mapping[str, Speed]
+    load: Load
+
+
 class WorkerSession:
     """One registration after the other of one bridge.
 
@@ -47,10 +80,12 @@ class WorkerSession:
     the attempt is no longer valid.
     """
 
-    def __init__(self, worker: str, scripts: Scripts, lease_s: float) -> None:
+    def __init__(self, worker: str, scripts: Scripts, lease_s: float, max_running: int = 0) -> None:
         self.worker = worker
         self._scripts = scripts
         self._lease_ms = int(lease_s * 1000)
+        self._max_running = max_running
+        self._arrivals = Arrivals()
         self._epoch = ""
         self._nonce = ""
 
@@ -76,9 +111,11 @@ class WorkerSession:
             await redis.zadd(MODELS, {model: time[0]})
 
     async def renew(
-        self, slots: int, accepting: bool, facts: WorkerFacts, held: Iterable[str]
+        self, slots: int, accepting: bool, facts: WorkerFacts, held: Mapping[str, int]
     ) -> Renewal:
-        """Says that the bridge lives, what it can take, and which of its attempts still move."""
+        """Says that the bridge lives, what it can take, and what the attempts that still move have
+        cost so far.
+        """
         pairs = _pairs(facts)
         answer = await self._run(
             "renew",
@@ -88,22 +125,39 @@ class WorkerSession:
             _GRACE_MS,
             len(pairs) // 2,
             *pairs,
-            *held,
+            *(item for pair in held.items() for item in pair),
         )
         await self._announce(facts.model)
         foreign, unwanted = ([token.decode() for token in tokens] for tokens in answer)
         return Renewal(foreign, unwanted)
 
-    async def claim(self, most: int) -> tuple[int, list[Claim]]:
+    async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
         """Takes up to `most` jobs, never more than there are free slots.
 
-        Returns the free slots that are left and the jobs. After `RedisUnavailable` the next call
-        finds the same jobs again, should Redis have handed them out.
+        After `RedisUnavailable` the next call finds the same jobs again, should Redis have handed
+        them out.
         """
         self._nonce = self._nonce or secrets.token_hex(8)
-        free, *rows = await self._run("claim", most, self._nonce, self._lease_ms, _HEADS)
+        free, again_ms, *rows = await self._run(
+            "claim",
+            *(most, self._nonce, self._lease_ms, _HEADS, self._max_running),
+            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
+            *patience.faster,
+        )
         self._nonce = ""
-        return int(free), [_read_claim(row) for row in rows]
+        again_s = int(again_ms) / 1000 or None
+        return Taken(int(free), [_read_claim(row) for row in rows], again_s)
+
+    async def fleet(self) -> Fleet:
+        """The workers that share this one's queue."""
+        keys = self._scripts.keys
+        names = "enqueued", "mean_prompt_tokens", "mean_completion_tokens"
+        with redis_faults():
+            speeds: Any = await self._scripts.redis.hgetall(keys.named("speeds"))
+            found: Any = await self._scripts.redis.hmget(keys.named("counters"), names)
+        enqueued, prompt, completion = (float(value or 0) for value in found)
+        load = Load(self._arrivals.rate(enqueued, time.monotonic()), prompt, completion)
+        return Fleet({name.decode(): _read_speed(row) for name, row in speeds.items()}, load)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
@@ -113,16 +167,23 @@ class WorkerSession:
         return body if isinstance(body, bytes) else None
 
     async def finish(
-        self, token: str, state: str, frames: list[Frame], usage: tuple[int, int] = (0, 0)
+        self, token: str, state: str, frames: list[Frame], usage: Usage = NOTHING
     ) -> None:
-        """Ends an attempt with its last frames and its (prompt, completion) tokens; waits out an
-        outage of Redis.
-        """
-        await self._insist("finish", token, state, pack(frames), *usage)
+        """Ends an attempt with its last frames and what it used; waits out an outage of Redis."""
+        spent = usage.prompt, usage.completion, usage.cached, usage.cost
+        await self._insist("finish", token, state, pack(frames), *spent)
 
-    async def release(self, token: str, *, costs: bool, crashed: bool, error: bytes) -> None:
-        """Gives a job back; `error` is the JSON that its client gets if nobody else may try."""
-        await self._insist("release", token, int(costs), int(crashed), error)
+    async def release(
+        self, token: str, *, costs: bool, crashed: bool, error: bytes, needs: Needs | None = None
+    ) -> str:
+        """Gives a job back; `error` is the JSON that its client gets if nobody else may try.
+
+        With `needs` it waits for a worker that meets them. Returns what became of the job
+        (lua/release.lua): `nobody` when no live worker does, and then nothing was changed.
+        """
+        class_ = "" if needs is None else str(needs)
+        answer = await self._insist("release", token, int(costs), int(crashed), error, class_)
+        return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
@@ -134,14 +195,12 @@ class WorkerSession:
         self._epoch = ""
         self._nonce = ""
 
-    async def _insist(self, name: str, *args: Arg) -> None:
+    async def _insist(self, name: str, *args: Arg) -> list[Any]:
         while True:
             try:
-                await self._run(name, *args)
+                return await self._run(name, *args)
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)
-            else:
-                return
 
     async def _run(self, name: str, *args: Arg) -> list[Any]:
         verdict, *rest = await self._scripts.run(name, *self.identity, *args)
@@ -150,8 +209,11 @@ class WorkerSession:
         return rest
 
 
-async def wait_for_call(redis: Redis, keys: Keys, worker: str, *, has_room: bool) -> str | None:
-    """Blocks, up to `BLOCK_S`, until there is something to do; needs a client of its own.
+async def wait_for_call(
+    redis: Redis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
+) -> str | None:
+    """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
+    own.
 
     Returns the token of an attempt to cancel, or None when the bridge should claim. A bridge
     without room doesn't listen to the bell that all share: it would take the ring from one that
@@ -161,7 +223,7 @@ async def wait_for_call(redis: Redis, keys: Keys, worker: str, *, has_room: bool
     if has_room:
         bells.append(keys.named("bell"))
     with redis_faults():
-        popped: Any = await redis.bzpopmin(bells, timeout=BLOCK_S)
+        popped: Any = await redis.bzpopmin(bells, timeout=longest_s)
     if popped and popped[0] == bells[0].encode():
         return str(popped[1], "ascii")
     return None
@@ -172,7 +234,18 @@ def _pairs(facts: WorkerFacts) -> list[Arg]:
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    token, api, wants, left_ms, queue_ms = (item.decode() for item in row)
+    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in row)
     return Claim(
-        split_token(token)[0], token, api, decode_wants(wants), int(left_ms) / 1000, int(queue_ms)
+        job=split_token(token)[0],
+        token=token,
+        api=api,
+        wants=decode_wants(wants),
+        left_s=int(left_ms) / 1000,
+        queue_ms=int(queue_ms),
+        needs=read_needs(class_),
     )
+
+
+def _read_speed(row: bytes) -> Speed:
+    slots, prompt, decode = row.split(b" ")
+    return Speed(int(slots), float(prompt), float(decode))

@@ -1,70 +1,195 @@
--- claim: take as many jobs as there are free slots, the least served tenant first.
+-- claim: take as many jobs as there are free slots, the least served tenant's first.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 most jobs to take (0: only pass the ring on)  4 nonce  5 lease ms
---          6 heads to look at, at most
--- Returns  {'FENCED'}                    register again
---          {'OK', free slots left, job, …}   each {token, api, wants, milliseconds left, queued ms}
+--          6 heads to look at, at most  7 most running jobs of the model (0: no bound)
+--          8 … 11 prompt_ms, token_ms, turn_ms, behind (dispatcher/patience.py)
+--          12… faster workers, the fastest first
+-- Returns  {'FENCED'}                               register again
+--          {'OK', free slots left, again ms, job, …}  each job {token, api, wants, milliseconds left,
+--                      queued ms, class}. In `again ms` (0: never) jobs can be had that are left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
+-- dispatcher/reference/queue.py makes the same choice in Python.
+local FAN = 4                  -- of each level so many are looked at, where the first are left to others
+local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
+local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
+local FAVOURITES = 8           -- jobs that prefer this worker and are looked at
+
 local worker, epoch, nonce = ARGV[1], ARGV[2], ARGV[4]
 if not is_registered(worker, epoch) then return {'FENCED'} end
 local now = now_ms()
 extend_lease(worker, now + tonumber(ARGV[5]))
 
-local function describe(id, token)
-  local job = redis.call('HMGET', K.job .. id, 'api', 'wants', 'deadline_ms', 'enqueued_ms',
-    'claimed_ms')
-  return {token, job[1], job[2], digits(job[3] - now), digits(job[5] - job[4])}
+local function describe(id, token, job)
+  return {token, job.api, job.wants, digits(job.deadline_ms - now),
+    digits(job.claimed_ms - job.enqueued_ms), job.class}
 end
 
 local jobs = {}
 for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
   local id, attempt = split_token(token)
-  if string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then jobs[#jobs + 1] = describe(id, token) end
+  if string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then
+    local job = read_job(id)
+    if job then jobs[#jobs + 1] = describe(id, token, job) end
+  end
 end
-if #jobs > 0 then return {'OK', free_slots(worker), unpack(jobs)} end
+if #jobs > 0 then return {'OK', free_slots(worker), '0', unpack(jobs)} end
 
-local function next_head()
-  for _, tier in ipairs({'default'}) do
-    local tenant = redis.call('ZRANGE', K.tenants .. tier, 0, 0)[1]
-    if tenant then return head_of(tier, tenant), tier, tenant end
+local mine, others = {}, {}
+for _, class in ipairs(all_classes()) do
+  local list = can_take(class, worker) and mine or others
+  list[#list + 1] = class
+end
+
+-- Those who wait at one level, the least first, over all classes that this worker may take.
+local function waiting_at(parent)
+  local found, seen = {}, {}
+  for _, class in ipairs(mine) do
+    local pairs_ = redis.call('ZRANGE', turns(class, parent), 0, FAN - 1, 'WITHSCORES')
+    for i = 1, #pairs_, 2 do
+      if not seen[pairs_[i]] then found[#found + 1] = {pairs_[i], tonumber(pairs_[i + 1])} end
+      seen[pairs_[i]] = true
+    end
+  end
+  if #mine > 1 then
+    table.sort(found, function(a, b) return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1]) end)
+  end
+  return found
+end
+
+local function sequence_of(place)
+  return tonumber(string.match(place, '|(%d+)|[^|]*$'))
+end
+
+-- A user's oldest jobs, over all these classes.
+local function oldest_of(path)
+  local places = {}
+  for _, class in ipairs(mine) do
+    local flow = class .. '|' .. path .. '|'
+    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, FAN)
+    for _, place in ipairs(found) do places[#places + 1] = place end
+  end
+  if #mine > 1 then
+    table.sort(places, function(a, b) return sequence_of(a) < sequence_of(b) end)
+  end
+  return places
+end
+
+-- Who is called when jobs are left, and the time until they are left no more.
+local called, again = {}, 0
+local function leave_to(other, ms)
+  if other then called[other] = true end
+  if again == 0 or ms < again then again = ms end
+end
+
+local function faster_with_room(class)
+  for i = 12, #ARGV do
+    if free_slots(ARGV[i]) > 0 and can_take(class, ARGV[i]) then return ARGV[i] end
+  end
+end
+
+local waiting
+local function is_left(job)
+  if job.prefers == worker then return false end
+  local until_ms = tonumber(job.prefers_until_ms or '0')
+  if now < until_ms and free_slots(job.prefers) > 0 then
+    leave_to(job.prefers, until_ms - now)
+    return true
+  end
+  local loss = job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
+  local waited = now - job.enqueued_ms
+  waiting = waiting or redis.call('ZCARD', K.queue)
+  if loss > waiting * ARGV[11] * ARGV[10] and waited < loss then
+    leave_to(faster_with_room(job.class), math.ceil(loss - waited))
+    return true
+  end
+  return false
+end
+
+-- Returns the job at a place; or nil when it can't be run, in which case it is gone now.
+local function job_at(place)
+  local id = string.match(place, '([^|]*)$')
+  local job = read_job(id)
+  if not job then
+    local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
+    leave_queue(id, {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0})
+  elseif not redis.call('ZSCORE', K.apis, job.api) then end_queued(id, job, 'abandoned')
+  elseif tonumber(job.wait_until_ms) <= now then end_queued(id, job, 'expired')
+  else return id, job
+  end
+end
+
+local looked = 0
+-- Each of these two returns a job's id and the job; true instead of the id when the queue has
+-- changed and must be looked at anew; or nothing.
+local function find_favourite()
+  for _, place in ipairs(redis.call('ZRANGE', K.prefers .. worker, 0, FAVOURITES - 1)) do
+    local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
+    local path = tier .. '|' .. tenant
+    local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user)[1]
+    local first, own = waiting_at(tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
+    local user_first, user_own = waiting_at(path)[1], redis.call('ZSCORE', turns(class, path), user)
+    local span = SPAN * redis.call('HGET', K.worker .. worker, 'slots') * redis.call('ZCARD', K.workers)
+    if can_take(class, worker) and at and at[1] == tier and own and user_own
+        and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
+        and sequence_of(place) - sequence_of(head) <= span then
+      local id, job = job_at(place)
+      return id or true, job
+    end
+  end
+end
+
+local function find_fair()
+  for _, tier in ipairs(waiting_at('')) do
+    for _, tenant in ipairs(waiting_at(tier[1])) do
+      local path = tier[1] .. '|' .. tenant[1]
+      for _, user in ipairs(waiting_at(path)) do
+        for _, place in ipairs(oldest_of(path .. '|' .. user[1])) do
+          if looked >= tonumber(ARGV[6]) then return nil end
+          looked = looked + 1
+          local id, job = job_at(place)
+          if not id then return true end
+          if not is_left(job) then return id, job end
+        end
+      end
+    end
   end
 end
 
 local function take(id, job)
+  job.claimed_ms = now
   local attempt = nonce .. '-' .. #jobs + 1
   local token = id .. ':' .. attempt
-  charge(job, job.estimate)
+  charge(job, 0, job.estimate)
   leave_queue(id, job)
   redis.call('ZADD', K.deadlines, job.deadline_ms, id)
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
     'claimed_ms', digits(now))
   redis.call('HINCRBY', K.job .. id, 'attempts', 1)
-  redis.call('ZADD', K.running .. worker, digits(now), token)
-  jobs[#jobs + 1] = describe(id, token)
-end
-
-local function drop(id, job, state)
-  tell(job.api, id .. ':', state, '{}')
-  leave_queue(id, job)
-  end_job(id, state)
+  begin_running(worker, token, job, now)
+  jobs[#jobs + 1] = describe(id, token, job)
 end
 
 local wanted = math.min(tonumber(ARGV[3]), free_slots(worker))
-local looked = 0
-while #jobs < wanted and looked < tonumber(ARGV[6]) do
-  local place, tier, tenant = next_head()
-  if not tier then break end
-  looked = looked + 1
-  local id = place and string.match(place, '([^|]*)$')
-  local job = id and read_job(id)
-  if not place then redis.call('ZREM', K.tenants .. tier, tenant)
-  elseif not job then redis.call('ZREM', K.queue, place)
-  elseif not redis.call('ZSCORE', K.apis, job.api) then drop(id, job, 'abandoned')
-  elseif tonumber(job.wait_until_ms) <= now then drop(id, job, 'expired')
-  else take(id, job)
-  end
+local bound = tonumber(ARGV[7])
+local capped = bound > 0
+    and bound - tonumber(redis.call('HGET', K.counters, 'running') or '0') < wanted
+if capped then
+  wanted = math.max(0, bound - tonumber(redis.call('HGET', K.counters, 'running') or '0'))
+  redis.call('HSET', K.counters, 'capped', 1)
+end
+while #jobs < wanted do
+  local id, job = find_favourite()
+  if not id then id, job = find_fair() end
+  if not id then break end
+  if job then take(id, job) end
 end
 redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
-if redis.call('ZCARD', K.queue) > 0 then ring(K.bell) end
-return {'OK', free_slots(worker), unpack(jobs)}
+
+-- Who is filled passes the ring on. Who leaves jobs to others calls those, by their own bells: it would
+-- get the shared one itself.
+if not capped then
+  for _, class in ipairs(#jobs == wanted and all_classes() or others) do call_one(class) end
+end
+for other in pairs(called) do ring_worker(other) end
+return {'OK', free_slots(worker), digits(again), unpack(jobs)}

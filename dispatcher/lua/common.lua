@@ -1,15 +1,17 @@
 -- Shared by every script, put in front of it by dispatcher/scripts.py, which also defines
 --   K                the model's key names (dispatcher/keys.py); those that end in ':' take an id
 --   CLOCK_OFFSET_MS  0, but for tests that move the clock
--- Words: `token` names an attempt: '<job>:<attempt>'. `place` is a member of the queue:
--- '<tier>|<tenant>|<sequence>|<job>', so that a tenant's jobs lie next to each other, oldest first.
+--   TIER_WEIGHTS     tier → its weight (dispatcher/tier.py)
+-- Words: `token` names an attempt: '<job>:<attempt>'. `class` is what a job needs of its worker
+-- (dispatcher/needs.py). `place` is a member of the queue: '<class>|<tier>|<tenant>|<user>|<sequence>|<job>',
+-- so that the jobs of one user and class lie next to each other, oldest first.
 -- Every script gets KEYS[1] = the model's key prefix, which routes it in a Cluster; further keys are
 -- built from it and share its hash tag.
 
 local DONE_TTL_MS = 60000      -- an ended job stays visible, and answers a repeated call, this long
 local WORKER_TTL_MS = 600000   -- only for what a reaper never gets to see
 local FINAL = {done = true, rejected = true, failed = true, cancelled = true, expired = true,
-               lost = true, abandoned = true}
+               superseded = true, lost = true, abandoned = true}
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -68,54 +70,36 @@ local function is_full(worker)
   return redis.call('ZCARD', K.running .. worker) >= slots
 end
 
+-- Whether a worker meets the needs of a class (`Needs.met_by`).
+local function can_take(class, worker)
+  if class == 'any' then return true end
+  local about = redis.call('HMGET', K.worker .. worker, 'context', 'modalities', 'fingerprint')
+  for need in string.gmatch(class, '[^,]+') do
+    local above, build = string.match(need, '^context>(%d+)$'), string.match(need, '^build=(.*)$')
+    if above then
+      if tonumber(about[1] or '0') <= tonumber(above) then return false end
+    elseif build then
+      if about[3] ~= build then return false end
+    elseif not string.find(',' .. (about[2] or '') .. ',', ',' .. need .. ',', 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Calls one bridge that may take jobs of a class. The bell that all share is only for what all may take:
+-- one that may not would have to pass its ring on, and would get it again.
+local function call_one(class)
+  if class == 'any' then return ring(K.bell) end
+  for _, worker in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+    if can_take(class, worker) and free_slots(worker) > 0 then return ring_worker(worker) end
+  end
+end
+
 -- A control frame for the api that waits for the job. A dead api's stream is not made anew.
 local function tell(api, token, kind, payload)
   local frame = kind .. ' -1 0 ' .. #payload .. '\n' .. payload
   redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, frame)
-end
-
-local function charge(job, amount)
-  local tenants = K.tenants .. job.tier
-  if redis.call('ZSCORE', tenants, job.tenant) then
-    redis.call('ZINCRBY', tenants, amount, job.tenant)
-  elseif redis.call('HEXISTS', K.served, job.tier .. '|' .. job.tenant) == 1 then
-    redis.call('HINCRBYFLOAT', K.served, job.tier .. '|' .. job.tenant, amount)
-  end
-end
-
--- A tenant that returns starts no earlier than the least served of those who wait.
-local function enter_queue(id, job)
-  local tenants, flow = K.tenants .. job.tier, job.tier .. '|' .. job.tenant
-  redis.call('ZADD', K.queue, 0, job.place)
-  redis.call('HINCRBY', K.counters, 'queued_bytes', job.bytes)
-  redis.call('ZADD', K.deadlines, job.wait_until_ms, id)
-  if not redis.call('ZSCORE', tenants, job.tenant) then
-    local least = redis.call('ZRANGE', tenants, 0, 0, 'WITHSCORES')[2]
-    local served = redis.call('HGET', K.served, flow) or '0'
-    redis.call('HDEL', K.served, flow)
-    redis.call('ZADD', tenants, math.max(tonumber(served), tonumber(least or served)), job.tenant)
-  end
-  ring(K.bell)
-end
-
-local function head_of(tier, tenant)
-  local flow = '[' .. tier .. '|' .. tenant .. '|'
-  local after = '(' .. tier .. '|' .. tenant .. '|\255'
-  return redis.call('ZRANGEBYLEX', K.queue, flow, after, 'LIMIT', 0, 1)[1]
-end
-
-local function leave_queue(id, job)
-  redis.call('ZREM', K.queue, job.place)
-  redis.call('ZREM', K.deadlines, id)
-  redis.call('HINCRBY', K.counters, 'queued_bytes', digits(0 - job.bytes))
-  if not head_of(job.tier, job.tenant) then
-    local score = redis.call('ZSCORE', K.tenants .. job.tier, job.tenant)
-    redis.call('ZREM', K.tenants .. job.tier, job.tenant)
-    if score then redis.call('HSET', K.served, job.tier .. '|' .. job.tenant, score) end
-  end
-  -- When nobody waits, nobody is behind: else one who was served for long, while others were away,
-  -- would wait until they have had as much.
-  if redis.call('EXISTS', K.queue) == 0 then redis.call('DEL', K.served) end
 end
 
 local function end_job(id, state)
@@ -126,32 +110,3 @@ local function end_job(id, state)
   redis.call('HINCRBY', K.counters, state, 1)
 end
 
--- What becomes of an attempt that ended without an answer and was already taken off its worker:
--- back to its old place, unless nobody waits, its time is up, the client has seen a part of the
--- answer, or it was tried often enough. `error` is what the client is told in the last two cases.
-local function recover(token, now, error)
-  local id, attempt = split_token(token)
-  local job = read_job(id)
-  if not job or job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
-  local verdict = 'revoked'
-  if redis.call('ZSCORE', K.apis, job.api) == false then verdict = 'abandoned'
-  elseif job.cancelled then verdict = 'cancelled'
-  elseif tonumber(job.deadline_ms) <= now then verdict = 'expired'
-  elseif job.visible then verdict = 'lost'
-  elseif tonumber(job.attempts) >= tonumber(job.max_attempts)
-      or tonumber(job.crashes) >= tonumber(job.max_crashes) then verdict = 'failed'
-  end
-  tell(job.api, token, verdict, error)
-  if verdict ~= 'revoked' then
-    end_job(id, verdict)
-    return verdict
-  end
-  charge(job, '-' .. job.estimate)
-  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms')
-  -- It has waited long enough to be claimed once: from here on only its deadline counts.
-  job.wait_until_ms = job.deadline_ms
-  redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
-  redis.call('HINCRBY', K.counters, 'revoked', 1)
-  enter_queue(id, job)
-  return verdict
-end

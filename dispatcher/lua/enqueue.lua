@@ -1,40 +1,83 @@
 -- enqueue: put a job into the queue, once.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id               2 api that waits for it    3 tenant         4 tier
---          5 wants (flags)        6 estimate (cost, tokens)  7 wait ms: longest time in the queue
---          8 deadline ms: longest time in all                9 max attempts  10 max crashes
---          11 queue bound, jobs   12 queue bound, bytes      13 body
--- Returns  {'OK', position}       queued; position 1 is the next of its tenant and all others
+-- ARGV     1 job id               2 api that waits for it   3 tenant          4 user ('-': none)
+--          5 tier                 6 weight of the tenant    7 class (what it needs of its worker)
+--          8 wants (flags)        9 estimate (cost)         10 prompt tokens  11 completion tokens (estimates)
+--          12 wait ms: longest time in the queue            13 deadline ms: longest time in all
+--          14 max attempts        15 max crashes
+--          16 queue bound, jobs   17 queue bound, bytes     18 tenant's bound on queued jobs (0: none)
+--          19 tenant's bound on running jobs (0: none)      20 key it supersedes ('': none)
+--          21 beginnings by which a worker is to remember it, parted by blanks
+--          22 body                23… beginnings of the conversation, the longest first
+-- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the tenant
+--                                 has n jobs in the queue
 --          {'KNOWN', state}       a job of this id exists: a repeated call changes nothing
 --          {'UNKNOWN_API'}        the api has no reply stream: send api_heartbeat first
---          {'FULL', jobs, bytes}  over a bound
-local id, api, body = ARGV[1], ARGV[2], ARGV[13]
+--          {'FULL', jobs, bytes}  over a bound of the model
+--          {'TENANT_FULL', jobs}  over the tenant's
+local id, api, body = ARGV[1], ARGV[2], ARGV[22]
 local state = redis.call('HGET', K.job .. id, 'state')
 if state then return {'KNOWN', state} end
 if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
 
+local job = {
+  api = api, tenant = ARGV[3], user = ARGV[4], tier = ARGV[5], weight = ARGV[6], class = ARGV[7],
+  bytes = digits(#body),
+}
+
+local superseding = K.supersede .. job.tenant .. '|' .. job.user .. '|' .. ARGV[20]
+local older = ARGV[20] ~= '' and redis.call('GET', superseding)
+local replaced = older and read_job(older)
+if replaced and replaced.state == 'queued' then end_queued(older, replaced, 'superseded') end
+
 local jobs = redis.call('ZCARD', K.queue)
 if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
 local bytes = tonumber(redis.call('HGET', K.counters, 'queued_bytes') or '0')
-if jobs >= tonumber(ARGV[11]) or (jobs > 0 and bytes + #body > tonumber(ARGV[12])) then
+if jobs >= tonumber(ARGV[16]) or (jobs > 0 and bytes + #body > tonumber(ARGV[17])) then
   return {'FULL', jobs, bytes}
+end
+local most, mine = tonumber(ARGV[18]), tonumber(redis.call('HGET', K.waiting, job.tenant) or '0')
+if most > 0 and mine >= most then return {'TENANT_FULL', mine} end
+
+-- The worker that has the longest known beginning of the conversation in its cache, and still runs.
+local function find_preferred()
+  if #ARGV < 23 then return nil end
+  local names = {}
+  for i = 23, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
+  for _, found in ipairs(redis.call('MGET', unpack(names))) do
+    local worker, process = string.match(found or '', '^(%S+) (.*)$')
+    if worker and redis.call('HGET', K.worker .. worker, 'process') == process
+        and can_take(job.class, worker) then
+      return worker
+    end
+  end
 end
 
 local now = now_ms()
 local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
-local job = {
-  api = api, tenant = ARGV[3], tier = ARGV[4], bytes = digits(#body),
-  wait_until_ms = digits(now + tonumber(ARGV[7])),
-  place = ARGV[4] .. '|' .. ARGV[3] .. '|' .. string.format('%014.0f', sequence) .. '|' .. id,
-}
-local ttl = digits(tonumber(ARGV[8]) + WORKER_TTL_MS)
+job.wait_until_ms = digits(now + tonumber(ARGV[12]))
+job.place = table.concat({job.class, job.tier, job.tenant, job.user,
+  string.format('%014.0f', sequence), id}, '|')
+local ttl = digits(tonumber(ARGV[13]) + WORKER_TTL_MS)
 redis.call('HSET', K.job .. id,
-  'state', 'queued', 'api', api, 'tenant', job.tenant, 'tier', job.tier, 'wants', ARGV[5],
-  'estimate', ARGV[6], 'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(now),
-  'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[8])),
-  'attempts', 0, 'max_attempts', ARGV[9], 'crashes', 0, 'max_crashes', ARGV[10])
+  'state', 'queued', 'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier,
+  'weight', job.weight, 'class', job.class, 'wants', ARGV[8], 'estimate', ARGV[9],
+  'prompt_estimate', ARGV[10], 'completion_estimate', ARGV[11],
+  'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(now),
+  'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[13])),
+  'attempts', 0, 'max_attempts', ARGV[14], 'crashes', 0, 'max_crashes', ARGV[15],
+  'max_tenant_running', ARGV[19], 'prefix', ARGV[21])
 redis.call('PEXPIRE', K.job .. id, ttl)
 redis.call('SET', K.body .. id, body, 'PX', ttl)
+if ARGV[20] ~= '' then redis.call('SET', superseding, id, 'PX', ttl) end
 enter_queue(id, job)
+
+local preferred = find_preferred()
+if preferred then
+  redis.call('HSET', K.job .. id, 'prefers', preferred, 'prefers_until_ms', digits(now + PREFERRED_MS))
+  redis.call('ZADD', K.prefers .. preferred, sequence, job.place)
+  redis.call('PEXPIRE', K.prefers .. preferred, ttl)
+  if free_slots(preferred) > 0 then ring_worker(preferred) end
+end
 redis.call('HINCRBY', K.counters, 'enqueued', 1)
-return {'OK', jobs + 1}
+return {'OK', jobs + 1, mine + 1}

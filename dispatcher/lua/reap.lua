@@ -40,7 +40,8 @@ for _, worker in ipairs(workers) do
     recovered = recovered + 1
   end
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
-    K.bell_of .. worker)
+    K.bell_of .. worker, K.prefers .. worker)
+  redis.call('HDEL', K.speeds, worker)
 end
 
 local deadlines = due(K.deadlines)
@@ -48,17 +49,18 @@ for _, id in ipairs(deadlines) do
   redis.call('ZREM', K.deadlines, id)
   local job = read_job(id)
   if job and job.state == 'queued' then
-    leave_queue(id, job)
-    tell(job.api, id .. ':', 'expired', '{}')
-    end_job(id, 'expired')
+    end_queued(id, job, 'expired')
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
     redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
   elseif job and job.state == 'running' then
+    stopped_running(job)
+    charge(job, job.estimate, 0)
     tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
     end_job(id, 'expired')
   end
 end
-if redis.call('ZCARD', K.queue) > 0 then ring(K.bell) end
+for _, class in ipairs(all_classes()) do call_one(class) end
+for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
 return {'OK', #workers, recovered, #deadlines, #apis}

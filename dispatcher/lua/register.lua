@@ -17,5 +17,6 @@ redis.call('HSET', K.worker .. worker, 'epoch', epoch, 'slots', ARGV[4], 'accept
   unpack(ARGV, 6))
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
 redis.call('ZADD', K.workers, digits(now + tonumber(ARGV[3])), worker)
+publish_speed(worker)
 ring_worker(worker)
 return {'OK', recovered}

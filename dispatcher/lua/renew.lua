@@ -2,7 +2,8 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 lease ms  4 slots  5 accepting (1 or 0)
 --          6 grace ms: an attempt younger than this may be missing (its claim is still on the way)
---          7 number of pairs of field and value that follow; behind them the tokens held
+--          7 number of pairs of field and value that follow; behind them pairs of a token that is held
+--          and what it has cost so far
 -- Returns  {'FENCED'}                       register again
 --          {'OK', {token, …}, {token, …}}   those that are not, or no longer, this worker's; and
 --                                           those whose client has gone
@@ -14,21 +15,33 @@ local facts = tonumber(ARGV[7]) * 2
 redis.call('HSET', K.worker .. worker, 'slots', ARGV[4], 'accepting', ARGV[5],
   unpack(ARGV, 8, 7 + facts))
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
+publish_speed(worker)
 if ARGV[5] == '1' and (before[2] ~= '1' or tonumber(ARGV[4]) > tonumber(before[1])) then
   ring_worker(worker)
 end
 
+-- Long jobs are charged as they go: an estimate that was too low would let their tenant begin others.
+local function raise_estimate(id, cost)
+  local job = read_job(id)
+  if tonumber(cost) > tonumber(job.estimate) then
+    charge(job, job.estimate, cost)
+    redis.call('HSET', K.job .. id, 'estimate', cost)
+  end
+end
+
 local held, foreign, unwanted = {}, {}, {}
-for i = 8 + facts, #ARGV do
+for i = 8 + facts, #ARGV, 2 do
   local token = ARGV[i]
   held[token] = true
   if not redis.call('ZSCORE', K.running .. worker, token) then
     foreign[#foreign + 1] = token
   else
-    local job = redis.call('HMGET', K.job .. split_token(token), 'cancelled', 'api')
+    local id = split_token(token)
+    local job = redis.call('HMGET', K.job .. id, 'cancelled', 'api')
     if job[1] or not job[2] or not redis.call('ZSCORE', K.apis, job[2]) then
       unwanted[#unwanted + 1] = token
     end
+    if job[2] then raise_estimate(id, ARGV[i + 1]) end
   end
 end
 local oldest = digits(now - tonumber(ARGV[6]))

@@ -1,18 +1,21 @@
 """Calls the scripts as apis and bridges do, with defaults for what a test doesn't care about."""
 
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind, pack, unpack
 from dispatcher.keys import Keys
+from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
 
 LEASE_MS = 10_000
 WAIT_MS = 60_000
 DEADLINE_MS = 120_000
+
+OF_JOBS = ("classes", "turns:", "served:", "idle:", "charged:", "waiting", "busy", "parked")
 
 Taken = tuple[int, list[str]]
 
@@ -55,17 +58,29 @@ class Desk:
         api: str = "a",
         tenant: str = "ann",
         body: bytes = b"body",
+        user: str = "-",
+        tier: str = "default",
+        weight: float = 1,
+        class_: str = "any",
         estimate: int = 1,
+        tokens: tuple[int, int] = (1, 0),
         wait_ms: int = WAIT_MS,
         deadline_ms: int = DEADLINE_MS,
         attempts: int = 3,
         crashes: int = 2,
         bounds: tuple[int, int] = (1000, 2**20),
+        tenant_bounds: tuple[int, int] = (0, 0),
+        supersedes: str = "",
+        prefixes: tuple[str, ...] = (),
     ) -> list[Any]:
         answer: list[Any] = []
         for job in jobs:
-            args = (job, api, tenant, "default", "stream", estimate, wait_ms, deadline_ms)
-            answer = await self.scripts.run("enqueue", *args, attempts, crashes, *bounds, body)
+            answer = await self.scripts.run(
+                "enqueue",
+                *(job, api, tenant, user, tier, weight, class_, "stream", estimate, *tokens),
+                *(wait_ms, deadline_ms, attempts, crashes, *bounds, *tenant_bounds),
+                *(supersedes, " ".join(prefixes[:1]), body, *prefixes),
+            )
         return answer
 
     async def cancel(self, job: str) -> str:
@@ -74,24 +89,39 @@ class Desk:
     # What bridges do.
 
     async def join(
-        self, worker: str = "w", slots: int = 1, *, epoch: str = "e", accepting: int = 1
+        self,
+        worker: str = "w",
+        slots: int = 1,
+        *,
+        epoch: str = "e",
+        accepting: int = 1,
+        **more: str | int,
     ) -> list[Any]:
-        facts = ("model", "tiny", "health", "healthy")
+        facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
         return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)
 
     async def claim_raw(
-        self, worker: str = "w", most: int = 99, *, epoch: str = "e", nonce: str = ""
+        self,
+        worker: str = "w",
+        most: int = 99,
+        *,
+        epoch: str = "e",
+        nonce: str = "",
+        max_running: int = 0,
+        patience: Patience = EAGER,
     ) -> list[Any]:
         nonce = nonce or next(self._nonces)
-        return await self.scripts.run("claim", worker, epoch, most, nonce, LEASE_MS, 100)
+        return await self.scripts.run(
+            *("claim", worker, epoch, most, nonce, LEASE_MS, 100, max_running),
+            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
+            *patience.faster,
+        )
 
-    async def claim(
-        self, worker: str = "w", most: int = 99, *, epoch: str = "e", nonce: str = ""
-    ) -> Taken:
+    async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
         """The free slots left, and the tokens of the claimed."""
-        verdict, *rest = await self.claim_raw(worker, most, epoch=epoch, nonce=nonce)
+        verdict, *rest = await self.claim_raw(worker, most, **more)
         assert verdict == b"OK"
-        return rest[0], [row[0].decode() for row in rest[1:]]
+        return rest[0], [row[0].decode() for row in rest[2:]]
 
     async def take(self, worker: str = "w") -> str:
         """The token of one job."""
@@ -113,23 +143,38 @@ class Desk:
         return await self.scripts.run("emit", worker, epoch, api, LEASE_MS, most_unread, *triples)
 
     async def finish(
-        self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done"
+        self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
     ) -> str:
         last = pack([Frame(Kind(state), 0)])
-        answer = await self.scripts.run("finish", worker, epoch, token, state, last, 7, 11)
+        answer = await self.scripts.run("finish", worker, epoch, token, state, last, 7, 11, 3, cost)
         return str(answer[0], "ascii")
 
     async def release(
-        self, token: str, worker: str = "w", *, epoch: str = "e", costs: int = 1, crashed: int = 0
+        self,
+        token: str,
+        worker: str = "w",
+        *,
+        epoch: str = "e",
+        costs: int = 1,
+        crashed: int = 0,
+        class_: str = "",
     ) -> list[str]:
-        answer = await self.scripts.run("release", worker, epoch, token, costs, crashed, b'{"e":1}')
+        answer = await self.scripts.run(
+            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_
+        )
         return [word.decode() for word in answer]
 
     async def renew(
-        self, *held: str, worker: str = "w", slots: int = 1, epoch: str = "e", accepting: int = 1
+        self,
+        *held: str,
+        worker: str = "w",
+        slots: int = 1,
+        epoch: str = "e",
+        accepting: int = 1,
+        cost: int = 0,
     ) -> list[Any]:
         args = (worker, epoch, LEASE_MS, slots, accepting, 5000, 1, "health", "healthy")
-        return await self.scripts.run("renew", *args, *held)
+        return await self.scripts.run("renew", *args, *chain(*((token, cost) for token in held)))
 
     # What both do.
 
@@ -191,6 +236,11 @@ class Desk:
     async def cancels(self, worker: str = "w") -> list[str]:
         tokens = await self.redis.zrange(self.keys.named("cancels", worker), 0, -1)
         return [token.decode() for token in tokens]
+
+    async def of_jobs(self) -> list[str]:
+        """The keys that are there only while a job waits or runs."""
+        keys = [key.decode().rpartition("}:")[2] async for key in self.redis.scan_iter()]
+        return sorted(key for key in keys if key.startswith(OF_JOBS))
 
     async def everything(self) -> dict[str, Any]:
         """All that Redis holds, to see that nothing changed."""

@@ -4,6 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from dispatcher.cost import Usage
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Job
 from dispatcher.keys import Keys
@@ -75,7 +76,7 @@ class Server:
         claims: list[Claim] = []
 
         async def claimed() -> bool:
-            claims.extend((await self.session.claim(1))[1])
+            claims.extend((await self.session.claim(1)).claims)
             return bool(claims)
 
         await until(claimed)
@@ -88,4 +89,4 @@ class Server:
     async def finish(self, claim: Claim, seq: int) -> None:
         frames = await self.outbox.take(claim)
         frames.append(Frame(Kind.DONE, seq, payload=DONE))
-        await self.session.finish(claim.token, "done", frames, (1, 2))
+        await self.session.finish(claim.token, "done", frames, Usage(1, 2))

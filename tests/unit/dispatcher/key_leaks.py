@@ -2,12 +2,14 @@
 
 from redis.asyncio import Redis
 
-_FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "counters", "served"}
+from tests.unit.dispatcher.desk import OF_JOBS
+
+_FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "counters", "speeds"}
 
 
 def _may_stay(key: str) -> bool:
     name = key.rpartition("}:")[2]
-    return key == "llamaq:models" or name in _FOR_EVER or name.startswith("tenants:")
+    return key == "llamaq:models" or name in _FOR_EVER or name.startswith(OF_JOBS)
 
 
 async def leaked_keys(redis: Redis) -> list[str]:

@@ -28,8 +28,10 @@ async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
     desk.later(5000)
-    _, free, (token, api, wants, left_ms, queue_ms) = await desk.claim_raw(nonce="n")
-    assert (free, token, api, wants) == (0, b"j1:n-1", b"a", b"stream")
+    _, free, again_ms, job = await desk.claim_raw(nonce="n")
+    token, api, wants, left_ms, queue_ms, class_ = job
+    assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1", b"a")
+    assert (wants, class_) == (b"stream", b"any")
     assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
     assert 5000 <= int(queue_ms) < 6000
 

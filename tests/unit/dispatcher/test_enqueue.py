@@ -4,8 +4,8 @@ from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
 
 
 async def test_enqueue_tells_the_position(desk: Desk) -> None:
-    assert await desk.enqueue("j1") == [b"OK", 1]
-    assert await desk.enqueue("j2") == [b"OK", 2]
+    assert await desk.enqueue("j1") == [b"OK", 1, 1]
+    assert await desk.enqueue("j2") == [b"OK", 2, 2]
 
 
 async def test_repeated_enqueue_changes_nothing(desk: Desk) -> None:
@@ -38,11 +38,11 @@ async def test_bound_in_jobs(desk: Desk) -> None:
 async def test_bound_in_bytes(desk: Desk) -> None:
     await desk.enqueue("j1", body=b"x" * 60, bounds=(9, 100))
     assert await desk.enqueue("j2", body=b"x" * 41, bounds=(9, 100)) == [b"FULL", 1, 60]
-    assert await desk.enqueue("j3", body=b"x" * 40, bounds=(9, 100)) == [b"OK", 2]
+    assert await desk.enqueue("j3", body=b"x" * 40, bounds=(9, 100)) == [b"OK", 2, 2]
 
 
 async def test_one_job_over_the_bound_in_bytes_passes_when_nobody_waits(desk: Desk) -> None:
-    assert await desk.enqueue("j1", body=b"x" * 101, bounds=(9, 100)) == [b"OK", 1]
+    assert await desk.enqueue("j1", body=b"x" * 101, bounds=(9, 100)) == [b"OK", 1, 1]
 
 
 async def test_queued_bytes_are_those_of_the_bodies_that_wait(desk: Desk) -> None:

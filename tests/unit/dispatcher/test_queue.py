@@ -137,7 +137,7 @@ async def test_closed_job_is_cancelled_at_its_worker(
         return bool(await redis.zcard(KEYS.named("cancels", "w")))
 
     await until(told)
-    assert (await server.session.renew(2, True, FACTS, [claim.token])).unwanted == [claim.token]
+    assert (await server.session.renew(2, True, FACTS, {claim.token: 0})).unwanted == [claim.token]
 
 
 async def test_answered_job_is_not_cancelled(queue: Queue, server: Server, redis: Redis) -> None:

@@ -160,7 +160,7 @@ class Walk:
             held = {model.jobs[id_].token for id_ in model.of("running", worker)}
             assert set(await desk.running(worker)) == held
         assert await desk.counter("queued_bytes") == model.queued_bytes
-        waiting = await desk.redis.zrange(desk.keys.named("tenants", "default"), 0, -1)
+        waiting = await desk.redis.zrange(desk.keys.named("turns", "any|default"), 0, -1)
         assert {name.decode() for name in waiting} == {
             model.jobs[id_].tenant for id_ in model.of("queued")
         }
@@ -182,6 +182,7 @@ class Walk:
         assert len(ends) == len(set(ends))
         silent = {id_ for id_, job in self.model.jobs.items() if job.state == "cancelled"}
         assert set(ends) | silent == set(self.model.jobs)
+        assert await self.desk.of_jobs() == []
         bodies = [key async for key in self.desk.redis.scan_iter(self.desk.keys.named("body", "*"))]
         assert (bodies, await leaked_keys(self.desk.redis)) == ([], [])
 

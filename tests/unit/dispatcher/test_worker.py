@@ -7,11 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
+from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Want
 from dispatcher.scripts import Scripts
-from dispatcher.worker import WorkerFacts, WorkerSession, wait_for_call
+from dispatcher.worker import Taken, WorkerFacts, WorkerSession, wait_for_call
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 from tests.unit.dispatcher.relay import Relay
 
@@ -36,16 +37,22 @@ async def waiter(redis_url: str) -> AsyncIterator[Redis]:
 
 async def test_claim_says_what_to_run(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1", body=b"ask")
-    free, (claim,) = await session.claim(2)
-    assert (free, claim.job, claim.api, claim.wants) == (1, "j1", "a", frozenset({Want.STREAM}))
+    taken = await session.claim(2)
+    (claim,) = taken.claims
+    assert (taken.free, claim.job, claim.api, claim.wants) == (
+        1,
+        "j1",
+        "a",
+        frozenset({Want.STREAM}),
+    )
     assert 119 < claim.left_s <= 120
     assert await session.body(claim) == b"ask"
 
 
 async def test_body_of_an_ended_job_is_none(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1")
-    _, (claim,) = await session.claim(1)
-    await session.finish(claim.token, "done", DONE, (3, 4))
+    (claim,) = (await session.claim(1)).claims
+    await session.finish(claim.token, "done", DONE, Usage(3, 4))
     assert await session.body(claim) is None
     assert (await desk.job("j1"))["prompt_tokens"] == "3"
 
@@ -63,7 +70,7 @@ async def test_registration_whose_reply_was_lost_is_repeated(
     with pytest.raises(RedisUnavailable):
         await session.register(2, True, FACTS)
     await session.register(2, True, FACTS)
-    assert len((await session.claim(1))[1]) == 1
+    assert len((await session.claim(1)).claims) == 1
 
 
 async def test_claim_whose_reply_was_lost_finds_its_jobs_again(
@@ -74,14 +81,14 @@ async def test_claim_whose_reply_was_lost_finds_its_jobs_again(
     relay.cut_next_reply()
     with pytest.raises(RedisUnavailable):
         await session.claim(2)
-    _, claims = await session.claim(2)
+    claims = (await session.claim(2)).claims
     assert [claim.token for claim in claims] == await desk.running()
     assert [claim.job for claim in claims] == ["j1", "j2"]
 
 
 async def test_claim_after_an_answer_is_a_new_one(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1", "j2")
-    first, second = (await session.claim(1))[1], (await session.claim(1))[1]
+    first, second = (await session.claim(1)).claims, (await session.claim(1)).claims
     assert [claim.job for claim in first + second] == ["j1", "j2"]
 
 
@@ -89,7 +96,7 @@ async def test_finish_waits_out_a_lost_reply(
     desk: Desk, relay: Relay, session: WorkerSession
 ) -> None:
     await desk.enqueue("j1")
-    _, (claim,) = await session.claim(1)
+    (claim,) = (await session.claim(1)).claims
     with pytest.raises(Fenced):
         await session.finish("j0:n-1", "done", DONE)  # loads the script
     relay.cut_next_reply()
@@ -101,7 +108,7 @@ async def test_release_waits_out_a_lost_reply(
     desk: Desk, relay: Relay, session: WorkerSession
 ) -> None:
     await desk.enqueue("j1")
-    _, (claim,) = await session.claim(1)
+    (claim,) = (await session.claim(1)).claims
     await session.release("j0:n-1", costs=True, crashed=False, error=b"{}")  # loads the script
     relay.cut_next_reply()
     await session.release(claim.token, costs=True, crashed=False, error=b"{}")
@@ -111,9 +118,9 @@ async def test_release_waits_out_a_lost_reply(
 
 async def test_renewal_names_foreign_and_unwanted(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1")
-    _, (claim,) = await session.claim(1)
+    (claim,) = (await session.claim(1)).claims
     await desk.cancel("j1")
-    renewal = await session.renew(2, True, FACTS, [claim.token, "j9:n-1"])
+    renewal = await session.renew(2, True, FACTS, {claim.token: 0, "j9:n-1": 0})
     assert (renewal.foreign, renewal.unwanted) == (["j9:n-1"], [claim.token])
 
 
@@ -125,12 +132,12 @@ async def test_who_was_reaped_is_fenced_until_it_joins_anew(
     with pytest.raises(Fenced):
         await session.claim(1)
     with pytest.raises(Fenced):
-        await session.renew(2, True, FACTS, [])
+        await session.renew(2, True, FACTS, {})
     old = session.identity
     session.end_epoch()
     await session.register(2, True, FACTS)
     assert session.identity != old
-    assert len((await session.claim(1))[1]) == 1
+    assert len((await session.claim(1)).claims) == 1
 
 
 async def test_who_left_gets_nothing_and_is_forgotten_with_the_next_tick(
@@ -138,7 +145,7 @@ async def test_who_left_gets_nothing_and_is_forgotten_with_the_next_tick(
 ) -> None:
     await desk.enqueue("j1")
     await session.leave(FACTS)
-    assert await session.claim(1) == (0, [])
+    assert await session.claim(1) == Taken(0, [], None)
     await session.leave(FACTS)
     await desk.reap_after(1000)
     assert await desk.redis.zcard(desk.keys.named("workers")) == 0
@@ -148,7 +155,7 @@ async def test_worker_hears_that_a_job_is_cancelled(
     desk: Desk, session: WorkerSession, waiter: Redis
 ) -> None:
     await desk.enqueue("j1")
-    _, (claim,) = await session.claim(1)
+    (claim,) = (await session.claim(1)).claims
     await desk.rung("w")
     waiting = asyncio.create_task(wait_for_call(waiter, desk.keys, "w", has_room=False))
     await desk.cancel("j1")
@@ -165,17 +172,17 @@ async def test_worker_with_room_takes_the_shared_ring(
 
 
 async def test_worker_without_room_leaves_the_shared_ring_to_others(
-    desk: Desk, session: WorkerSession, waiter: Redis, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, session: WorkerSession, waiter: Redis
 ) -> None:
-    monkeypatch.setattr("dispatcher.worker.BLOCK_S", 0.05)
     await desk.rung("w")
     await desk.enqueue("j1")
-    assert await wait_for_call(waiter, desk.keys, "w", has_room=False) is None
+    call = await wait_for_call(waiter, desk.keys, "w", has_room=False, longest_s=0.05)
+    assert call is None
     assert await desk.rung()
 
 
 async def test_cancels_come_before_rings(desk: Desk, session: WorkerSession, waiter: Redis) -> None:
     await desk.enqueue("j1", "j2")
-    _, (claim,) = await session.claim(1)
+    (claim,) = (await session.claim(1)).claims
     await desk.cancel("j1")
     assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == claim.token

@@ -1,0 +1,97 @@
+-- How a job enters and leaves the queue and its worker, for the scripts that do it; behind fairness.lua.
+
+local PREFERRED_MS = 200       -- so long a job waits for the worker that has its beginning in its cache
+
+-- One key for the speeds of all who take jobs: every bridge compares itself with the others.
+local function publish_speed(worker)
+  local about = redis.call('HMGET', K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
+  if about[1] == '1' then
+    redis.call('HSET', K.speeds, worker,
+      about[2] .. ' ' .. (about[3] or '0') .. ' ' .. (about[4] or '0'))
+  else
+    redis.call('HDEL', K.speeds, worker)
+  end
+end
+
+local function enter_queue(id, job)
+  redis.call('ZADD', K.queue, 0, job.place)
+  redis.call('ZINCRBY', K.classes, 1, job.class)
+  redis.call('HINCRBY', K.waiting, job.tenant, 1)
+  redis.call('HINCRBY', K.counters, 'queued_bytes', job.bytes)
+  redis.call('ZADD', K.deadlines, job.wait_until_ms, id)
+  classes_seen = nil
+  enter_turns(job)
+  call_one(job.class)
+end
+
+local function leave_queue(id, job)
+  redis.call('ZREM', K.queue, job.place)
+  redis.call('ZREM', K.deadlines, id)
+  if tonumber(redis.call('ZINCRBY', K.classes, -1, job.class)) <= 0 then
+    redis.call('ZREM', K.classes, job.class)
+    classes_seen = nil
+  end
+  if redis.call('HINCRBY', K.waiting, job.tenant, -1) <= 0 then
+    redis.call('HDEL', K.waiting, job.tenant)
+  end
+  redis.call('HINCRBY', K.counters, 'queued_bytes', digits(0 - job.bytes))
+  if job.prefers then redis.call('ZREM', K.prefers .. job.prefers, job.place) end
+  leave_turns(job)
+end
+
+local function end_queued(id, job, state)
+  tell(job.api, id .. ':', state, '{}')
+  leave_queue(id, job)
+  end_job(id, state)
+end
+
+local function begin_running(worker, token, job, now)
+  redis.call('ZADD', K.running .. worker, digits(now), token)
+  redis.call('HINCRBY', K.counters, 'running', 1)
+  local busy = redis.call('HINCRBY', K.busy, job.tenant, 1)
+  local most = tonumber(job.max_tenant_running or '0')
+  if most > 0 and busy >= most then park(job.tenant) end
+end
+
+-- After an attempt was taken off its worker: its tenant may have another one run.
+local function stopped_running(job)
+  redis.call('HINCRBY', K.counters, 'running', -1)
+  if redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
+    redis.call('HDEL', K.busy, job.tenant)
+  end
+  local capped = redis.call('HDEL', K.counters, 'capped') == 1
+  if unpark(job.tenant) or capped then ring(K.bell) end
+end
+
+-- What becomes of an attempt that ended without an answer and was already taken off its worker:
+-- back to its old place, unless nobody waits, its time is up, the client has seen a part of the
+-- answer, or it was tried often enough. `error` is what the client is told in the last two cases.
+local function recover(token, now, error)
+  local id, attempt = split_token(token)
+  local job = read_job(id)
+  if not job then return 'gone' end
+  stopped_running(job)
+  if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
+  charge(job, job.estimate, 0)
+  local verdict = 'revoked'
+  if redis.call('ZSCORE', K.apis, job.api) == false then verdict = 'abandoned'
+  elseif job.cancelled then verdict = 'cancelled'
+  elseif tonumber(job.deadline_ms) <= now then verdict = 'expired'
+  elseif job.visible then verdict = 'lost'
+  elseif tonumber(job.attempts) >= tonumber(job.max_attempts)
+      or tonumber(job.crashes) >= tonumber(job.max_crashes) then verdict = 'failed'
+  end
+  tell(job.api, token, verdict, error)
+  if verdict ~= 'revoked' then
+    end_job(id, verdict)
+    return verdict
+  end
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'prefers_until_ms')
+  job.prefers = nil
+  -- It has waited long enough to be claimed once: from here on only its deadline counts.
+  job.wait_until_ms = job.deadline_ms
+  redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
+  redis.call('HINCRBY', K.counters, 'revoked', 1)
+  enter_queue(id, job)
+  return verdict
+end

@@ -1,0 +1,265 @@
+"""Which job a worker gets: lua/claim.lua and the scripts around it in Python. Pure."""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import ceil
+
+from dispatcher.needs import read_needs
+from dispatcher.patience import EAGER, Patience
+from dispatcher.reference.scores import Scores
+from dispatcher.reference.turns import Entry, Turns
+
+# As in lua/claim.lua and lua/queueing.lua.
+FAN, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 2_000_000, 2, 8, 100
+PREFERRED_MS = 200
+
+
+@dataclass(slots=True)
+class Worker:
+    """A bridge with its server. `process` changes when the server is started again."""
+
+    slots: int
+    accepting: bool = True
+    context: int = 0
+    modalities: frozenset[str] = frozenset()
+    build: str = ""
+    process: str = ""
+    running: set[str] = field(default_factory=set)
+    prefers: Scores = field(default_factory=Scores)
+
+    @property
+    def free(self) -> int:
+        """Slots that may be given work."""
+        return max(0, self.slots - len(self.running)) if self.accepting else 0
+
+    def can_take(self, class_: str) -> bool:
+        """Whether it meets the needs of a class."""
+        return read_needs(class_).met_by(self.context, self.modalities, self.build)
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a claim brought: jobs; when to claim again (0: never); whose bells it rang."""
+
+    jobs: list[Entry] = field(default_factory=list)
+    again_ms: int = 0
+    called: set[str] = field(default_factory=set)
+
+
+class ReferenceQueue:
+    """One model's queue."""
+
+    def __init__(self, max_running: int = 0) -> None:
+        self.turns = Turns()
+        self.workers: dict[str, Worker] = {}
+        self.jobs: dict[str, Entry] = {}
+        self.running = 0
+        self._max_running = max_running
+        self._busy: dict[str, int] = {}
+        self._sequence = 0
+        self._queued = 0
+        self._flows: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        self._remembered: dict[str, tuple[str, str]] = {}
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return self._queued
+
+    def enqueue(self, entry: Entry, now_ms: int) -> None:
+        """A job comes."""
+        self._sequence += 1
+        entry.sequence, entry.enqueued_ms = self._sequence, now_ms
+        self.jobs[entry.id] = entry
+        self._enter(entry)
+        entry.prefers = self._find_preferred(entry)
+        if entry.prefers:
+            entry.prefers_until_ms = now_ms + PREFERRED_MS
+            self.workers[entry.prefers].prefers.set(entry.id, entry.sequence)
+
+    def claim(self, worker: str, most: int, now_ms: int, patience: Patience = EAGER) -> Claimed:
+        """Takes up to `most` jobs for a worker."""
+        return Choice(self, worker, now_ms, patience).take(self._room(worker, most))
+
+    def finish(self, id_: str, cost: int, *, done: bool = True) -> None:
+        """A running job has ended."""
+        entry = self._stop(id_)
+        self.turns.settle(entry, cost)
+        if done and entry.prefixes:
+            process = self.workers[entry.worker].process
+            self._remembered[entry.prefixes[0]] = entry.worker, process
+        del self.jobs[id_]
+
+    def release(self, id_: str) -> None:
+        """A running job goes back to its place."""
+        entry = self._stop(id_)
+        self.turns.charge(entry, entry.estimate, 0)
+        entry.worker = entry.prefers = ""
+        entry.prefers_until_ms = 0
+        self._enter(entry)
+
+    def cancel(self, id_: str) -> None:
+        """A queued job is wanted no more."""
+        self.leave(self.jobs.pop(id_))
+
+    def raise_estimate(self, id_: str, cost: int) -> None:
+        """A running job has cost so much already."""
+        entry = self.jobs[id_]
+        if cost > entry.estimate:
+            self.turns.charge(entry, entry.estimate, cost)
+            entry.estimate = cost
+
+    def leave(self, entry: Entry) -> None:
+        """A job is taken out of the queue."""
+        flow = self._flows[entry.class_, entry.path]
+        flow.remove((entry.sequence, entry.id))
+        self._queued -= 1
+        left = self.turns.classes[entry.class_] - 1
+        self.turns.classes[entry.class_] = left
+        if not left:
+            del self.turns.classes[entry.class_]
+        if entry.prefers in self.workers:
+            self.workers[entry.prefers].prefers.remove(entry.id)
+        if not flow:
+            del self._flows[entry.class_, entry.path]
+            self.turns.leave(entry)
+
+    def begin(self, entry: Entry, worker: str) -> None:
+        """A job begins to run."""
+        self.turns.charge(entry, 0, entry.estimate)
+        self.leave(entry)
+        entry.worker = worker
+        self.workers[worker].running.add(entry.id)
+        self.running += 1
+        busy = self._busy[entry.tenant] = self._busy.get(entry.tenant, 0) + 1
+        if 0 < entry.max_tenant_running <= busy:
+            self.turns.park(entry.tenant)
+
+    def oldest_of(self, classes: list[str], path: str) -> list[Entry]:
+        """A user's oldest jobs."""
+        flows = (self._flows.get((class_, path), [])[:FAN] for class_ in classes)
+        return [self.jobs[id_] for _, id_ in sorted(place for flow in flows for place in flow)]
+
+    def _enter(self, entry: Entry) -> None:
+        insort(self._flows.setdefault((entry.class_, entry.path), []), (entry.sequence, entry.id))
+        self._queued += 1
+        self.turns.classes[entry.class_] = self.turns.classes.get(entry.class_, 0) + 1
+        self.turns.enter(entry)
+
+    def _stop(self, id_: str) -> Entry:
+        entry = self.jobs[id_]
+        self.workers[entry.worker].running.remove(id_)
+        self.running -= 1
+        self._busy[entry.tenant] -= 1
+        self.turns.unpark(entry.tenant)
+        return entry
+
+    def _room(self, worker: str, most: int) -> int:
+        room = min(most, self.workers[worker].free)
+        return min(room, max(0, self._max_running - self.running)) if self._max_running else room
+
+    def _find_preferred(self, entry: Entry) -> str:
+        for prefix in entry.prefixes:
+            name, process = self._remembered.get(prefix, ("", ""))
+            worker = self.workers.get(name)
+            if worker and worker.process == process and worker.can_take(entry.class_):
+                return name
+        return ""
+
+
+class Choice:
+    """One claim, as long as it lasts."""
+
+    def __init__(self, queue: ReferenceQueue, worker: str, now_ms: int, patience: Patience) -> None:
+        self._queue = queue
+        self._name = worker
+        self._worker = queue.workers[worker]
+        self._now_ms = now_ms
+        self._patience = patience
+        self._mine = [c for c in queue.turns.classes if self._worker.can_take(c)]
+        self._waiting = queue.queued
+        self._looked = 0
+        self._got = Claimed()
+
+    def take(self, wanted: int) -> Claimed:
+        """Takes up to `wanted` jobs."""
+        while len(self._got.jobs) < wanted:
+            entry = self._favourite() or self._fair()
+            if entry is None:
+                break
+            self._queue.begin(entry, self._name)
+            self._got.jobs.append(entry)
+        return self._got
+
+    def _waiting_at(self, parent: str) -> list[tuple[int, str]]:
+        found: set[tuple[int, str]] = set()
+        for class_ in self._mine:
+            found.update(self._queue.turns.of(class_, parent).first(FAN))
+        return sorted(found)
+
+    def _favourite(self) -> Entry | None:
+        for _, id_ in self._worker.prefers.first(FAVOURITES):
+            entry = self._queue.jobs[id_]
+            if self._is_near(entry):
+                return entry
+        return None
+
+    def _is_near(self, entry: Entry) -> bool:
+        """Whether nobody is passed over for long if this job goes first."""
+        turns, tiers = self._queue.turns, self._waiting_at("")
+        if entry.class_ not in self._mine or not tiers or tiers[0][1] != entry.tier:
+            return False
+        own = turns.of(entry.class_, entry.tier).get(entry.tenant)
+        user_own = turns.of(entry.class_, entry.tenant_path).get(entry.user)
+        if own is None or user_own is None:
+            return False
+        span = SPAN * self._worker.slots * len(self._queue.workers)
+        head = self._queue.oldest_of(self._mine, entry.path)[0]
+        return (
+            own - self._waiting_at(entry.tier)[0][0] <= QUANTUM
+            and user_own - self._waiting_at(entry.tenant_path)[0][0] <= QUANTUM
+            and entry.sequence - head.sequence <= span
+        )
+
+    def _fair(self) -> Entry | None:
+        for entry in self._in_turn():
+            if self._looked >= HEADS:
+                return None
+            self._looked += 1
+            if not self._is_left(entry):
+                return entry
+        return None
+
+    def _in_turn(self) -> Iterator[Entry]:
+        for _, tier in self._waiting_at(""):
+            for _, tenant in self._waiting_at(tier):
+                for _, user in self._waiting_at(f"{tier}|{tenant}"):
+                    yield from self._queue.oldest_of(self._mine, f"{tier}|{tenant}|{user}")
+
+    def _is_left(self, entry: Entry) -> bool:
+        if entry.prefers == self._name:
+            return False
+        other = self._queue.workers.get(entry.prefers)
+        if self._now_ms < entry.prefers_until_ms and other and other.free:
+            self._leave_to(entry.prefers, entry.prefers_until_ms - self._now_ms)
+            return True
+        loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
+        waited_ms = self._now_ms - entry.enqueued_ms
+        waiting = self._waiting - len(self._got.jobs)
+        if self._patience.leaves(loss_ms, waiting, waited_ms):
+            self._leave_to(self._faster_with_room(entry.class_), ceil(loss_ms - waited_ms))
+            return True
+        return False
+
+    def _leave_to(self, other: str, ms: int) -> None:
+        if other:
+            self._got.called.add(other)
+        self._got.again_ms = min(self._got.again_ms or ms, ms)
+
+    def _faster_with_room(self, class_: str) -> str:
+        for name in self._patience.faster:
+            worker = self._queue.workers.get(name)
+            if worker and worker.free and worker.can_take(class_):
+                return name
+        return ""

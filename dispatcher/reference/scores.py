@@ -1,0 +1,40 @@
+"""Names in the order of their scores, as a sorted set of Redis has them."""
+
+from bisect import bisect_left, insort
+
+
+class Scores:
+    """Equal scores stand in the order of their names."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, int] = {}
+        self._order: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def get(self, name: str) -> int | None:
+        """The score of a name, or None."""
+        return self._scores.get(name)
+
+    def set(self, name: str, score: int) -> None:
+        """Adds a name, or moves it."""
+        self.remove(name)
+        self._scores[name] = score
+        insort(self._order, (score, name))
+
+    def remove(self, name: str) -> bool:
+        """Whether the name was there."""
+        score = self._scores.pop(name, None)
+        if score is None:
+            return False
+        del self._order[bisect_left(self._order, (score, name))]
+        return True
+
+    def first(self, number: int) -> list[tuple[int, str]]:
+        """The least scores."""
+        return self._order[:number]
+
+    def least(self, default: int) -> int:
+        """The least score."""
+        return self._order[0][0] if self._order else default

@@ -1,0 +1,169 @@
+"""Whose turn it is: lua/fairness.lua in Python, name by name. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dispatcher.cost import share
+from dispatcher.reference.scores import Scores
+from dispatcher.tier import Tier
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job as the queue sees it. Costs as in dispatcher/cost.py, times in milliseconds."""
+
+    id: str
+    tenant: str
+    user: str = "-"
+    tier: str = Tier.DEFAULT.value
+    weight: float = 1
+    class_: str = "any"
+    estimate: int = 1
+    prompt_tokens: int = 1
+    completion_tokens: int = 0
+    max_tenant_running: int = 0
+    prefixes: tuple[str, ...] = ()
+    enqueued_ms: int = 0
+    sequence: int = 0
+    worker: str = ""
+    prefers: str = ""
+    prefers_until_ms: int = 0
+
+    @property
+    def tenant_path(self) -> str:
+        """The level at which its users wait."""
+        return f"{self.tier}|{self.tenant}"
+
+    @property
+    def path(self) -> str:
+        """The flow to which it belongs, together with its class."""
+        return f"{self.tenant_path}|{self.user}"
+
+    def levels(self) -> Iterator[tuple[str, str, float]]:
+        """Where it is charged: parent, child and the child's weight."""
+        yield "", self.tier, Tier(self.tier).weight
+        yield self.tier, self.tenant, self.weight
+        yield self.tenant_path, self.user, 1
+
+
+@dataclass(slots=True)
+class Level:
+    """What the children of one parent were served and are charged."""
+
+    served: Scores = field(default_factory=Scores)
+    idle: dict[str, int] = field(default_factory=dict)
+    charged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+class Turns:
+    """Virtual token counters of tiers, tenants and users. `classes` is who waits, by class."""
+
+    def __init__(self) -> None:
+        self.classes: dict[str, int] = {}
+        self.parked: set[str] = set()
+        self._levels: dict[str, Level] = defaultdict(Level)
+        self._turns: dict[tuple[str, str], Scores] = defaultdict(Scores)
+
+    def of(self, class_: str, parent: str) -> Scores:
+        """Those who wait at one level, by what they were served and are charged."""
+        return self._turns[class_, parent]
+
+    def enter(self, entry: Entry) -> None:
+        """A job has come into the queue."""
+        if (
+            self._begin(entry.class_, entry.tenant_path, entry.user)
+            and entry.tenant not in self.parked
+        ):
+            self._tenant_waits(entry.class_, entry.tier, entry.tenant)
+
+    def leave(self, entry: Entry) -> None:
+        """The last job of a flow has left the queue."""
+        self._stop(entry.class_, entry.tenant_path, entry.user)
+        if not self.of(entry.class_, entry.tenant_path):
+            self._tenant_rests(entry.class_, entry.tier, entry.tenant)
+
+    def charge(self, entry: Entry, before: int, after: int) -> None:
+        """A running job is expected to cost `after` where it was `before`."""
+        for parent, child, weight in entry.levels():
+            amount = share(after, weight) - share(before, weight)
+            self._levels[parent].charged[child] += amount
+            self._move(parent, child, amount)
+
+    def settle(self, entry: Entry, cost: int) -> None:
+        """A running job has ended and did cost `cost`."""
+        for parent, child, weight in entry.levels():
+            level = self._levels[parent]
+            expected, real = share(entry.estimate, weight), share(cost, weight)
+            level.charged[child] -= expected
+            served = level.served.get(child)
+            if served is not None:
+                level.served.set(child, served + real)
+                self._move(parent, child, real - expected)
+            elif level.served:
+                level.idle[child] = level.idle.get(child, 0) + real
+
+    def park(self, tenant: str) -> None:
+        """The tenant has as many running jobs as it may have."""
+        self.parked.add(tenant)
+        for class_ in self.classes:
+            for tier in Tier:
+                self._tenant_rests(class_, tier, tenant)
+
+    def unpark(self, tenant: str) -> None:
+        """It may have another one."""
+        if tenant not in self.parked:
+            return
+        self.parked.remove(tenant)
+        for class_ in self.classes:
+            for tier in Tier:
+                if self.of(class_, f"{tier}|{tenant}"):
+                    self._tenant_waits(class_, tier, tenant)
+
+    def forget_idle(self) -> None:
+        """What the reaper does once a second."""
+        for tier in Tier:
+            level = self._levels[tier]
+            if level.served:
+                least = level.served.least(0)
+                level.idle = {name: was for name, was in level.idle.items() if was > least}
+
+    def _begin(self, class_: str, parent: str, child: str) -> bool:
+        turns, level = self.of(class_, parent), self._levels[parent]
+        if turns.get(child) is not None:
+            return False
+        served = level.served.get(child)
+        if served is None:
+            own = level.idle.pop(child, 0)
+            served = max(own, level.served.least(own))
+            level.served.set(child, served)
+        turns.set(child, served + level.charged[child])
+        return True
+
+    def _stop(self, class_: str, parent: str, child: str) -> None:
+        if not self.of(class_, parent).remove(child):
+            return
+        if any(self.of(other, parent).get(child) is not None for other in self.classes):
+            return
+        level = self._levels[parent]
+        served = level.served.get(child) or 0
+        level.served.remove(child)
+        if level.served:
+            level.idle[child] = served
+        else:
+            level.idle.clear()
+
+    def _tenant_waits(self, class_: str, tier: str, tenant: str) -> None:
+        if self._begin(class_, tier, tenant):
+            self._begin(class_, "", tier)
+
+    def _tenant_rests(self, class_: str, tier: str, tenant: str) -> None:
+        self._stop(class_, tier, tenant)
+        if not self.of(class_, tier):
+            self._stop(class_, "", tier)
+
+    def _move(self, parent: str, child: str, amount: int) -> None:
+        for class_ in self.classes:
+            score = self.of(class_, parent).get(child)
+            if score is not None:
+                self.of(class_, parent).set(child, score + amount)

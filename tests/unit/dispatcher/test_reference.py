@@ -1,0 +1,232 @@
+"""The scripts and the reference in Python always pick the same job, whatever came before."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from dispatcher import scripts
+from dispatcher.patience import EAGER, Patience
+from dispatcher.reference.queue import ReferenceQueue, Worker
+from dispatcher.reference.turns import Entry
+from tests.unit.dispatcher.desk import Desk
+
+CLOCK = "llamaq:{tiny}:clock"
+HOUR_MS = 3_600_000
+WORKERS = {
+    "big": Worker(3, context=8192, build="b1", process="p1"),
+    "small": Worker(2, context=2048, build="b1", process="p1"),
+    "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
+}
+CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
+PATIENCE = (
+    EAGER,
+    Patience(0.5, 3, 2000, 1, ("big",)),
+    Patience(20, 40, 1500, 2.5, ("big", "eyes")),
+)
+
+
+@pytest.fixture(autouse=True)
+def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The scripts' clock stands still until a step moves it: a slow test is no other test."""
+    read = scripts._source
+
+    def source(name: str) -> str:
+        return read(name).replace("redis.call('TIME')", f"{{redis.call('GET', '{CLOCK}'), 0}}")
+
+    monkeypatch.setattr(scripts, "_source", source)
+    scripts._script_text.cache_clear()
+    yield
+    scripts._script_text.cache_clear()
+
+
+@pytest.fixture
+async def redis(redis: Redis) -> AsyncIterator[Redis]:
+    yield redis
+    await redis.delete(CLOCK)
+
+
+class Pair:
+    """Does each step in Redis and in the reference; `pick` chooses what it hits."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.desk = Desk(redis)
+        self.reference = ReferenceQueue(max_running=5)
+        self.now_s = 1_000_000
+        self.tokens: dict[str, str] = {}
+        self._numbers = count()
+
+    async def start(self) -> None:
+        await self.desk.redis.flushall()
+        await self.later(0)
+        await self.desk.heartbeat("a")
+        for name, worker in WORKERS.items():
+            self.reference.workers[name] = Worker(
+                worker.slots,
+                context=worker.context,
+                modalities=worker.modalities,
+                build=worker.build,
+                process=worker.process,
+            )
+            await self._join(name, worker)
+
+    async def _join(self, name: str, worker: Worker) -> None:
+        facts = {"context": worker.context, "modalities": ",".join(worker.modalities)}
+        facts |= {"fingerprint": worker.build, "process": worker.process}
+        await self.desk.join(name, worker.slots, **facts)
+
+    async def later(self, pick: int) -> None:
+        self.now_s += pick % 4
+        await self.desk.redis.set(CLOCK, self.now_s)
+
+    async def enqueue(self, pick: int) -> None:
+        tenant = pick % 4
+        prompt, completion = pick % 700 + 1, pick % 300
+        entry = Entry(
+            id=f"j{next(self._numbers)}",
+            tenant=f"t{tenant}",
+            user=("-", "u1", "u2")[pick // 4 % 3] if tenant == 0 else "-",
+            tier=("default", "default", "flex", "priority")[pick // 3 % 4],
+            weight=(1, 3, 0.5, 1)[tenant],
+            class_=CLASSES[pick // 7 % len(CLASSES)],
+            estimate=prompt * 1000 + completion * 2000,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            max_tenant_running=2 if tenant == 3 else 0,
+            prefixes=tuple(f"h{pick // 5 % 6 - i}" for i in range(pick % 3)),
+        )
+        self.reference.enqueue(entry, self.now_s * 1000)
+        await self.desk.enqueue(
+            entry.id,
+            tenant=entry.tenant,
+            user=entry.user,
+            tier=entry.tier,
+            weight=entry.weight,
+            class_=entry.class_,
+            estimate=entry.estimate,
+            tokens=(prompt, completion),
+            wait_ms=400 * HOUR_MS,
+            deadline_ms=400 * HOUR_MS,
+            tenant_bounds=(0, entry.max_tenant_running),
+            prefixes=entry.prefixes,
+        )
+
+    async def claim(self, pick: int) -> None:
+        worker, most = list(WORKERS)[pick % 3], pick // 3 % 4
+        patience = PATIENCE[pick // 12 % 3]
+        for name in WORKERS:
+            await self.desk.rung(name)
+        got = self.reference.claim(worker, most, self.now_s * 1000, patience)
+        answer = await self.desk.claim_raw(worker, most, max_running=5, patience=patience)
+        _, free, again_ms, *rows = answer
+        tokens = [row[0].decode() for row in rows]
+        assert [token.rpartition(":")[0] for token in tokens] == [job.id for job in got.jobs]
+        assert int(again_ms) == got.again_ms
+        assert free == self.reference.workers[worker].free
+        for name in got.called:
+            assert await self.desk.rung(name), f"{name} was not called"
+        self.tokens |= {token.rpartition(":")[0]: token for token in tokens}
+
+    def _running(self, pick: int) -> Entry | None:
+        running = [self.reference.jobs[id_] for id_ in self.tokens]
+        return running[pick % len(running)] if running else None
+
+    async def finish(self, pick: int) -> None:
+        if entry := self._running(pick):
+            cost = pick * 37 % 1_500_000
+            done = pick % 5 > 0
+            self.reference.finish(entry.id, cost, done=done)
+            token = self.tokens.pop(entry.id)
+            state = "done" if done else "failed"
+            await self.desk.finish(token, entry.worker, state=state, cost=cost)
+
+    async def release(self, pick: int) -> None:
+        if entry := self._running(pick):
+            worker = entry.worker
+            self.reference.release(entry.id)
+            await self.desk.release(self.tokens.pop(entry.id), worker, costs=0)
+
+    async def cancel(self, pick: int) -> None:
+        queued = [id_ for id_ in self.reference.jobs if id_ not in self.tokens]
+        if queued:
+            id_ = queued[pick % len(queued)]
+            self.reference.cancel(id_)
+            await self.desk.cancel(id_)
+
+    async def renew(self, pick: int) -> None:
+        """Running jobs turn out to cost more, and slots to be more or fewer."""
+        name = list(WORKERS)[pick % 3]
+        worker = self.reference.workers[name]
+        worker.slots, worker.accepting = pick // 3 % 4 + 1, pick % 7 > 0
+        held = [self.tokens[id_] for id_ in worker.running]
+        for id_ in worker.running:
+            self.reference.raise_estimate(id_, pick * 11)
+        await self.desk.renew(
+            *held, worker=name, slots=worker.slots, accepting=int(worker.accepting), cost=pick * 11
+        )
+
+    async def restart(self, pick: int) -> None:
+        """A server is started again: its cache is empty."""
+        name = list(WORKERS)[pick % 3]
+        process = f"p{self.now_s}x{pick}"
+        self.reference.workers[name].process = process
+        await self.desk.redis.hset(self.desk.keys.named("worker", name), "process", process)
+
+    async def reap(self, pick: int) -> None:
+        counters = self.desk.keys.named("counters")
+        await self.desk.redis.hset(counters, "reaped_ms", (self.now_s - 1) * 1000)
+        for name in ("workers", "apis"):
+            key = self.desk.keys.named(name)
+            for id_ in await self.desk.redis.zrange(key, 0, -1):
+                await self.desk.redis.zadd(key, {id_: self.now_s * 2000})
+        self.reference.turns.forget_idle()
+        assert (await self.desk.scripts.run("reap", 1000, 100))[0] == b"OK"
+
+    async def check(self) -> None:
+        """The same are next, with the same counters."""
+        for class_ in set(CLASSES):
+            for parent in ("", "default", "flex", "priority", "default|t0"):
+                key = self.desk.keys.named("turns", f"{class_}|{parent}" if parent else class_)
+                row = await self.desk.redis.zrange(key, 0, -1, withscores=True)
+                expected = self.reference.turns.of(class_, parent).first(99)
+                assert [(int(score), name.decode()) for name, score in row] == expected
+
+    async def run_dry(self) -> None:
+        """Everything can be brought to an end, and nothing is left."""
+        for name in WORKERS:
+            self.reference.workers[name].accepting = True
+            self.reference.workers[name].slots = 3
+            held = [self.tokens[id_] for id_ in self.reference.workers[name].running]
+            await self.desk.renew(*held, worker=name, slots=3)
+        while self.reference.jobs:
+            await self.later(1)
+            for pick in range(9, 12):
+                await self.claim(pick)
+            while self.tokens:
+                await self.finish(1)
+        assert await self.desk.of_jobs() == []
+
+
+STEPS = ("release", "cancel", "renew", "restart", "reap", "later")
+OFTEN = ("enqueue",) * 6 + ("claim",) * 4 + ("finish",) * 2 + STEPS
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(OFTEN), st.integers(0, 2**16)), min_size=20, max_size=120
+    )
+)
+async def test_scripts_and_reference_pick_the_same_jobs(
+    redis: Redis, steps: list[tuple[str, int]]
+) -> None:
+    pair = Pair(redis)
+    await pair.start()
+    for name, pick in steps:
+        step: Callable[[int], Awaitable[None]] = getattr(pair, name)
+        await step(pick)
+        await pair.check()
+    await pair.run_dry()
