@@ -16,10 +16,12 @@ from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.llama import Answer, LlamaServer
 from worker_bridge.run import End, Result, Run, failure
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.speed import Speedometer
 
 log = logging.getLogger("llamaq.attempts")
 
 _RETRY_S = 0.2
+_NOBODY = "nobody"  # release.lua: no live worker has what the job needs
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
 _BLAMES_SERVER = {
     End.WORKER: Health.SUSPECT,  # while it is looked at, another worker takes the job
@@ -28,6 +30,7 @@ _BLAMES_SERVER = {
     End.LOADING: Health.LOADING,
     End.SETUP: Health.MISCONFIGURED,
 }
+_ANSWERS = {End.DONE: Kind.DONE, End.REJECTED: Kind.REJECTED, End.TOO_LONG: Kind.REJECTED}
 
 
 class Stop(StrEnum):
@@ -41,7 +44,10 @@ class Stop(StrEnum):
 
 
 class Attempts:
-    """The attempts of one worker. `introduce` makes the `Run` of a claim."""
+    """The attempts of one worker. `introduce` makes the `Run` of a claim.
+
+    `speed` is what they have shown of the server's.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Attempts:
         monitor: HealthMonitor,
         introduce: Callable[[Claim], Run],
     ) -> None:
+        self.speed = Speedometer()
         self._settings = settings
         self._session = session
         self._outbox = outbox
@@ -67,9 +74,13 @@ class Attempts:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def moving(self) -> list[str]:
-        """The tokens of those that are not being stopped."""
-        return [token for token in self._runs if token not in self._stops]
+    def moving(self) -> dict[str, int]:
+        """Those that are not being stopped: their tokens, and what each has cost so far."""
+        return {
+            token: run.meter.usage.cost
+            for token, (run, _) in self._runs.items()
+            if token not in self._stops
+        }
 
     def start(self, claim: Claim) -> None:
         """Begins an attempt; one that runs already, after a repeated claim, goes on."""
@@ -122,6 +133,7 @@ class Attempts:
         # Only the asking is ever cancelled: how it ended must be settled in any case.
         token = run.claim.token
         await asyncio.wait([asking])
+        self._measure(run)
         try:
             result = None if asking.cancelled() else asking.result()
             if result is not None:
@@ -137,6 +149,11 @@ class Attempts:
             self._stops.pop(token, None)
             if not self._runs:
                 self._empty.set()
+
+    def _measure(self, run: Run) -> None:
+        timings, props = run.meter.timings, self._monitor.props
+        if timings is not None and props is not None:
+            self.speed.add(props.process, timings)
 
     async def _ask(self, run: Run) -> Result | None:
         """How the attempt ended, or None when it was stopped before its request was read."""
@@ -155,15 +172,31 @@ class Attempts:
         if result.end in _BLAMES_SERVER:
             self._monitor.doubt(_BLAMES_SERVER[result.end])
         frames = await self._outbox.take(run.claim)
-        if result.end in (End.DONE, End.REJECTED):
-            kind = Kind.DONE if result.end is End.DONE else Kind.REJECTED
+        if result.end is End.TOO_LONG and await self._leave_to_larger(run):
+            return
+        if kind := _ANSWERS.get(result.end):
             frames.append(run.last_frame(kind, result.payload))
-            await self._session.finish(token, kind.value, frames, result.usage)
+            await self._session.finish(token, kind.value, frames, run.meter.usage)
             return
         log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
         crashed = result.end is End.CRASHED
         costs = crashed or result.end is End.WORKER
         await self._session.release(token, costs=costs, crashed=crashed, error=result.payload)
+
+    async def _leave_to_larger(self, run: Run) -> bool:
+        """Gives back a job whose prompt is too long for this server; False if for all there are."""
+        context = self._monitor.props.context if self._monitor.props else 0
+        verdict = await self._session.release(
+            run.claim.token,
+            costs=False,
+            crashed=False,
+            error=failure(f"The prompt is too long for a worker with {context} tokens of context."),
+            needs=run.claim.needs.larger(context),
+        )
+        if verdict == _NOBODY:
+            return False
+        log.info("job=%s needs more than %s tokens of context", run.claim.job, context)
+        return True
 
     async def _give_up(self, run: Run, why: Stop) -> None:
         """Settles an attempt whose request was dropped half-way."""
@@ -180,11 +213,12 @@ class Attempts:
         if why is not Stop.FENCED:
             # Not numbered: frames before it may have been dropped on purpose.
             last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
-            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last])
+            usage = run.meter.usage  # is charged as served
+            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last], usage)
 
     async def _slot_is_free(self) -> None:
         for pause_s in _SLOT_LOOKS_S:
             await asyncio.sleep(pause_s)
             answer, busy = await self._server.busy_slots(5)
-            if answer is not Answer.OK or busy <= len(self.moving()):
+            if answer is not Answer.OK or busy <= len(self._runs) - len(self._stops):
                 return

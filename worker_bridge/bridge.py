@@ -17,8 +17,9 @@ from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of
-from dispatcher.worker import WorkerFacts, WorkerSession, wait_for_call
+from dispatcher.worker import WorkerFacts, WorkerSession
 from worker_bridge.attempts import Attempts, Stop
+from worker_bridge.calls import Calls
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.run import Run
@@ -26,7 +27,6 @@ from worker_bridge.settings import BridgeSettings
 
 log = logging.getLogger("llamaq.bridge")
 
-_RETRY_S = 0.2
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
 
 
@@ -45,7 +45,7 @@ class Bridge:
         props: Props,
         clients: tuple[Redis, Redis, Redis],
     ) -> None:
-        commands, self._waiter, flusher = clients
+        commands, waiter, flusher = clients
         self._settings = settings
         self._lease_s = queue.lease_s
         self._server = server
@@ -54,11 +54,11 @@ class Bridge:
         self.model = settings.model or props.model
         name = settings.worker_name or socket.gethostname()
         self.worker = f"{name}-{secrets.token_hex(3)}"
-        self._keys = Keys(self.model)
-        self._scripts = Scripts(commands, self._keys)
-        self._session = WorkerSession(self.worker, self._scripts, queue.lease_s)
+        keys = Keys(self.model)
+        self._scripts = Scripts(commands, keys)
+        self._session = WorkerSession(self.worker, self._scripts, queue.lease_s, queue.max_running)
         self._outbox = Outbox(
-            Scripts(flusher, self._keys),
+            Scripts(flusher, keys),
             lambda: self._session.identity,
             queue,
             lambda token, fenced: self._attempts.stop(
@@ -68,6 +68,9 @@ class Bridge:
         )
         self._attempts = Attempts(
             settings, self._session, self._outbox, server, monitor, self._introduce
+        )
+        self._calls = Calls(
+            waiter, keys, self._session, self._attempts, self._capacity, self._fence
         )
         self._fenced = False
         self._draining = False
@@ -88,7 +91,8 @@ class Bridge:
             self._outbox.run(),
             run_reaper(self._scripts, self._lease_s),
             self._keep_registered(),
-            self._take_calls(),
+            self._calls.take(),
+            self._calls.watch_fleet(),
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -156,38 +160,27 @@ class Bridge:
     def _slots(self) -> int:
         return self._monitor.props.slots if self._monitor.props else 0
 
+    def _capacity(self) -> int:
+        return self._slots() if self.accepting else 0
+
     def _facts(self) -> WorkerFacts:
         props = self._monitor.props or self._props
-        health = "draining" if self._draining else self._monitor.health.value
+        prompt_tps, decode_tps = self._attempts.speed.of(props.process)
         return WorkerFacts(
-            self.model, self._server.url, health, props.context, props.build, props.fingerprint
+            model=self.model,
+            server=self._server.url,
+            health="draining" if self._draining else self._monitor.health.value,
+            context=props.context,
+            build=props.build,
+            fingerprint=props.fingerprint,
+            modalities=",".join(sorted(props.modalities)),
+            process=props.process,
+            prompt_tps=prompt_tps,
+            decode_tps=decode_tps,
         )
 
     def _introduce(self, claim: Claim) -> Run:
         return Run(claim, self.worker, self._outbox, self._props.model_id, self.model)
-
-    async def _take_calls(self) -> None:
-        has_room = True
-        while True:
-            try:
-                token = await wait_for_call(
-                    self._waiter, self._keys, self.worker, has_room=has_room
-                )
-                if token is None:
-                    has_room = await self._claim()
-                else:
-                    self._attempts.stop(token, Stop.CANCELLED)
-            except Fenced:
-                self._fence()
-                await asyncio.sleep(_RETRY_S)
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)
-
-    async def _claim(self) -> bool:
-        free, claims = await self._session.claim(self._slots() if self.accepting else 0)
-        for claim in claims:
-            self._attempts.start(claim)
-        return free > 0
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         self._draining = True

@@ -12,6 +12,7 @@ from dispatcher.outbox import Outbox, Pace
 from worker_bridge.chat_connection import ChatConnection, ConnectionBroken
 from worker_bridge.events import Type, for_client, is_last, model_of, read_event, with_timings_of
 from worker_bridge.llama import LlamaServer
+from worker_bridge.meter import Meter
 from worker_bridge.verdict import Fault, judge
 
 
@@ -20,6 +21,7 @@ class End(Enum):
 
     DONE = auto()  # the answer is complete
     REJECTED = auto()  # the server's refusal is the answer
+    TOO_LONG = auto()  # as REJECTED, unless there is a worker with more context
     WORKER = auto()  # another worker may try; costs an attempt
     CRASHED = auto()  # as WORKER, and the server broke while it had the job
     NOT_REACHED = auto()  # another worker may try; costs nothing
@@ -29,11 +31,10 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended: the payload of its last frame, and (prompt, completion) tokens."""
+    """How an attempt ended: the payload of its last frame, or the error if it is given back."""
 
     end: End
     payload: bytes = b""
-    usage: tuple[int, int] = (0, 0)
 
 
 class Run:
@@ -47,6 +48,7 @@ class Run:
     ) -> None:
         self.claim = claim
         self.decoding = False
+        self.meter = Meter()
         self.moved_at = self.started_at = time.monotonic()
         self._outbox = outbox
         self._model_id = json.dumps(model_id, ensure_ascii=False).encode()
@@ -56,7 +58,6 @@ class Run:
         self._tokens = 0
         self._answered = False
         self._last_chunk = b""
-        self._usage = (0, 0)
         started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
         self._send(Kind.STARTED, started, Pace.LAZY)
 
@@ -106,8 +107,7 @@ class Run:
             self._answered = True
         self._tokens = max(self._tokens, seen.tokens)
         self.decoding |= seen.type is Type.CHUNK
-        if seen.type is Type.USAGE:
-            self._usage = _usage(event)
+        self.meter.see(event, seen)
         self._forward(event, seen.type)
         return None
 
@@ -131,9 +131,9 @@ class Run:
     def _complete(self) -> Result:
         if self._last_chunk:  # no usage event came
             self._show(self._last_chunk)
-        prompt, completion = self._usage
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
-        return Result(End.DONE, json.dumps(usage).encode(), self._usage)
+        used = self.meter.usage
+        usage = {"prompt_tokens": used.prompt, "completion_tokens": used.completion}
+        return Result(End.DONE, json.dumps(usage).encode())
 
 
 def failure(message: str) -> bytes:
@@ -143,16 +143,9 @@ def failure(message: str) -> bytes:
 
 def _refusal(status: int, body: bytes) -> Result:
     verdict = judge(status, body)
-    if verdict.fault is Fault.REQUEST:
+    if verdict.fault in (Fault.REQUEST, Fault.CONTEXT):
         answer = {"status": status, "body": body.decode(errors="replace")}
-        return Result(End.REJECTED, json.dumps(answer).encode())
+        end = End.REJECTED if verdict.fault is Fault.REQUEST else End.TOO_LONG
+        return Result(end, json.dumps(answer).encode())
     ends = {Fault.WORKER: End.WORKER, Fault.LOADING: End.LOADING, Fault.SETUP: End.SETUP}
     return Result(ends[verdict.fault], failure(f"The worker failed: {verdict.message}"))
-
-
-def _usage(event: bytes) -> tuple[int, int]:
-    try:
-        usage = json.loads(event.removeprefix(b"data:"))["usage"]
-        return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
-    except (ValueError, KeyError, TypeError):
-        return 0, 0

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 # HTTP 500 also stands for requests that can't be served anywhere. Their messages begin like this.
 _BAD_REQUEST = (
@@ -14,6 +15,7 @@ _BAD_REQUEST = (
     "Unable to generate parser",
     "Conversation roles must",
 )
+_TOO_LONG = "exceed_context_size_error"
 _GATEWAY = (502, 504)  # a proxy in front of the server, when that is gone
 
 
@@ -21,6 +23,7 @@ class Fault(Enum):
     """Who has to do with a failure."""
 
     REQUEST = auto()  # the client gets the server's own words
+    CONTEXT = auto()  # the prompt is too long for this server; one with more context may take it
     WORKER = auto()  # another worker may do better; costs the job an attempt
     LOADING = auto()  # the server is not ready; costs nothing
     SETUP = auto()  # the server is not what this bridge was told; costs the job nothing
@@ -40,11 +43,14 @@ def judge(status: int, body: bytes) -> Verdict:
     >>> judge(400, b'{"error":{"message":"bad grammar"}}')
     Verdict(fault=<Fault.REQUEST: 1>, message='bad grammar')
     """
-    message = _message(body)
+    error = _error(body)
+    message = error["message"]
     if status in (401, 404):
         return Verdict(Fault.SETUP, message or f"llama-server answered {status}")
     if status == 503:
         return Verdict(Fault.LOADING, message)
+    if status in (400, 500) and error.get("type") == _TOO_LONG:
+        return Verdict(Fault.CONTEXT, message)
     if (status == 500 and not message.startswith(_BAD_REQUEST)) or status in _GATEWAY:
         return Verdict(Fault.WORKER, message)
     if 400 <= status < 600:
@@ -52,8 +58,10 @@ def judge(status: int, body: bytes) -> Verdict:
     return Verdict(Fault.SETUP, f"llama-server answered {status}")
 
 
-def _message(body: bytes) -> str:
+def _error(body: bytes) -> dict[str, Any]:
+    """The error object, which has at least a message."""
     try:
-        return str(json.loads(body)["error"]["message"])
+        error = json.loads(body)["error"]
+        return {**error, "message": str(error["message"])}
     except (ValueError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")
+        return {"message": body[:200].decode(errors="replace")}

@@ -415,7 +415,7 @@ async def test_bridge_that_can_not_go_on_ends_with_an_error(stage: Stage) -> Non
     server = stage.server()
     async with server.running(), stage.bridge(server) as serving:
         await eventually(stage.has_workers(1))
-        await stage.redis.set(Keys(stage.model).named("queue"), "broken")
+        await stage.redis.set(Keys(stage.model).named("classes"), "broken")
         with pytest.raises(Exception, match="WRONGTYPE"):
             await asyncio.wait_for(serving, 5)
-        await stage.redis.delete(Keys(stage.model).named("queue"))
+        await stage.redis.delete(Keys(stage.model).named("classes"))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from worker_bridge.verdict import Fault, judge
+from worker_bridge.verdict import Fault, Verdict, judge
 
 
 def said(message: str, **fields: object) -> bytes:
@@ -13,7 +13,6 @@ def said(message: str, **fields: object) -> bytes:
     ("status", "message", "fault"),
     [
         (400, "JSON schema conversion failed", Fault.REQUEST),
-        (400, "the request exceeds the available context size", Fault.REQUEST),
         (401, "Invalid API Key", Fault.SETUP),
         (404, "File Not Found", Fault.SETUP),
         (501, "This server does not support audio", Fault.REQUEST),
@@ -38,6 +37,20 @@ def said(message: str, **fields: object) -> bytes:
 )
 def test_refusal_is_blamed_on_whom_it_concerns(status: int, message: str, fault: Fault) -> None:
     assert judge(status, said(message)).fault is fault
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_prompt_that_is_too_long_for_this_server_may_suit_another(status: int) -> None:
+    """The words and fields of b11549; older builds said 500."""
+    message = (
+        "request (9619 tokens) exceeds the available context size (4096 tokens), try increasing it"
+    )
+    body = said(message, type="exceed_context_size_error", n_prompt_tokens=9619, n_ctx=4096)
+    assert judge(status, body) == Verdict(Fault.CONTEXT, message)
+
+
+def test_error_of_a_loading_server_stays_one_of_loading() -> None:
+    assert judge(503, said("x", type="exceed_context_size_error")).fault is Fault.LOADING
 
 
 @pytest.mark.parametrize(

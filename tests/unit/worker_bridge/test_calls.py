@@ -1,0 +1,195 @@
+"""When a worker claims, and how patient it is, with a session that a test scripts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.keys import Keys
+from dispatcher.patience import EAGER, Load, Patience, Speed
+from dispatcher.tasks import cancel
+from dispatcher.worker import Fleet, Taken
+from worker_bridge import calls
+from worker_bridge.calls import Calls
+
+KEYS = Keys("m")
+SLOW = Speed(slots=1, prompt_tps=100, decode_tps=10)
+FAST = Speed(slots=1, prompt_tps=1000, decode_tps=100)
+UNKNOWN = Speed(slots=1, prompt_tps=0, decode_tps=0)
+LOAD = Load(arrivals=0.1, prompt_tokens=100, completion_tokens=100)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class ScriptedSession:
+    """`speeds` are the fleet's, or what asking for it raises; `again_s` the next claims' answers,
+    each once, and `fault` what the next claim raises.
+    """
+
+    worker = "me"
+
+    def __init__(self) -> None:
+        self.speeds: dict[str, Speed] | Exception = {"me": SLOW, "other": FAST}
+        self.again_s: list[float] = []
+        self.fault: Exception | None = None
+        self.claims: list[tuple[float, int, Patience]] = []
+        self.looks = 0
+
+    async def fleet(self) -> Fleet:
+        self.looks += 1
+        if isinstance(self.speeds, Exception):
+            raise self.speeds
+        return Fleet(self.speeds, LOAD)
+
+    async def claim(self, most: int, patience: Patience) -> Taken:
+        self.claims.append((time.monotonic(), most, patience))
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
+        return Taken(1, [], self.again_s.pop(0) if self.again_s else None)
+
+    @property
+    def patience(self) -> Patience:
+        """How patient the last claim was."""
+        return self.claims[-1][2]
+
+
+class Stopped:
+    """Stands in for the attempts: the tokens to stop."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+
+    def stop(self, token: str, why: object) -> None:
+        self.tokens.append(token)
+
+
+class Scene:
+    """A session whose calls are taken."""
+
+    def __init__(self, redis: Redis, waiter: Redis) -> None:
+        self.session = ScriptedSession()
+        self.stopped = Stopped()
+        self.fenced = 0  # times
+        self._redis = redis
+        session: Any = self.session
+        attempts: Any = self.stopped
+        self._calls = Calls(waiter, KEYS, session, attempts, lambda: 3, self._fence)
+
+    def _fence(self) -> None:
+        self.fenced += 1
+
+    @asynccontextmanager
+    async def taking(self) -> AsyncIterator[None]:
+        works = self._calls.watch_fleet(), self._calls.take()
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            yield
+        finally:
+            await cancel(tasks)
+
+    async def ring(self, patience: Callable[[Patience], bool] = lambda _: True) -> None:
+        """Rings until a claim is as patient as that."""
+        before = len(self.session.claims)
+        async with asyncio.timeout(5):
+            while len(self.session.claims) == before or not patience(self.session.patience):
+                await self._redis.zadd(KEYS.named("bell"), {"ring": 0})
+                await asyncio.sleep(0.05)
+
+    async def drop(self, token: str) -> None:
+        await self._redis.zadd(KEYS.named("cancels", "me"), {token: 0})
+
+
+@pytest.fixture
+async def scene(
+    redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    monkeypatch.setattr(calls, "_LOOK_EVERY_S", 0.1)
+    waiter = Redis.from_url(redis_url)
+    yield Scene(redis, waiter)
+    await waiter.aclose()
+
+
+def is_patient(patience: Patience) -> bool:
+    return patience.faster == ("other",)
+
+
+def is_eager(patience: Patience) -> bool:
+    return patience == EAGER
+
+
+async def test_slow_worker_is_patient_and_a_fast_one_is_not(scene: Scene) -> None:
+    async with scene.taking():
+        await scene.ring(is_patient)
+        assert scene.session.claims[-1][1] == 3
+        scene.session.speeds = {"me": FAST, "other": SLOW}
+        await scene.ring(is_eager)
+
+
+async def test_worker_without_figures_of_its_own_takes_everything(scene: Scene) -> None:
+    scene.session.speeds = {"me": UNKNOWN, "other": FAST}
+    async with scene.taking():
+        await asyncio.sleep(0.3)
+        await scene.ring()
+        assert scene.session.looks > 1
+        assert {patience for _, _, patience in scene.session.claims} == {EAGER}
+
+
+@pytest.mark.parametrize("fault", [RedisUnavailable("away"), ValueError("odd"), Fenced("no")])
+async def test_worker_that_can_not_see_its_fleet_takes_everything(
+    scene: Scene, fault: Exception
+) -> None:
+    async with scene.taking():
+        await scene.ring(is_patient)
+        scene.session.speeds = fault
+        await scene.ring(is_eager)
+        scene.session.speeds = {"me": SLOW, "other": FAST}
+        await scene.ring(is_patient)
+
+
+async def test_large_fleet_is_looked_at_less_often(scene: Scene) -> None:
+    scene.session.speeds = {f"w{number}": FAST for number in range(320)} | {"me": SLOW}
+    async with scene.taking():
+        await asyncio.sleep(0.5)
+    assert scene.session.looks == 1
+
+
+async def test_jobs_left_to_others_are_claimed_again_when_they_may_be_taken(scene: Scene) -> None:
+    scene.session.again_s = [0.3, 0.0001]
+    async with scene.taking():
+        await scene.ring()
+        await asyncio.sleep(0.6)
+    first, second, third = (when for when, _, _ in scene.session.claims)
+    assert 0.28 < second - first < 0.5
+    assert third - second < 0.25  # an idle Redis looks at its clock every 0.1 s
+
+
+async def test_cancel_in_between_delays_no_claim(scene: Scene) -> None:
+    scene.session.again_s = [0.4]
+    async with scene.taking():
+        await scene.ring()
+        for number in range(5):
+            await scene.drop(f"j{number}:1")
+            await asyncio.sleep(0.1)
+    first, second = (when for when, _, _ in scene.session.claims)
+    assert 0.38 < second - first < 0.6
+    assert len(scene.stopped.tokens) == 5
+
+
+async def test_claims_go_on_after_a_fault(scene: Scene) -> None:
+    async with scene.taking():
+        await scene.ring()
+        scene.session.fault = RedisUnavailable("away")
+        await scene.ring()
+        scene.session.fault = Fenced("no")
+        await scene.ring()
+        await scene.ring()
+    assert scene.fenced == 1
