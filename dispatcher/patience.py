@@ -6,10 +6,12 @@ behind it the time until a faster worker has a free slot. docs/adr/0006 has the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp
+from math import exp, sqrt
 
 _NOTICEABLY = 1.25  # figures waver: who is less than a quarter faster counts as equal
 _ASKED = 8  # faster workers that a deferring one may wake
+# A queue in front of n slots varies by about the root of n: what is longer lasts.
+_BEYOND_CHANCE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Patience:
 
     `prompt_ms` and `token_ms` are lost per prompt and output token of a job that is taken here;
     `turn_ms` is the time in which the faster ones take one more job; `behind` how many times its
-    length the queue counts, since jobs will come that wait behind it too. `faster` names some.
+    length the queue counts at most, since jobs come that wait behind it. `faster` names some.
     """
 
     prompt_ms: float = 0
@@ -68,12 +70,28 @@ class Patience:
         """How much sooner the faster workers would do a job, once they have begun."""
         return prompt_tokens * self.prompt_ms + completion_tokens * self.token_ms
 
-    def leaves(self, loss_ms: float, waiting: int, waited_ms: float) -> bool:
-        """Whether a job is left to the faster workers, `waiting` jobs being queued, this included.
+    def leaves(
+        self, loss_ms: float, waiting: int, waited_ms: float, left_ms: float | None = None
+    ) -> bool:
+        """Whether a job that came `waited_ms` ago is left to the faster workers.
 
-        Never for longer than it would gain: when it is left no more is fixed when it comes.
+        `waiting` jobs are queued, this included. It was first left `left_ms` ago, and isn't for
+        longer than that would gain: workers that never come cost a job its loss, not more. None
+        is for callers that don't know: it is then left on arrival or not at all.
         """
-        return loss_ms > waiting * self.behind * self.turn_ms and waited_ms < loss_ms
+        if left_ms is None:
+            return loss_ms > waiting * self.behind * self.turn_ms and waited_ms < loss_ms
+        ahead_ms = waiting * self.turn_ms
+        return loss_ms > ahead_ms * self._times(ahead_ms, waited_ms) and left_ms < loss_ms
+
+    def _times(self, ahead_ms: float, waited_ms: float) -> float:
+        """How many times its length the queue counts.
+
+        All that wait came while this job did: less than would be taken meanwhile if the queue is
+        getting shorter, and then the time until it is empty follows from the two.
+        """
+        shrunk_ms = waited_ms - ahead_ms
+        return min(self.behind, waited_ms / shrunk_ms) if shrunk_ms > 0 else self.behind
 
 
 EAGER = Patience()
@@ -93,16 +111,16 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
     }
     if not faster:
         return EAGER
-    per_second = sum(speed.slots / _seconds(speed, load) for speed in faster.values())
-    slots = sum(speed.slots for speed in faster.values())
-    prompt_s = sum(speed.slots / speed.prompt_tps for speed in faster.values()) / slots
-    token_s = sum(speed.slots / speed.decode_tps for speed in faster.values()) / slots
-    free = max(0.01, 1 - load.arrivals / per_second)
+    rates = {name: speed.slots / _seconds(speed, load) for name, speed in faster.items()}
+    per_second = sum(rates.values())
+    # Of the slot that gets free next, which is more often a fast one.
+    prompt_s = sum(rates[name] / speed.prompt_tps for name, speed in faster.items()) / per_second
+    token_s = sum(rates[name] / speed.decode_tps for name, speed in faster.items()) / per_second
     return Patience(
-        prompt_ms=max(0.0, 1000 / mine.prompt_tps - 1000 * prompt_s),
-        token_ms=max(0.0, 1000 / mine.decode_tps - 1000 * token_s),
+        prompt_ms=1000 / mine.prompt_tps - 1000 * prompt_s,
+        token_ms=1000 / mine.decode_tps - 1000 * token_s,
         turn_ms=1000 / per_second,
-        behind=1 / free,
+        behind=_BEYOND_CHANCE * sqrt(sum(speed.slots for speed in faster.values())),
         faster=tuple(sorted(faster, key=lambda name: _seconds(faster[name], load))[:_ASKED]),
     )
 
