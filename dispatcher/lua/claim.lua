@@ -88,7 +88,7 @@ local function faster_with_room(class)
   end
 end
 
-local waiting
+local waiting = redis.call('ZCARD', K.queue)
 local function is_left(job)
   if job.prefers == worker then return false end
   local until_ms = tonumber(job.prefers_until_ms or '0')
@@ -98,8 +98,7 @@ local function is_left(job)
   end
   local loss = job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
   local waited = now - job.enqueued_ms
-  waiting = waiting or redis.call('ZCARD', K.queue)
-  if loss > waiting * ARGV[11] * ARGV[10] and waited < loss then
+  if loss > (waiting - #jobs) * ARGV[11] * ARGV[10] and waited < loss then
     leave_to(faster_with_room(job.class), math.ceil(loss - waited))
     return true
   end

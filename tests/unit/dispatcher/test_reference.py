@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -214,7 +214,12 @@ STEPS = ("release", "cancel", "renew", "restart", "reap", "later")
 OFTEN = ("enqueue",) * 6 + ("claim",) * 4 + ("finish",) * 2 + STEPS
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink a failure takes minutes
+)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(OFTEN), st.integers(0, 2**16)), min_size=20, max_size=120
