@@ -94,7 +94,7 @@ class FakeLlamaServer:
     """The server. A test changes its fields while it runs.
 
     `script` has the replies to the next chats, and may be shared by several servers; when it is
-    empty, `answer` is the reply. `context` is per slot. `process` is told as the media marker;
+    empty, `reply` is the reply. `context` is per slot. `process` is told as the media marker;
     without it and without `modalities` it is a server of an older build, which tells neither. The
     `hanging` paths don't answer; `waiting` counts who asks for them. `looks` are the paths that
     were answered, `chats` the bodies that came.
@@ -118,6 +118,7 @@ class FakeLlamaServer:
         self.loading = False
         self.hanging: set[str] = set()
         self.script: deque[Reply] = deque() if script is None else script
+        self.reply: Reply = answer
         self.chats: list[dict[str, Any]] = []
         self.looks: list[str] = []
         self.waiting = 0
@@ -210,7 +211,7 @@ class FakeLlamaServer:
         self.chats.append(body)
         self.busy += 1
         try:
-            reply = self.script.popleft() if self.script else answer
+            reply = self.script.popleft() if self.script else self.reply
             await reply(Chat(body, self.model, writer))
         finally:
             self.busy -= 1

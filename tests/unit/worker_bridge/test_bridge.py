@@ -3,148 +3,20 @@
 import asyncio
 import json
 import logging
-import secrets
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
-import httpx
 import pytest
 
-from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
-from dispatcher.registry import ModelState, WorkerState, read_models
-from dispatcher.settings import QueueSettings
-from tests.builders import make_token
-from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
-from tests.processes import SECRET, api
-from worker_bridge.llama import LlamaServer
-from worker_bridge.service import serve
-from worker_bridge.settings import BridgeSettings
+from tests.fakes.llama_server import Chat, Reply, answer
+from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
 pytestmark = pytest.mark.real
-
-QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
-WHOLE = "Hello world"
 
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def api_url(real_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api(real_redis_url, tmp_path_factory.mktemp("api") / "api.log") as (_, url):
-        yield url
-
-
-class Stage:
-    """One model's servers and their bridges, and a client."""
-
-    def __init__(self, redis_url: str, client: httpx.AsyncClient) -> None:
-        self.model = f"m-{secrets.token_hex(4)}"
-        self.script: deque[Reply] = deque()
-        self.redis = open_redis(redis_url)
-        self._redis_url = redis_url
-        self._client = client
-
-    def server(self) -> FakeLlamaServer:
-        """A server that shares the script with the others."""
-        return FakeLlamaServer(self.model, self.script)
-
-    @asynccontextmanager
-    async def bridged(self, server: FakeLlamaServer, **settings: Any) -> AsyncIterator[None]:
-        """Runs a server and a bridge to it until the worker has joined."""
-        async with server.running():
-            before = len(await self.workers())
-            async with self.bridge(server, **settings):
-                await eventually(self.has_workers(before + 1))
-                yield
-
-    @asynccontextmanager
-    async def bridge(
-        self, server: FakeLlamaServer, **settings: Any
-    ) -> AsyncIterator[asyncio.Task[None]]:
-        drain, hurry = asyncio.Event(), asyncio.Event()
-        told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
-        queue = QueueSettings(redis_url=self._redis_url)
-        serving = asyncio.create_task(
-            serve(told, queue, LlamaServer(server.url, server.key), drain, hurry)
-        )
-        try:
-            yield serving
-        finally:
-            drain.set()
-            hurry.set()
-            with suppress(Exception):
-                await serving
-
-    async def state(self, model: str | None = None) -> ModelState | None:
-        models = await read_models(self.redis)
-        return next((state for state in models if state.model == (model or self.model)), None)
-
-    async def workers(self, model: str | None = None) -> tuple[WorkerState, ...]:
-        state = await self.state(model)
-        return state.workers if state else ()
-
-    def has_workers(self, count: int) -> Callable[[], Any]:
-        async def check() -> bool:
-            return sum(worker.accepting for worker in await self.workers()) == count
-
-        return check
-
-    def has_health(self, health: str) -> Callable[[], Any]:
-        """Whether no worker accepts, and the only one says that it is in this state."""
-
-        async def check() -> bool:
-            found = [(worker.health, worker.accepting) for worker in await self.workers()]
-            return found == [(health, False)]
-
-        return check
-
-    async def jobs(self) -> list[dict[str, str]]:
-        """What Redis keeps of this model's jobs."""
-        keys = await self.redis.keys(Keys(self.model).named("job", "*"))
-        rows = [await self.redis.hgetall(key) for key in keys]
-        return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
-
-    async def ask(self, **fields: Any) -> httpx.Response:
-        body = {"model": self.model} | QUESTION | fields
-        return await self._client.post("/v1/chat/completions", json=body)
-
-    async def text(self, **fields: Any) -> str:
-        """The text of an answer that is not streamed."""
-        response = await self.ask(**fields)
-        assert response.status_code == 200, response.text
-        return str(response.json()["choices"][0]["message"]["content"])
-
-    async def events(self, **fields: Any) -> list[str]:
-        """The data of a streamed answer's events."""
-        response = await self.ask(stream=True, **fields)
-        assert response.status_code == 200, response.text
-        lines = response.text.splitlines()
-        return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
-
-
-@pytest.fixture
-async def stage(real_redis_url: str, api_url: str) -> AsyncIterator[Stage]:
-    headers = {"Authorization": f"Bearer {make_token(secret=SECRET)}"}
-    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30) as client:
-        stage = Stage(real_redis_url, client)
-        yield stage
-        await stage.redis.aclose()
-
-
-async def eventually(condition: Callable[[], Any], timeout_s: float = 10) -> float:
-    """Waits until an async condition holds; returns how many seconds that took."""
-    started = time.monotonic()
-    while not await condition():
-        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - started
 
 
 async def break_off(chat: Chat) -> None:

@@ -1,0 +1,25 @@
+"""Fixtures of the tests that need a whole stage: an API, Redis, and bridges."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from tests.builders import make_token
+from tests.processes import SECRET, api
+from tests.unit.worker_bridge.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def api_url(real_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with api(real_redis_url, tmp_path_factory.mktemp("api") / "api.log") as (_, url):
+        yield url
+
+
+@pytest.fixture
+async def stage(real_redis_url: str, api_url: str) -> AsyncIterator[Stage]:
+    headers = {"Authorization": f"Bearer {make_token(secret=SECRET)}"}
+    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30) as client:
+        stage = Stage(real_redis_url, client)
+        yield stage
+        await stage.redis.aclose()
