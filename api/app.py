@@ -31,7 +31,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             directory = Directory(queue.redis, settings.model_grace_s)
             authenticator, pulse = Authenticator(settings), Pulse()
-            app.state.context = Context(settings, queue, directory, authenticator, pulse)
+            limit = queue_settings.max_tenant_jobs
+            app.state.context = Context(settings, queue, directory, authenticator, pulse, limit)
             await _warn_of_redis(queue)
             tasks = [asyncio.create_task(directory.run()), asyncio.create_task(pulse.run())]
             yield

@@ -8,13 +8,12 @@ from api.body import read_body
 from api.completion import Completion, merge
 from api.context import context_of
 from api.exchange import ClientGone, Exchange
+from api.jobs import jobs_of, needs_of
 from api.request import ChatRequest, parse_chat
-from api.request_log import Record, record_of
-from api.settings import ApiSettings
+from api.request_log import record_of
 from api.sse import DONE
 from api.stream import StreamedAnswer
-from api.tenant import Tenant
-from dispatcher.job import Job, Want
+from api.terms import read_terms
 
 router = APIRouter()
 
@@ -27,42 +26,16 @@ async def create_chat_completion(request: Request) -> Response:
     record.tenant = tenant.subject
     body = await read_body(request, context.settings.max_body_bytes)
     chat = parse_chat(body, context.settings)
-    record.model = chat.model
+    terms = read_terms(tenant, request.headers, chat.fields)
+    record.model, record.tier = chat.model, terms.tier
     await context.directory.require(chat.model)
-    exchange = Exchange(context, record, jobs_of(chat, tenant, record, context.settings))
+    await context.directory.require_able(chat.model, needs_of(chat))
+    mean = context.directory.mean_completion(chat.model)
+    jobs = jobs_of(chat, tenant, terms, record.id, context.settings, mean)
+    exchange = Exchange(context, record, jobs)
     if chat.stream:
         return StreamedAnswer(exchange, context.settings.queue_position_after_s)
     return await _whole_answer(request, chat, exchange)
-
-
-def jobs_of(chat: ChatRequest, tenant: Tenant, record: Record, settings: ApiSettings) -> list[Job]:
-    """The jobs that a request becomes: one per choice."""
-    deadline_s = settings.stream_timeout_s if chat.stream else settings.request_timeout_s
-    return [
-        Job(
-            id=record.id if chat.choices == 1 else f"{record.id}-{choice}",
-            model=chat.model,
-            tenant=tenant.subject,
-            body=chat.upstream_body(choice),
-            wants=wants_of(chat),
-            wait_s=min(settings.queue_wait_s, deadline_s),
-            deadline_s=deadline_s,
-        )
-        for choice in range(chat.choices)
-    ]
-
-
-def wants_of(chat: ChatRequest) -> frozenset[Want]:
-    """What the bridge should pass on. An answer in one piece always tells its usage."""
-    if not chat.stream:
-        return frozenset({Want.USAGE})
-    asked = {
-        Want.STREAM: True,
-        Want.USAGE: chat.include_usage,
-        Want.PROGRESS: chat.return_progress,
-        Want.TIMINGS: chat.timings_per_token,
-    }
-    return frozenset(want for want, yes in asked.items() if yes)
 
 
 async def _whole_answer(request: Request, chat: ChatRequest, exchange: Exchange) -> Response:

@@ -30,13 +30,17 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of a running API."""
+    """The parts of a running API.
+
+    `max_tenant_jobs` is how many jobs a tenant may have waiting for a model, 0 if any number.
+    """
 
     settings: ApiSettings
     queue: Queue
     directory: Directory
     authenticator: Authenticator
     pulse: Pulse
+    max_tenant_jobs: int = 0
 
 
 def context_of(request: Request) -> Context:

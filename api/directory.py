@@ -7,13 +7,16 @@ from collections.abc import Mapping
 
 from redis.asyncio import Redis
 
+from api.errors import bad_request
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.needs import Needs
 from dispatcher.registry import ModelState, read_models
 
 log = logging.getLogger("llamaq.directory")
 
 _REFRESH_S = 1.0
 _REMEMBERED_S = 60.0  # a model seen within this time is waited for
+_MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 
 
 class Directory:
@@ -56,6 +59,25 @@ class Directory:
         if not state.workers and state.seen_s > _REMEMBERED_S:
             raise self.unavailable(model)
 
+    async def require_able(self, model: str, needs: Needs) -> None:
+        """Raises `ApiError` 400 if workers serve the model, but none that meets these needs."""
+        if self._able(model, needs):
+            return
+        await self.refresh()  # one may have come within the last second
+        if not self._able(model, needs):
+            media = " and ".join(_MEDIA.get(word, word) for word in sorted(needs.modalities))
+            raise bad_request(
+                f"No worker of the model '{model}' takes {media}: leave them out, or choose "
+                "another model: see /v1/models.",
+                param="messages",
+            )
+
+    def _able(self, model: str, needs: Needs) -> bool:
+        state = self.models.get(model)
+        workers = state.workers if state else ()
+        able = (needs.met_by(w.context, w.modalities, w.fingerprint) for w in workers)
+        return not workers or any(able)
+
     def serves(self, model: str) -> bool:
         """Whether a worker of this model lives, be it busy or loading."""
         state = self.models.get(model)
@@ -65,6 +87,11 @@ class Directory:
         """How many jobs wait for this model."""
         state = self.models.get(model)
         return state.queued if state else 0
+
+    def mean_completion(self, model: str) -> float:
+        """Tokens of an average answer of this model, 0 if unknown."""
+        state = self.models.get(model)
+        return state.mean_completion if state else 0
 
     def given_up(self, model: str, waited_s: float) -> bool:
         """Whether one who has waited for so long has waited long enough for a worker to come."""

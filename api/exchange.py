@@ -10,12 +10,20 @@ from dataclasses import dataclass, field
 from starlette.types import Receive
 
 from api.context import Context
-from api.errors import ApiError, from_llama_server
+from api.errors import ApiError, from_llama_server, from_llamaq
+from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
-from dispatcher.errors import DeadlineExceeded, JobCancelled, LlamaqError, WorkerFailed
+from dispatcher.errors import (
+    DeadlineExceeded,
+    JobCancelled,
+    LlamaqError,
+    Superseded,
+    TenantQueueFull,
+    WorkerFailed,
+)
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Job
-from dispatcher.reply import Reply
+from dispatcher.reply import Place, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,25 @@ class Exchange:
         """Whether a worker is at work on one of the jobs."""
         return self.record.worker is not None
 
+    @property
+    def place(self) -> Place | None:
+        """Where the first of the jobs that are still queued stands, as far as is known."""
+        waiting = (reply.place for reply in self._replies.values() if reply.waits)
+        return next((place for place in waiting if place), None)
+
     def headers(self) -> dict[str, str]:
-        """What is known by now of how the request was served."""
-        if self.record.worker is None:
-            return {}
-        return {
-            "x-llamaq-worker": self.record.worker,
-            "x-llamaq-queue-ms": str(self.record.queue_ms),
+        """What is known by now of how the request is served."""
+        queued = max((reply.tenant_queued for reply in self._replies.values()), default=0)
+        headers = {
+            "x-llamaq-tier": self.jobs[0].tier.value,
+            **rate_headers(self.context.max_tenant_jobs, queued),
         }
+        if self.record.worker is not None:
+            headers["x-llamaq-worker"] = self.record.worker
+            headers["x-llamaq-queue-ms"] = str(self.record.queue_ms)
+        elif place := self.place:
+            headers |= place_headers(place)
+        return headers
 
     @property
     def done(self) -> bool:
@@ -74,19 +93,29 @@ class Exchange:
     async def open(self, receive: Receive) -> AsyncIterator[None]:
         """Enqueues the jobs; at the end those that are not done are cancelled.
 
-        `receive` (ASGI) tells when the client goes. Raises what `Queue.submit` raises.
+        `receive` (ASGI) tells when the client goes. Raises what `Queue.submit` raises, or an
+        `ApiError` for it.
         """
         watch = asyncio.create_task(self._watch(receive))
         self.context.pulse.events.add(self._news)
         try:
             for choice, job in enumerate(self.jobs):
-                self._replies[choice] = await self.context.queue.submit(job, self._news)
+                self._replies[choice] = await self._submit(job)
             yield
         finally:
             watch.cancel()
             self.context.pulse.events.discard(self._news)
             for choice in self._replies:
                 self.context.queue.close(self.jobs[choice])
+
+    async def _submit(self, job: Job) -> Reply:
+        try:
+            return await self.context.queue.submit(job, self._news)
+        except TenantQueueFull as error:
+            refused = from_llamaq(error, self.record.id)
+            limit = self.context.max_tenant_jobs
+            refused.headers |= rate_headers(limit, queued=limit)
+            raise refused from error
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -143,13 +172,18 @@ class Exchange:
         self.record.tokens = sum(self._tokens.values())
 
     def _failure(self, frame: Frame) -> LlamaqError | ApiError:
-        said = json.loads(frame.payload)
+        said = json.loads(frame.payload or b"{}")
         if frame.kind is Kind.REJECTED:
             return from_llama_server(said["status"], said["body"].encode())
         if frame.kind in (Kind.FAILED, Kind.LOST):
             failed = WorkerFailed(said["message"])
             failed.code = said["code"]
             return failed
+        if frame.kind is Kind.SUPERSEDED:
+            return Superseded(
+                "A newer request with the same `x-llamaq-supersede` key took this one's place in "
+                "the queue: use the answer to that one."
+            )
         if frame.kind is Kind.EXPIRED or self.waited_s >= self.jobs[0].deadline_s:
             return self._expired()
         return JobCancelled("The request was cancelled on the server's side. Please send it again.")

@@ -39,5 +39,11 @@ def _describe(context: Context, name: str) -> dict[str, Any]:
     workers = context.directory.models[name].workers
     slots = sum(worker.slots for worker in workers)
     context_tokens = min(worker.context for worker in workers)
-    meta = {"workers": len(workers), "slots": slots, "n_ctx": context_tokens}
+    modalities = sorted({word for worker in workers for word in worker.modalities})
+    meta = {
+        "workers": len(workers),
+        "slots": slots,
+        "n_ctx": context_tokens,
+        "modalities": modalities,
+    }
     return {"id": name, "object": "model", "created": 0, "owned_by": "llamaq", "meta": meta}

@@ -5,6 +5,8 @@ from hashlib import blake2b
 from json import JSONEncoder
 from typing import Any
 
+from dispatcher.job import CACHE_KEY
+
 MOST = 24
 _DIGEST_BYTES = 8
 # What templates render before the first message.
@@ -24,8 +26,9 @@ def canonical(value: Any) -> bytes:
 
 
 def head_of(fields: Mapping[str, Any]) -> bytes:
-    """What of a chat's fields comes before its messages."""
-    return canonical({name: fields[name] for name in _HEAD if name in fields})
+    """What of a chat's fields comes before its messages; empty if there is nothing."""
+    head = {name: fields[name] for name in _HEAD if name in fields}
+    return canonical(head) if head else b""
 
 
 def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -47,4 +50,4 @@ def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def key_name(subject: str, key: str) -> str:
     """The name of all conversations that a tenant gives this `prompt_cache_key`."""
-    return blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()
+    return CACHE_KEY + blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()

@@ -130,5 +130,8 @@ class StreamedAnswer(Response):
         exchange = self._exchange
         if exchange.started:
             return comment("the model is at work")
-        queued = exchange.context.directory.queued(exchange.jobs[0].model)
-        return comment(f"waiting queued={queued}")
+        if place := exchange.place:
+            eta = "" if place.eta_s is None else f" eta={place.eta_s}s"
+            return comment(f"queued position={place.position}{eta}")
+        waiting = exchange.context.directory.queued(exchange.jobs[0].model)
+        return comment(f"queued waiting={waiting}")

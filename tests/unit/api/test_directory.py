@@ -4,19 +4,21 @@ import pytest
 from redis.asyncio import Redis
 
 from api.directory import Directory
+from api.errors import ApiError
 from dispatcher.errors import ModelNotFound, ModelUnavailable
 from dispatcher.keys import MODELS, Keys
+from dispatcher.needs import Needs
 from dispatcher.scripts import Scripts
 from dispatcher.worker import WorkerFacts, WorkerSession
 
 
-def facts(model: str) -> WorkerFacts:
-    return WorkerFacts(model, "http://server", "healthy", 1024, "b1", "f")
+def facts(model: str, modalities: str = "") -> WorkerFacts:
+    return WorkerFacts(model, "http://server", "healthy", 1024, "b1", "f", modalities)
 
 
-async def join(redis: Redis, model: str) -> WorkerSession:
+async def join(redis: Redis, model: str, modalities: str = "") -> WorkerSession:
     session = WorkerSession("w", Scripts(redis, Keys(model)), lease_s=4)
-    await session.register(2, True, facts(model))
+    await session.register(2, True, facts(model, modalities))
     return session
 
 
@@ -55,3 +57,24 @@ async def test_model_not_seen_for_long_is_unavailable_at_once(redis: Redis) -> N
     await seen(redis, "m", seconds_ago=120)
     with pytest.raises(ModelUnavailable):
         await Directory(redis, grace_s=30).require("m")
+
+
+async def test_media_are_refused_while_workers_live_that_take_none_of_them(redis: Redis) -> None:
+    directory, seeing = Directory(redis, grace_s=30), Needs(frozenset({"vision"}))
+    await directory.require_able("m", seeing)
+    await join(redis, "m", "audio")
+    await directory.refresh()
+    with pytest.raises(ApiError, match="takes images"):
+        await directory.require_able("m", seeing)
+    await join(redis, "m", "audio,vision")
+    await directory.require_able("m", seeing)
+
+
+async def test_mean_answer_is_unknown_until_there_was_one(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    await join(redis, "m")
+    await directory.refresh()
+    assert directory.mean_completion("m") == directory.mean_completion("other") == 0
+    await redis.hset(Keys("m").named("counters"), "mean_completion_tokens", "99.5")
+    await directory.refresh()
+    assert directory.mean_completion("m") == 99.5

@@ -1,0 +1,146 @@
+"""The chat route on a queue that a test scripts: nothing behind it but frames."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from api import chat, model_list
+from api.auth import Authenticator
+from api.context import Context, Pulse
+from api.directory import Directory
+from api.error_handlers import install_error_handlers
+from api.request_log import RequestLog
+from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.job import Job
+from dispatcher.queue import Queue
+from dispatcher.registry import ModelState, WorkerState
+from dispatcher.reply import Place, Reply
+from tests.builders import make_settings, make_token
+
+_CHUNK = (
+    b'data: {"choices":[{"finish_reason":"stop","index":0,"delta":{"content":"Hi"}}],"id":"a"}\n\n'
+)
+STARTED = Frame(Kind.STARTED, 0, payload=b'{"worker": "w1", "queue_ms": 7}')
+ANSWER = (
+    STARTED,
+    Frame(Kind.CHUNK, 1, tokens=1, payload=_CHUNK),
+    Frame(Kind.DONE, 2, payload=b'{"prompt_tokens": 1, "completion_tokens": 1}'),
+)
+
+
+def end(kind: Kind) -> tuple[Frame, ...]:
+    """What a script tells of a job that never ran."""
+    return (Frame(kind, FROM_SCRIPT, payload=b"{}"),)
+
+
+class ScriptedQueue:
+    """Answers each job with `frames` after `wait_s`, or refuses it with `refusal`.
+
+    `later` are more frames, and after how many seconds they come.
+    `place` and `tenant_queued` are what each reply tells; `jobs` are those that came.
+    """
+
+    def __init__(self) -> None:
+        self.frames: Sequence[Frame] = ANSWER
+        self.wait_s = 0.0
+        self.later: tuple[Sequence[Frame], float] = ((), 0.0)
+        self.refusal: Exception | None = None
+        self.place: Place | None = None
+        self.tenant_queued = 0
+        self.jobs: list[Job] = []
+
+    async def submit(self, job: Job, news: asyncio.Event) -> Reply:
+        if self.refusal is not None:
+            raise self.refusal
+        self.jobs.append(job)
+        reply = Reply(10_000, news)
+        reply.place, reply.tenant_queued = self.place, self.tenant_queued
+        for frames, wait_s in ((self.frames, self.wait_s), self.later):
+            asyncio.get_running_loop().call_later(wait_s, _put, reply, job, frames)
+        return reply
+
+    def close(self, job: Job) -> None:
+        """Nothing to cancel."""
+
+
+def _put(reply: Reply, job: Job, frames: Sequence[Frame]) -> None:
+    for frame in frames:
+        reply.put(f"{job.id}:1", frame)
+
+
+class Registry(Directory):
+    """A directory whose content a test sets; `fresh` is what it reads when it looks again."""
+
+    def __init__(self) -> None:
+        self.models = {"tiny": a_model(a_worker())}
+        self.fresh: Mapping[str, ModelState] | None = None
+        self._grace_s = 30.0
+
+    async def refresh(self) -> None:
+        self.models = self.fresh or self.models
+
+
+def a_worker(**fields: Any) -> WorkerState:
+    facts: dict[str, Any] = {
+        **{"id": "w1", "server": "http://server", "health": "healthy", "accepting": True},
+        **{"slots": 2, "running": 0, "context": 1024, "build": "b1"},
+        **{"modalities": frozenset(), "fingerprint": "f"},
+    }
+    return WorkerState(**facts | fields)
+
+
+def a_model(*workers: WorkerState, **fields: Any) -> ModelState:
+    facts: dict[str, Any] = {
+        **{"model": "tiny", "seen_s": 0.0, "workers": workers, "queued": 3, "queued_bytes": 0},
+        **{"mean_completion": 0.0},
+    }
+    return ModelState(**facts | fields)
+
+
+class Service:
+    """An API on such a queue, and its client."""
+
+    def __init__(self, client: TestClient, queue: ScriptedQueue, registry: Registry) -> None:
+        self.client = client
+        self.queue = queue
+        self.registry = registry
+
+    def chat(self, body: bytes, headers: dict[str, str] | None = None, **claims: Any) -> Response:
+        token = {"Authorization": f"Bearer {make_token(**claims)}"}
+        url = "/v1/chat/completions"
+        return self.client.post(url, content=body, headers=token | (headers or {}))
+
+
+@asynccontextmanager
+async def _beating(pulse: Pulse, app: FastAPI) -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            for event in pulse.events:
+                event.set()
+
+    task = asyncio.create_task(beat())
+    yield
+    task.cancel()
+
+
+@contextmanager
+def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
+    queue, registry, pulse = ScriptedQueue(), Registry(), Pulse()
+    loaded = make_settings(**settings)
+    app = FastAPI(lifespan=partial(_beating, pulse))
+    app.state.context = Context(
+        loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs
+    )
+    for module in (chat, model_list):
+        app.include_router(module.router)
+    install_error_handlers(app)
+    app.add_middleware(RequestLog)
+    with TestClient(app) as client:
+        yield Service(client, queue, registry)

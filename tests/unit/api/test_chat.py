@@ -1,0 +1,236 @@
+"""A chat request on its way to the queue, and what its answer tells of the way."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.request_log import log
+from dispatcher.errors import QueueFull, TenantQueueFull
+from dispatcher.frames import Kind
+from dispatcher.job import CACHE_KEY
+from dispatcher.needs import ANYBODY, Needs
+from dispatcher.reply import Place
+from dispatcher.tier import Tier
+from tests.builders import make_chat
+from tests.unit.api.service import ANSWER, STARTED, Service, a_model, a_worker, end, service
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+QUIET_S = 0.05
+
+
+@pytest.fixture
+def api() -> Iterator[Service]:
+    with service(queue_position_after_s=QUIET_S) as running:
+        yield running
+
+
+@pytest.fixture
+def bounded() -> Iterator[Service]:
+    """An API whose tenants may have five jobs in the queue."""
+    with service(max_tenant_jobs=5) as running:
+        yield running
+
+
+def asking(*parts: Any) -> bytes:
+    return make_chat(messages=[{"role": "user", "content": list(parts)}])
+
+
+def test_job_has_all_that_decides_who_goes_next(api: Service) -> None:
+    body = make_chat(
+        messages=[{"role": "user", "content": "x" * 400}],
+        service_tier="priority",
+        user="u1",
+        prompt_cache_key="k",
+        max_tokens=9,
+    )
+    headers = {"x-llamaq-supersede": "tab-7"}
+    answer = api.chat(body, headers, sub="ada", weight=3, tier="priority", delegate=True)
+    assert answer.status_code == 200
+    job = api.queue.jobs[0]
+    assert (job.tenant, job.user, job.tier, job.weight) == ("ada", "u1", Tier.PRIORITY, 3)
+    assert (job.prompt_tokens, job.completion_tokens) == (100, 9)
+    assert (job.needs, job.supersedes) == (ANYBODY, "0:tab-7")
+    assert [name.startswith(CACHE_KEY) for name in job.prefixes] == [False, True]
+
+
+def test_plain_token_gets_the_plain_job(api: Service) -> None:
+    api.registry.models = {"tiny": a_model(a_worker(), mean_completion=99.6)}
+    api.chat(make_chat(user="u1"), {"X-OpenWebUI-User-Id": "u2"})
+    job = api.queue.jobs[0]
+    assert (job.user, job.tier, job.weight, job.supersedes) == ("", Tier.DEFAULT, 1, "")
+    assert job.completion_tokens == 100
+
+
+def test_what_llamaq_reads_for_itself_stays_behind(api: Service) -> None:
+    own = {"service_tier": "flex", "user": "u", "prompt_cache_key": "k", "store": True}
+    own |= {"safety_identifier": "s", "metadata": {"a": "b"}}
+    api.chat(make_chat(**own))
+    assert not set(own) & set(json.loads(api.queue.jobs[0].body))
+
+
+def test_longest_conversation_keeps_its_cache_key(api: Service) -> None:
+    long = [{"role": "user", "content": str(number)} for number in range(50)]
+    api.chat(make_chat(messages=long, prompt_cache_key="k"))
+    names = api.queue.jobs[0].prefixes
+    assert len(names) == 24
+    assert names[-1].startswith(CACHE_KEY)
+
+
+def test_choices_are_jobs_that_don_t_replace_each_other(api: Service) -> None:
+    api.chat(make_chat(n=2), {"x-llamaq-supersede": "k"})
+    first, second = api.queue.jobs
+    assert (first.supersedes, second.supersedes) == ("0:k", "1:k")
+    assert first.prefixes == second.prefixes
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_and_log_tell_the_tier(
+    api: Service, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", log.name):
+        answer = api.chat(make_chat(stream=stream, service_tier="priority"), tier="flex")
+    assert answer.headers["x-llamaq-tier"] == "flex"
+    assert answer.headers["x-llamaq-worker"] == "w1"
+    assert "x-llamaq-queue-position" not in answer.headers
+    assert "x-ratelimit-limit-requests" not in answer.headers
+    assert "tier=flex" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "param"),
+    [
+        ({}, {"service_tier": "scale"}, "service_tier"),
+        ({}, {"prompt_cache_key": 3}, "prompt_cache_key"),
+        ({}, {"user": "x" * 257}, "user"),
+        ({"x-llamaq-supersede": ""}, {}, "x-llamaq-supersede"),
+    ],
+)
+def test_bad_terms_are_named(
+    api: Service, headers: dict[str, str], fields: dict[str, Any], param: str
+) -> None:
+    answer = api.chat(make_chat(**fields), headers, delegate=True)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert not api.queue.jobs
+
+
+@pytest.mark.parametrize(
+    ("parts", "modalities", "said"),
+    [
+        ([PICTURE], set(), "takes images: leave them out"),
+        ([PICTURE], {"audio"}, "takes images: "),
+        ([SOUND], {"vision"}, "takes audio: "),
+        ([PICTURE, SOUND], {"vision"}, "takes audio and images: "),
+    ],
+)
+def test_media_that_no_worker_takes_are_refused(
+    api: Service, parts: list[Any], modalities: set[str], said: str
+) -> None:
+    blind = a_worker(modalities=frozenset(modalities))
+    api.registry.models = {"tiny": a_model(blind, a_worker(id="w2"))}
+    answer = api.chat(asking(*parts))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages")
+    assert said in answer.json()["error"]["message"]
+    assert "/v1/models" in answer.json()["error"]["message"]
+    assert not api.queue.jobs
+
+
+def test_media_that_one_worker_takes_need_such_a_worker(api: Service) -> None:
+    seeing = a_worker(id="w2", modalities=frozenset({"vision", "audio"}))
+    api.registry.models = {"tiny": a_model(a_worker(), seeing)}
+    assert api.chat(asking(PICTURE)).status_code == 200
+    assert api.queue.jobs[0].needs == Needs(frozenset({"vision"}))
+
+
+def test_worker_that_has_just_come_is_looked_for_before_media_are_refused(api: Service) -> None:
+    api.registry.fresh = {"tiny": a_model(a_worker(modalities=frozenset({"video"})))}
+    film = {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}
+    assert api.chat(asking(film)).status_code == 200
+
+
+def test_media_wait_for_a_model_that_has_no_worker_just_now(api: Service) -> None:
+    api.registry.models = {"tiny": a_model(seen_s=5.0)}
+    assert api.chat(asking(SOUND)).status_code == 200
+
+
+def test_models_tell_what_their_workers_take(api: Service) -> None:
+    workers = [a_worker(modalities=frozenset(taken)) for taken in ({"vision"}, {"audio"}, set())]
+    api.registry.models = {"tiny": a_model(*workers)}
+    token = {"Authorization": api.chat(make_chat()).request.headers["authorization"]}
+    models = api.client.get("/v1/models", headers=token).json()["data"]
+    assert models[0]["meta"]["modalities"] == ["audio", "vision"]
+
+
+def test_superseded_request_is_a_conflict_that_is_not_to_be_retried(api: Service) -> None:
+    api.queue.frames = end(Kind.SUPERSEDED)
+    answer = api.chat(make_chat())
+    assert answer.status_code == 409
+    assert answer.headers["x-should-retry"] == "false"
+    error = answer.json()["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "superseded")
+    assert "answer to that one" in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_reply_tells_how_many_more_requests_may_wait(bounded: Service, stream: bool) -> None:
+    bounded.queue.tenant_queued = 2
+    answer = bounded.chat(make_chat(stream=stream))
+    assert answer.headers["x-ratelimit-limit-requests"] == "5"
+    assert answer.headers["x-ratelimit-remaining-requests"] == "3"
+
+
+@pytest.mark.parametrize(("asked_s", "told"), [(0, "1"), (7, "7"), (3600, "120")])
+@pytest.mark.parametrize("stream", [False, True])
+def test_full_queue_tells_when_to_come_back(
+    bounded: Service, stream: bool, asked_s: int, told: str
+) -> None:
+    bounded.queue.refusal = QueueFull("try again later", asked_s)
+    answer = bounded.chat(make_chat(stream=stream))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, told)
+    assert "x-ratelimit-limit-requests" not in answer.headers
+
+
+def test_tenant_with_a_full_queue_of_its_own_learns_its_bound(bounded: Service) -> None:
+    bounded.queue.refusal = TenantQueueFull("send more later", 7)
+    answer = bounded.chat(make_chat())
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.json()["error"]["code"] == "tenant_queue_full"
+    assert answer.headers["x-ratelimit-limit-requests"] == "5"
+    assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("place", "said", "headers"),
+    [
+        (Place(3, 4), b": queued position=3 eta=4s\n\n", ("3", "4")),
+        (Place(3, None), b": queued position=3\n\n", ("3", None)),
+        (None, b": queued waiting=3\n\n", (None, None)),
+    ],
+)
+def test_waiting_stream_tells_its_place(
+    api: Service, place: Place | None, said: bytes, headers: tuple[str | None, str | None]
+) -> None:
+    api.queue.place, api.queue.wait_s = place, 3 * QUIET_S
+    answer = api.chat(make_chat(stream=True))
+    assert answer.content.startswith(said)
+    assert answer.content.endswith(b"data: [DONE]\n\n")
+    told = [answer.headers.get(f"x-llamaq-queue-{name}") for name in ("position", "eta")]
+    assert tuple(told) == headers
+
+
+def test_stream_at_work_tells_no_place(api: Service) -> None:
+    api.queue.frames, api.queue.place, api.queue.wait_s = (STARTED,), Place(1, 1), QUIET_S / 2
+    api.queue.later = ANSWER[1:], 3 * QUIET_S
+    answer = api.chat(make_chat(stream=True))
+    assert answer.content.startswith(b": the model is at work\n\n")
+    assert "x-llamaq-queue-position" not in answer.headers
+
+
+def test_stream_that_has_begun_ends_with_the_error_when_it_is_superseded(api: Service) -> None:
+    api.queue.frames, api.queue.wait_s = end(Kind.SUPERSEDED), 3 * QUIET_S
+    answer = api.chat(make_chat(stream=True))
+    assert answer.status_code == 200
+    last = answer.text.removesuffix("\n\n").split("\n\n")[-1]
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "superseded"
