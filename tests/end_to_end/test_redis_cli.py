@@ -71,7 +71,7 @@ def test_commands_show_a_fleet_at_work(fleet: Fleet) -> None:
         assert (facts["slots"], facts["health"], facts["model"]) == ("4", "healthy", "tiny")
         running = show("what it works on")
         assert len(running) == SLOTS
-        assert all(place.startswith("default|me|") for place in show("tier|tenant"))
+        assert all(place.startswith("any|default|me|-|") for place in show("needs|tier"))
         assert show("whose turn")[0] == "me"
         shell.names["JOB"] = running[-1].rpartition(":")[0]
         job = pairs(show("all about one job"))
