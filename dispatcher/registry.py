@@ -7,11 +7,17 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import redis_faults
 from dispatcher.keys import MODELS, Keys
+from dispatcher.needs import ANY
+from dispatcher.reply import eta_s
+from dispatcher.tier import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A live worker. `running` counts the attempts that occupy its slots."""
+    """A live worker. `running` counts the attempts that occupy its slots.
+
+    `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
+    """
 
     id: str
     server: str
@@ -21,22 +27,65 @@ class WorkerState:
     running: int
     context: int
     build: str
+    fingerprint: str = ""
+    modalities: frozenset[str] = frozenset()
+    prompt_tps: float = 0
+    decode_tps: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time."""
+    """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time.
+
+    The means are over about the last sixteen answers, 0 where there were none; `mean_completion` is
+    in tokens.
+    """
 
     model: str
     seen_s: float
     workers: tuple[WorkerState, ...]
     queued: int
     queued_bytes: int
+    mean_completion: float = 0
+    mean_service_ms: float = 0
 
     @property
     def accepting(self) -> bool:
         """Whether a worker takes jobs, be it only into its queue."""
         return any(worker.accepting for worker in self.workers)
+
+    @property
+    def eta_s(self) -> int | None:
+        """Seconds until the last of those who wait now is likely to start; None where unknown."""
+        slots = sum(worker.slots for worker in self.workers if worker.accepting)
+        return eta_s(self.queued, slots, self.mean_service_ms) if self.queued else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A tenant that waits, and how many jobs it has in the queue, over all tiers."""
+
+    tier: str
+    tenant: str
+    queued: int
+
+
+async def read_turns(redis: Redis, model: str, most: int = 10) -> list[Turn]:
+    """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`.
+
+    Jobs that only some workers can take are left out: they wait in classes of their own.
+    """
+    keys = Keys(model)
+    with redis_faults():
+        pipe = redis.pipeline(transaction=False)
+        for tier in Tier:
+            pipe.zrange(keys.named("turns", f"{ANY}|{tier}"), 0, most - 1)
+        rows = zip(Tier, await pipe.execute(), strict=True)
+        names = [(tier.value, name.decode()) for tier, row in rows for name in row]
+        if not names:
+            return []
+        queued: Any = await redis.hmget(keys.named("waiting"), [name for _, name in names])
+    return [Turn(*name, int(count or 0)) for name, count in zip(names, queued, strict=True)][:most]
 
 
 async def read_models(redis: Redis) -> list[ModelState]:
@@ -53,8 +102,9 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     head = redis.pipeline(transaction=False)
     head.zrangebyscore(keys.named("workers"), now * 1000, "+inf")
     head.zcard(keys.named("queue"))
-    head.hget(keys.named("counters"), "queued_bytes")
-    ids, queued, queued_bytes = await head.execute()
+    names = "queued_bytes", "mean_completion_tokens", "mean_service_ms"
+    head.hmget(keys.named("counters"), names)
+    ids, queued, counters = await head.execute()
     each = redis.pipeline(transaction=False)
     for worker in ids:
         each.hgetall(keys.named("worker", worker.decode()))
@@ -63,8 +113,10 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     workers = tuple(
         _read_worker(worker.decode(), rows[2 * i], rows[2 * i + 1]) for i, worker in enumerate(ids)
     )
-    waiting_bytes = int(queued_bytes or 0) if queued else 0
-    return ModelState(model, max(0.0, seen_s), workers, queued, waiting_bytes)
+    queued_bytes, completion, service_ms = (float(value or 0) for value in counters)
+    waiting_bytes = int(queued_bytes) if queued else 0
+    seen_s = max(0.0, seen_s)
+    return ModelState(model, seen_s, workers, queued, waiting_bytes, completion, service_ms)
 
 
 def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerState:
@@ -78,4 +130,8 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         running=running,
         context=int(text.get("context", 0)),
         build=text.get("build", ""),
+        fingerprint=text.get("fingerprint", ""),
+        modalities=frozenset(filter(None, text.get("modalities", "").split(","))),
+        prompt_tps=float(text.get("prompt_tps", 0)),
+        decode_tps=float(text.get("decode_tps", 0)),
     )

@@ -143,8 +143,8 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """Show the models, their workers, slots and queues."""
     url = _kept(Home(data_dir).redis_url) if data_dir else None
     settings: QueueSettings = load({QueueSettings: {"redis_url": url}})[QueueSettings]
-    models = _run(status_page.read_status(settings.redis_url.get_secret_value()))
-    click.echo(status_page.as_json(models) if as_json else status_page.as_text(models))
+    state = _run(status_page.read_status(settings.redis_url.get_secret_value()))
+    click.echo(status_page.as_json(*state) if as_json else status_page.as_text(*state))
 
 
 def _kept(path: Path) -> str:

@@ -1,33 +1,41 @@
 """`llamaq status`: the models, their workers, slots and queues."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from dispatcher.connection import open_redis
-from dispatcher.registry import ModelState, read_models
+from dispatcher.registry import ModelState, Turn, WorkerState, read_models, read_turns
+
+Turns = Mapping[str, Sequence[Turn]]
+"""The tenants that wait, by model."""
 
 
-async def read_status(redis_url: str) -> list[ModelState]:
-    """The state of every model. Raises `RedisUnavailable`."""
+async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
+    """The state of every model, and who waits for it. Raises `RedisUnavailable`."""
     redis = open_redis(redis_url)
     try:
-        return await read_models(redis)
+        models = await read_models(redis)
+        return models, {state.model: await read_turns(redis, state.model) for state in models}
     finally:
         await redis.aclose()
 
 
-def as_json(models: Sequence[ModelState]) -> str:
+def as_json(models: Sequence[ModelState], turns: Turns) -> str:
     """The state for programs."""
-    return json.dumps(
-        [asdict(model) | {"accepting": model.accepting} for model in models], indent=2
-    )
+    rows = [
+        asdict(model)
+        | {"accepting": model.accepting, "eta_s": model.eta_s}
+        | {"waiting": [asdict(turn) for turn in turns[model.model]]}
+        for model in models
+    ]
+    return json.dumps(rows, indent=2, default=sorted)  # sets
 
 
-def as_text(models: Sequence[ModelState]) -> str:
+def as_text(models: Sequence[ModelState], turns: Turns) -> str:
     """The state for people.
 
-    >>> as_text([])
+    >>> as_text([], {})
     'No worker has joined yet: start one with `llamaq bridge --server URL`.'
     """
     if not models:
@@ -36,11 +44,10 @@ def as_text(models: Sequence[ModelState]) -> str:
     for model in models:
         lines.append(_model_line(model))
         width = max((len(worker.id) for worker in model.workers), default=0)
-        lines += [
-            f"  {worker.id:{width}}  {worker.health:13}  slots {worker.running}/{worker.slots}"
-            f"  context {worker.context}  {worker.server}"
-            for worker in model.workers
-        ]
+        lines += [_worker_line(worker, width) for worker in model.workers]
+        if waiting := turns.get(model.model):
+            each = (f"{turn.tenant} ({turn.tier}) {turn.queued}" for turn in waiting)
+            lines.append(f"  waiting: {', '.join(each)}")
     return "\n".join(lines)
 
 
@@ -48,4 +55,13 @@ def _model_line(model: ModelState) -> str:
     busy = sum(worker.running for worker in model.workers)
     slots = sum(worker.slots for worker in model.workers)
     seen = "" if model.workers else f"; last worker seen {model.seen_s:.0f} s ago"
-    return f"{model.model}: {model.queued} queued, {busy} of {slots} slots busy{seen}"
+    last = f" (the last starts in about {model.eta_s} s)" if model.eta_s else ""
+    return f"{model.model}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
+
+
+def _worker_line(worker: WorkerState, width: int) -> str:
+    speed = f"  {worker.decode_tps:g} tokens/s" if worker.decode_tps else ""
+    return (
+        f"  {worker.id:{width}}  {worker.health:13}  slots {worker.running}/{worker.slots}"
+        f"  context {worker.context}{speed}  {worker.server}"
+    )

@@ -51,7 +51,11 @@ local function waiting_at(parent)
       seen[pairs_[i]] = true
     end
   end
-  if #mine > 1 then
+  if parent == '' then  -- of tiers that are even the more urgent one is first
+    table.sort(found, function(a, b)
+      return a[2] < b[2] or (a[2] == b[2] and TIER_WEIGHTS[a[1]] > TIER_WEIGHTS[b[1]])
+    end)
+  elseif #mine > 1 then
     table.sort(found, function(a, b) return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1]) end)
   end
   return found

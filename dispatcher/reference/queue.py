@@ -9,6 +9,7 @@ from dispatcher.needs import read_needs
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.scores import Scores
 from dispatcher.reference.turns import Entry, Turns
+from dispatcher.tier import Tier
 
 # As in lua/claim.lua and lua/queueing.lua.
 FAN, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 2_000_000, 2, 8, 100
@@ -196,6 +197,8 @@ class Choice:
         found: set[tuple[int, str]] = set()
         for class_ in self._mine:
             found.update(self._queue.turns.of(class_, parent).first(FAN))
+        if not parent:  # of tiers that are even the more urgent one is first
+            return sorted(found, key=lambda row: (row[0], -Tier(row[1]).weight))
         return sorted(found)
 
     def _favourite(self) -> Entry | None:

@@ -6,27 +6,43 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dispatcher.registry import ModelState, WorkerState
+from dispatcher.registry import ModelState, Turn, WorkerState
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
 
-GPU = WorkerState("gpu-a1", "http://127.0.0.1:8080", "healthy", True, 4, 3, 8192, "b1")
+GPU = WorkerState(
+    "gpu-a1",
+    "http://127.0.0.1:8080",
+    "healthy",
+    True,
+    4,
+    3,
+    8192,
+    "b1",
+    modalities=frozenset({"vision"}),
+    decode_tps=41.5,
+)
 OLD = WorkerState("old-machine-b2", "http://127.0.0.1:8081", "down", False, 2, 0, 4096, "b0")
-BUSY = ModelState("qwen", 0.2, (GPU, OLD), 7, 9000)
+BUSY = ModelState("qwen", 0.2, (GPU, OLD), 7, 9000, mean_service_ms=8000)
 GONE = ModelState("llama", 75.4, (), 1, 100)
 
 
 def test_text_shows_models_workers_slots_and_queues() -> None:
-    assert as_text([BUSY, GONE]).splitlines() == [
-        "qwen: 7 queued, 3 of 6 slots busy",
-        "  gpu-a1          healthy        slots 3/4  context 8192  http://127.0.0.1:8080",
+    turns = {"qwen": [Turn("priority", "ann", 2), Turn("flex", "bob", 5)]}
+    assert as_text([BUSY, GONE], turns).splitlines() == [
+        "qwen: 7 queued (the last starts in about 14 s), 3 of 6 slots busy",
+        "  gpu-a1          healthy        slots 3/4  context 8192  41.5 tokens/s  http://127.0.0.1:8080",
         "  old-machine-b2  down           slots 0/2  context 4096  http://127.0.0.1:8081",
+        "  waiting: ann (priority) 2, bob (flex) 5",
         "llama: 1 queued, 0 of 0 slots busy; last worker seen 75 s ago",
     ]
 
 
 def test_json_has_everything() -> None:
-    busy, gone = json.loads(as_json([BUSY, GONE]))
+    turns = {"qwen": [Turn("priority", "ann", 2)], "llama": []}
+    busy, gone = json.loads(as_json([BUSY, GONE], turns))
+    assert busy["waiting"] == [{"tier": "priority", "tenant": "ann", "queued": 2}]
+    assert (busy["eta_s"], busy["workers"][0]["modalities"]) == (14, ["vision"])
     assert busy["workers"][0]["running"] == 3
     assert (busy["accepting"], gone["accepting"]) == (True, False)
     assert (gone["model"], gone["seen_s"], gone["workers"]) == ("llama", 75.4, [])

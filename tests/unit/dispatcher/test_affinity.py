@@ -1,0 +1,166 @@
+"""Conversations stay with the worker that has them in its cache, as far as that is fair."""
+
+import pytest
+
+from dispatcher.patience import Patience
+from tests.unit.dispatcher.desk import Desk
+
+TOKENS = 1000
+
+
+def jobs_of(tokens: list[str]) -> list[str]:
+    return [token.rpartition(":")[0] for token in tokens]
+
+
+@pytest.fixture
+async def pair(desk: Desk) -> Desk:
+    """Two workers with two slots; `v` has had the conversation `talk`."""
+    await desk.join("v", 2, process="p1")
+    await desk.enqueue("first", prefixes=("talk1",))
+    await desk.finish(await desk.take("v"), "v")
+    await desk.join("w", 2, process="p2")
+    await desk.rung("v")
+    await desk.rung("w")
+    return desk
+
+
+async def next_turn(desk: Desk, job: str = "next", **options: object) -> None:
+    await desk.enqueue(job, prefixes=("talk2", "talk1", "talk0"), **options)  # type: ignore[arg-type]
+
+
+async def test_next_turn_is_left_to_its_worker_which_is_called(pair: Desk) -> None:
+    await next_turn(pair)
+    assert await pair.rung("v")
+    _, free, again_ms, *jobs = await pair.claim_raw("w")
+    assert (free, jobs) == (2, [])
+    assert 0 < int(again_ms) <= 200
+    assert await pair.rung("v")
+    assert jobs_of((await pair.claim("v"))[1]) == ["next"]
+
+
+async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
+    await next_turn(pair)
+    pair.later(201)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_full_worker_is_not_waited_for(pair: Desk) -> None:
+    await pair.enqueue("j1", "j2")
+    await pair.claim("v")
+    await next_turn(pair)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_worker_that_does_not_accept_is_not_waited_for(pair: Desk) -> None:
+    await pair.renew(worker="v", slots=2, accepting=0)
+    await next_turn(pair)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_restarted_server_has_forgotten(pair: Desk) -> None:
+    await pair.join("v", 2, epoch="new", process="p9")
+    await next_turn(pair)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_shared_beginning_of_others_is_no_affinity(pair: Desk) -> None:
+    """Only what a finished job was remembered under counts, not each beginning of it."""
+    await pair.enqueue("stranger", prefixes=("talk9", "talk0"))
+    assert jobs_of((await pair.claim("w"))[1]) == ["stranger"]
+
+
+async def test_worker_takes_its_own_conversations_first(pair: Desk) -> None:
+    await pair.enqueue("j1", "j2", tenant="ann")
+    await next_turn(pair, tenant="ann")
+    assert jobs_of((await pair.claim("v", 1))[1]) == ["next"]
+
+
+async def test_but_not_before_a_tenant_that_is_far_behind(pair: Desk) -> None:
+    await pair.enqueue("b0", tenant="bob", estimate=2001 * TOKENS)
+    await pair.claim("w")
+    await next_turn(pair, tenant="bob")
+    await pair.enqueue("a1", tenant="ann")
+    assert jobs_of((await pair.claim("v", 1))[1]) == ["a1"]
+
+
+async def test_a_tenant_a_little_behind_is_passed_over(pair: Desk) -> None:
+    await pair.enqueue("b0", tenant="bob", estimate=1999 * TOKENS)
+    await pair.claim("w")
+    await next_turn(pair, tenant="bob")
+    await pair.enqueue("a1", tenant="ann")
+    assert jobs_of((await pair.claim("v", 1))[1]) == ["next"]
+
+
+async def test_urgent_tier_is_never_passed_over(pair: Desk) -> None:
+    await next_turn(pair, tenant="bob")
+    await pair.enqueue("a1", tenant="ann", tier="priority")
+    assert jobs_of((await pair.claim("v", 1))[1]) == ["a1"]
+
+
+@pytest.mark.parametrize(("older", "first"), [(8, "next"), (9, "j0")])
+async def test_older_jobs_of_the_same_user_are_passed_over_by_few(
+    pair: Desk, older: int, first: str
+) -> None:
+    """By twice as many as the fleet has slots."""
+    await pair.enqueue(*(f"j{number}" for number in range(older)))
+    await next_turn(pair)
+    assert jobs_of((await pair.claim("v", 1))[1]) == [first]
+
+
+async def test_returned_job_prefers_nobody(pair: Desk) -> None:
+    await next_turn(pair)
+    await pair.release(await pair.take("v"), "v", costs=0)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_others_jobs_behind_those_left_are_found(pair: Desk) -> None:
+    await next_turn(pair)
+    await pair.enqueue("j1")
+    assert jobs_of((await pair.claim("w"))[1]) == ["j1"]
+
+
+# Jobs left to faster workers.
+
+SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
+
+
+async def test_slow_worker_leaves_a_job_to_a_faster_one_and_calls_it(pair: Desk) -> None:
+    await pair.enqueue("j1", tokens=(1, 100))
+    _, free, again_ms, *jobs = await pair.claim_raw("w", patience=SLOW)
+    assert (free, jobs) == (2, [])
+    assert 900 < int(again_ms) <= 1000
+    assert await pair.rung("v")
+    assert not await pair.rung("w")
+
+
+async def test_it_takes_what_it_does_as_soon(pair: Desk) -> None:
+    await pair.enqueue("large", tokens=(1, 100))
+    await pair.enqueue("small", tokens=(1, 5))
+    assert jobs_of((await pair.claim("w", patience=SLOW))[1]) == ["small"]
+
+
+async def test_it_takes_what_would_wait_for_longer(pair: Desk) -> None:
+    await pair.enqueue(*(f"j{number}" for number in range(12)), tokens=(1, 100))
+    _, tokens = await pair.claim("w", patience=SLOW)
+    assert jobs_of(tokens) == ["j0", "j1"]
+
+
+async def test_job_is_left_no_longer_than_it_gains(pair: Desk) -> None:
+    await pair.enqueue("j1", tokens=(1, 100))
+    pair.later(1000)
+    assert jobs_of((await pair.claim("w", patience=SLOW))[1]) == ["j1"]
+
+
+async def test_nobody_is_called_when_the_faster_ones_are_full(pair: Desk) -> None:
+    await pair.enqueue("j1", "j2", tokens=(1, 100))
+    await pair.claim("v")
+    await pair.rung("v")
+    await pair.enqueue("j3", tokens=(1, 100))
+    await pair.claim("w", patience=SLOW)
+    assert not await pair.rung("v")
+
+
+async def test_own_conversation_is_not_left_for_speed(pair: Desk) -> None:
+    await next_turn(pair, tokens=(1, 100))
+    slow = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("w",))
+    assert jobs_of((await pair.claim("v", patience=slow))[1]) == ["next"]

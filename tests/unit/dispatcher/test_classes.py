@@ -1,0 +1,76 @@
+"""Jobs that few workers can take wait in a class of their own, and block nobody."""
+
+from dispatcher.needs import Needs, read_needs
+from tests.unit.dispatcher.desk import Desk
+
+
+def jobs_of(tokens: list[str]) -> list[str]:
+    return [token.rpartition(":")[0] for token in tokens]
+
+
+async def test_worker_passes_by_what_it_can_not_take(desk: Desk) -> None:
+    await desk.join("plain", 3, context=4096)
+    await desk.join("eyes", 3, context=4096, modalities="audio,vision")
+    await desk.enqueue(*(f"i{number}" for number in range(200)), tenant="ann", class_="vision")
+    await desk.enqueue("j1", tenant="ann")
+    assert jobs_of((await desk.claim("plain"))[1]) == ["j1"]
+    assert jobs_of((await desk.claim("eyes"))[1]) == ["i0", "i1", "i2"]
+
+
+async def test_tenant_has_one_counter_in_all_classes(desk: Desk) -> None:
+    await desk.join("eyes", 9, modalities="vision")
+    await desk.enqueue("i1", "i2", tenant="ann", class_="vision", estimate=10)
+    await desk.enqueue("a1", tenant="ann", estimate=10)
+    await desk.enqueue("b1", "b2", "b3", tenant="bob", estimate=10)
+    assert jobs_of((await desk.claim("eyes"))[1]) == ["i1", "b1", "i2", "b2", "a1", "b3"]
+
+
+async def test_job_of_a_class_calls_one_who_can_take_it(desk: Desk) -> None:
+    await desk.join("plain", 3)
+    await desk.join("eyes", 3, modalities="vision")
+    await desk.rung("plain")
+    await desk.rung("eyes")
+    await desk.enqueue("i1", class_="vision")
+    assert await desk.rung("eyes")
+    assert not await desk.rung("plain")
+    assert not await desk.rung()
+
+
+async def test_claim_that_is_filled_passes_the_call_of_a_class_on(desk: Desk) -> None:
+    await desk.join("one", 1, modalities="vision")
+    await desk.join("two", 1, modalities="vision")
+    await desk.enqueue("i1", "i2", class_="vision")
+    await desk.claim("one")
+    await desk.rung("one")
+    assert await desk.rung("two")
+
+
+async def test_context_that_was_too_small_is_not_tried_again(desk: Desk) -> None:
+    await desk.join("small", 1, context=2048)
+    await desk.join("large", 1, context=8192)
+    await desk.enqueue("long", "short")
+    token = await desk.take("small")
+    await desk.rung("large")
+    needs = str(Needs().larger(2048))
+    assert await desk.release(token, "small", costs=0, class_=needs) == ["OK", "revoked"]
+    assert await desk.rung("large")
+    assert jobs_of((await desk.claim("small"))[1]) == ["short"]
+    assert jobs_of((await desk.claim("large"))[1]) == ["long"]
+    assert (await desk.job("long"))["class"] == "context>2048"
+
+
+async def test_when_nobody_is_large_enough_the_job_stays(desk: Desk) -> None:
+    await desk.join("small", 1, context=2048)
+    await desk.enqueue("long")
+    token = await desk.take("small")
+    assert await desk.release(token, "small", class_="context>2048") == ["OK", "nobody"]
+    assert await desk.finish(token, "small", state="rejected") == "OK"
+
+
+def test_needs_say_who_meets_them() -> None:
+    needs = read_needs("build=b1,context>2048,vision")
+    assert needs.met_by(4096, frozenset({"vision", "audio"}), "b1")
+    assert not needs.met_by(2048, frozenset({"vision"}), "b1")
+    assert not needs.met_by(4096, frozenset({"audio"}), "b1")
+    assert not needs.met_by(4096, frozenset({"vision"}), "b2")
+    assert read_needs(str(needs)) == needs
