@@ -91,7 +91,7 @@ class Reply:
 
     def _follow(self, attempt: str, frame: Frame) -> None:
         if self._attempt is None:
-            self._attempt = attempt
+            self._attempt, self.place = attempt, None
         elif attempt != self._attempt:
             self.restart()  # Redis has forgotten a claim and handed the job out again
             self._attempt = attempt

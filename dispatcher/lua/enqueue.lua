@@ -28,16 +28,19 @@ local job = {
 local superseding = K.supersede .. job.tenant .. '|' .. job.user .. '|' .. ARGV[20]
 local older = ARGV[20] ~= '' and redis.call('GET', superseding)
 local replaced = older and read_job(older)
-if replaced and replaced.state == 'queued' then end_queued(older, replaced, 'superseded') end
+if replaced and replaced.state ~= 'queued' then replaced = nil end
+local places, weight = replaced and 1 or 0, replaced and replaced.bytes or 0  -- that it makes room for
 
 local jobs = redis.call('ZCARD', K.queue)
 if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
 local bytes = tonumber(redis.call('HGET', K.counters, 'queued_bytes') or '0')
-if jobs >= tonumber(ARGV[16]) or (jobs > 0 and bytes + #body > tonumber(ARGV[17])) then
+if jobs - places >= tonumber(ARGV[16])
+    or (jobs > places and bytes - weight + #body > tonumber(ARGV[17])) then
   return {'FULL', jobs, bytes}
 end
 local most, mine = tonumber(ARGV[18]), tonumber(redis.call('HGET', K.waiting, job.tenant) or '0')
-if most > 0 and mine >= most then return {'TENANT_FULL', mine} end
+if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
+if replaced then end_queued(older, replaced, 'superseded') end
 
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
@@ -80,4 +83,4 @@ if preferred then
   if free_slots(preferred) > 0 then ring_worker(preferred) end
 end
 redis.call('HINCRBY', K.counters, 'enqueued', 1)
-return {'OK', jobs + 1, mine + 1}
+return {'OK', jobs - places + 1, mine - places + 1}

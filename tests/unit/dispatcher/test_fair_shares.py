@@ -228,6 +228,14 @@ async def test_newer_job_supersedes_the_queued_one_of_its_key(desk: Desk) -> Non
     assert sorted(await desk.queue()) == ["new", "other"]
 
 
+async def test_job_that_is_refused_supersedes_nothing(desk: Desk) -> None:
+    await desk.enqueue("old", supersedes="line")
+    await desk.enqueue("other", tenant="bob")
+    refused = await desk.enqueue("new", supersedes="line", body=b"x" * 50, bounds=(9, 40))
+    assert refused[0] == b"FULL"
+    assert await desk.state("old") == "queued"
+
+
 async def test_running_job_is_not_superseded(desk: Desk) -> None:
     await desk.join(slots=9)
     await desk.enqueue("old", supersedes="line")
