@@ -47,6 +47,8 @@ class Meter:
 
 
 def _parse(event: bytes) -> dict[str, Any]:
+    if not event:
+        return {}
     try:
         parsed = json.loads(event.removeprefix(b"data:"))
     except ValueError:
