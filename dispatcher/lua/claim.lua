@@ -86,10 +86,16 @@ local function leave_to(other, ms)
   if again == 0 or ms < again then again = ms end
 end
 
-local function faster_with_room(class)
+-- Whether a faster worker takes jobs of this class; and one that has room for it now.
+local function faster_worker(class)
+  local found = false
   for i = 12, #ARGV do
-    if free_slots(ARGV[i]) > 0 and can_take(class, ARGV[i]) then return ARGV[i] end
+    if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
+      found = true
+      if free_slots(ARGV[i]) > 0 then return true, ARGV[i] end
+    end
   end
+  return found
 end
 
 local waiting = redis.call('ZCARD', K.queue)
@@ -102,11 +108,10 @@ local function is_left(job)
   end
   local loss = job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
   local waited = now - job.enqueued_ms
-  if loss > (waiting - #jobs) * ARGV[11] * ARGV[10] and waited < loss then
-    leave_to(faster_with_room(job.class), math.ceil(loss - waited))
-    return true
-  end
-  return false
+  if loss <= (waiting - #jobs) * ARGV[11] * ARGV[10] or waited >= loss then return false end
+  local found, other = faster_worker(job.class)
+  if found then leave_to(other, math.ceil(loss - waited)) end
+  return found
 end
 
 -- Returns the job at a place; or nil when it can't be run, in which case it is gone now.

@@ -250,19 +250,19 @@ class Choice:
         loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
         waited_ms = self._now_ms - entry.enqueued_ms
         waiting = self._waiting - len(self._got.jobs)
-        if self._patience.leaves(loss_ms, waiting, waited_ms):
-            self._leave_to(self._faster_with_room(entry.class_), ceil(loss_ms - waited_ms))
-            return True
-        return False
+        if not self._patience.leaves(loss_ms, waiting, waited_ms):
+            return False
+        faster = self._faster(entry.class_)
+        if faster:
+            room = (name for name in faster if self._queue.workers[name].free)
+            self._leave_to(next(room, ""), ceil(loss_ms - waited_ms))
+        return bool(faster)
 
     def _leave_to(self, other: str, ms: int) -> None:
         if other:
             self._got.called.add(other)
         self._got.again_ms = min(self._got.again_ms or ms, ms)
 
-    def _faster_with_room(self, class_: str) -> str:
-        for name in self._patience.faster:
-            worker = self._queue.workers.get(name)
-            if worker and worker.free and worker.can_take(class_):
-                return name
-        return ""
+    def _faster(self, class_: str) -> list[str]:
+        known = ((name, self._queue.workers.get(name)) for name in self._patience.faster)
+        return [name for name, w in known if w and w.accepting and w.can_take(class_)]

@@ -160,6 +160,20 @@ async def test_nobody_is_called_when_the_faster_ones_are_full(pair: Desk) -> Non
     assert not await pair.rung("v")
 
 
+async def test_what_no_faster_worker_can_take_is_not_left(pair: Desk) -> None:
+    await pair.renew(worker="v", slots=2)
+    await pair.join("w", 2, epoch="large", context=8192)
+    await pair.enqueue("long", tokens=(1, 100), class_="context>2048")
+    tokens = (await pair.claim("w", epoch="large", patience=SLOW))[1]
+    assert jobs_of(tokens) == ["long"]
+
+
+async def test_dead_workers_are_not_waited_for(pair: Desk) -> None:
+    await pair.redis.delete(pair.keys.named("worker", "v"))
+    await pair.enqueue("j1", tokens=(1, 100))
+    assert jobs_of((await pair.claim("w", patience=SLOW))[1]) == ["j1"]
+
+
 async def test_own_conversation_is_not_left_for_speed(pair: Desk) -> None:
     await next_turn(pair, tokens=(1, 100))
     slow = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("w",))
