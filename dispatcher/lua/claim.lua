@@ -11,6 +11,7 @@
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
 -- dispatcher/reference/queue.py makes the same choice in Python.
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
+local DEEP = 8                 -- and of a user's jobs, by a worker that is slower than others
 local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
 local FAVOURITES = 8           -- jobs that prefer this worker and are looked at
@@ -61,16 +62,18 @@ local function waiting_at(parent)
   return found
 end
 
+local is_slow = tonumber(ARGV[8]) > 0 or tonumber(ARGV[9]) > 0
+
 local function sequence_of(place)
   return tonumber(string.match(place, '|(%d+)|[^|]*$'))
 end
 
 -- A user's oldest jobs, over all these classes.
 local function oldest_of(path)
-  local places = {}
+  local places, most = {}, is_slow and DEEP or FAN
   for _, class in ipairs(mine) do
     local flow = class .. '|' .. path .. '|'
-    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, FAN)
+    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, most)
     for _, place in ipairs(found) do places[#places + 1] = place end
   end
   if #mine > 1 then
@@ -99,19 +102,33 @@ local function faster_worker(class)
 end
 
 local waiting = redis.call('ZCARD', K.queue)
-local function is_left(job)
+-- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
+local function loss_of(job)
+  return job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
+end
+
+-- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
+local function is_left_for_speed(id, job, loss)
+  local ahead, waited = (waiting - #jobs) * ARGV[10], now - job.enqueued_ms
+  local times = tonumber(ARGV[11])
+  if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
+  local left = now - (job.left_since_ms or now)
+  if loss <= ahead * times or left >= loss then return false end
+  local found, other = faster_worker(job.class)
+  if not found then return false end
+  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+  leave_to(other, math.ceil(loss - left))
+  return true
+end
+
+local function is_left(id, job, loss)
   if job.prefers == worker then return false end
   local until_ms = tonumber(job.prefers_until_ms or '0')
   if now < until_ms and free_slots(job.prefers) > 0 then
     leave_to(job.prefers, until_ms - now)
     return true
   end
-  local loss = job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
-  local waited = now - job.enqueued_ms
-  if loss <= (waiting - #jobs) * ARGV[11] * ARGV[10] or waited >= loss then return false end
-  local found, other = faster_worker(job.class)
-  if found then leave_to(other, math.ceil(loss - waited)) end
-  return found
+  return loss > 0 and is_left_for_speed(id, job, loss)
 end
 
 -- Returns the job at a place; or nil when it can't be run, in which case it is gone now.
@@ -147,18 +164,31 @@ local function find_favourite()
   end
 end
 
+-- The oldest job of a user that is not left to others. A slow worker looks for the one that loses least,
+-- of equals the last: the older ones will find a fast worker before.
+local function find_of_user(path)
+  local best, best_job, least
+  for _, place in ipairs(oldest_of(path)) do
+    if looked >= tonumber(ARGV[6]) then break end
+    looked = looked + 1
+    local id, job = job_at(place)
+    if not id then return true end
+    local loss = loss_of(job)
+    if (not least or loss <= least) and not is_left(id, job, loss) then
+      best, best_job, least = id, job, loss
+      if not is_slow then break end
+    end
+  end
+  return best, best_job
+end
+
 local function find_fair()
   for _, tier in ipairs(waiting_at('')) do
     for _, tenant in ipairs(waiting_at(tier[1])) do
       local path = tier[1] .. '|' .. tenant[1]
       for _, user in ipairs(waiting_at(path)) do
-        for _, place in ipairs(oldest_of(path .. '|' .. user[1])) do
-          if looked >= tonumber(ARGV[6]) then return nil end
-          looked = looked + 1
-          local id, job = job_at(place)
-          if not id then return true end
-          if not is_left(job) then return id, job end
-        end
+        local id, job = find_of_user(path .. '|' .. user[1])
+        if id or looked >= tonumber(ARGV[6]) then return id, job end
       end
     end
   end

@@ -86,7 +86,8 @@ local function recover(token, now, error)
     end_job(id, verdict)
     return verdict
   end
-  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'prefers_until_ms')
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'prefers_until_ms',
+    'left_since_ms')
   job.prefers = nil
   -- It has waited long enough to be claimed once: from here on only its deadline counts.
   job.wait_until_ms = job.deadline_ms

@@ -12,7 +12,7 @@ from dispatcher.reference.turns import Entry, Turns
 from dispatcher.tier import Tier
 
 # As in lua/claim.lua and lua/queueing.lua.
-FAN, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 2_000_000, 2, 8, 100
+FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
 PREFERRED_MS = 200
 
 
@@ -97,7 +97,7 @@ class ReferenceQueue:
         entry = self._stop(id_)
         self.turns.charge(entry, entry.estimate, 0)
         entry.worker = entry.prefers = ""
-        entry.prefers_until_ms = 0
+        entry.prefers_until_ms, entry.left_since_ms = 0, None
         self._enter(entry)
 
     def cancel(self, id_: str) -> None:
@@ -137,9 +137,9 @@ class ReferenceQueue:
         if 0 < entry.max_tenant_running <= busy:
             self.turns.park(entry.tenant)
 
-    def oldest_of(self, classes: list[str], path: str) -> list[Entry]:
-        """A user's oldest jobs."""
-        flows = (self._flows.get((class_, path), [])[:FAN] for class_ in classes)
+    def oldest_of(self, classes: list[str], path: str, most: int = FAN) -> list[Entry]:
+        """A user's oldest jobs, so many of each class."""
+        flows = (self._flows.get((class_, path), [])[:most] for class_ in classes)
         return [self.jobs[id_] for _, id_ in sorted(place for flow in flows for place in flow)]
 
     def _enter(self, entry: Entry) -> None:
@@ -226,36 +226,51 @@ class Choice:
         )
 
     def _fair(self) -> Entry | None:
-        for entry in self._in_turn():
-            if self._looked >= HEADS:
-                return None
-            self._looked += 1
-            if not self._is_left(entry):
+        for path in self._in_turn():
+            entry = self._of_user(path)
+            if entry or self._looked >= HEADS:
                 return entry
         return None
 
-    def _in_turn(self) -> Iterator[Entry]:
+    def _in_turn(self) -> Iterator[str]:
         for _, tier in self._waiting_at(""):
             for _, tenant in self._waiting_at(tier):
                 for _, user in self._waiting_at(f"{tier}|{tenant}"):
-                    yield from self._queue.oldest_of(self._mine, f"{tier}|{tenant}|{user}")
+                    yield f"{tier}|{tenant}|{user}"
 
-    def _is_left(self, entry: Entry) -> bool:
+    def _of_user(self, path: str) -> Entry | None:
+        best, least = None, float("inf")
+        slow = self._patience.prompt_ms > 0 or self._patience.token_ms > 0
+        for entry in self._queue.oldest_of(self._mine, path, DEEP if slow else FAN):
+            if self._looked >= HEADS:
+                break
+            self._looked += 1
+            loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
+            if loss_ms <= least and not self._is_left(entry, loss_ms):
+                best, least = entry, loss_ms
+                if not slow:
+                    break
+        return best
+
+    def _is_left(self, entry: Entry, loss_ms: float) -> bool:
         if entry.prefers == self._name:
             return False
         other = self._queue.workers.get(entry.prefers)
         if self._now_ms < entry.prefers_until_ms and other and other.free:
             self._leave_to(entry.prefers, entry.prefers_until_ms - self._now_ms)
             return True
-        loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
-        waited_ms = self._now_ms - entry.enqueued_ms
-        waiting = self._waiting - len(self._got.jobs)
-        if not self._patience.leaves(loss_ms, waiting, waited_ms):
+        return loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
+
+    def _is_left_for_speed(self, entry: Entry, loss_ms: float) -> bool:
+        now_ms, waiting = self._now_ms, self._waiting - len(self._got.jobs)
+        left_ms = now_ms - (now_ms if entry.left_since_ms is None else entry.left_since_ms)
+        if not self._patience.leaves(loss_ms, waiting, now_ms - entry.enqueued_ms, left_ms):
             return False
         faster = self._faster(entry.class_)
         if faster:
+            entry.left_since_ms = now_ms - left_ms
             room = (name for name in faster if self._queue.workers[name].free)
-            self._leave_to(next(room, ""), ceil(loss_ms - waited_ms))
+            self._leave_to(next(room, ""), ceil(loss_ms - left_ms))
         return bool(faster)
 
     def _leave_to(self, other: str, ms: int) -> None:

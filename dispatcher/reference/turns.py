@@ -29,6 +29,7 @@ class Entry:
     worker: str = ""
     prefers: str = ""
     prefers_until_ms: int = 0
+    left_since_ms: int | None = None
 
     @property
     def tenant_path(self) -> str:

@@ -215,4 +215,4 @@ def test_job_whose_only_worker_was_lost_does_not_wait_for_ever(single: Single) -
         wait_until(lambda: int(single.store.xlen(single.replies())) > 1)  # the API knows
         single.bridge.kill()
         assert answer.result(25).status_code == 503
-    assert single.queued() == 0
+    wait_until(lambda: single.queued() == 0)

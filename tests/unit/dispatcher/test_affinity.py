@@ -142,12 +142,22 @@ async def test_it_takes_what_it_does_as_soon(pair: Desk) -> None:
 async def test_it_takes_what_would_wait_for_longer(pair: Desk) -> None:
     await pair.enqueue(*(f"j{number}" for number in range(12)), tokens=(1, 100))
     _, tokens = await pair.claim("w", patience=SLOW)
-    assert jobs_of(tokens) == ["j0", "j1"]
+    assert jobs_of(tokens) == ["j7", "j6"]  # the older ones will be begun by others before
+
+
+async def test_of_a_users_jobs_it_takes_the_one_that_loses_least(pair: Desk) -> None:
+    for number, tokens in enumerate((90, 20, 70, 20, 80, 90, 90, 90, 1)):
+        await pair.enqueue(f"j{number}", tokens=(1, tokens))
+    assert jobs_of((await pair.claim("w", 1, patience=SLOW))[1]) == ["j3"]
 
 
 async def test_job_is_left_no_longer_than_it_gains(pair: Desk) -> None:
     await pair.enqueue("j1", tokens=(1, 100))
-    pair.later(1000)
+    pair.later(3000)
+    assert await pair.claim("w", patience=SLOW) == (2, [])
+    pair.later(900)
+    assert await pair.claim("w", patience=SLOW) == (2, [])
+    pair.later(100)
     assert jobs_of((await pair.claim("w", patience=SLOW))[1]) == ["j1"]
 
 
