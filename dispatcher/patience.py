@@ -6,7 +6,7 @@ behind it the time until a faster worker has a free slot. docs/adr/0006 has the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import sqrt
 
 _NOTICEABLY = 1.25  # figures waver: who is less than a quarter faster counts as equal
 _ASKED = 8  # faster workers that a deferring one may wake
@@ -25,30 +25,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What comes in: jobs per second, and tokens of an average job."""
+    """Tokens of an average job."""
 
-    arrivals: float
     prompt_tokens: float
     completion_tokens: float
-
-
-class Arrivals:
-    """Arrivals per second, from looks at a counter: a mean over about the last `over_s` seconds."""
-
-    def __init__(self, over_s: float = 5.0) -> None:
-        self._over_s = over_s
-        self._rate = 0.0
-        self._last: tuple[float, float] | None = None
-
-    def rate(self, count: float, now_s: float) -> float:
-        """The rate, given that `count` jobs have come until now."""
-        if self._last is not None:
-            came, passed_s = count - self._last[0], now_s - self._last[1]
-            if passed_s > 0 and came >= 0:
-                kept = exp(-passed_s / self._over_s)
-                self._rate = kept * self._rate + (1 - kept) * came / passed_s
-        self._last = count, now_s
-        return self._rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import Needs, read_needs
-from dispatcher.patience import EAGER, Arrivals, Load, Patience, Speed
+from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -85,7 +84,6 @@ class WorkerSession:
         self._scripts = scripts
         self._lease_ms = int(lease_s * 1000)
         self._max_running = max_running
-        self._arrivals = Arrivals()
         self._epoch = ""
         self._nonce = ""
 
@@ -151,12 +149,11 @@ class WorkerSession:
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
         keys = self._scripts.keys
-        names = "enqueued", "mean_prompt_tokens", "mean_completion_tokens"
+        names = "mean_prompt_tokens", "mean_completion_tokens"
         with redis_faults():
             speeds: Any = await self._scripts.redis.hgetall(keys.named("speeds"))
             found: Any = await self._scripts.redis.hmget(keys.named("counters"), names)
-        enqueued, prompt, completion = (float(value or 0) for value in found)
-        load = Load(self._arrivals.rate(enqueued, time.monotonic()), prompt, completion)
+        load = Load(*(float(value or 0) for value in found))
         return Fleet({name.decode(): _read_speed(row) for name, row in speeds.items()}, load)
 
     async def body(self, claim: Claim) -> bytes | None:

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.patience import EAGER, Load, Patience, Speed, patience
 
-LOAD = Load(arrivals=0, prompt_tokens=100, completion_tokens=100)
+LOAD = Load(prompt_tokens=100, completion_tokens=100)
 FAST = Speed(slots=4, prompt_tps=1000, decode_tps=100)  # 1.1 s for an average job
 SLOW = Speed(slots=4, prompt_tps=250, decode_tps=25)  # 4.4 s
 FLEET = {"a": FAST, "b": FAST, "slow": SLOW}
@@ -47,7 +47,7 @@ def test_nothing_is_left_to_workers_without_slots() -> None:
 
 
 def test_nothing_is_left_before_any_job_has_ended() -> None:
-    assert patience("slow", FLEET, Load(0, 0, 0)) == EAGER
+    assert patience("slow", FLEET, Load(0, 0)) == EAGER
 
 
 def test_who_is_not_in_the_fleet_takes_everything() -> None:

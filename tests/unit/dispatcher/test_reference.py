@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 
 from dispatcher import scripts
 from dispatcher.patience import EAGER, Patience
-from dispatcher.reference.queue import ReferenceQueue, Worker
+from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
+from dispatcher.reference.worker import Worker
 from tests.unit.dispatcher.desk import Desk
 
 CLOCK = "llamaq:{tiny}:clock"

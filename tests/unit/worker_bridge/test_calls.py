@@ -21,7 +21,7 @@ KEYS = Keys("m")
 SLOW = Speed(slots=1, prompt_tps=100, decode_tps=10)
 FAST = Speed(slots=1, prompt_tps=1000, decode_tps=100)
 UNKNOWN = Speed(slots=1, prompt_tps=0, decode_tps=0)
-LOAD = Load(arrivals=0.1, prompt_tokens=100, completion_tokens=100)
+LOAD = Load(prompt_tokens=100, completion_tokens=100)
 
 
 @pytest.fixture

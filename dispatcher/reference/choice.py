@@ -1,0 +1,127 @@
+"""Which jobs a worker gets: lua/claim.lua in Python. Pure."""
+
+from collections.abc import Iterator
+from math import ceil
+
+from dispatcher.patience import Patience
+from dispatcher.reference.state import State
+from dispatcher.reference.turns import Entry
+from dispatcher.reference.worker import Claimed
+from dispatcher.tier import Tier
+
+# As in lua/claim.lua.
+FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
+
+
+class Choice:
+    """One claim, as long as it lasts."""
+
+    def __init__(self, state: State, worker: str, now_ms: int, patience: Patience) -> None:
+        self._state = state
+        self._name = worker
+        self._worker = state.workers[worker]
+        self._now_ms = now_ms
+        self._patience = patience
+        self._mine = [c for c in state.turns.classes if self._worker.can_take(c)]
+        self._waiting = state.queued
+        self._looked = 0
+        self._got = Claimed()
+
+    def take(self, wanted: int) -> Claimed:
+        """Takes up to `wanted` jobs."""
+        while len(self._got.jobs) < wanted:
+            entry = self._favourite() or self._fair()
+            if entry is None:
+                break
+            self._state.begin(entry, self._name)
+            self._got.jobs.append(entry)
+        return self._got
+
+    def _waiting_at(self, parent: str) -> list[tuple[int, str]]:
+        found: set[tuple[int, str]] = set()
+        for class_ in self._mine:
+            found.update(self._state.turns.of(class_, parent).first(FAN))
+        if not parent:  # of tiers that are even the more urgent one is first
+            return sorted(found, key=lambda row: (row[0], -Tier(row[1]).weight))
+        return sorted(found)
+
+    def _favourite(self) -> Entry | None:
+        for _, id_ in self._worker.prefers.first(FAVOURITES):
+            entry = self._state.jobs[id_]
+            if self._is_near(entry):
+                return entry
+        return None
+
+    def _is_near(self, entry: Entry) -> bool:
+        """Whether nobody is passed over for long if this job goes first."""
+        turns, tiers = self._state.turns, self._waiting_at("")
+        if entry.class_ not in self._mine or not tiers or tiers[0][1] != entry.tier:
+            return False
+        own = turns.of(entry.class_, entry.tier).get(entry.tenant)
+        user_own = turns.of(entry.class_, entry.tenant_path).get(entry.user)
+        if own is None or user_own is None:
+            return False
+        span = SPAN * self._worker.slots * len(self._state.workers)
+        head = self._state.oldest_of(self._mine, entry.path, 1)[0]
+        return (
+            own - self._waiting_at(entry.tier)[0][0] <= QUANTUM
+            and user_own - self._waiting_at(entry.tenant_path)[0][0] <= QUANTUM
+            and entry.sequence - head.sequence <= span
+        )
+
+    def _fair(self) -> Entry | None:
+        for path in self._in_turn():
+            entry = self._of_user(path)
+            if entry or self._looked >= HEADS:
+                return entry
+        return None
+
+    def _in_turn(self) -> Iterator[str]:
+        for _, tier in self._waiting_at(""):
+            for _, tenant in self._waiting_at(tier):
+                for _, user in self._waiting_at(f"{tier}|{tenant}"):
+                    yield f"{tier}|{tenant}|{user}"
+
+    def _of_user(self, path: str) -> Entry | None:
+        best, least = None, float("inf")
+        slow = self._patience.prompt_ms > 0 or self._patience.token_ms > 0
+        for entry in self._state.oldest_of(self._mine, path, DEEP if slow else FAN):
+            if self._looked >= HEADS:
+                break
+            self._looked += 1
+            loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
+            if loss_ms <= least and not self._is_left(entry, loss_ms):
+                best, least = entry, loss_ms
+                if not slow:
+                    break
+        return best
+
+    def _is_left(self, entry: Entry, loss_ms: float) -> bool:
+        if entry.prefers == self._name:
+            return False
+        other = self._state.workers.get(entry.prefers)
+        if self._now_ms < entry.prefers_until_ms and other and other.free:
+            self._leave_to(entry.prefers, entry.prefers_until_ms - self._now_ms)
+            return True
+        return loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
+
+    def _is_left_for_speed(self, entry: Entry, loss_ms: float) -> bool:
+        now_ms, waiting = self._now_ms, self._waiting - len(self._got.jobs)
+        left_ms = now_ms - (now_ms if entry.left_since_ms is None else entry.left_since_ms)
+        if not self._patience.leaves(loss_ms, waiting, now_ms - entry.enqueued_ms, left_ms):
+            return False
+        faster = self._faster(entry.class_)
+        if faster:
+            entry.left_since_ms = now_ms - left_ms
+            room = (name for name in faster if self._state.workers[name].free)
+            self._leave_to(next(room, ""), ceil(loss_ms - left_ms))
+        return bool(faster)
+
+    def _leave_to(self, other: str, ms: int) -> None:
+        if other:
+            self._got.called.add(other)
+        self._got.again_ms = min(self._got.again_ms or ms, ms)
+
+    def _faster(self, class_: str) -> list[str]:
+        known = ((name, self._state.workers.get(name)) for name in self._patience.faster)
+        return [name for name, w in known if w and w.accepting and w.can_take(class_)]

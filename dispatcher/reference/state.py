@@ -1,0 +1,71 @@
+"""The jobs and workers of one model, and how a job moves between them. Pure."""
+
+from bisect import insort
+
+from dispatcher.reference.turns import Entry, Turns
+from dispatcher.reference.worker import Worker
+
+
+class State:
+    """Who waits, who runs and what they are charged (lua/queueing.lua)."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.workers: dict[str, Worker] = {}
+        self.jobs: dict[str, Entry] = {}
+        self.running = 0
+        self._busy: dict[str, int] = {}
+        self._queued = 0
+        self._flows: dict[tuple[str, str], list[tuple[int, str]]] = {}
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return self._queued
+
+    def leave(self, entry: Entry) -> None:
+        """A job is taken out of the queue."""
+        flow = self._flows[entry.class_, entry.path]
+        flow.remove((entry.sequence, entry.id))
+        self._queued -= 1
+        left = self.turns.classes[entry.class_] - 1
+        self.turns.classes[entry.class_] = left
+        if not left:
+            del self.turns.classes[entry.class_]
+        if entry.prefers in self.workers:
+            self.workers[entry.prefers].prefers.remove(entry.id)
+        if not flow:
+            del self._flows[entry.class_, entry.path]
+            self.turns.leave(entry)
+
+    def begin(self, entry: Entry, worker: str) -> None:
+        """A job begins to run."""
+        self.turns.charge(entry, 0, entry.estimate)
+        self.leave(entry)
+        entry.worker = worker
+        self.workers[worker].running.add(entry.id)
+        self.running += 1
+        busy = self._busy[entry.tenant] = self._busy.get(entry.tenant, 0) + 1
+        if 0 < entry.max_tenant_running <= busy:
+            self.turns.park(entry.tenant)
+
+    def oldest_of(self, classes: list[str], path: str, most: int) -> list[Entry]:
+        """A user's oldest jobs, so many of each class."""
+        flows = (self._flows.get((class_, path), [])[:most] for class_ in classes)
+        return [self.jobs[id_] for _, id_ in sorted(place for flow in flows for place in flow)]
+
+    def enter(self, entry: Entry) -> None:
+        """A job comes into the queue, or back to its place in it."""
+        insort(self._flows.setdefault((entry.class_, entry.path), []), (entry.sequence, entry.id))
+        self._queued += 1
+        self.turns.classes[entry.class_] = self.turns.classes.get(entry.class_, 0) + 1
+        self.turns.enter(entry)
+
+    def stop(self, id_: str) -> Entry:
+        """A running job is taken off its worker."""
+        entry = self.jobs[id_]
+        self.workers[entry.worker].running.remove(id_)
+        self.running -= 1
+        self._busy[entry.tenant] -= 1
+        self.turns.unpark(entry.tenant)
+        return entry

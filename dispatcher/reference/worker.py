@@ -1,0 +1,39 @@
+"""Workers as the reference knows them, and what a claim brings one."""
+
+from dataclasses import dataclass, field
+
+from dispatcher.needs import read_needs
+from dispatcher.reference.scores import Scores
+from dispatcher.reference.turns import Entry
+
+
+@dataclass(slots=True)
+class Worker:
+    """A bridge with its server. `process` changes when the server is started again."""
+
+    slots: int
+    accepting: bool = True
+    context: int = 0
+    modalities: frozenset[str] = frozenset()
+    build: str = ""
+    process: str = ""
+    running: set[str] = field(default_factory=set)
+    prefers: Scores = field(default_factory=Scores)
+
+    @property
+    def free(self) -> int:
+        """Slots that may be given work."""
+        return max(0, self.slots - len(self.running)) if self.accepting else 0
+
+    def can_take(self, class_: str) -> bool:
+        """Whether it meets the needs of a class."""
+        return read_needs(class_).met_by(self.context, self.modalities, self.build)
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a claim brought: jobs; when to claim again (0: never); whose bells it rang."""
+
+    jobs: list[Entry] = field(default_factory=list)
+    again_ms: int = 0
+    called: set[str] = field(default_factory=set)
