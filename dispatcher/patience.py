@@ -50,17 +50,12 @@ class Patience:
         """How much sooner the faster workers would do a job, once they have begun."""
         return prompt_tokens * self.prompt_ms + completion_tokens * self.token_ms
 
-    def leaves(
-        self, loss_ms: float, waiting: int, waited_ms: float, left_ms: float | None = None
-    ) -> bool:
+    def leaves(self, loss_ms: float, waiting: int, waited_ms: float, left_ms: float) -> bool:
         """Whether a job that came `waited_ms` ago is left to the faster workers.
 
         `waiting` jobs are queued, this included. It was first left `left_ms` ago, and isn't for
-        longer than that would gain: workers that never come cost a job its loss, not more. None
-        is for callers that don't know: it is then left on arrival or not at all.
+        longer than that would gain: workers that never come cost a job its loss, not more.
         """
-        if left_ms is None:
-            return loss_ms > waiting * self.behind * self.turn_ms and waited_ms < loss_ms
         ahead_ms = waiting * self.turn_ms
         return loss_ms > ahead_ms * self._times(ahead_ms, waited_ms) and left_ms < loss_ms
 

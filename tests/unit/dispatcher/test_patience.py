@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.patience import EAGER, Load, Patience, Speed, patience
+from dispatcher.patience import EAGER, Load, Speed, patience
 
 LOAD = Load(prompt_tokens=100, completion_tokens=100)
 FAST = Speed(slots=4, prompt_tps=1000, decode_tps=100)  # 1.1 s for an average job
@@ -103,9 +103,3 @@ def test_what_is_faster_here_is_no_loss() -> None:
     mine = patience("reader", {"a": FAST, "reader": reader}, LOAD)
     assert mine.loss_ms(10_000, 10) < 0
     assert mine.loss_ms(10, 1000) > 0
-
-
-def test_a_caller_that_does_not_know_when_a_job_was_left_first() -> None:
-    assert SLOWEST.leaves(LOSS_MS, 1, LOSS_MS - 1)
-    assert not SLOWEST.leaves(LOSS_MS, 1, LOSS_MS)
-    assert not Patience(1, 1, 1, 1).leaves(10, 10, 0)
