@@ -61,6 +61,7 @@ class Fleet:
         bridge = ToyBridge(name, KINDS[kind], self.desk.keys, clients, self._work, log)
         self.bridges.append(bridge)
         await bridge.open()
+        await until(bridge.has_claimed)  # it was called because it joined
 
     async def _work(self, bridge: ToyBridge, _: Claim) -> None:
         await self.gate.acquire()

@@ -111,6 +111,9 @@ class ToyBridge:
     def stop(self, token: str, why: Any) -> None:
         """Nothing is cancelled here."""
 
+    async def has_claimed(self) -> bool:
+        return self.session.claims > 0
+
     async def die(self) -> None:
         """Stops without a word."""
         if self.alive:
