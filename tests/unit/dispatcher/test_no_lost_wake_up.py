@@ -26,6 +26,8 @@ KINDS = {
     "eyes": Sort(2, *FAST, modalities="vision"),
     "slow": Sort(2, *SLOW),
     "slow-eyes": Sort(1, *SLOW, modalities="vision"),
+    "slow-ears": Sort(1, *SLOW, modalities="audio"),
+    "snail": Sort(2, 0.01, 0.01),  # it leaves every job to others
     "new": Sort(1),
     "mortal": Sort(4, *FAST),
 }
@@ -65,8 +67,8 @@ class Fleet:
 
     async def _work(self, bridge: ToyBridge, _: Claim) -> None:
         await self.gate.acquire()
-        prompt_tps, decode_tps = (bridge.sort.prompt_tps, bridge.sort.decode_tps)
-        mean_s = PROMPT / (prompt_tps or FAST[0]) + COMPLETION / (decode_tps or FAST[1])
+        prompt_tps, decode_tps = SLOW if "slow" in bridge.name else FAST
+        mean_s = PROMPT / prompt_tps + COMPLETION / decode_tps
         await asyncio.sleep(mean_s * self.random.uniform(0.5, 1.5))
 
     @property
@@ -89,7 +91,7 @@ class Fleet:
         await self.desk.enqueue(
             f"j{number}",
             tenant=random.choice(("ann", "bob", "eve")),
-            class_=random.choice(("any",) * 5 + ("vision",)),
+            class_=random.choice(("any",) * 5 + ("vision", "audio")),
             tokens=(random.randrange(2 * PROMPT), random.randrange(2 * COMPLETION)),
             attempts=99,
             prefixes=random.choice(((), (), (f"talk-{number % 20}",))),
@@ -101,11 +103,9 @@ class Fleet:
     async def no_slot_is_free_in_vain(self) -> bool:
         """Nobody has room for a job that waits."""
         waiting = await self.desk.redis.zrange(self.desk.keys.named("classes"), 0, -1)
-        free = [bridge for bridge in self.bridges if bridge.free > 0]
-        return not (
-            (b"any" in waiting and free)
-            or (b"vision" in waiting and any(bridge.sort.modalities for bridge in free))
-        )
+        free = [b for b in self.bridges if b.free > 0 and b.sort is not KINDS["snail"]]
+        needs = {class_.decode() for class_ in waiting}
+        return not (free and "any" in needs) and needs.isdisjoint(b.sort.modalities for b in free)
 
     async def close(self) -> None:
         await asyncio.gather(*(bridge.die() for bridge in self.bridges))
@@ -114,6 +114,8 @@ class Fleet:
 @pytest.fixture
 async def fleet(desk: Desk, redis_url: str) -> AsyncIterator[Fleet]:
     fleet = Fleet(desk, redis_url)
+    means = {"mean_prompt_tokens": PROMPT, "mean_completion_tokens": COMPLETION}
+    await desk.redis.hset(desk.keys.named("counters"), mapping=means)
     for kind in KINDS:
         await fleet.join(kind)
     yield fleet
