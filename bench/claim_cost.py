@@ -1,0 +1,230 @@
+"""Redis CPU per claim, however long the queue, however many tenants, however large the bodies.
+
+    .venv/bin/python bench/claim_cost.py [WORD]     only the rows with this word in their names
+
+Prints microseconds of CPU of Redis' main thread per call, as the kernel counts them, so the work
+on the connection is in it; `PING` is a call that does nothing else. In brackets: what the script
+took, by Redis' own clock. A fleet of full bridges claims and finishes in rounds, and one job is
+queued for each one taken. A quarter of the rounds cost less than the figures: other work on the
+machine makes them dearer. A claim of several jobs is given per job.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, cycle, islice
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.redis_cpu import Meter, Spent, typical
+from dispatcher.connection import open_redis
+from dispatcher.patience import EAGER, Patience
+from tests.processes import valkey
+from tests.unit.dispatcher.desk import Desk
+
+FLEET = 50
+CALLS = 400
+JOB = "0123456789abcdef-"
+AHEAD_MS = 40_000  # jobs that come from the future are left to others until then
+PROMPT, COMPLETION = 500, 200
+COST = PROMPT * 1000 + COMPLETION * 2000
+PATIENT = Patience(1000, 1000, 1, 1, ("swift",))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """So many jobs of so many tenants wait; a claim takes up to `at_once`.
+
+    The jobs need `classes` of their workers, by turns, and prefer the worker named: `{}` stands for
+    each of the fleet by turns. With `left`, they are left to others: a claim takes nothing.
+    """
+
+    name: str
+    queued: int
+    tenants: int = 1
+    at_once: int = 1
+    body: int = 1000
+    users: int = 1
+    tiers: tuple[str, ...] = ("default",)
+    classes: tuple[str, ...] = ("any",)
+    prefers: str = ""
+    patience: Patience = EAGER
+    left: bool = False
+
+
+TABLE = [
+    Row("table", queued, tenants, at_once)
+    for at_once in (1, 4)
+    for queued in (10, 1000, 100_000)
+    for tenants in (1, 100, 10_000)
+] + [Row("table, bodies of 5 MB", 10, tenants, body=5_000_000) for tenants in (1, 100)]
+EXTRAS = [
+    Row("10 users per tenant", 1000, 100, users=10),
+    Row("three tiers", 1000, 100, tiers=("priority", "default", "flex")),
+    Row("4 classes, all may take", 1000, 100, classes=("any", "vision", "context>99", "build=b")),
+    Row("3 classes, may take 1", 1000, 100, classes=("any", "audio", "any", "context>9999")),
+    Row("prefer the one that claims", 1000, 100, prefers="w{}"),
+    Row("prefer a full one", 1000, 100, prefers="full"),
+    Row("left: prefer another", 10, 10, prefers="swift", left=True),
+    Row("left: prefer another", 1000, 100, prefers="swift", left=True),
+    Row("left to a faster one", 10, 10, patience=PATIENT, left=True),
+    Row("left to a faster one", 1000, 100, patience=PATIENT, left=True),
+]
+
+
+class Office:
+    """A queue in the state of a row, and a fleet that works on it."""
+
+    def __init__(self, redis: Redis, row: Row) -> None:
+        self.row = row
+        self.redis = redis
+        self.desk = Desk(redis)
+        self.ahead = Desk(redis)
+        self.ahead.offset_ms = 0
+        if row.prefers and row.left:
+            self.ahead.later(AHEAD_MS)
+        self._numbers = count()
+        self._workers = cycle(range(FLEET))
+        self._last = ""
+        self.held: list[tuple[str, str]] = []
+
+    async def open(self) -> None:
+        """The fleet joins, and the queue fills."""
+        await self.desk.heartbeat("a")
+        about: dict[str, Any] = {
+            "process": "p",
+            "modalities": "vision",
+            "context": 4096,
+            "fingerprint": "b",
+        }
+        for number in range(FLEET):
+            await self.desk.join(f"w{number}", self.row.at_once, **about)
+        for name, slots in (("swift", 1), ("full", 0)):
+            await self.desk.join(name, slots, **about)
+        for name in ("swift", "full", *(f"w{number}" for number in range(FLEET))):
+            await self.redis.set(self.desk.keys.named("prefix", name), f"{name} p")
+        for _ in range(self.row.queued):
+            await self.enqueue()
+
+    async def enqueue(self) -> None:
+        """One more job."""
+        row, number = self.row, next(self._numbers)
+        preferred = row.prefers.format(number % FLEET)
+        self._last = f"{JOB}{number}"
+        await self.ahead.enqueue(
+            self._last,
+            tenant=f"tenant-{number % row.tenants}",
+            user=f"user-{number // row.tenants % row.users}" if row.users > 1 else "-",
+            tier=row.tiers[number % len(row.tiers)],
+            class_=row.classes[number % len(row.classes)],
+            estimate=COST,
+            tokens=(PROMPT, COMPLETION),
+            wait_ms=600_000,
+            deadline_ms=900_000,
+            body=b"x" * row.body,
+            bounds=(10**9, 10**12),
+            prefixes=(preferred,) if preferred else (),
+        )
+
+    async def claim(self) -> None:
+        """The next of the fleet fills its slots."""
+        worker = f"w{next(self._workers)}"
+        _, tokens = await self.desk.claim(worker, self.row.at_once, patience=self.row.patience)
+        if len(tokens) != (0 if self.row.left else self.row.at_once):
+            raise RuntimeError(f"{self.row}: {len(tokens)} jobs taken")
+        self.held += [(worker, token) for token in tokens]
+
+    async def finish(self) -> None:
+        """The oldest job that runs ends."""
+        worker, token = self.held.pop(0)
+        await self.desk.finish(token, worker, cost=COST)
+
+    async def others(self, kind: str) -> None:
+        """A call that has to do with the oldest job that runs."""
+        worker, token = self.held[0]
+        if kind == "emit":
+            await self.desk.emit(token, worker=worker, payload=b"x" * 200, most_unread=2**30)
+        elif kind == "renew":
+            await self.desk.renew(token, worker=worker, slots=self.row.at_once, cost=1)
+        else:
+            await self.desk.scripts.run("position", self._last)
+
+
+def calls(make: Callable[[], Awaitable[object]], number: int) -> Iterable[Awaitable[object]]:
+    """So many of them, each made when the one before is over."""
+    return (make() for _ in range(number))
+
+
+@asynccontextmanager
+async def fresh(row: Row) -> AsyncIterator[tuple[Office, Meter, float]]:
+    """A new server with the queue of a row; and the kilobytes that a queued job takes."""
+    with tempfile.TemporaryDirectory() as folder, valkey(Path(folder)) as url:
+        redis = open_redis(url)
+        info = await redis.info()
+        office = Office(redis, row)
+        await office.open()
+        used = (await redis.info("memory"))["used_memory"] - info["used_memory"]
+        yield office, Meter(redis, info["process_id"]), used / row.queued / 1000
+        await redis.aclose()
+
+
+async def work(office: Office, meter: Meter) -> None:
+    """Claims, finishes and enqueues in rounds that hardly change the queue's length."""
+    row = office.row
+    claims = max(1, min(FLEET, row.queued // 2 // row.at_once))
+    for round_ in range(max(2, CALLS // claims)):
+        kept = meter if round_ else Meter(meter.redis, meter.pid)  # the first one loads scripts
+        await kept.measure("claim", calls(office.claim, claims), row.at_once)
+        taken = len(office.held)
+        if row.left:
+            continue
+        for kind in ("emit", "renew", "position"):
+            await kept.measure(kind, calls(partial(office.others, kind), claims))
+        await kept.measure("finish", calls(office.finish, taken))
+        await kept.measure("enqueue", calls(office.enqueue, taken))
+
+
+async def measure(row: Row) -> float:
+    """Prints a line; returns the microseconds of a claim."""
+    async with fresh(row) as (office, meter, kilobytes):
+        await work(office, meter)
+    kinds = ("claim", "finish", "enqueue", "emit", "renew", "position")
+    figures = "  ".join(str(meter.spent.get(kind, Spent())) for kind in kinds)
+    jobs = f"{row.queued:7} {row.tenants:6} {row.at_once:2}"
+    print(f"{row.name:26.26} {jobs}  {figures}  {kilobytes:8.2f}", flush=True)
+    return typical(meter.spent["claim"].cpu)
+
+
+async def ping() -> None:
+    """Prints what a call costs that does nothing."""
+    async with fresh(Row("ping", 1)) as (office, meter, _):
+        for _ in range(20):
+            await meter.measure("ping", calls(office.redis.ping, 100))
+    print(f"PING {typical(meter.spent['ping'].cpu):.0f}")
+
+
+async def main(word: str) -> None:
+    """Prints all rows, and by how much the claims of the table differ."""
+    await ping()
+    heads = ("claim/job", "finish", "enqueue", "emit", "renew", "position")
+    print(f"{'µs per call':26} {'queued':>7} {'tenants':>6} n  ", end="")
+    print("  ".join(f"{head:>12}" for head in heads), " kB/job")
+    rows = [row for row in TABLE + EXTRAS if word in row.name]
+    found = {row: await measure(row) for row in rows}
+    for at_once in (1, 4):
+        of_table = [us for row, us in found.items() if row in TABLE and row.at_once == at_once]
+        if of_table:
+            least, most = min(of_table), max(of_table)
+            print(f"{at_once} per claim: {least:.0f} to {most:.0f} µs, {most / least:.2f} times")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(next(islice(sys.argv, 1, None), "")))

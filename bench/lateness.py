@@ -1,0 +1,112 @@
+"""How late jobs are claimed, from a book of what bridges did.
+
+A job's *lateness* is the time, from its enqueue to the answer of the claim that takes it, in which
+a willing slot was free. It ends where the bridge has the answer, and a slot is free from before
+its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
+it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
+left to others by the rules of `claim.lua`:
+ - it prefers another live bridge with a free slot, for 200 ms from its enqueue;
+ - the bridge's patience at its last claim leaves it (`Patience.leaves`), for as long as its loss,
+   from when the job was left first, as Redis knows it.
+Where dead bridges had a part, the job is `touched`: one ran it, or was preferred. What came back
+from a dead one is judged by its first wait alone.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from dispatcher.patience import EAGER, Patience
+from tests.unit.dispatcher.toy_bridge import Sort
+
+PREFERRED_S = 0.2
+
+
+@dataclass(slots=True)
+class Waited:
+    """One job in the queue."""
+
+    class_: str
+    prompt: int
+    completion: int
+    since: float
+    prefers: str = ""
+    left_since: float | None = None
+    until: float = 0
+    late_s: float = 0
+    touched: bool = False
+
+
+@dataclass(slots=True)
+class Seen:
+    """A bridge between two events."""
+
+    sort: Sort
+    free: int = 0
+    patience: Patience = EAGER
+
+
+@dataclass(slots=True)
+class Book:
+    """What happened: (time, what, bridge or job), and the jobs."""
+
+    jobs: dict[str, Waited] = field(default_factory=dict)
+    events: list[tuple[float, str, str, object]] = field(default_factory=list)
+
+    def note(self, what: str, name: str, more: object = None) -> None:
+        """Something happens now."""
+        self.events.append((time.time(), what, name, more))
+
+
+class Replay:
+    """Goes through a book and finds out how late each job was."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._bridges: dict[str, Seen] = {}
+        self._waiting: dict[str, Waited] = {}
+
+    def run(self) -> None:
+        """Sets `late_s` and `touched` of all jobs."""
+        for event, after in pairwise(sorted(self._book.events, key=lambda event: event[0])):
+            self._apply(*event)
+            free = {n: seen for n, seen in self._bridges.items() if seen.free > 0}
+            for job in self._waiting.values() if free else ():
+                since = min(self._willing(job, free, event[0]), default=after[0])
+                job.late_s += max(0.0, after[0] - since)
+
+    def _apply(self, at: float, what: str, name: str, more: object) -> None:
+        if what == "enqueued":
+            self._waiting[name] = self._book.jobs[name]
+        elif what == "claimed":
+            self._waiting.pop(str(more), None)
+            self._bridges[name].free -= 1
+        elif what == "freed" and name in self._bridges:
+            self._bridges[name].free += 1
+        elif what == "joined" and isinstance(more, Sort):
+            self._bridges[name] = Seen(more, more.slots)
+        elif what == "patience" and isinstance(more, Patience):
+            self._bridges[name].patience = more
+        elif what == "died":
+            del self._bridges[name]
+            for job in self._book.jobs.values():
+                job.touched |= job.prefers == name and job.until > at
+
+    def _willing(self, job: Waited, free: dict[str, Seen], at: float) -> Iterator[float]:
+        """From when on each of them would take the job."""
+        for name, seen in free.items():
+            if job.class_ not in ("any", seen.sort.modalities):
+                continue
+            since = at
+            if job.prefers in free and job.prefers != name:
+                since = max(since, job.since + PREFERRED_S)
+            loss_ms = seen.patience.loss_ms(job.prompt, job.completion)
+            waited_ms = 1000 * (at - job.since)
+            left_since = job.left_since or at
+            left_ms = max(0.0, 1000 * (at - left_since))
+            if job.prefers != name and seen.patience.leaves(
+                loss_ms, len(self._waiting), waited_ms, left_ms
+            ):
+                since = max(since, left_since + loss_ms / 1000)
+            yield since
