@@ -1,6 +1,7 @@
 """What a job needs of its worker. Jobs of equal needs wait together, so that none blocks others."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 ANY = "any"
 _ABOVE, _BUILD = "context>", "build="
@@ -40,6 +41,7 @@ class Needs:
 ANYBODY = Needs()
 
 
+@lru_cache(256)
 def read_needs(text: str) -> Needs:
     """The reverse of `str`.
 

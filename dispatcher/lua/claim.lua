@@ -90,15 +90,18 @@ local function leave_to(other, ms)
 end
 
 -- Whether a faster worker takes jobs of this class; and one that has room for it now.
+local faster_of = {}
 local function faster_worker(class)
-  local found = false
+  if faster_of[class] then return unpack(faster_of[class]) end
+  local found, with_room = false, nil
   for i = 12, #ARGV do
     if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
       found = true
-      if free_slots(ARGV[i]) > 0 then return true, ARGV[i] end
+      if free_slots(ARGV[i]) > 0 then with_room = with_room or ARGV[i] end
     end
   end
-  return found
+  faster_of[class] = {found, with_room}
+  return found, with_room
 end
 
 local waiting = redis.call('ZCARD', K.queue)
