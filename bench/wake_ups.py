@@ -95,8 +95,9 @@ class Fleet:
 
     async def _look(self, name: str, job: Waited) -> None:
         """What only Redis knows."""
-        key, about = self.desk.keys.named("job", name), ("prefers", "left_since_ms")
-        prefers, left_since = await self.asking.hmget(key, about)
+        key, about = self.desk.keys.named("job", name), ("prefers", "left_since_ms", "attempts")
+        prefers, left_since, attempts = await self.asking.hmget(key, about)
+        job.touched |= int(attempts or 1) > 1
         job.prefers = job.prefers or (prefers or b"").decode()
         job.left_since = job.left_since or (int(left_since) / 1000 if left_since else None)
 

@@ -103,6 +103,8 @@ class ToyBridge:
         )
 
     def start(self, claim: Claim) -> None:
+        if not self.alive:
+            return  # the answer to its last claim
         self.held[claim.token] = claim
         self.log.claimed(self, claim)
         self._tasks.add(task := asyncio.create_task(self._work(claim)))
