@@ -284,22 +284,24 @@ class Figures:
         """Makespan over ideal."""
         return sum(self.makespan_s) / sum(self.ideal_s)
 
-    def row(self, name: str, scale: float = 1) -> str:
+    def row(self, name: str, scale: float) -> str:
         """A line of the table."""
         wall_s, count = sum(self.makespan_s), sum(self.jobs.values())
-        busy = " ".join(f"{spent / SLOTS / wall_s:5.2f}" for spent in self.busy_s.values())
-        waits = " ".join(f"{self.percentile(part) * scale:6.2f}" for part in (0.5, 0.9, 0.99))
+        busy = " ".join(f"{spent_s / SLOTS / wall_s:6.2f}" for spent_s in self.busy_s.values())
+        waits = " ".join(f"{self.percentile(part) * scale:6.3f}" for part in (0.5, 0.9, 0.99))
+        failed = f"  {self.failed} FAILED" if self.failed else ""
+        return f"{name:8} {waits}  {self.jobs['C'] / count:5.3f}  {busy}{failed}"
+
+    def backlog_row(self) -> str:
+        """What else is to be told where some wait all the time."""
         return (
-            f"{name:8} {wall_s * scale:8.2f} {self.over_ideal * scale:7.3f}  {waits}  "
-            f"{self.jobs['C'] / count:5.3f}  {busy}  {median(self.refills_s) * 1e3:6.1f} ms"
-            + (f"  {self.failed} FAILED" if self.failed else "")
+            f"  {sum(self.makespan_s):8.2f} {self.over_ideal:6.3f} "
+            f"{median(self.refills_s) * 1e3:6.1f} ms"
         )
 
 
-HEADER = (
-    f"{'':8} {'makespan':>8} {'/ideal':>7}  {'p50':>6} {'p90':>6} {'p99':>6}  {'on C':>5}  "
-    f"{'A busy':>5} {'B':>5} {'C':>5}  {'refill':>9}"
-)
+HEADER = f"{'':8} {'p50':>6} {'p90':>6} {'p99':>6}  {'on C':>5}  {'A busy':>6} {'B':>6} {'C':>6}"
+BACKLOG_HEADER = f"  {'makespan':>8} {'/ideal':>6} {'refill':>9}"
 
 
 def refills_s(served: Sequence[Served], until_s: float) -> list[float]:
@@ -328,9 +330,11 @@ def measure(
             started_s = time.monotonic()
             asked = asyncio.run(load(system, jobs))
             figures.add(jobs, asked, fleet.served(started_s))
-    print(HEADER)
+    is_backlog = load is closed_loop
+    print(HEADER + (BACKLOG_HEADER if is_backlog else ""))
     for system, figures in zip(systems, found, strict=True):
-        print(figures.row(system.name, fleet.scale), flush=True)
+        more = figures.backlog_row() if is_backlog else ""
+        print(figures.row(system.name, fleet.scale) + more, flush=True)
     return found
 
 
