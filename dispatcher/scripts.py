@@ -14,7 +14,12 @@ from dispatcher.tier import Tier
 Arg = str | bytes | int | float
 
 _QUEUEING = ("common", "fairness", "queueing")
-_PARTS = {"api_heartbeat": ("common",), "emit": ("common",), "position": ("common", "fairness")}
+_PARTS = {
+    "api_heartbeat": ("common",),
+    "emit": ("common",),
+    "position": ("common", "fairness"),
+    "claim": (*_QUEUEING, "leaving"),
+}
 
 
 @cache

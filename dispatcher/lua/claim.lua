@@ -9,16 +9,16 @@
 --                      queued ms, class}. In `again ms` (0: never) jobs can be had that are left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
--- dispatcher/reference/queue.py makes the same choice in Python.
+-- dispatcher/reference/choice.py makes the same choice in Python.
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
 local DEEP = 8                 -- and of a user's jobs, by a worker that is slower than others
 local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
 local FAVOURITES = 8           -- jobs that prefer this worker and are looked at
 
-local worker, epoch, nonce = ARGV[1], ARGV[2], ARGV[4]
-if not is_registered(worker, epoch) then return {'FENCED'} end
-local now = now_ms()
+local epoch, nonce = ARGV[2], ARGV[4]
+local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting')
+if about[1] ~= epoch then return {'FENCED'} end
 extend_lease(worker, now + tonumber(ARGV[5]))
 
 local function describe(id, token, job)
@@ -26,20 +26,20 @@ local function describe(id, token, job)
     digits(job.claimed_ms - job.enqueued_ms), job.class}
 end
 
-local jobs = {}
-for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
+local running = redis.call('ZRANGE', K.running .. worker, 0, -1)
+local free = about[3] == '1' and math.max(0, tonumber(about[2] or '0') - #running) or 0
+for _, token in ipairs(running) do
   local id, attempt = split_token(token)
   if string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then
     local job = read_job(id)
     if job then jobs[#jobs + 1] = describe(id, token, job) end
   end
 end
-if #jobs > 0 then return {'OK', free_slots(worker), '0', unpack(jobs)} end
+if #jobs > 0 then return {'OK', free, '0', unpack(jobs)} end
 
-local mine, others = {}, {}
+local mine = {}
 for _, class in ipairs(all_classes()) do
-  local list = can_take(class, worker) and mine or others
-  list[#list + 1] = class
+  if can_take(class, worker) then mine[#mine + 1] = class end
 end
 
 -- Those who wait at one level, the least first, over all classes that this worker may take.
@@ -62,8 +62,6 @@ local function waiting_at(parent)
   return found
 end
 
-local is_slow = tonumber(ARGV[8]) > 0 or tonumber(ARGV[9]) > 0
-
 local function sequence_of(place)
   return tonumber(string.match(place, '|(%d+)|[^|]*$'))
 end
@@ -82,65 +80,29 @@ local function oldest_of(path)
   return places
 end
 
--- Who is called when jobs are left, and the time until they are left no more.
-local called, again = {}, 0
-local function leave_to(other, ms)
-  if other then called[other] = true end
-  if again == 0 or ms < again then again = ms end
-end
-
--- Whether a faster worker takes jobs of this class; and one that has room for it now.
-local faster_of = {}
-local function faster_worker(class)
-  if faster_of[class] then return unpack(faster_of[class]) end
-  local found, with_room = false, nil
-  for i = 12, #ARGV do
-    if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
-      found = true
-      if free_slots(ARGV[i]) > 0 then with_room = with_room or ARGV[i] end
-    end
-  end
-  faster_of[class] = {found, with_room}
-  return found, with_room
-end
-
-local waiting = redis.call('ZCARD', K.queue)
--- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
-local function loss_of(job)
-  return job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
-end
-
--- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
-local function is_left_for_speed(id, job, loss)
-  local ahead, waited = (waiting - #jobs) * ARGV[10], now - job.enqueued_ms
-  local times = tonumber(ARGV[11])
-  if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
-  local left = now - (job.left_since_ms or now)
-  if loss <= ahead * times or left >= loss then return false end
-  local found, other = faster_worker(job.class)
-  if not found then return false end
-  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
-  leave_to(other, math.ceil(loss - left))
-  return true
-end
-
-local function is_left(id, job, loss)
-  if job.prefers == worker then return false end
-  local until_ms = tonumber(job.prefers_until_ms or '0')
-  if now < until_ms and free_slots(job.prefers) > 0 then
-    leave_to(job.prefers, until_ms - now)
-    return true
-  end
-  return loss > 0 and is_left_for_speed(id, job, loss)
+-- What a claim needs to know of a job; the place tells the rest.
+local function look_at(id, place)
+  local found = redis.call('HMGET', K.job .. id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
+    'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
+    'max_tenant_running', 'prefers', 'prefers_until_ms', 'left_since_ms')
+  local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
+  local job = {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0}
+  if not found[1] then return job end
+  job.api, job.wants, job.weight, job.estimate, job.prompt_estimate = unpack(found, 1, 5)
+  job.completion_estimate, job.bytes, job.enqueued_ms, job.wait_until_ms = unpack(found, 6, 9)
+  job.deadline_ms, job.attempts, job.max_tenant_running = unpack(found, 10, 12)
+  job.prefers, job.prefers_until_ms = found[13] or nil, found[14] or nil
+  job.left_since_ms = found[15] or nil
+  return job
 end
 
 -- Returns the job at a place; or nil when it can't be run, in which case it is gone now.
 local function job_at(place)
   local id = string.match(place, '([^|]*)$')
-  local job = read_job(id)
-  if not job then
-    local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
-    leave_queue(id, {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0})
+  local job = look_at(id, place)
+  if not job.api then
+    leave_queue(id, job)
+    redis.call('ZREM', K.deadlines, id)
   elseif not redis.call('ZSCORE', K.apis, job.api) then end_queued(id, job, 'abandoned')
   elseif tonumber(job.wait_until_ms) <= now then end_queued(id, job, 'expired')
   else return id, job
@@ -157,7 +119,7 @@ local function find_favourite()
     local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user)[1]
     local first, own = waiting_at(tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
     local user_first, user_own = waiting_at(path)[1], redis.call('ZSCORE', turns(class, path), user)
-    local span = SPAN * redis.call('HGET', K.worker .. worker, 'slots') * redis.call('ZCARD', K.workers)
+    local span = SPAN * about[2] * redis.call('ZCARD', K.workers)
     if can_take(class, worker) and at and at[1] == tier and own and user_own
         and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
         and sequence_of(place) - sequence_of(head) <= span then
@@ -171,7 +133,8 @@ end
 -- of equals the last: the older ones will find a fast worker before.
 local function find_of_user(path)
   local best, best_job, least
-  for _, place in ipairs(oldest_of(path)) do
+  local places = oldest_of(path)
+  for _, place in ipairs(places) do
     if looked >= tonumber(ARGV[6]) then break end
     looked = looked + 1
     local id, job = job_at(place)
@@ -179,6 +142,7 @@ local function find_of_user(path)
     local loss = loss_of(job)
     if (not least or loss <= least) and not is_left(id, job, loss) then
       best, best_job, least = id, job, loss
+      job.is_followed = #mine == 1 and #places > 1
       if not is_slow then break end
     end
   end
@@ -205,13 +169,12 @@ local function take(id, job)
   leave_queue(id, job)
   redis.call('ZADD', K.deadlines, job.deadline_ms, id)
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
-    'claimed_ms', digits(now))
-  redis.call('HINCRBY', K.job .. id, 'attempts', 1)
+    'claimed_ms', digits(now), 'attempts', job.attempts + 1)
   begin_running(worker, token, job, now)
   jobs[#jobs + 1] = describe(id, token, job)
 end
 
-local wanted = math.min(tonumber(ARGV[3]), free_slots(worker))
+local wanted = math.min(tonumber(ARGV[3]), free)
 local bound = tonumber(ARGV[7])
 local capped = bound > 0
     and bound - tonumber(redis.call('HGET', K.counters, 'running') or '0') < wanted
@@ -229,8 +192,6 @@ redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
 
 -- Who is filled passes the ring on. Who leaves jobs to others calls those, by their own bells: it would
 -- get the shared one itself.
-if not capped then
-  for _, class in ipairs(#jobs == wanted and all_classes() or others) do call_one(class) end
-end
+if not capped and #jobs == wanted then call_all() end
 for other in pairs(called) do ring_worker(other) end
-return {'OK', free_slots(worker), digits(again), unpack(jobs)}
+return {'OK', free - #jobs, digits(again), unpack(jobs)}

@@ -102,10 +102,10 @@ local function tell(api, token, kind, payload)
   redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, frame)
 end
 
-local function end_job(id, state)
+local function end_job(id, state, ...)
   redis.call('DEL', K.body .. id)
   redis.call('ZREM', K.deadlines, id)
-  redis.call('HSET', K.job .. id, 'state', state)
+  redis.call('HSET', K.job .. id, 'state', state, ...)
   redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
   redis.call('HINCRBY', K.counters, state, 1)
 end

@@ -27,11 +27,14 @@ local function all_classes()
   return classes_seen
 end
 
+-- One bridge for each class that waits.
+local function call_all()
+  for _, class in ipairs(all_classes()) do call_one(class) end
+end
+
 local function move(parent, child, amount)
   for _, class in ipairs(all_classes()) do
-    if redis.call('ZSCORE', turns(class, parent), child) then
-      redis.call('ZINCRBY', turns(class, parent), digits(amount), child)
-    end
+    redis.call('ZADD', turns(class, parent), 'XX', 'INCR', digits(amount), child)
   end
 end
 
@@ -96,7 +99,7 @@ end
 
 local function leave_turns(job)
   local path = tenant_path(job)
-  if flow_head(job.class, path .. '|' .. job.user) then return end
+  if job.is_followed or flow_head(job.class, path .. '|' .. job.user) then return end
   stop_waiting(job.class, path, job.user)
   if redis.call('EXISTS', turns(job.class, path)) == 0 then
     tenant_rests(job.class, job.tier, job.tenant)
@@ -153,8 +156,7 @@ local function settle(job, cost)
     local parent, child, weight = unpack(level)
     local expected, real = share(job.estimate, weight), share(cost, weight)
     add_charge(parent, child, 0 - expected)
-    if redis.call('ZSCORE', K.served .. parent, child) then
-      redis.call('ZINCRBY', K.served .. parent, digits(real), child)
+    if redis.call('ZADD', K.served .. parent, 'XX', 'INCR', digits(real), child) then
       move(parent, child, real - expected)
     elseif redis.call('EXISTS', K.served .. parent) == 1 then
       redis.call('ZINCRBY', K.idle .. parent, digits(real), child)

@@ -5,12 +5,14 @@
 --          9 what they cost (dispatcher/cost.py)
 -- Returns  {'OK'}      also for a call repeated after its reply was cut
 --          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
+local MEANS = {'mean_service_ms', 'mean_prompt_tokens', 'mean_completion_tokens'}
 local REMEMBERED_MS = 1800000  -- so long a worker is taken to have a conversation in its cache
 
 local worker, epoch, token, state = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local id, attempt = split_token(token)
-if not is_registered(worker, epoch) then return {'FENCED'} end
-local full = is_full(worker)
+local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'process')
+if about[1] ~= epoch then return {'FENCED'} end
+local full = redis.call('ZCARD', K.running .. worker) >= tonumber(about[2] or '0')
 if redis.call('ZREM', K.running .. worker, token) == 0 then
   local job = redis.call('HMGET', K.job .. id, 'attempt', 'state')
   if job[1] == attempt and FINAL[job[2]] then return {'OK'} end
@@ -26,21 +28,23 @@ stopped_running(job)
 settle(job, ARGV[9])
 
 -- Means over about the last sixteen answers: for estimates, and for how soon a slot will be free.
-local function learn(name, value)
-  local mean = tonumber(redis.call('HGET', K.counters, name) or value)
-  redis.call('HSET', K.counters, name, string.format('%.3f', mean + (value - mean) / 16))
+local function learn(found)
+  local means, news = {}, {mean_service_ms = now_ms() - job.claimed_ms,
+    mean_prompt_tokens = ARGV[6], mean_completion_tokens = ARGV[7]}
+  for i, name in ipairs(MEANS) do
+    local mean = tonumber(found[i] or news[name])
+    means[#means + 1], means[#means + 2] = name,
+      string.format('%.3f', mean + (news[name] - mean) / 16)
+  end
+  redis.call('HSET', K.counters, unpack(means))
 end
 
 if state == 'done' then
-  local process = redis.call('HGET', K.worker .. worker, 'process') or ''
   for beginning in string.gmatch(job.prefix or '', '%S+') do
-    redis.call('SET', K.prefix .. beginning, worker .. ' ' .. process, 'PX', REMEMBERED_MS)
+    redis.call('SET', K.prefix .. beginning, worker .. ' ' .. (about[3] or ''), 'PX', REMEMBERED_MS)
   end
-  learn('mean_service_ms', now_ms() - job.claimed_ms)
-  learn('mean_prompt_tokens', ARGV[6])
-  learn('mean_completion_tokens', ARGV[7])
+  learn(redis.call('HMGET', K.counters, unpack(MEANS)))
 end
-redis.call('HSET', K.job .. id, 'prompt_tokens', ARGV[6], 'completion_tokens', ARGV[7],
-  'cached_tokens', ARGV[8], 'cost', ARGV[9])
-end_job(id, state)
+end_job(id, state, 'prompt_tokens', ARGV[6], 'completion_tokens', ARGV[7], 'cached_tokens', ARGV[8],
+  'cost', ARGV[9])
 return {'OK'}

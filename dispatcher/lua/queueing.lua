@@ -26,7 +26,6 @@ end
 
 local function leave_queue(id, job)
   redis.call('ZREM', K.queue, job.place)
-  redis.call('ZREM', K.deadlines, id)
   if tonumber(redis.call('ZINCRBY', K.classes, -1, job.class)) <= 0 then
     redis.call('ZREM', K.classes, job.class)
     classes_seen = nil
@@ -60,7 +59,8 @@ local function stopped_running(job)
     redis.call('HDEL', K.busy, job.tenant)
   end
   local capped = redis.call('HDEL', K.counters, 'capped') == 1
-  if unpark(job.tenant) or capped then ring(K.bell) end
+  local unparked = tonumber(job.max_tenant_running or '0') > 0 and unpark(job.tenant)
+  if unparked or capped then call_all() end
 end
 
 -- What becomes of an attempt that ended without an answer and was already taken off its worker:

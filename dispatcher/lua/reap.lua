@@ -61,6 +61,6 @@ for _, id in ipairs(deadlines) do
     end_job(id, 'expired')
   end
 end
-for _, class in ipairs(all_classes()) do call_one(class) end
+call_all()
 for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
 return {'OK', #workers, recovered, #deadlines, #apis}

@@ -1,0 +1,80 @@
+-- When a worker leaves a job to others, put in front of claim.lua, whose arguments it reads.
+
+local worker, now = ARGV[1], now_ms()
+local is_slow = tonumber(ARGV[8]) > 0 or tonumber(ARGV[9]) > 0
+local jobs = {}                -- those claimed so far
+
+-- Who is called when jobs are left, and the time until they are left no more.
+local called, again = {}, 0
+local function leave_to(other, ms)
+  if other then called[other] = true end
+  if again == 0 or ms < again then again = ms end
+end
+
+-- Seconds of an average job; 0 of a worker that is not measured yet, and so takes everything.
+local means
+local function seconds_of(other)
+  means = means or redis.call('HMGET', K.counters, 'mean_prompt_tokens', 'mean_completion_tokens')
+  local speed = redis.call('HMGET', K.worker .. other, 'prompt_tps', 'decode_tps')
+  local prompt_tps, decode_tps = tonumber(speed[1] or '0'), tonumber(speed[2] or '0')
+  if prompt_tps <= 0 or decode_tps <= 0 then return 0 end
+  return (means[1] or 1) / prompt_tps + (means[2] or 0) / decode_tps
+end
+
+-- One with room that is less patient: it may have waited for the ring that came here. Only one that is
+-- faster, if not by much, or not measured: so two never call each other.
+local function find_less_patient(class)
+  local mine = seconds_of(worker)
+  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+    if other ~= worker and can_take(class, other) and free_slots(other) > 0
+        and seconds_of(other) < mine then
+      return other
+    end
+  end
+end
+
+-- Whether a faster worker takes jobs of this class; and one to call that has room for it now.
+local faster_of = {}
+local function faster_worker(class)
+  if faster_of[class] then return unpack(faster_of[class]) end
+  local found, with_room = false, nil
+  for i = 12, #ARGV do
+    if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
+      found = true
+      if free_slots(ARGV[i]) > 0 then with_room = with_room or ARGV[i] end
+    end
+  end
+  if found then with_room = with_room or find_less_patient(class) end
+  faster_of[class] = {found, with_room}
+  return found, with_room
+end
+
+local waiting = redis.call('ZCARD', K.queue)
+-- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
+local function loss_of(job)
+  return job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
+end
+
+-- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
+local function is_left_for_speed(id, job, loss)
+  local ahead, waited = (waiting - #jobs) * ARGV[10], now - job.enqueued_ms
+  local times = tonumber(ARGV[11])
+  if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
+  local left = now - (job.left_since_ms or now)
+  if loss <= ahead * times or left >= loss then return false end
+  local found, other = faster_worker(job.class)
+  if not found then return false end
+  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+  leave_to(other, math.ceil(loss - left))
+  return true
+end
+
+local function is_left(id, job, loss)
+  if job.prefers == worker then return false end
+  local until_ms = tonumber(job.prefers_until_ms or '0')
+  if now < until_ms and free_slots(job.prefers) > 0 then
+    leave_to(job.prefers, until_ms - now)
+    return true
+  end
+  return loss > 0 and is_left_for_speed(id, job, loss)
+end
