@@ -8,8 +8,9 @@ then random arrivals at half of what the fleet can do. In between C is started a
 slots in the middle of a backlog, and tells what was at work and what waited inside it.
 
 Columns: makespan, and over work / speed of the fleet; percentiles of the latency, from when a
-request was due; part of the requests that C did; part of the slots' time in use; and `refill`, what
-lay between a job's end and the start of the next one on a fast server while others waited (median).
+request was due; part of the requests that C did; part of the slots' time in use; `late`, how much
+longer than its speed says a server took at most; and `refill`, what lay between a job's end and the
+start of the next one on a fast server while others waited (median).
 Random arrivals come `--scale` times as fast, on servers that are so much faster: what a system adds
 to a request then weighs that much more than it would. Times are printed as if it weren't so.
 """
@@ -89,11 +90,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One request, as a server tells of it; by the same clock."""
+    """One request, as a server tells of it; by the same clock. `late_s` are beyond its speed."""
 
     server: str
     started_s: float
     ended_s: float
+    late_s: float
 
 
 def make_jobs(number: int, sizes: tuple[int, int], seed: int, load: float = 0) -> list[Job]:
@@ -165,22 +167,35 @@ class Fleet:
 
     def served(self, since_s: float) -> list[Served]:
         """What all servers have done since then."""
-        rows = [(name, row) for name in self.servers for row in self.account(name)["ended"]]
-        found = [Served(name, started, ended) for name, (_, _, started, ended, _, _) in rows]
+        found = []
+        for name in self.servers:
+            speed = SPEEDS[name] * self.scale
+            for _, _, started_s, ended_s, prompt, tokens in self.account(name)["ended"]:
+                fast_s = prompt / PROMPT_RATE + (tokens - 1) / RATE
+                late_s = ended_s - started_s - fast_s / speed
+                found.append(Served(name, started_s, ended_s, late_s))
         return [served for served in found if served.started_s >= since_s]
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Something in front of the servers. `redis_url` is empty but for llamaq."""
+    """Something in front of the servers; who asks is one of so many `tenants` by turns.
+
+    `redis_url` is empty but for llamaq.
+    """
 
     name: str
     port: int
     redis_url: str = ""
+    tenants: int = 1
+
+    def token(self, number: int) -> str:
+        """Of the tenant whose turn this is."""
+        return make_token(sub=f"tenant-{number % self.tenants}")
 
 
 @contextmanager
-def llamaq(fleet: Fleet, folder: Path) -> Iterator[System]:
+def llamaq(fleet: Fleet, folder: Path, tenants: int) -> Iterator[System]:
     """A real queue, a real API, a bridge beside each server."""
     with ExitStack() as stack:
         redis_url = stack.enter_context(valkey(folder))
@@ -189,7 +204,7 @@ def llamaq(fleet: Fleet, folder: Path) -> Iterator[System]:
             stack.enter_context(bridge(redis_url, server, log, worker_name=name))
         _, url = stack.enter_context(api(redis_url, folder / "api.log"))
         wait_until(lambda: answers(f"{url}/ready"))
-        yield System("llamaq", int(url.rpartition(":")[2]), redis_url)
+        yield System("llamaq", int(url.rpartition(":")[2]), redis_url, tenants)
 
 
 Load = Callable[[System, list[Job]], Coroutine[None, None, list[Asked]]]
@@ -222,18 +237,23 @@ async def ask(system: System, token: str, job: Job, due_s: float, stream: bool) 
 
 async def closed_loop(system: System, jobs: Iterable[Job], stream: bool = True) -> list[Asked]:
     """So many clients, each sends the next request when its last one was answered."""
-    token, left, clock = make_token(), iter(jobs), asyncio.get_running_loop().time
+    left, clock = iter(jobs), asyncio.get_running_loop().time
 
-    async def client() -> list[Asked]:
+    async def client(token: str) -> list[Asked]:
         return [await ask(system, token, job, clock(), stream) for job in left]
 
-    return list(chain(*await asyncio.gather(*(client() for _ in range(AT_ONCE)))))
+    clients = (client(system.token(number)) for number in range(AT_ONCE))
+    return list(chain(*await asyncio.gather(*clients)))
 
 
 async def at_times(system: System, jobs: Iterable[Job], scale: float) -> list[Asked]:
     """Each request at its time, `scale` times as fast."""
-    token, start_s = make_token(), asyncio.get_running_loop().time() + 0.05
-    calls = (ask(system, token, job, start_s + job.at_s / scale, stream=True) for job in jobs)
+    tokens = [system.token(job.number) for job in jobs]
+    start_s = asyncio.get_running_loop().time() + 0.05
+    calls = (
+        ask(system, token, job, start_s + job.at_s / scale, stream=True)
+        for token, job in zip(tokens, jobs, strict=True)
+    )
     return list(await asyncio.gather(*calls))
 
 
@@ -257,6 +277,7 @@ class Figures:
     refills_s: list[float] = field(default_factory=list)
     jobs: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
+    late_s: float = 0
     failed: int = 0
 
     def add(self, jobs: Sequence[Job], asked: Sequence[Asked], served: Sequence[Served]) -> None:
@@ -264,6 +285,7 @@ class Figures:
         self.ideal_s.append(sum(job.fast_s for job in jobs) / fleet_speed())
         self.makespan_s.append(max(a.ended_s for a in asked) - min(a.due_s for a in asked))
         self.latencies_s += [one.latency_s for one in asked if one.ok]
+        self.late_s = max(self.late_s, *(one.late_s for one in served))
         self.failed += sum(not one.ok for one in asked)
         for name in SPEEDS:
             of_it = [one for one in served if one.server == name]
@@ -290,7 +312,8 @@ class Figures:
         busy = " ".join(f"{spent_s / SLOTS / wall_s:6.2f}" for spent_s in self.busy_s.values())
         waits = " ".join(f"{self.percentile(part) * scale:6.3f}" for part in (0.5, 0.9, 0.99))
         failed = f"  {self.failed} FAILED" if self.failed else ""
-        return f"{name:8} {waits}  {self.jobs['C'] / count:5.3f}  {busy}{failed}"
+        on_c, late = self.jobs["C"] / count, f"{self.late_s * 1e3:5.1f} ms"
+        return f"{name:8} {waits}  {on_c:5.3f}  {busy}  {late}{failed}"
 
     def backlog_row(self) -> str:
         """What else is to be told where some wait all the time."""
@@ -300,7 +323,10 @@ class Figures:
         )
 
 
-HEADER = f"{'':8} {'p50':>6} {'p90':>6} {'p99':>6}  {'on C':>5}  {'A busy':>6} {'B':>6} {'C':>6}"
+HEADER = (
+    f"{'':8} {'p50':>6} {'p90':>6} {'p99':>6}  {'on C':>5}  {'A busy':>6} {'B':>6} {'C':>6}  "
+    f"{'late':>8}"
+)
 BACKLOG_HEADER = f"  {'makespan':>8} {'/ideal':>6} {'refill':>9}"
 
 
@@ -368,7 +394,7 @@ def half_load(systems: Sequence[System], fleet: Fleet, number: int, seeds: int) 
 
 async def added_ms(system: System, fleet: Fleet) -> float:
     """By how much a request takes longer than its server worked at it, with nothing else to do."""
-    token, clock, since_s = make_token(), asyncio.get_running_loop().time, time.monotonic()
+    token, clock, since_s = system.token(0), asyncio.get_running_loop().time, time.monotonic()
     jobs = make_jobs(40, (10, 10), seed=-2)
     asked = [await ask(system, token, job, clock(), stream=True) for job in jobs]
     worked = [one.ended_s - one.started_s for one in await asyncio.to_thread(fleet.served, since_s)]
@@ -401,47 +427,46 @@ def tell(fleet: Fleet, slots: int) -> None:
 
 
 @contextmanager
-def opened(scale: float) -> Iterator[tuple[Fleet, list[System]]]:
+def opened(scale: float, tenants: int) -> Iterator[tuple[Fleet, list[System]]]:
     """The fleet with both systems in front of it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fleet = Fleet(folder, scale)
         stack.enter_context(fleet.running())
         port = stack.enter_context(haproxy(list(fleet.servers.values()), folder))
-        systems = [stack.enter_context(llamaq(fleet, folder)), System("HAProxy", port)]
+        systems = [stack.enter_context(llamaq(fleet, folder, tenants)), System("HAProxy", port)]
         for system in systems:
             warm(system)
         yield fleet, systems
 
 
-def run(scale: float, number: int, seeds: tuple[int, int], parts: Sequence[str]) -> None:
-    """Prints everything; `parts` names what to run, `number` is of the requests of a backlog."""
-    if {"backlog", "restarts"} & set(parts):
-        with opened(1) as (fleet, systems):
-            if "backlog" in parts:
-                backlog(systems, fleet, number, seeds[0])
-            for system in systems if "restarts" in parts else ():
+def run(chosen: argparse.Namespace) -> None:
+    """Prints everything."""
+    if {"backlog", "restarts"} & set(chosen.only):
+        with opened(1, chosen.tenants) as (fleet, systems):
+            if "backlog" in chosen.only:
+                backlog(systems, fleet, 240, 1 if chosen.quick else chosen.seeds)
+            for system in systems if "restarts" in chosen.only else ():
                 print(f"\n{system.name}: C is started again with 2 slots, then with 6")
-                asked = asyncio.run(restarts(system, fleet, number))
+                asked = asyncio.run(restarts(system, fleet, 240))
                 print(f"  {sum(not one.ok for one in asked)} of {len(asked)} requests failed")
                 fleet.restart("C", SLOTS)
-    if "half" in parts:
-        with opened(scale) as (fleet, systems):
-            half_load(systems, fleet, 160, seeds[1])
+    if "half" in chosen.only:
+        with opened(chosen.scale, chosen.tenants) as (fleet, systems):
+            half_load(systems, fleet, 160, 3 if chosen.quick else chosen.half_seeds)
 
 
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer seeds")
+    parser.add_argument("--quick", action="store_true", help="1 seed of a backlog, 3 at half load")
     parser.add_argument("--scale", type=float, default=4, help="how much faster at half load")
-    parser.add_argument("--seeds", type=int, default=1, help="of each backlog")
+    parser.add_argument("--seeds", type=int, default=3, help="of each backlog")
     parser.add_argument("--half-seeds", type=int, default=10, help="at half load")
+    parser.add_argument("--tenants", type=int, default=1, help="who send the requests by turns")
     parts = ["backlog", "restarts", "half"]
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
-    chosen = parser.parse_args()
-    seeds = (1, 3) if chosen.quick else (chosen.seeds, chosen.half_seeds)
-    run(chosen.scale, 240, seeds, chosen.only)
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":
