@@ -19,11 +19,12 @@ from bench.simulate.workload import fleet_per_s
 _SHOWN_EVERY_S = 1.0
 
 
-def run(settings: Settings, policy: str, seed: int, progress: Progress) -> Run:
-    """All jobs of a seed, by one policy."""
+def run(settings: Settings, policy: str, seed: int, progress: Progress, warm_up: int = 0) -> Run:
+    """All jobs of a seed, by one policy; the first `warm_up` to come are not looked at."""
     workload = settings.workload(seed)
     outcome = simulate(settings.fleet, workload, POLICIES[policy], seed, progress)
-    records = outcome.records
+    late = sorted(outcome.records, key=lambda record: record.arrived_ms)[warm_up:]
+    records = sorted(late, key=lambda record: record.finished_ms)
     return Run(records, outcome.lost, _ideal_ms(settings, records), half_begun_ms(records))
 
 
@@ -63,7 +64,8 @@ def _run_all(settings: Settings, options: dict[str, Any]) -> Results:
     for policy in options["policies"]:
         began_s = time.process_time()
         results[policy] = [
-            run(settings, policy, seed, _progress(policy, seed, settings.jobs)) for seed in seeds
+            run(settings, policy, seed, _progress(policy, seed, settings.jobs), options["warm_up"])
+            for seed in seeds
         ]
         print(f"\r{policy}: {time.process_time() - began_s:.1f} s of CPU{'':<50}", file=sys.stderr)
     return results

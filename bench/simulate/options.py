@@ -157,6 +157,12 @@ OPTIONS = (
     click.option("--notice", type=float, default=1, help="Seconds until that is noticed."),
     click.option("--claim-ms", type=float, default=5, help="What a claim takes."),
     click.option("--push-ms", type=float, default=0.2, help="What a proxy's hand-over takes."),
+    click.option(
+        "--warm-up",
+        type=click.IntRange(min=0),
+        default=0,
+        help="The first jobs, until speeds are known, are left out of the figures.",
+    ),
     click.option("--misjudged-sizes", type=float, default=1, help="By up to so many times."),
     click.option(
         "--expected-most", type=int, default=0, help="No completion is expected to be longer."
