@@ -1,0 +1,1 @@
+"""A benchmark: servers of unequal speed, behind llamaq and behind HAProxy."""
