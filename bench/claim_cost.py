@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.redis_cpu import Meter, Spent, typical
+from bench.redis_cpu import Collector, Meter, Spent, typical
 from dispatcher.connection import open_redis
 from dispatcher.patience import EAGER, Patience
+from dispatcher.scripts import Scripts
 from tests.processes import valkey
 from tests.unit.dispatcher.desk import Desk
 
@@ -111,8 +112,17 @@ class Office:
             await self.desk.join(name, slots, **about)
         for name in ("swift", "full", *(f"w{number}" for number in range(FLEET))):
             await self.redis.set(self.desk.keys.named("prefix", name), f"{name} p")
-        for _ in range(self.row.queued):
+        await self._fill()
+
+    async def _fill(self) -> None:
+        collector, scripts = Collector(self.redis), self.ahead.scripts
+        at_once = max(1, min(500, 10**7 // self.row.body))
+        self.ahead.scripts = Scripts(cast(Redis, collector), self.desk.keys, self.ahead.offset_ms)
+        for number in range(1, self.row.queued + 1):
             await self.enqueue()
+            if number % at_once == 0 or number == self.row.queued:
+                await collector.send()
+        self.ahead.scripts = scripts
 
     async def enqueue(self) -> None:
         """One more job."""
@@ -199,7 +209,8 @@ async def measure(row: Row) -> float:
     kinds = ("claim", "finish", "enqueue", "emit", "renew", "position")
     figures = "  ".join(str(meter.spent.get(kind, Spent())) for kind in kinds)
     jobs = f"{row.queued:7} {row.tenants:6} {row.at_once:2}"
-    print(f"{row.name:26.26} {jobs}  {figures}  {kilobytes:8.2f}", flush=True)
+    memory = f"{kilobytes:6.2f}" if row.queued >= 1000 else "     -"
+    print(f"{row.name:26.26} {jobs}  {figures}  {memory}", flush=True)
     return typical(meter.spent["claim"].cpu)
 
 
