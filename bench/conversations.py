@@ -47,8 +47,8 @@ LOOK_EVERY_S = 0.01
 TOKEN = 1000  # cost of one input token
 ONE = (("one", Size()),)
 LOADS = (
-    Load("12 at once", 12),
-    Load("30 at once", 30),
+    Load("12 at once, no pause", 12),
+    Load("30 at once, no pause", 30),
     Load("30 at once, thinking", 30, think_s=0.5),
     Load("30 at once, longer system prompt", 30, system_words=40),
 )
