@@ -7,10 +7,10 @@ Both systems get the same requests, by turns: 240 of them, 24 at once, of mixed 
 then random arrivals at half of what the fleet can do. In between C is started again with other
 slots in the middle of a backlog, and tells what was at work and what waited inside it.
 
-Columns: makespan, and over work / speed of the fleet; percentiles of the latency, from when a
-request was due; part of the requests that C did; part of the slots' time in use; `late`, how much
-longer than its speed says a server took at most; and `refill`, what lay between a job's end and the
-start of the next one on a fast server while others waited (median).
+Columns: percentiles of the latency, from when a request was due; part of the requests that C did;
+part of the slots' time in use; `late`, how much longer than its speed says a server took at most;
+makespan, and over work / speed of the fleet, of all seeds and of the worst; and `refill`, what lay
+between a job's end and the start of the next one on a fast server while others waited (median).
 Random arrivals come `--scale` times as fast, on servers that are so much faster: what a system adds
 to a request then weighs that much more than it would. Times are printed as if it weren't so.
 """

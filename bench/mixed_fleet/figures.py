@@ -13,7 +13,7 @@ HEADER = (
     f"{'':8} {'p50':>6} {'p90':>6} {'p99':>6}  {'on C':>5}  {'A busy':>6} {'B':>6} {'C':>6}  "
     f"{'late':>8}"
 )
-BACKLOG_HEADER = f"  {'makespan':>8} {'/ideal':>6} {'refill':>9}"
+BACKLOG_HEADER = f"  {'makespan':>8} {'/ideal':>6} {'most':>6} {'refill':>9}"
 
 
 @dataclass(slots=True)
@@ -66,8 +66,9 @@ class Figures:
 
     def backlog_row(self) -> str:
         """What else is to be told where some wait all the time."""
+        ratios = [got / ideal for got, ideal in zip(self.makespan_s, self.ideal_s, strict=True)]
         return (
-            f"  {sum(self.makespan_s):8.2f} {self.over_ideal:6.3f} "
+            f"  {sum(self.makespan_s):8.2f} {self.over_ideal:6.3f} {max(ratios):6.3f} "
             f"{median(self.refills_s) * 1e3:6.1f} ms"
         )
 
