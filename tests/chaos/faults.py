@@ -166,10 +166,11 @@ async def redis_loading(fleet: Fleet, name: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def reply_dropped(fleet: Fleet, name: str) -> AsyncIterator[None]:
-    """The next reply is lost; the command behind it was executed."""
-    fleet.links[name].drop_next_reply()
+async def replies_lost(fleet: Fleet, name: str) -> AsyncIterator[None]:
+    """Some replies are lost, though the commands before them were executed."""
+    fleet.links[name].lost_replies = 0.1
     yield
+    fleet.links[name].lost_replies = 0
 
 
 @asynccontextmanager
@@ -293,7 +294,7 @@ KINDS = {
     "redis_emptied": Kind(redis_emptied, _redis, 0.5, 3),
     "redis_restored": Kind(redis_restored, _redis, 0.5, 3),
     "redis_loading": Kind(redis_loading, _redis, 1, 2),
-    "reply_dropped": Kind(reply_dropped, _inner_links, 0.1, 0.1),
+    "replies_lost": Kind(replies_lost, _inner_links, 1, 4),
     "delayed": Kind(delayed, _all_links, 1, 5),
     "half_open": Kind(half_open, _inner_links, 1, 8),
     "cut": Kind(cut, _all_links, 0.1, 5),

@@ -1,6 +1,7 @@
 """A TCP proxy between two parts of the fleet, which breaks the ways in which networks break."""
 
 import asyncio
+import random
 from contextlib import suppress
 
 _CHUNK = 2**16
@@ -10,8 +11,9 @@ class Link:
     """Stands before `target_port`, at `port`. A fault changes its fields while it runs.
 
     `delay_s` is added to every piece in both directions, `pace` is how many bytes a second come
-    back (0: as they come). While it is `silent` nothing passes and nobody is told, as when a cable
-    is pulled out; while it is `down` connections are refused.
+    back (0: as they come). `lost_replies` is the share of answers that are lost after their request
+    was executed, with the connection. While it is `silent` nothing passes and nobody is told, as
+    when a cable is pulled out; while it is `down` connections are refused.
     """
 
     def __init__(self, name: str, port: int, target_port: int, pace: float = 0) -> None:
@@ -21,7 +23,7 @@ class Link:
         self.delay_s = 0.0
         self.down = False
         self.target_port = target_port
-        self._drop_reply = False
+        self.lost_replies = 0.0
         self._passing = asyncio.Event()
         self._passing.set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -54,10 +56,6 @@ class Link:
         """Breaks every connection; what is on its way is lost."""
         for connection in self._connections:
             connection.cancel()
-
-    def drop_next_reply(self) -> None:
-        """The next reply is lost after its request was executed, and its connection with it."""
-        self._drop_reply = True
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -98,8 +96,7 @@ class Link:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(int(self.pace / 20) or _CHUNK):
             await self._pause()
-            if self._drop_reply:
-                self._drop_reply = False
+            if random.random() < self.lost_replies:  # noqa: S311
                 writer.transport.abort()
                 return
             writer.write(data)
