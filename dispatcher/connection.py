@@ -59,7 +59,7 @@ def redis_faults() -> Iterator[None]:
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis can't be reached: {error or 'no answer'}") from error
+        raise RedisUnavailable(f"Redis can't be reached: {str(error) or 'no answer'}") from error
 
 
 @asynccontextmanager
