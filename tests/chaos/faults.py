@@ -270,8 +270,16 @@ def _redis(fleet: Fleet) -> list[str]:
     return ["redis"]
 
 
-def _redis_links(fleet: Fleet) -> list[str]:
-    return [name for name in fleet.links if name.endswith("-redis")]
+def _bridge_redis_links(fleet: Fleet) -> list[str]:
+    return [f"{bridge}-redis" for bridge in fleet.bridges]
+
+
+def _api_redis_links(fleet: Fleet) -> list[str]:
+    return [f"{api}-redis" for api in fleet.apis]
+
+
+def _server_links(fleet: Fleet) -> list[str]:
+    return [name for name, link in fleet.links.items() if link.pace]
 
 
 def _all_links(fleet: Fleet) -> list[str]:
@@ -294,7 +302,9 @@ KINDS = {
     "redis_emptied": Kind(redis_emptied, _redis, 0.5, 3),
     "redis_restored": Kind(redis_restored, _redis, 0.5, 3),
     "redis_loading": Kind(redis_loading, _redis, 1, 2),
-    "replies_lost": Kind(replies_lost, _inner_links, 1, 4),
+    "bridge_replies_lost": Kind(replies_lost, _bridge_redis_links, 1, 4),
+    "api_replies_lost": Kind(replies_lost, _api_redis_links, 1, 4),
+    "server_replies_lost": Kind(replies_lost, _server_links, 1, 4),
     "delayed": Kind(delayed, _all_links, 1, 5),
     "half_open": Kind(half_open, _inner_links, 1, 8),
     "cut": Kind(cut, _all_links, 0.1, 5),

@@ -16,6 +16,7 @@ SHORTEST_LIMIT_S = 40.0
 _DOCUMENTED = {
     (429, "queue_full"),
     (502, "worker_failed"),
+    (503, "cancelled"),
     (503, "model_unavailable"),
     (503, "redis_unavailable"),
     (504, "deadline_exceeded"),
