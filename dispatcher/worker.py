@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,16 +96,15 @@ class WorkerSession:
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> None:
         """Joins under a new epoch; what an older one still held is given back."""
         epoch = self._epoch or secrets.token_hex(8)
-        pairs = _pairs(facts)
         await self._scripts.run(
-            "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
+            "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *_pairs(facts)
         )
         self._epoch = epoch
         await self._announce(facts.model)
 
     async def _announce(self, model: str) -> None:
         redis = self._scripts.redis
-        with redis_faults():
+        with suppress(RedisUnavailable), redis_faults():  # it is refused at `maxmemory`
             time: Any = await redis.time()
             await redis.zadd(MODELS, {model: time[0]})
 
@@ -158,9 +158,8 @@ class WorkerSession:
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
-        key = self._scripts.keys.named("body", claim.job)
         with redis_faults():
-            body = await self._scripts.redis.get(key)
+            body = await self._scripts.redis.get(self._scripts.keys.named("body", claim.job))
         return body if isinstance(body, bytes) else None
 
     async def finish(
@@ -178,8 +177,8 @@ class WorkerSession:
         With `needs` it waits for a worker that meets them. Returns what became of the job
         (lua/release.lua): `nobody` when no live worker does, and then nothing was changed.
         """
-        class_ = "" if needs is None else str(needs)
-        answer = await self._insist("release", token, int(costs), int(crashed), error, class_)
+        args = token, int(costs), int(crashed), error, str(needs or "")
+        answer = await self._insist("release", *args)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:
@@ -200,10 +199,13 @@ class WorkerSession:
                 await asyncio.sleep(_RETRY_S)
 
     async def _run(self, name: str, *args: Arg) -> list[Any]:
-        verdict, *rest = await self._scripts.run(name, *self.identity, *args)
-        if verdict == b"FENCED":
-            raise Fenced(f"worker {self.worker} is no longer registered as it thinks")
-        return rest
+        while True:
+            identity = self.identity
+            verdict, *rest = await self._scripts.run(name, *identity, *args)
+            if verdict != b"FENCED":
+                return rest
+            if identity == self.identity:  # else an epoch that ended meanwhile was refused
+                raise Fenced(f"worker {self.worker} is no longer who it thinks")
 
 
 async def wait_for_call(
