@@ -81,6 +81,7 @@ class Registry(Directory):
         self.models = {"tiny": a_model(a_worker())}
         self.fresh: Mapping[str, ModelState] | None = None
         self._grace_s = 30.0
+        self._back_at = float("-inf")
 
     async def refresh(self) -> None:
         self.models = self.fresh or self.models
