@@ -4,7 +4,7 @@ A job's *lateness* is the time, from its enqueue to the answer of the claim that
 a willing slot was free. It ends where the bridge has the answer, and a slot is free from before
 its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
 it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
-left to others by the rules of `claim.lua`:
+left to others by the rules of `claiming.lua`:
  - it prefers another live bridge with a free slot, for 200 ms from its enqueue;
  - the bridge's patience at its last claim leaves it (`Patience.leaves`), for as long as its loss,
    from when the job was left first, as Redis knows it.

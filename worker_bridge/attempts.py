@@ -12,8 +12,9 @@ from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
 from dispatcher.tasks import cancel
 from dispatcher.worker import WorkerSession
+from worker_bridge.appetite import Appetite
 from worker_bridge.health import Health, HealthMonitor
-from worker_bridge.llama import Answer, LlamaServer
+from worker_bridge.llama import Answer
 from worker_bridge.run import End, Result, Run, failure
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.speed import Speedometer
@@ -54,16 +55,17 @@ class Attempts:
         settings: BridgeSettings,
         session: WorkerSession,
         outbox: Outbox,
-        server: LlamaServer,
         monitor: HealthMonitor,
+        appetite: Appetite,
         introduce: Callable[[Claim], Run],
     ) -> None:
         self.speed = Speedometer()
         self._settings = settings
         self._session = session
         self._outbox = outbox
-        self._server = server
+        self._server = monitor.server
         self._monitor = monitor
+        self._appetite = appetite
         self._introduce = introduce
         self._runs: dict[str, tuple[Run, asyncio.Task[Result | None]]] = {}
         self._settling: set[asyncio.Task[None]] = set()
@@ -176,12 +178,21 @@ class Attempts:
             return
         if kind := _ANSWERS.get(result.end):
             frames.append(run.last_frame(kind, result.payload))
-            await self._session.finish(token, kind.value, frames, run.meter.usage)
+            await self._finish(run, kind, frames)
             return
         log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
         crashed = result.end is End.CRASHED
         costs = crashed or result.end is End.WORKER
         await self._session.release(token, costs=costs, crashed=crashed, error=result.payload)
+
+    async def _finish(self, run: Run, kind: Kind, frames: list[Frame]) -> None:
+        """Ends an attempt for good; its slot gets the next job at once."""
+        most, patience = self._appetite.most, self._appetite.patience
+        taken = await self._session.finish(
+            run.claim.token, kind.value, frames, run.meter.usage, most, patience
+        )
+        for claim in taken.claims:
+            self.start(claim)
 
     async def _leave_to_larger(self, run: Run) -> bool:
         """Gives back a job whose prompt is too long for this server; False if for all there are."""
@@ -213,8 +224,7 @@ class Attempts:
         if why is not Stop.FENCED:
             # Not numbered: frames before it may have been dropped on purpose.
             last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
-            usage = run.meter.usage  # is charged as served
-            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last], usage)
+            await self._finish(run, Kind.CANCELLED, [last])  # what it used is charged as served
 
     async def _slot_is_free(self) -> None:
         for pause_s in _SLOT_LOOKS_S:

@@ -18,6 +18,7 @@ from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerFacts, WorkerSession
+from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts, Stop
 from worker_bridge.calls import Calls
 from worker_bridge.health import Health, HealthMonitor
@@ -66,11 +67,12 @@ class Bridge:
             ),
             self._fence,
         )
+        self._appetite = Appetite(self._session, self._capacity)
         self._attempts = Attempts(
-            settings, self._session, self._outbox, server, monitor, self._introduce
+            settings, self._session, self._outbox, monitor, self._appetite, self._introduce
         )
         self._calls = Calls(
-            waiter, keys, self._session, self._attempts, self._capacity, self._fence
+            waiter, keys, self._session, self._attempts, self._appetite, self._fence
         )
         self._fenced = False
         self._draining = False
@@ -92,7 +94,7 @@ class Bridge:
             run_reaper(self._scripts, self._lease_s),
             self._keep_registered(),
             self._calls.take(),
-            self._calls.watch_fleet(),
+            self._appetite.watch_fleet(),
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:

@@ -58,7 +58,7 @@ end
 
 local now = now_ms()
 local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
-job.wait_until_ms = digits(now + tonumber(ARGV[12]))
+job.wait_until_ms = digits(now + math.min(ARGV[12], ARGV[13]))
 job.place = table.concat({job.class, job.tier, job.tenant, job.user,
   string.format('%014.0f', sequence), id}, '|')
 local ttl = digits(tonumber(ARGV[13]) + WORKER_TTL_MS)

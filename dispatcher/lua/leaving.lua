@@ -1,7 +1,10 @@
--- When a worker leaves a job to others, put in front of claim.lua, whose arguments it reads.
+-- When a worker leaves a job to others; behind queueing.lua, in front of claiming.lua. Reads the
+-- arguments of claim.lua.
 
 local worker, now = ARGV[1], now_ms()
-local is_slow = tonumber(ARGV[8]) > 0 or tonumber(ARGV[9]) > 0
+local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
+local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
+local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
 local jobs = {}                -- those claimed so far
 
 -- Who is called when jobs are left, and the time until they are left no more.
@@ -38,10 +41,10 @@ local faster_of = {}
 local function faster_worker(class)
   if faster_of[class] then return unpack(faster_of[class]) end
   local found, with_room = false, nil
-  for i = 12, #ARGV do
-    if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
+  for _, other in ipairs(faster) do
+    if redis.call('HGET', K.worker .. other, 'accepting') == '1' and can_take(class, other) then
       found = true
-      if free_slots(ARGV[i]) > 0 then with_room = with_room or ARGV[i] end
+      if free_slots(other) > 0 then with_room = with_room or other end
     end
   end
   if found then with_room = with_room or find_less_patient(class) end
@@ -49,16 +52,15 @@ local function faster_worker(class)
   return found, with_room
 end
 
-local waiting = redis.call('ZCARD', K.queue)
 -- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
 local function loss_of(job)
-  return job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
+  return job.prompt_estimate * prompt_ms + job.completion_estimate * token_ms
 end
 
 -- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
 local function is_left_for_speed(id, job, loss)
-  local ahead, waited = (waiting - #jobs) * ARGV[10], now - job.enqueued_ms
-  local times = tonumber(ARGV[11])
+  local ahead, waited = redis.call('ZCARD', K.queue) * turn_ms, now - job.enqueued_ms
+  local times = tonumber(behind)
   if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
   local left = now - (job.left_since_ms or now)
   if loss <= ahead * times or left >= loss then return false end

@@ -39,27 +39,27 @@ local function leave_queue(id, job)
 end
 
 local function end_queued(id, job, state)
-  tell(job.api, id .. ':', state, '{}')
   leave_queue(id, job)
+  tell(job.api, id .. ':', state, '{}')
   end_job(id, state)
 end
 
 local function begin_running(worker, token, job, now)
   redis.call('ZADD', K.running .. worker, digits(now), token)
   redis.call('HINCRBY', K.counters, 'running', 1)
-  local busy = redis.call('HINCRBY', K.busy, job.tenant, 1)
   local most = tonumber(job.max_tenant_running or '0')
-  if most > 0 and busy >= most then park(job.tenant) end
+  if most > 0 and redis.call('HINCRBY', K.busy, job.tenant, 1) >= most then park(job.tenant) end
 end
 
 -- After an attempt was taken off its worker: its tenant may have another one run.
 local function stopped_running(job)
   redis.call('HINCRBY', K.counters, 'running', -1)
-  if redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
+  local is_bound = tonumber(job.max_tenant_running or '0') > 0
+  if is_bound and redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
     redis.call('HDEL', K.busy, job.tenant)
   end
   local capped = redis.call('HDEL', K.counters, 'capped') == 1
-  local unparked = tonumber(job.max_tenant_running or '0') > 0 and unpark(job.tenant)
+  local unparked = is_bound and unpark(job.tenant)
   if unparked or capped then call_all() end
 end
 

@@ -50,6 +50,8 @@ for _, id in ipairs(deadlines) do
   local job = read_job(id)
   if job and job.state == 'queued' then
     end_queued(id, job, 'expired')
+  elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
+    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)

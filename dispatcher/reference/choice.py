@@ -1,4 +1,4 @@
-"""Which jobs a worker gets: lua/claim.lua in Python. Pure."""
+"""Which jobs a worker gets: lua/claiming.lua in Python. Pure."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -9,7 +9,7 @@ from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Claimed
 from dispatcher.tier import Tier
 
-# As in lua/claim.lua.
+# As in lua/claiming.lua.
 FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,7 +13,7 @@ from dispatcher import scripts
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Worker
+from dispatcher.reference.worker import Claimed, Worker
 from tests.unit.dispatcher.desk import Desk
 
 CLOCK = "llamaq:{tiny}:clock"
@@ -122,6 +123,9 @@ class Pair:
             await self.desk.rung(name)
         got = self.reference.claim(worker, most, self.now_s * 1000, patience)
         answer = await self.desk.claim_raw(worker, most, max_running=5, patience=patience)
+        await self._compare(worker, got, answer)
+
+    async def _compare(self, worker: str, got: Claimed, answer: list[Any]) -> None:
         _, free, again_ms, *rows = answer
         tokens = [row[0].decode() for row in rows]
         assert [token.rpartition(":")[0] for token in tokens] == [job.id for job in got.jobs]
@@ -139,10 +143,21 @@ class Pair:
         if entry := self._running(pick):
             cost = pick * 37 % 1_500_000
             done = pick % 5 > 0
+            worker, most, patience = entry.worker, pick // 5 % 3, PATIENCE[pick // 15 % 3]
+            for name in WORKERS:
+                await self.desk.rung(name)
             self.reference.finish(entry.id, cost, done=done)
-            token = self.tokens.pop(entry.id)
-            state = "done" if done else "failed"
-            await self.desk.finish(token, entry.worker, state=state, cost=cost)
+            got = self.reference.claim(worker, most, self.now_s * 1000, patience)
+            answer = await self.desk.finish_raw(
+                self.tokens.pop(entry.id),
+                worker,
+                most,
+                state="done" if done else "failed",
+                cost=cost,
+                max_running=5,
+                patience=patience,
+            )
+            await self._compare(worker, got, answer)
 
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
