@@ -2,15 +2,14 @@
 -- whose arguments it reads; dispatcher/reference/choice.py makes the same choice in Python.
 
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
-local DEEP = 8                 -- and of a user's jobs, by a worker that is slower than others
+local DEEP = 8                 -- and of a user's jobs
 local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
 local FAVOURITES = 8           -- jobs that prefer this worker and are looked at
 local SMALL = 32768            -- bytes of a body that comes with its claim; larger ones are read apart
 
 local nonce, heads, bound = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
-local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process')
-local is_fenced, slots = about[1] ~= ARGV[2], tonumber(about[2] or '0')
+local is_fenced = about[1] ~= ARGV[2]
 
 local function room(running)
   return about[3] == '1' and math.max(0, slots - running) or 0
@@ -38,8 +37,11 @@ end
 local mine = {}                -- the classes of jobs that wait and that this worker may take
 
 -- Those who wait at one level, the least first, over all classes that this worker may take.
+local seen_at = {}             -- until a job is taken
 local function waiting_at(parent)
+  if seen_at[parent] then return seen_at[parent] end
   local found, seen = {}, {}
+  seen_at[parent] = found
   for _, class in ipairs(mine) do
     local pairs_ = redis.call('ZRANGE', turns(class, parent), 0, FAN - 1, 'WITHSCORES')
     for i = 1, #pairs_, 2 do
@@ -63,10 +65,10 @@ end
 
 -- A user's oldest jobs, over all these classes.
 local function oldest_of(path)
-  local places, most = {}, is_slow and DEEP or FAN
+  local places = {}
   for _, class in ipairs(mine) do
     local flow = class .. '|' .. path .. '|'
-    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, most)
+    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, DEEP)
     for _, place in ipairs(found) do places[#places + 1] = place end
   end
   if #mine > 1 then
@@ -79,14 +81,14 @@ end
 local function look_at(id, place)
   local found = redis.call('HMGET', K.job .. id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
     'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
-    'max_tenant_running', 'prefers', 'prefers_until_ms', 'left_since_ms')
+    'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms')
   local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
   local job = {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0}
   if not found[1] then return job end
   job.api, job.wants, job.weight, job.estimate, job.prompt_estimate = unpack(found, 1, 5)
   job.completion_estimate, job.bytes, job.enqueued_ms, job.wait_until_ms = unpack(found, 6, 9)
   job.deadline_ms, job.attempts, job.max_tenant_running = unpack(found, 10, 12)
-  job.prefers, job.prefers_until_ms = found[13] or nil, found[14] or nil
+  job.prefers, job.cached_there = found[13] or nil, found[14] or nil
   job.left_since_ms = found[15] or nil
   return job
 end
@@ -95,29 +97,54 @@ end
 local function job_at(place)
   local id = string.match(place, '([^|]*)$')
   local job = look_at(id, place)
+  local was_seen = seen_at
+  seen_at = {}
   if not job.api then
     leave_queue(id, job)
     redis.call('ZREM', K.deadlines, id)
   elseif not redis.call('ZSCORE', K.apis, job.api) then end_queued(id, job, 'abandoned')
   elseif tonumber(job.wait_until_ms) <= now then end_queued(id, job, 'expired')
-  else return id, job
+  else
+    seen_at = was_seen
+    return id, job
   end
 end
 
+-- The oldest jobs that prefer this worker, those of the least served tenants first.
+local function favourites_in_turn()
+  local places, rank = redis.call('ZRANGE', K.prefers .. worker, 0, FAVOURITES - 1), {}
+  if #places < 2 then return places end
+  for i, place in ipairs(places) do
+    local tier, tenant = string.match(place, '^[^|]*|([^|]*)|([^|]*)|')
+    rank[place] = (FAN + 1) * #places + i
+    for nth, row in ipairs(waiting_at(tier)) do
+      if row[1] == tenant then rank[place] = math.min(rank[place], nth * #places + i) end
+    end
+  end
+  table.sort(places, function(a, b) return rank[a] < rank[b] end)
+  return places
+end
+
+-- Whether nobody is passed over for long if this job goes first.
+local function is_near(place, class, tier, tenant, user)
+  local path = tier .. '|' .. tenant
+  local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user)[1]
+  local first, own = waiting_at(tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
+  local user_first, user_own = waiting_at(path)[1], redis.call('ZSCORE', turns(class, path), user)
+  local span = SPAN * slots * redis.call('ZCARD', K.workers)
+  return at and at[1] == tier and own and user_own
+      and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
+      and sequence_of(place) - sequence_of(head) <= span
+end
+
 local looked = 0
--- Each of these two returns a job's id and the job; true instead of the id when the queue has
--- changed and must be looked at anew; or nothing.
-local function find_favourite()
-  for _, place in ipairs(redis.call('ZRANGE', K.prefers .. worker, 0, FAVOURITES - 1)) do
+-- Each of these returns a job's id and the job; true instead of the id when the queue has
+-- changed and must be looked at anew; or nothing. `anyhow`: all others are left to others.
+local function find_favourite(anyhow)
+  for _, place in ipairs(favourites_in_turn()) do
     local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
-    local path = tier .. '|' .. tenant
-    local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user)[1]
-    local first, own = waiting_at(tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
-    local user_first, user_own = waiting_at(path)[1], redis.call('ZSCORE', turns(class, path), user)
-    local span = SPAN * slots * redis.call('ZCARD', K.workers)
-    if can_take(class, worker) and at and at[1] == tier and own and user_own
-        and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
-        and sequence_of(place) - sequence_of(head) <= span then
+    if can_take(class, worker) and redis.call('ZSCORE', turns(class, tier), tenant)
+        and (anyhow or is_near(place, class, tier, tenant, user)) then
       local id, job = job_at(place)
       return id or true, job
     end
@@ -162,6 +189,7 @@ local function take(id, job)
   local token = id .. ':' .. attempt
   leave_queue(id, job)
   charge(job, 0, job.estimate)
+  seen_at = {}
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
     'claimed_ms', digits(now), 'attempts', job.attempts + 1)
   begin_running(worker, token, job, now)
@@ -185,8 +213,9 @@ local function take_jobs(running)
     end
   end
   while #jobs < wanted do
-    local id, job = find_favourite()
+    local id, job = find_favourite(false)
     if not id then id, job = find_fair() end
+    if not id then id, job = find_favourite(true) end
     if not id then break end
     if job then take(id, job) end
   end

@@ -39,8 +39,9 @@ local function finish(job)
   stopped_running(job)
   settle(job, cost)
   if state == 'done' then
+    local there = worker .. ' ' .. digits(prompt_tokens + completion_tokens) .. ' ' .. (about[4] or '')
     for beginning in string.gmatch(job.prefix or '', '%S+') do
-      redis.call('SET', K.prefix .. beginning, worker .. ' ' .. (about[4] or ''), 'PX', REMEMBERED_MS)
+      redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
     end
     learn(job, redis.call('HMGET', K.counters, unpack(MEANS)))
   end

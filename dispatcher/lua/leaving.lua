@@ -1,10 +1,16 @@
 -- When a worker leaves a job to others; behind queueing.lua, in front of claiming.lua. Reads the
 -- arguments of claim.lua.
 
+local LEAST_WORTH_MS = 200     -- a job waits for the worker that has its beginning in its cache so long
+local MOST_WORTH_MS = 10000    -- at least, and so long at most
+
 local worker, now = ARGV[1], now_ms()
 local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
 local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
 local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
+local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
+  'prompt_tps')
+local slots = tonumber(about[2] or '0')
 local jobs = {}                -- those claimed so far
 
 -- Who is called when jobs are left, and the time until they are left no more.
@@ -52,6 +58,10 @@ local function faster_worker(class)
   return found, with_room
 end
 
+local function note_left(id, job)
+  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+end
+
 -- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
 local function loss_of(job)
   return job.prompt_estimate * prompt_ms + job.completion_estimate * token_ms
@@ -66,17 +76,46 @@ local function is_left_for_speed(id, job, loss)
   if loss <= ahead * times or left >= loss then return false end
   local found, other = faster_worker(job.class)
   if not found then return false end
-  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+  note_left(id, job)
   leave_to(other, math.ceil(loss - left))
+  return true
+end
+
+-- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate
+-- that here anew, which holds up the other slots too.
+local function worth_ms(job)
+  local tps = tonumber(about[5] or '0')
+  if tps <= 0 then return LEAST_WORTH_MS end
+  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 1000 / tps * slots))
+end
+
+-- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
+local function comes_sooner(job, there, worth)
+  local ahead = redis.call('ZRANK', K.prefers .. job.prefers, job.place) or 0
+  local mean = redis.call('HGET', K.counters, 'mean_service_ms') or '0'
+  return (ahead + 1) * mean / there < worth
+end
+
+local function has_favourites()
+  return redis.call('EXISTS', K.prefers .. worker) == 1
+end
+
+local function is_left_for_cache(id, job)
+  if not job.prefers then return false end
+  local other = redis.call('HMGET', K.worker .. job.prefers, 'accepting', 'slots')
+  local there, worth = tonumber(other[2] or '0'), worth_ms(job)
+  local left = now - (job.left_since_ms or now)
+  if other[1] ~= '1' or there == 0 or left >= worth then return false end
+  local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
+  if not has_room and not has_favourites() and not comes_sooner(job, there, worth) then
+    return false
+  end
+  note_left(id, job)
+  leave_to(has_room and job.prefers, math.ceil(worth - left))
   return true
 end
 
 local function is_left(id, job, loss)
   if job.prefers == worker then return false end
-  local until_ms = tonumber(job.prefers_until_ms or '0')
-  if now < until_ms and free_slots(job.prefers) > 0 then
-    leave_to(job.prefers, until_ms - now)
-    return true
-  end
-  return loss > 0 and is_left_for_speed(id, job, loss)
+  return is_left_for_cache(id, job) or (loss > 0 and is_left_for_speed(id, job, loss))
 end

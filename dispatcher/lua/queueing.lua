@@ -1,7 +1,5 @@
 -- How a job enters and leaves the queue and its worker, for the scripts that do it; behind fairness.lua.
 
-local PREFERRED_MS = 200       -- so long a job waits for the worker that has its beginning in its cache
-
 -- One key for the speeds of all who take jobs: every bridge compares itself with the others.
 local function publish_speed(worker)
   local about = redis.call('HMGET', K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
@@ -86,7 +84,7 @@ local function recover(token, now, error)
     end_job(id, verdict)
     return verdict
   end
-  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'prefers_until_ms',
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'cached_there',
     'left_since_ms')
   job.prefers = nil
   -- It has waited long enough to be claimed once: from here on only its deadline counts.

@@ -9,7 +9,10 @@ from dispatcher.reference.turns import Entry
 
 @dataclass(slots=True)
 class Worker:
-    """A bridge with its server. `process` changes when the server is started again."""
+    """A bridge with its server. `process` changes when the server is started again.
+
+    `prompt_tps` is in tokens per second of one slot, 0 where not measured.
+    """
 
     slots: int
     accepting: bool = True
@@ -17,6 +20,7 @@ class Worker:
     modalities: frozenset[str] = frozenset()
     build: str = ""
     process: str = ""
+    prompt_tps: float = 0
     running: set[str] = field(default_factory=set)
     prefers: Scores = field(default_factory=Scores)
 

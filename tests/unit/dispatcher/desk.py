@@ -101,7 +101,7 @@ class Desk:
         *,
         epoch: str = "e",
         accepting: int = 1,
-        **more: str | int,
+        **more: str | float,
     ) -> list[Any]:
         facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
         return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)

@@ -18,9 +18,10 @@ from tests.unit.dispatcher.desk import Desk
 
 CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
+TOKENS = 7 + 11  # as `Desk.finish` tells
 WORKERS = {
-    "big": Worker(3, context=8192, build="b1", process="p1"),
-    "small": Worker(2, context=2048, build="b1", process="p1"),
+    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=25),
+    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=2.5),
     "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
 }
 CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
@@ -72,12 +73,14 @@ class Pair:
                 modalities=worker.modalities,
                 build=worker.build,
                 process=worker.process,
+                prompt_tps=worker.prompt_tps,
             )
             await self._join(name, worker)
 
     async def _join(self, name: str, worker: Worker) -> None:
         facts = {"context": worker.context, "modalities": ",".join(worker.modalities)}
         facts |= {"fingerprint": worker.build, "process": worker.process}
+        facts["prompt_tps"] = worker.prompt_tps
         await self.desk.join(name, worker.slots, **facts)
 
     async def later(self, pick: int) -> None:
@@ -146,7 +149,7 @@ class Pair:
             worker, most, patience = entry.worker, pick // 5 % 3, PATIENCE[pick // 15 % 3]
             for name in WORKERS:
                 await self.desk.rung(name)
-            self.reference.finish(entry.id, cost, done=done)
+            self.reference.finish(entry.id, cost, TOKENS, self.now_s * 1000, done=done)
             got = self.reference.claim(worker, most, self.now_s * 1000, patience)
             answer = await self.desk.finish_raw(
                 self.tokens.pop(entry.id),
