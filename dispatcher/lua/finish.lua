@@ -51,8 +51,8 @@ end
 
 local running = redis.call('ZCARD', K.running .. worker)
 local was_full = running >= slots
-if redis.call('ZREM', K.running .. worker, token) == 1 then
-  running = running - 1
+if take_off(worker, token) then
+  running, runs_suspect = running - 1, runs_suspect and about[6] ~= token
   local job = read_job(id)
   if job then finish(job) end
 elseif is_repeated() then

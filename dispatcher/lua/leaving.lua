@@ -3,13 +3,15 @@
 
 local LEAST_WORTH_MS = 200     -- a job waits for the worker that has its beginning in its cache so long
 local MOST_WORTH_MS = 10000    -- at least, and so long at most
+local SECOND_TRY_MS = 2000     -- and one that has failed here for another worker
 
 local worker, now = ARGV[1], now_ms()
 local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
 local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
 local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
 local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
-  'prompt_tps')
+  'prompt_tps', 'suspect')
+local runs_suspect = about[6] and true
 local slots = tonumber(about[2] or '0')
 local jobs = {}                -- those claimed so far
 
@@ -82,11 +84,11 @@ local function is_left_for_speed(id, job, loss)
 end
 
 -- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate
--- that here anew, which holds up the other slots too.
+-- that here anew, which holds up the other slots too; and once more what it displaces in the cache here.
 local function worth_ms(job)
   local tps = tonumber(about[5] or '0')
   if tps <= 0 then return LEAST_WORTH_MS end
-  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 1000 / tps * slots))
+  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 2000 / tps * slots))
 end
 
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
@@ -115,7 +117,40 @@ local function is_left_for_cache(id, job)
   return true
 end
 
+-- Whether another worker takes jobs of this class; and one to call that has room for it now.
+local function another_worker(job)
+  local found, with_room = false, nil
+  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+    local theirs = other ~= worker
+        and redis.call('HMGET', K.worker .. other, 'accepting', 'suspect') or {}
+    if theirs[1] == '1' and can_take(job.class, other) then
+      found = true
+      local may = not (is_suspect(job) and theirs[2])
+      if may and not with_room and free_slots(other) > 0 then with_room = other end
+    end
+  end
+  return found, with_room
+end
+
+-- What has failed here is tried elsewhere first. Of jobs that have crashed a server a worker runs one at a
+-- time, so that none is blamed twice for what another one does; it takes the next when that has ended.
+local function is_left_for_safety(id, job)
+  local waits = is_suspect(job) and runs_suspect
+  local left = now - (job.left_since_ms or now)
+  if not waits and (job.avoids ~= worker or left >= SECOND_TRY_MS) then return false end
+  local found, with_room = another_worker(job)
+  if waits then
+    if with_room then called[with_room] = true end
+    return true
+  end
+  if not found then return false end
+  note_left(id, job)
+  leave_to(with_room, SECOND_TRY_MS - left)
+  return true
+end
+
 local function is_left(id, job, loss)
+  if is_left_for_safety(id, job) then return true end
   if job.prefers == worker then return false end
   return is_left_for_cache(id, job) or (loss > 0 and is_left_for_speed(id, job, loss))
 end

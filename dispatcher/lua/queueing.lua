@@ -42,11 +42,26 @@ local function end_queued(id, job, state)
   end_job(id, state)
 end
 
+-- A job that has crashed a server may do it again.
+local function is_suspect(job)
+  return tonumber(job.crashes or '0') > 0
+end
+
 local function begin_running(worker, token, job, now)
   redis.call('ZADD', K.running .. worker, digits(now), token)
+  if is_suspect(job) then redis.call('HSET', K.worker .. worker, 'suspect', token) end
   redis.call('HINCRBY', K.counters, 'running', 1)
   local most = tonumber(job.max_tenant_running or '0')
   if most > 0 and redis.call('HINCRBY', K.busy, job.tenant, 1) >= most then park(job.tenant) end
+end
+
+-- Returns whether the worker had it.
+local function take_off(worker, token)
+  if redis.call('ZREM', K.running .. worker, token) == 0 then return false end
+  if redis.call('HGET', K.worker .. worker, 'suspect') == token then
+    redis.call('HDEL', K.worker .. worker, 'suspect')
+  end
+  return true
 end
 
 -- After an attempt was taken off its worker: its tenant may have another one run.

@@ -35,7 +35,7 @@ local workers, recovered = due(K.workers), 0
 for _, worker in ipairs(workers) do
   redis.call('ZREM', K.workers, worker)
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
     recovered = recovered + 1
   end

@@ -6,12 +6,12 @@ from math import ceil
 from dispatcher.patience import Patience
 from dispatcher.reference.state import State
 from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed
+from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
 FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
-LEAST_WORTH_MS, MOST_WORTH_MS = 200, 10_000
+LEAST_WORTH_MS, MOST_WORTH_MS, SECOND_TRY_MS = 200, 10_000, 2000
 
 
 class Choice:
@@ -105,11 +105,31 @@ class Choice:
         return best
 
     def _is_left(self, entry: Entry, loss_ms: float) -> bool:
+        if self._is_left_for_safety(entry):
+            return True
         if entry.prefers == self._name:
             return False
         return self._is_left_for_cache(entry) or (
             loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
         )
+
+    def _is_left_for_safety(self, entry: Entry) -> bool:
+        waits, left_ms = entry.crashes > 0 and self._worker.suspect, self._left_ms(entry)
+        if not waits and (entry.avoids != self._name or left_ms >= SECOND_TRY_MS):
+            return False
+        others = self._others(entry.class_)
+        room = next((o for o in others if not (entry.crashes and o[1].suspect) and o[1].free), None)
+        if waits:
+            self._got.called.update(room[:1] if room else ())
+            return True
+        if others:
+            entry.left_since_ms = self._now_ms - left_ms
+            self._leave_to(room[0] if room else "", SECOND_TRY_MS - left_ms)
+        return bool(others)
+
+    def _others(self, class_: str) -> list[tuple[str, Worker]]:
+        known = self._state.workers.items()
+        return [(n, w) for n, w in known if n != self._name and w.accepting and w.can_take(class_)]
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
@@ -129,8 +149,8 @@ class Choice:
         """How long the job may wait for the worker that has its beginning in its cache."""
         if self._worker.prompt_tps <= 0:
             return LEAST_WORTH_MS
-        anew_ms = entry.cached_there * 1000 / self._worker.prompt_tps * self._worker.slots
-        return min(MOST_WORTH_MS, max(LEAST_WORTH_MS, anew_ms))
+        twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * self._worker.slots
+        return min(MOST_WORTH_MS, max(LEAST_WORTH_MS, twice_ms))
 
     def _left_ms(self, entry: Entry) -> int:
         return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms

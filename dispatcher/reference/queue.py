@@ -41,9 +41,12 @@ class ReferenceQueue(State):
                 self._remembered[entry.prefixes[0]] = entry.worker, tokens, process
         del self.jobs[id_]
 
-    def release(self, id_: str) -> None:
+    def release(self, id_: str, *, costs: bool = False, crashed: bool = False) -> None:
         """A running job goes back to its place."""
         entry = self.stop(id_)
+        entry.crashes += crashed
+        if costs:
+            entry.avoids = entry.worker
         self.turns.charge(entry, entry.estimate, 0)
         entry.worker = entry.prefers = ""
         entry.cached_there, entry.left_since_ms = 0, None

@@ -50,6 +50,8 @@ class State:
         self.leave(entry)
         entry.worker, entry.claimed_ms = worker, now_ms
         self.workers[worker].running.add(entry.id)
+        if entry.crashes:
+            self.workers[worker].suspect = entry.id
         self.running += 1
         busy = self._busy[entry.tenant] = self._busy.get(entry.tenant, 0) + 1
         if 0 < entry.max_tenant_running <= busy:
@@ -70,7 +72,10 @@ class State:
     def stop(self, id_: str) -> Entry:
         """A running job is taken off its worker."""
         entry = self.jobs[id_]
-        self.workers[entry.worker].running.remove(id_)
+        worker = self.workers[entry.worker]
+        worker.running.remove(id_)
+        if worker.suspect == id_:
+            worker.suspect = ""
         self.running -= 1
         self._busy[entry.tenant] -= 1
         self.turns.unpark(entry.tenant)

@@ -29,6 +29,8 @@ class Entry:
     worker: str = ""
     prefers: str = ""
     cached_there: int = 0
+    avoids: str = ""
+    crashes: int = 0
     claimed_ms: int = 0
     left_since_ms: int | None = None
 

@@ -11,7 +11,8 @@ from dispatcher.reference.turns import Entry
 class Worker:
     """A bridge with its server. `process` changes when the server is started again.
 
-    `prompt_tps` is in tokens per second of one slot, 0 where not measured.
+    `prompt_tps` is in tokens per second of one slot, 0 where not measured. `suspect` is the job
+    that runs here and has crashed a server before.
     """
 
     slots: int
@@ -21,6 +22,7 @@ class Worker:
     build: str = ""
     process: str = ""
     prompt_tps: float = 0
+    suspect: str = ""
     running: set[str] = field(default_factory=set)
     prefers: Scores = field(default_factory=Scores)
 

@@ -46,12 +46,12 @@ async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (36, 1000), (3.6, 10_000), (0.1, 10_000)]
+    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (72, 1000), (7.2, 10_000), (0.1, 10_000)]
 )
 async def test_it_is_left_for_as_long_as_its_prompt_would_take(
     pair: Desk, prompt_tps: float, worth_ms: int
 ) -> None:
-    """18 tokens are in the cache, and two slots would be held up; within bounds."""
+    """Twice: 18 tokens are in the cache, and two slots would be held up; within bounds."""
     await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
     await next_turn(pair)
     again_ms = int((await pair.claim_raw("w"))[2])

@@ -117,6 +117,8 @@ class Pair:
             deadline_ms=400 * HOUR_MS,
             tenant_bounds=(0, entry.max_tenant_running),
             prefixes=entry.prefixes,
+            attempts=999,
+            crashes=999,
         )
 
     async def claim(self, pick: int) -> None:
@@ -164,9 +166,10 @@ class Pair:
 
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
-            worker = entry.worker
-            self.reference.release(entry.id)
-            await self.desk.release(self.tokens.pop(entry.id), worker, costs=0)
+            worker, costs, crashed = entry.worker, pick % 2, pick // 2 % 2
+            self.reference.release(entry.id, costs=bool(costs), crashed=bool(crashed))
+            token = self.tokens.pop(entry.id)
+            await self.desk.release(token, worker, costs=costs, crashed=crashed)
 
     async def cancel(self, pick: int) -> None:
         queued = [id_ for id_ in self.reference.jobs if id_ not in self.tokens]
