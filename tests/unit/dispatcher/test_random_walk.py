@@ -63,14 +63,19 @@ class Walk:
         )
         nonce += f"x{sum(job.attempts for job in self.model.jobs.values())}"
         room = SLOTS[worker] - len(self.model.of("running", worker))
-        expected = min(room, most, len(self.model.of("queued")))
+        eager = self.model.eager(worker)
+        sure = [id_ for id_ in eager if not self.model.jobs[id_].crashes]
         free, tokens = await self.desk.claim(worker, most, nonce=nonce)
-        assert (free, len(tokens)) == (room - expected, expected)
+        assert free == room - len(tokens)
+        assert len(tokens) <= min(room, most, len(self.model.of("queued")))
+        assert len(tokens) >= min(room, most, len(sure))
         if tokens:
             assert await self.desk.claim(worker, most, nonce=nonce) == (free, sorted(tokens))
         for token in sorted(tokens, key=lambda token: int(token.rpartition("-")[2])):
-            assert token.rpartition(":")[0] in self.model.heads()
+            assert self.model.in_turn(token.rpartition(":")[0], worker)
             self.model.claim(token, worker)
+        suspects = (self.model.jobs[id_].crashes > 0 for id_ in self.model.of("running", worker))
+        assert sum(suspects) <= 1
 
     def _running(self, pick: int) -> tuple[str, SmallJob] | None:
         running = self.model.of("running")
@@ -96,6 +101,7 @@ class Walk:
             costs, crashed = pick % 2, pick // 2 % 2
             job.attempts -= 1 - costs
             job.crashes += crashed
+            job.avoids = job.worker if costs else job.avoids
             verdict = self.model.give_back(id_)
             args = (job.token, job.worker)
             answer = await self.desk.release(*args, costs=costs, crashed=crashed)
