@@ -31,6 +31,7 @@ class WorkerState:
     modalities: frozenset[str] = frozenset()
     prompt_tps: float = 0
     decode_tps: float = 0
+    breaker: str = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +135,5 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         modalities=frozenset(filter(None, text.get("modalities", "").split(","))),
         prompt_tps=float(text.get("prompt_tps", 0)),
         decode_tps=float(text.get("decode_tps", 0)),
+        breaker=text.get("breaker", "closed"),
     )

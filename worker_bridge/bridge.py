@@ -10,6 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import WorkerFacts
 from dispatcher.job import Claim
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox
@@ -17,13 +18,16 @@ from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of
-from dispatcher.worker import WorkerFacts, WorkerSession
-from worker_bridge.attempts import Attempts, Stop
+from dispatcher.worker import WorkerSession
+from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
-from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.health import HealthMonitor
 from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.offer import Offer
+from worker_bridge.recovery import Recovery
 from worker_bridge.run import Run
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -69,17 +73,15 @@ class Bridge:
         self._attempts = Attempts(
             settings, self._session, self._outbox, server, monitor, self._introduce
         )
+        self._offer = Offer(monitor, self._attempts)
         self._calls = Calls(
-            waiter, keys, self._session, self._attempts, self._capacity, self._fence
+            waiter, keys, self._session, self._attempts, lambda: self._offer.most, self._fence
+        )
+        self._recovery = Recovery(
+            server, monitor, self._attempts.breaker, settings.stall_first_token_s
         )
         self._fenced = False
-        self._draining = False
         self._replaced = asyncio.Event()
-
-    @property
-    def accepting(self) -> bool:
-        """Whether this worker takes jobs."""
-        return self._monitor.health is Health.HEALTHY and not self._draining
 
     async def serve(self, drain: asyncio.Event, hurry: asyncio.Event) -> None:
         """Serves until the server changes its model or `drain` is set; then lets its jobs end.
@@ -93,6 +95,7 @@ class Bridge:
             self._keep_registered(),
             self._calls.take(),
             self._calls.watch_fleet(),
+            self._recovery.run(),
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -104,13 +107,13 @@ class Bridge:
     async def _register(self) -> None:
         while True:
             try:
-                await self._session.register(self._slots(), self.accepting, self._facts())
+                await self._session.register(*self._state())
             except RedisUnavailable as error:
                 log.warning("%s Trying again.", error.message)
                 await asyncio.sleep(1)
             else:
                 break
-        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._slots())
+        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._offer.slots)
 
     async def _keep_registered(self) -> None:
         while True:
@@ -130,9 +133,7 @@ class Bridge:
                 log.warning("%s", error.message)
 
     async def _renew(self) -> None:
-        renewal = await self._session.renew(
-            self._slots(), self.accepting, self._facts(), self._attempts.moving()
-        )
+        renewal = await self._session.renew(*self._state(), self._attempts.moving())
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
@@ -148,20 +149,17 @@ class Bridge:
         log.warning("fenced worker=%s: joining again", self.worker)
         self._outbox.clear()
         self._session.end_epoch()
-        await self._session.register(self._slots(), self.accepting, self._facts())
+        await self._session.register(*self._state())
         self._fenced = False
 
     def _notice_replacement(self) -> None:
         now = self._monitor.props
-        if now is not None and now.model_id != self._props.model_id and not self._draining:
+        if now is not None and now.model_id != self._props.model_id and not self._offer.draining:
             log.warning("the server has another model now: %s", now.model_id)
             self._replaced.set()
 
-    def _slots(self) -> int:
-        return self._monitor.props.slots if self._monitor.props else 0
-
-    def _capacity(self) -> int:
-        return self._slots() if self.accepting else 0
+    def _state(self) -> tuple[int, bool, WorkerFacts]:
+        return self._offer.slots, self._offer.accepting, self._facts()
 
     def _facts(self) -> WorkerFacts:
         props = self._monitor.props or self._props
@@ -169,7 +167,8 @@ class Bridge:
         return WorkerFacts(
             model=self.model,
             server=self._server.url,
-            health="draining" if self._draining else self._monitor.health.value,
+            health=self._offer.health,
+            breaker=self._attempts.breaker.mode.value,
             context=props.context,
             build=props.build,
             fingerprint=props.fingerprint,
@@ -183,7 +182,7 @@ class Bridge:
         return Run(claim, self.worker, self._outbox, self._props.model_id, self.model)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
-        self._draining = True
+        self._offer.draining = True
         self._monitor.changed.set()
         log.info("draining worker=%s jobs=%s", self.worker, len(self._attempts))
         with suppress(TimeoutError):

@@ -13,7 +13,8 @@ from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, patience
 from dispatcher.worker import WorkerSession, wait_for_call
-from worker_bridge.attempts import Attempts, Stop
+from worker_bridge.attempts import Attempts
+from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.calls")
 

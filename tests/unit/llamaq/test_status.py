@@ -24,6 +24,8 @@ GPU = WorkerState(
 )
 OLD = WorkerState("old-machine-b2", "http://127.0.0.1:8081", "down", False, 2, 0, 4096, "b0")
 BUSY = ModelState("qwen", 0.2, (GPU, OLD), 7, 9000, mean_service_ms=8000)
+TRIED = WorkerState("gpu-c3", "http://x", "healthy", True, 1, 1, 4096, "b1", breaker="half-open")
+FAILING = WorkerState("gpu-d4", "http://y", "down", False, 4, 0, 4096, "b1", breaker="open")
 GONE = ModelState("llama", 75.4, (), 1, 100)
 
 
@@ -35,6 +37,14 @@ def test_text_shows_models_workers_slots_and_queues() -> None:
         "  old-machine-b2  down           slots 0/2  context 4096  http://127.0.0.1:8081",
         "  waiting: ann (priority) 2, bob (flex) 5",
         "llama: 1 queued, 0 of 0 slots busy; last worker seen 75 s ago",
+    ]
+
+
+def test_text_shows_breakers_of_servers_that_look_well() -> None:
+    lines = as_text([ModelState("qwen", 0.2, (TRIED, FAILING), 0, 0)], {}).splitlines()
+    assert lines[1:] == [
+        "  gpu-c3  breaker half-open  slots 1/1  context 4096  http://x",
+        "  gpu-d4  down           slots 0/4  context 4096  http://y",
     ]
 
 

@@ -78,6 +78,14 @@ class Stage:
 
         return check
 
+    def has_breaker(self, mode: str) -> Callable[[], Any]:
+        """Whether the circuit breaker of the only worker is in this state."""
+
+        async def check() -> bool:
+            return [worker.breaker for worker in await self.workers()] == [mode]
+
+        return check
+
     def has_health(self, health: str) -> Callable[[], Any]:
         """Whether no worker accepts, and the only one says that it is in this state."""
 

@@ -61,7 +61,7 @@ def test_old_results_are_forgotten() -> None:
 
 def test_good_result_never_opens_it() -> None:
     breaker = Breaker()
-    play(breaker, BAD, BAD, *[GOOD, GOOD, BAD] * 3, GOOD)
+    play(breaker, BAD, BAD, GOOD, BAD, BAD, GOOD, BAD, GOOD, GOOD, GOOD)
     assert breaker.mode is Mode.CLOSED
 
 
