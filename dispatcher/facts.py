@@ -11,7 +11,8 @@ class WorkerFacts:
 
     `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
     `process` tells a restarted server from the one before, the speeds are tokens per second in one
-    slot, and `breaker` is the state of the circuit breaker.
+    slot, `breaker` is the state of the circuit breaker, and no two workers have a `server_id` in
+    common.
     """
 
     model: str
@@ -25,8 +26,18 @@ class WorkerFacts:
     prompt_tps: float = 0
     decode_tps: float = 0
     breaker: str = "closed"
+    server_id: str = ""
 
     @property
     def pairs(self) -> list[Arg]:
         """Fields and values, one after the other."""
         return [item for pair in asdict(self).items() for item in pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A live worker with the same server, and when its lease ends if it isn't renewed."""
+
+    worker: str
+    lease_until_ms: int
+    draining: bool

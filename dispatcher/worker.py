@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from dispatcher.connection import BLOCK_S, redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
-from dispatcher.facts import WorkerFacts
+from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.keys import MODELS, Keys
@@ -73,15 +73,21 @@ class WorkerSession:
         """The worker and its epoch, which every script checks."""
         return self.worker, self._epoch
 
-    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> None:
-        """Joins under a new epoch; what an older one still held is given back."""
+    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
+        """Joins under a new epoch; what an older one still held is given back.
+
+        Changes nothing where another worker has the same server, which it then returns.
+        """
         epoch = self._epoch or secrets.token_hex(8)
         pairs = facts.pairs
-        await self._scripts.run(
+        verdict, *rival = await self._scripts.run(
             "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
         )
+        if verdict == b"TAKEN":
+            return Rival(rival[0].decode(), int(rival[1]), rival[2] == 1)
         self._epoch = epoch
         await self._announce(facts.model)
+        return None
 
     async def _announce(self, model: str) -> None:
         redis = self._scripts.redis

@@ -22,10 +22,12 @@ from dispatcher.worker import WorkerSession
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 from worker_bridge.health import HealthMonitor
+from worker_bridge.joining import ServerTaken, join
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.offer import Offer
 from worker_bridge.recovery import Recovery
 from worker_bridge.run import Run
+from worker_bridge.server_id import server_id
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.stop import Stop
 
@@ -88,7 +90,10 @@ class Bridge:
 
         Those that still run after the drain time, or when `hurry` is set, are given back.
         """
-        await self._register()
+        await first_of(drain.wait(), join(self._session, self._state))
+        if not self._session.identity[1]:
+            return
+        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._offer.slots)
         works = (
             self._outbox.run(),
             run_reaper(self._scripts, self._lease_s),
@@ -103,17 +108,6 @@ class Bridge:
             await self._drain(hurry)
         finally:
             await cancel(tasks)
-
-    async def _register(self) -> None:
-        while True:
-            try:
-                await self._session.register(*self._state())
-            except RedisUnavailable as error:
-                log.warning("%s Trying again.", error.message)
-                await asyncio.sleep(1)
-            else:
-                break
-        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._offer.slots)
 
     async def _keep_registered(self) -> None:
         while True:
@@ -149,7 +143,8 @@ class Bridge:
         log.warning("fenced worker=%s: joining again", self.worker)
         self._outbox.clear()
         self._session.end_epoch()
-        await self._session.register(*self._state())
+        if rival := await self._session.register(*self._state()):
+            raise ServerTaken(self._server.url, rival)
         self._fenced = False
 
     def _notice_replacement(self) -> None:
@@ -174,6 +169,7 @@ class Bridge:
             fingerprint=props.fingerprint,
             modalities=",".join(sorted(props.modalities)),
             process=props.process,
+            server_id=server_id(props, self._server.url),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )

@@ -32,6 +32,7 @@ class Stage:
         self.redis = open_redis(redis_url)
         self._redis_url = redis_url
         self._client = client
+        self._drains: dict[int, asyncio.Event] = {}
 
     def server(self, **about: Any) -> FakeLlamaServer:
         """A server that shares the script with the others."""
@@ -51,6 +52,7 @@ class Stage:
         self, server: FakeLlamaServer, *, lease_s: float = 4, **settings: Any
     ) -> AsyncIterator[asyncio.Task[None]]:
         drain, hurry = asyncio.Event(), asyncio.Event()
+        self._drains[server.port] = drain
         told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
         queue = QueueSettings(redis_url=self._redis_url, lease_s=lease_s)
         serving = asyncio.create_task(
@@ -63,6 +65,10 @@ class Stage:
             hurry.set()
             with suppress(Exception):
                 await serving
+
+    def drain(self, server: FakeLlamaServer) -> None:
+        """SIGTERM for the last bridge of this server."""
+        self._drains[server.port].set()
 
     async def state(self, model: str | None = None) -> ModelState | None:
         models = await read_models(self.redis)
