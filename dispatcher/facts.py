@@ -11,8 +11,8 @@ class WorkerFacts:
 
     `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
     `process` tells a restarted server from the one before, the speeds are tokens per second in one
-    slot, `breaker` is the state of the circuit breaker, and no two workers have a `server_id` in
-    common.
+    slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
+    two workers have a `server_id` in common.
     """
 
     model: str
@@ -26,6 +26,7 @@ class WorkerFacts:
     prompt_tps: float = 0
     decode_tps: float = 0
     breaker: str = "closed"
+    foreign: int = 0
     server_id: str = ""
 
     @property

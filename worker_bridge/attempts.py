@@ -24,6 +24,7 @@ from worker_bridge.stop import Phase, Stop, stall_limit_s
 log = logging.getLogger("llamaq.attempts")
 
 _RETRY_S = 0.2
+_LATE_S = 1.0  # llama-server answers with its headers when a slot begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class _Held:
 class Attempts:
     """The attempts of one worker. `introduce` makes the `Run` of a claim.
 
-    `speed` and `breaker` are what they have shown of the server.
+    `speed` and `breaker` are what they have shown of the server, `others` how many of its slots
+    somebody else uses.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Attempts:
     ) -> None:
         self.speed = Speedometer()
         self.breaker = Breaker()
+        self.others = 0
         self._settings = settings
         self._session = session
         self._server = server
@@ -111,6 +114,22 @@ class Attempts:
             elif run.moved_at > run.started_at:
                 self._monitor.moved(run.moved_at)
 
+    def in_slots(self) -> set[str]:
+        """Those that the server has begun; all, where it is too old a build to tell."""
+        waiting = set(self._without_slot()) if self._tells_beginnings() else set()
+        return self._held.keys() - waiting
+
+    def waits_for_slot(self) -> bool:
+        """Whether one has waited for a slot of the server for longer than it should."""
+        return bool(self._late())
+
+    def make_room(self) -> None:
+        """Gives back the last of those that wait for a slot, as many as find none."""
+        slots = self._monitor.props.slots if self._monitor.props else 0
+        surplus = len(self._held) - len(self._stops) + self.others - slots
+        for token in self._late()[::-1][: max(0, surplus)]:
+            self.stop(token, Stop.CROWDED)
+
     async def wait_empty(self) -> None:
         """Returns when no attempt is left."""
         await self._empty.wait()
@@ -118,6 +137,18 @@ class Attempts:
     async def abandon(self) -> None:
         """Forgets the attempts whose end Redis can't be told."""
         await cancel(self._settling)
+
+    def _tells_beginnings(self) -> bool:
+        return self._monitor.props is not None and self._monitor.props.process != ""
+
+    def _without_slot(self) -> list[str]:
+        return [t for t, held in self._held.items() if held.run.phase is Phase.SLOT]
+
+    def _late(self) -> list[str]:
+        if not self._tells_beginnings():
+            return []
+        since = time.monotonic() - _LATE_S
+        return [t for t in self._without_slot() if self._held[t].run.started_at < since]
 
     def _is_stalled(self, run: Run, now: float) -> bool:
         if now - run.moved_at <= stall_limit_s(run.phase, self._settings):
@@ -179,4 +210,4 @@ class Attempts:
             return await run.ask(self._server, body)
 
     def _expected(self) -> int:
-        return len(self._held) - len(self._stops)
+        return len(self._held) - len(self._stops) + self.others

@@ -21,6 +21,7 @@ from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerSession
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
+from worker_bridge.foreign import ForeignLoad
 from worker_bridge.health import HealthMonitor
 from worker_bridge.joining import ServerTaken, join
 from worker_bridge.llama import LlamaServer, Props
@@ -82,6 +83,7 @@ class Bridge:
         self._recovery = Recovery(
             server, monitor, self._attempts.breaker, settings.stall_first_token_s
         )
+        self._foreign = ForeignLoad(server, monitor, self._attempts)
         self._fenced = False
         self._replaced = asyncio.Event()
 
@@ -101,6 +103,7 @@ class Bridge:
             self._calls.take(),
             self._calls.watch_fleet(),
             self._recovery.run(),
+            self._foreign.run(),
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -169,6 +172,7 @@ class Bridge:
             fingerprint=props.fingerprint,
             modalities=",".join(sorted(props.modalities)),
             process=props.process,
+            foreign=self._attempts.others,
             server_id=server_id(props, self._server.url),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,

@@ -6,7 +6,7 @@ from worker_bridge.health import Health, HealthMonitor
 
 
 class Offer:
-    """The slots that a worker's health and its circuit breaker leave for jobs."""
+    """The slots that a worker's health, its circuit breaker and other users leave for jobs."""
 
     def __init__(self, monitor: HealthMonitor, attempts: Attempts) -> None:
         self.draining = False
@@ -25,7 +25,8 @@ class Offer:
     @property
     def slots(self) -> int:
         """How many jobs it may hold: what Redis is told, and others see."""
-        slots = self._monitor.props.slots if self._monitor.props else 0
+        has = self._monitor.props.slots if self._monitor.props else 0
+        slots = max(0, has - self._attempts.others)
         if self._attempts.breaker.mode is Mode.HALF_OPEN:
             return min(slots, len(self._attempts) + self._attempts.breaker.room(slots))
         return slots

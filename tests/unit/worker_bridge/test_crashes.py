@@ -16,6 +16,7 @@ def anyio_backend() -> str:
 
 
 async def hang(chat: Chat) -> None:
+    await chat.raw(b":\n\n")
     await chat.hang()
 
 
