@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-
-from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
-from dispatcher.keys import MODELS, Keys
+from dispatcher.keys import MODELS
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
@@ -123,15 +121,9 @@ class WorkerSession:
         them out.
         """
         self._nonce = self._nonce or secrets.token_hex(8)
-        free, again_ms, *rows = await self._run(
-            "claim",
-            *(most, self._nonce, self._lease_ms, _HEADS, self._max_running),
-            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
-            *patience.faster,
-        )
+        answer = await self._run("claim", *self._wish(most, self._nonce, patience))
         self._nonce = ""
-        again_s = int(again_ms) / 1000 or None
-        return Taken(int(free), [_read_claim(row) for row in rows], again_s)
+        return _read_taken(answer)
 
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
@@ -145,17 +137,29 @@ class WorkerSession:
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
+        if claim.body is not None:
+            return claim.body
         key = self._scripts.keys.named("body", claim.job)
         with redis_faults():
             body = await self._scripts.redis.get(key)
         return body if isinstance(body, bytes) else None
 
     async def finish(
-        self, token: str, state: str, frames: list[Frame], usage: Usage = NOTHING
-    ) -> None:
-        """Ends an attempt with its last frames and what it used; waits out an outage of Redis."""
+        self,
+        token: str,
+        state: str,
+        frames: list[Frame],
+        usage: Usage = NOTHING,
+        most: int = 0,
+        patience: Patience = EAGER,
+    ) -> Taken:
+        """Ends an attempt with its last frames and what it used, and claims up to `most` jobs.
+
+        Waits out an outage of Redis.
+        """
+        wish = self._wish(most, secrets.token_hex(8), patience)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
-        await self._insist("finish", token, state, pack(frames), *spent)
+        return _read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
 
     async def release(
         self,
@@ -190,6 +194,11 @@ class WorkerSession:
         self._epoch = ""
         self._nonce = ""
 
+    def _wish(self, most: int, nonce: str, patience: Patience) -> tuple[Arg, ...]:
+        speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
+        bounds = most, nonce, _HEADS, self._max_running
+        return *bounds, *speeds, len(patience.faster), *patience.faster
+
     async def _insist(self, name: str, *args: Arg) -> list[Any]:
         while True:
             try:
@@ -204,28 +213,14 @@ class WorkerSession:
         return rest
 
 
-async def wait_for_call(
-    redis: Redis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
-) -> str | None:
-    """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
-    own.
-
-    Returns the token of an attempt to cancel, or None when the bridge should claim. A bridge
-    without room doesn't listen to the bell that all share: it would take the ring from one that
-    has room.
-    """
-    bells = [keys.named("cancels", worker), keys.named("bell_of", worker)]
-    if has_room:
-        bells.append(keys.named("bell"))
-    with redis_faults():
-        popped: Any = await redis.bzpopmin(bells, timeout=longest_s)
-    if popped and popped[0] == bells[0].encode():
-        return str(popped[1], "ascii")
-    return None
+def _read_taken(answer: list[Any]) -> Taken:
+    free, again_ms, *rows = answer
+    return Taken(int(free), [_read_claim(row) for row in rows], int(again_ms) / 1000 or None)
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in row)
+    *about, body = row
+    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in about)
     return Claim(
         job=split_token(token)[0],
         token=token,
@@ -234,6 +229,7 @@ def _read_claim(row: list[bytes]) -> Claim:
         left_s=int(left_ms) / 1000,
         queue_ms=int(queue_ms),
         needs=read_needs(class_),
+        body=body or None,
     )
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
+from dispatcher.patience import Patience
 from dispatcher.tasks import cancel
 from dispatcher.worker import WorkerSession
+from worker_bridge.appetite import Appetite
 from worker_bridge.blame import doubt_about, outcome_of
-from worker_bridge.breaker import Breaker, Outcome
+from worker_bridge.breaker import Breaker, Mode, Outcome
 from worker_bridge.health import HealthMonitor
-from worker_bridge.llama import LlamaServer
 from worker_bridge.run import Result, Run
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling, stopped
@@ -46,8 +47,8 @@ class Attempts:
         settings: BridgeSettings,
         session: WorkerSession,
         outbox: Outbox,
-        server: LlamaServer,
         monitor: HealthMonitor,
+        appetite: Appetite,
         introduce: Callable[[Claim], Run],
     ) -> None:
         self.speed = Speedometer()
@@ -55,10 +56,11 @@ class Attempts:
         self.others = 0
         self._settings = settings
         self._session = session
-        self._server = server
+        self._server = monitor.server
         self._monitor = monitor
+        self._appetite = appetite
         self._introduce = introduce
-        self._ends = Settling(session, outbox, server, monitor, self._expected)
+        self._ends = Settling(session, outbox, monitor, self._expected, self._next)
         self._held: dict[str, _Held] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._stops: dict[str, Stop] = {}
@@ -167,9 +169,11 @@ class Attempts:
             result = result or stopped(run, why, time.monotonic())
             self._judge(held, result)
             if result is not None:
-                await self._ends.settle(run, result)
+                claims = await self._ends.settle(run, result)
             else:
-                await self._ends.drop(run, why)
+                claims = await self._ends.drop(run, why)
+            for claim in claims:
+                self.start(claim)
         except Fenced:
             log.info("job=%s is no longer ours", run.claim.job)
         except Exception:
@@ -208,6 +212,11 @@ class Attempts:
             if body is None or run.claim.token in self._stops:
                 return None
             return await run.ask(self._server, body)
+
+    def _next(self) -> tuple[int, Patience]:
+        """What an attempt that ends may claim for its slot: a trial begins by another claim."""
+        trusted = self.breaker.mode is Mode.CLOSED
+        return self._appetite.most if trusted else 0, self._appetite.patience
 
     def _expected(self) -> int:
         return len(self._held) - len(self._stops) + self.others

@@ -19,6 +19,7 @@ from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerSession
+from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 from worker_bridge.foreign import ForeignLoad
@@ -73,12 +74,13 @@ class Bridge:
             ),
             self._fence,
         )
+        self._appetite = Appetite(self._session, lambda: self._offer.most)
         self._attempts = Attempts(
-            settings, self._session, self._outbox, server, monitor, self._introduce
+            settings, self._session, self._outbox, monitor, self._appetite, self._introduce
         )
         self._offer = Offer(monitor, self._attempts)
         self._calls = Calls(
-            waiter, keys, self._session, self._attempts, lambda: self._offer.most, self._fence
+            waiter, keys, self._session, self._attempts, self._appetite, self._fence
         )
         self._recovery = Recovery(
             server, monitor, self._attempts.breaker, settings.stall_first_token_s
@@ -101,7 +103,7 @@ class Bridge:
             run_reaper(self._scripts, self._lease_s),
             self._keep_registered(),
             self._calls.take(),
-            self._calls.watch_fleet(),
+            self._appetite.watch_fleet(),
             self._recovery.run(),
             self._foreign.run(),
         )

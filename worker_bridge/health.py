@@ -68,7 +68,7 @@ class HealthMonitor:
         self.props: Props | None = None
         self.changed = asyncio.Event()
         self.broke_at = float("-inf")
-        self._server = server
+        self.server = server
         self._silences = 0
         self._refused_at: float | None = None
         self._doubted = asyncio.Event()
@@ -103,7 +103,7 @@ class HealthMonitor:
             await asyncio.sleep(0.1)  # a process that dies needs a moment to close its socket
 
     async def _look(self) -> None:
-        answer = await self._server.health(_PROBE_S)
+        answer = await self.server.health(_PROBE_S)
         if answer is Answer.OK:
             answer = await self._look_at_props()
         if answer is Answer.OK and not await self._engine_answers():
@@ -132,7 +132,7 @@ class HealthMonitor:
         now = time.monotonic()
         if self.health is Health.HEALTHY and now - self._props_at < _PROPS_EVERY_S:
             return Answer.OK
-        answer, props = await self._server.props(_PROBE_S)
+        answer, props = await self.server.props(_PROBE_S)
         if props is not None:
             if self.props is not None and self.props.process != props.process:
                 self.broke_at = max(self.broke_at, self._props_at)
@@ -148,7 +148,7 @@ class HealthMonitor:
         asleep = self.props is not None and self.props.sleeping  # the question would wake it
         if asleep or not (quiet or self._suspicious):
             return True
-        answer, _ = await self._server.busy_slots(_ENGINE_S)
+        answer, _ = await self.server.busy_slots(_ENGINE_S)
         if answer is Answer.SILENT:
             return False
         self._moved_at = time.monotonic()
@@ -156,6 +156,6 @@ class HealthMonitor:
 
     def _become(self, health: Health) -> None:
         if health is not self.health:
-            log.info("server=%s health=%s was=%s", self._server.url, health, self.health)
+            log.info("server=%s health=%s was=%s", self.server.url, health, self.health)
             self.health = health
             self.changed.set()

@@ -5,10 +5,12 @@ import logging
 from collections.abc import Callable
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
+from dispatcher.patience import Patience
 from dispatcher.worker import WorkerSession
 from worker_bridge.health import HealthMonitor
-from worker_bridge.llama import Answer, LlamaServer
+from worker_bridge.llama import Answer
 from worker_bridge.run import End, Result, Run, failure
 from worker_bridge.stop import Stop
 
@@ -44,49 +46,55 @@ def stopped(run: Run, why: Stop, now: float) -> Result | None:
 class Settling:
     """Ends attempts in the queue: with their answers, or given back.
 
-    `expected` is how many slots of the server are to be busy. Every call may raise `Fenced`; an
-    outage of Redis is waited out.
+    `expected` is how many slots of the server are to be busy, `wish` how many jobs may be claimed
+    for a slot that comes free, and with what patience: the calls return them. Every call may raise
+    `Fenced`; an outage of Redis is waited out.
     """
 
     def __init__(
         self,
         session: WorkerSession,
         outbox: Outbox,
-        server: LlamaServer,
         monitor: HealthMonitor,
         expected: Callable[[], int],
+        wish: Callable[[], tuple[int, Patience]],
     ) -> None:
         self._session = session
         self._outbox = outbox
-        self._server = server
+        self._server = monitor.server
         self._monitor = monitor
         self._expected = expected
+        self._wish = wish
 
-    async def settle(self, run: Run, result: Result) -> None:
+    async def settle(self, run: Run, result: Result) -> list[Claim]:
         """Ends an attempt, or gives its job back."""
         frames = await self._outbox.take(run.claim)
         if result.end is End.TOO_LONG and await self._leave_to_larger(run):
-            return
+            return []
         if kind := _ANSWERS.get(result.end):
-            await self._finish(run, kind, result.payload, frames)
-        elif await self._release(run, result) == _TWICE:
-            await self._finish(run, Kind.REJECTED, result.refusal, frames)
+            return await self._finish(run, kind, [*frames, run.last_frame(kind, result.payload)])
+        if await self._release(run, result) == _TWICE:
+            last = run.last_frame(Kind.REJECTED, result.refusal)
+            return await self._finish(run, Kind.REJECTED, [*frames, last])
+        return []
 
-    async def drop(self, run: Run, why: Stop) -> None:
+    async def drop(self, run: Run, why: Stop) -> list[Claim]:
         """Ends an attempt that nobody waits for, or that is somebody else's."""
         log.info("job=%s stopped: %s", run.claim.job, why)
         await self._outbox.take(run.claim)
         # Its slot counts as taken until the server has freed it: it would queue the next request.
         await self._slot_is_free()
-        if why is not Stop.FENCED:
-            # Not numbered: frames before it may have been dropped on purpose.
-            last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
-            usage = run.meter.usage  # is charged as served
-            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last], usage)
+        if why is Stop.FENCED:
+            return []
+        # Not numbered: frames before it may have been dropped on purpose.
+        last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
+        return await self._finish(run, Kind.CANCELLED, [last])  # what it used is charged as served
 
-    async def _finish(self, run: Run, kind: Kind, payload: bytes, frames: list[Frame]) -> None:
-        frames.append(run.last_frame(kind, payload))
-        await self._session.finish(run.claim.token, kind.value, frames, run.meter.usage)
+    async def _finish(self, run: Run, kind: Kind, frames: list[Frame]) -> list[Claim]:
+        """Ends an attempt for good; its slot gets the next job at once."""
+        token, usage = run.claim.token, run.meter.usage
+        taken = await self._session.finish(token, kind.value, frames, usage, *self._wish())
+        return taken.claims
 
     async def _release(self, run: Run, result: Result) -> str:
         log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())

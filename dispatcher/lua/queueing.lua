@@ -1,7 +1,5 @@
 -- How a job enters and leaves the queue and its worker, for the scripts that do it; behind fairness.lua.
 
-local PREFERRED_MS = 200       -- so long a job waits for the worker that has its beginning in its cache
-
 -- One key for the speeds of all who take jobs: every bridge compares itself with the others.
 local function publish_speed(worker)
   local about = redis.call('HMGET', K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
@@ -39,27 +37,42 @@ local function leave_queue(id, job)
 end
 
 local function end_queued(id, job, state)
-  tell(job.api, id .. ':', state, '{}')
   leave_queue(id, job)
+  tell(job.api, id .. ':', state, '{}')
   end_job(id, state)
+end
+
+-- A job that has crashed a server may do it again.
+local function is_suspect(job)
+  return tonumber(job.crashes or '0') > 0
 end
 
 local function begin_running(worker, token, job, now)
   redis.call('ZADD', K.running .. worker, digits(now), token)
+  if is_suspect(job) then redis.call('HSET', K.worker .. worker, 'suspect', token) end
   redis.call('HINCRBY', K.counters, 'running', 1)
-  local busy = redis.call('HINCRBY', K.busy, job.tenant, 1)
   local most = tonumber(job.max_tenant_running or '0')
-  if most > 0 and busy >= most then park(job.tenant) end
+  if most > 0 and redis.call('HINCRBY', K.busy, job.tenant, 1) >= most then park(job.tenant) end
+end
+
+-- Returns whether the worker had it.
+local function take_off(worker, token)
+  if redis.call('ZREM', K.running .. worker, token) == 0 then return false end
+  if redis.call('HGET', K.worker .. worker, 'suspect') == token then
+    redis.call('HDEL', K.worker .. worker, 'suspect')
+  end
+  return true
 end
 
 -- After an attempt was taken off its worker: its tenant may have another one run.
 local function stopped_running(job)
   redis.call('HINCRBY', K.counters, 'running', -1)
-  if redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
+  local is_bound = tonumber(job.max_tenant_running or '0') > 0
+  if is_bound and redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
     redis.call('HDEL', K.busy, job.tenant)
   end
   local capped = redis.call('HDEL', K.counters, 'capped') == 1
-  local unparked = tonumber(job.max_tenant_running or '0') > 0 and unpark(job.tenant)
+  local unparked = is_bound and unpark(job.tenant)
   if unparked or capped then call_all() end
 end
 
@@ -86,7 +99,7 @@ local function recover(token, now, error)
     end_job(id, verdict)
     return verdict
   end
-  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'prefers_until_ms',
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'cached_there',
     'left_since_ms')
   job.prefers = nil
   -- It has waited long enough to be claimed once: from here on only its deadline counts.

@@ -35,7 +35,7 @@ local workers, recovered = due(K.workers), 0
 for _, worker in ipairs(workers) do
   redis.call('ZREM', K.workers, worker)
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
     recovered = recovered + 1
   end
@@ -50,6 +50,8 @@ for _, id in ipairs(deadlines) do
   local job = read_job(id)
   if job and job.state == 'queued' then
     end_queued(id, job, 'expired')
+  elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
+    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)

@@ -28,7 +28,7 @@ if rival then return rival end
 local recovered = 0
 if not is_registered(worker, epoch) then
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker restarted."}')
     recovered = recovered + 1
   end

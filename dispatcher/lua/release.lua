@@ -24,13 +24,14 @@ if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
 local refusal = ARGV[8] or ''
 if refusal ~= '' and redis.call('HGET', K.job .. id, 'refusal') == refusal then return {'OK', 'twice'} end
 local full = is_full(worker)
-if redis.call('ZREM', K.running .. worker, token) == 0 then return {'OK', 'gone'} end
+if not take_off(worker, token) then return {'OK', 'gone'} end
 if full then ring_worker(worker) end
 local job = read_job(id)
 if job then
   if ARGV[4] == '0' then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if ARGV[5] == '1' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
   if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal) end
+  if ARGV[4] == '1' then redis.call('HSET', K.job .. id, 'avoids', worker) end
   if class ~= '' then
     local place = class .. string.sub(job.place, #job.class + 1)
     redis.call('HSET', K.job .. id, 'class', class, 'place', place)

@@ -29,6 +29,12 @@ class Told:
     payload: bytes
 
 
+def wish_of(most: int, nonce: str, max_running: int, patience: Patience) -> tuple[Any, ...]:
+    """What a claim asks for, as the scripts get it."""
+    speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
+    return most, nonce, 100, max_running, *speeds, len(patience.faster), *patience.faster
+
+
 class Desk:
     """One model's queue. `later` moves the scripts' clock, for ever."""
 
@@ -95,7 +101,7 @@ class Desk:
         *,
         epoch: str = "e",
         accepting: int = 1,
-        **more: str | int,
+        **more: str | float,
     ) -> list[Any]:
         facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
         return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)
@@ -111,11 +117,8 @@ class Desk:
         patience: Patience = EAGER,
     ) -> list[Any]:
         nonce = nonce or next(self._nonces)
-        return await self.scripts.run(
-            *("claim", worker, epoch, most, nonce, LEASE_MS, 100, max_running),
-            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
-            *patience.faster,
-        )
+        wish = wish_of(most, nonce, max_running, patience)
+        return await self.scripts.run("claim", worker, epoch, *wish)
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
         """The free slots left, and the tokens of the claimed."""
@@ -145,9 +148,27 @@ class Desk:
     async def finish(
         self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
     ) -> str:
-        last = pack([Frame(Kind(state), 0)])
-        answer = await self.scripts.run("finish", worker, epoch, token, state, last, 7, 11, 3, cost)
+        """Takes no job."""
+        answer = await self.finish_raw(token, worker, 0, epoch=epoch, state=state, cost=cost)
         return str(answer[0], "ascii")
+
+    async def finish_raw(
+        self,
+        token: str,
+        worker: str = "w",
+        most: int = 99,
+        *,
+        epoch: str = "e",
+        state: str = "done",
+        cost: int = 1,
+        nonce: str = "",
+        max_running: int = 0,
+        patience: Patience = EAGER,
+    ) -> list[Any]:
+        last = pack([Frame(Kind(state), 0)])
+        wish = wish_of(most, nonce or next(self._nonces), max_running, patience)
+        spent = 7, 11, 3, cost
+        return await self.scripts.run("finish", worker, epoch, *wish, token, state, last, *spent)
 
     async def release(
         self,

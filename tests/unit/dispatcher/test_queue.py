@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.bells import wait_for_call
 from dispatcher.connection import open_redis
 from dispatcher.errors import QueueFull, RedisUnavailable
 from dispatcher.frames import Kind
 from dispatcher.queue import Queue
 from dispatcher.tasks import cancel
-from dispatcher.worker import wait_for_call
 from tests.unit.dispatcher.ends import DONE, FACTS, KEYS, Client, Server, make_job, make_settings
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
