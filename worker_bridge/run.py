@@ -96,8 +96,9 @@ class Run:
                     return _refusal(response.status, await response.body())
                 return await self._pass_on(response)
         except ConnectionBroken as gone:
-            end = End.CRASHED if gone.reached else End.NOT_REACHED
-            return Result(end, failure(f"The worker's llama-server failed: {gone}"))
+            if gone.reached:
+                return _crash(str(gone))
+            return Result(End.NOT_REACHED, failure(f"The worker has no llama-server: {gone}"))
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""
@@ -115,7 +116,7 @@ class Run:
                 result = self._take(event)
                 if result is not None:
                     return result
-        return Result(End.CRASHED, failure("The worker's llama-server broke off its answer."))
+        return _crash("it broke off its answer")
 
     def _take(self, event: bytes) -> Result | None:
         seen = read_event(event)
@@ -172,6 +173,13 @@ class Run:
 def failure(message: str) -> bytes:
     """What the client is told when no other worker may try."""
     return json.dumps({"code": WorkerFailed.code, "message": message}).encode()
+
+
+def _crash(how: str) -> Result:
+    return Result(
+        End.CRASHED,
+        failure(f"The worker's llama-server crashed while it had this request: {how}."),
+    )
 
 
 def _refusal(status: int, body: bytes) -> Result:

@@ -26,7 +26,10 @@ _GIVEN_BACK = {
         End.STALLED,
         "The worker's llama-server stood still: it gave no {} for {:.0f} s.",
     ),
-    Stop.DEAD: (End.CRASHED, "The worker's llama-server ended while it worked on this request."),
+    Stop.DEAD: (
+        End.CRASHED,
+        "The worker's llama-server crashed while it had this request: it is gone.",
+    ),
     Stop.CROWDED: (
         End.GIVEN_BACK,
         "The worker's llama-server is busy with the requests of others.",
