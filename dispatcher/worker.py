@@ -1,14 +1,16 @@
 """A bridge's side of the queue: its registration, its claims, and how its attempts end."""
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.keys import MODELS
@@ -19,27 +21,6 @@ from dispatcher.scripts import Arg, Scripts
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 _HEADS = 100
 _RETRY_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
-    """What a worker says of itself.
-
-    `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
-    `process` tells a restarted server from the one before, and the speeds are tokens per second in
-    one slot.
-    """
-
-    model: str
-    server: str
-    health: str
-    context: int
-    build: str
-    fingerprint: str
-    modalities: str = ""
-    process: str = ""
-    prompt_tps: float = 0
-    decode_tps: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +71,21 @@ class WorkerSession:
         """The worker and its epoch, which every script checks."""
         return self.worker, self._epoch
 
-    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> None:
-        """Joins under a new epoch; what an older one still held is given back."""
+    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
+        """Joins under a new epoch; what an older one still held is given back.
+
+        Changes nothing where another worker has the same server, which it then returns.
+        """
         epoch = self._epoch or secrets.token_hex(8)
-        pairs = _pairs(facts)
-        await self._scripts.run(
+        pairs = facts.pairs
+        verdict, *rival = await self._scripts.run(
             "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
         )
+        if verdict == b"TAKEN":
+            return Rival(rival[0].decode(), int(rival[1]), rival[2] == 1)
         self._epoch = epoch
         await self._announce(facts.model)
+        return None
 
     async def _announce(self, model: str) -> None:
         redis = self._scripts.redis
@@ -112,7 +99,7 @@ class WorkerSession:
         """Says that the bridge lives, what it can take, and what the attempts that still move have
         cost so far.
         """
-        pairs = _pairs(facts)
+        pairs = facts.pairs
         answer = await self._run(
             "renew",
             self._lease_ms,
@@ -175,20 +162,31 @@ class WorkerSession:
         return _read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
 
     async def release(
-        self, token: str, *, costs: bool, crashed: bool, error: bytes, needs: Needs | None = None
+        self,
+        token: str,
+        *,
+        costs: bool,
+        crashed: bool,
+        error: bytes,
+        needs: Needs | None = None,
+        refusal: bytes = b"",
     ) -> str:
         """Gives a job back; `error` is the JSON that its client gets if nobody else may try.
 
-        With `needs` it waits for a worker that meets them. Returns what became of the job
-        (lua/release.lua): `nobody` when no live worker does, and then nothing was changed.
+        With `needs` it waits for a worker that meets them. `refusal` is what the server said where
+        that may be the job's fault. Returns what became of the job (lua/release.lua): `nobody` when
+        no live worker meets the needs, `twice` when the job was refused like this before; then
+        nothing was changed.
         """
         class_ = "" if needs is None else str(needs)
-        answer = await self._insist("release", token, int(costs), int(crashed), error, class_)
+        fault = int(costs), int(crashed), error
+        hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
+        answer = await self._insist("release", token, *fault, class_, hashed)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
-        pairs = _pairs(facts)
+        pairs = facts.pairs
         await self._run("renew", 0, 0, 0, _GRACE_MS, len(pairs) // 2, *pairs)
 
     def end_epoch(self) -> None:
@@ -213,10 +211,6 @@ class WorkerSession:
         if verdict == b"FENCED":
             raise Fenced(f"worker {self.worker} is no longer registered as it thinks")
         return rest
-
-
-def _pairs(facts: WorkerFacts) -> list[Arg]:
-    return [item for pair in asdict(facts).items() for item in pair]
 
 
 def _read_taken(answer: list[Any]) -> Taken:

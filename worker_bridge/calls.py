@@ -14,7 +14,8 @@ from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.worker import WorkerSession
 from worker_bridge.appetite import Appetite
-from worker_bridge.attempts import Attempts, Stop
+from worker_bridge.attempts import Attempts
+from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.calls")
 

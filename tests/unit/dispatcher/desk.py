@@ -179,9 +179,10 @@ class Desk:
         costs: int = 1,
         crashed: int = 0,
         class_: str = "",
+        refusal: str = "",
     ) -> list[str]:
         answer = await self.scripts.run(
-            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_
+            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_, refusal
         )
         return [word.decode() for word in answer]
 

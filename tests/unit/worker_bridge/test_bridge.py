@@ -146,6 +146,30 @@ async def test_request_that_fails_everywhere_fails_after_three_attempts(stage: S
     assert "Compute error." in response.json()["error"]["message"]
 
 
+async def test_unknown_error_that_comes_twice_is_the_answer(stage: Stage) -> None:
+    async def refuse(chat: Chat) -> None:
+        await chat.refuse(500, "unknown template function")
+
+    stage.script.extend([refuse] * 9)
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first), stage.bridged(second):
+        response = await stage.ask()
+    assert (response.status_code, len(first.chats) + len(second.chats)) == (500, 2)
+    assert response.json()["error"]["message"] == "unknown template function"
+    assert response.headers["x-should-retry"] == "false"
+
+
+async def test_unknown_error_that_another_worker_does_not_have_is_a_workers_fault(
+    stage: Stage,
+) -> None:
+    async def refuse(chat: Chat) -> None:
+        await chat.refuse(500, f"unknown error {len(stage.script)}")
+
+    stage.script.extend([refuse, refuse, answer])
+    async with stage.bridged(stage.server()):
+        assert await stage.text() == WHOLE
+
+
 async def test_request_that_crashes_two_servers_fails(stage: Stage) -> None:
     stage.script.extend([break_off] * 9)
     server = stage.server()
@@ -245,10 +269,51 @@ async def test_stream_that_stands_still_ends_in_an_error_event(stage: Stage) -> 
         assert json.loads((await stage.events())[-1])["error"]["code"] == "worker_failed"
 
 
-async def test_prompt_that_stands_still_is_tried_again(stage: Stage) -> None:
-    stage.script.append(hang)
-    async with stage.bridged(stage.server(), stall_prompt_s=0.5):
+async def hang_in_the_prompt(chat: Chat) -> None:
+    await chat.progress(processed=10, total=20)
+    await chat.hang()
+
+
+async def hang_before_the_first_token(chat: Chat) -> None:
+    await chat.progress(processed=20, total=20)
+    await chat.hang()
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "message"),
+    [
+        (hang, "stall_prompt_s", "it gave no slot for"),
+        (hang_in_the_prompt, "stall_prompt_s", "it gave no progress of its prompt for"),
+        (hang_before_the_first_token, "stall_first_token_s", "it gave no first token for"),
+        (hang_midway, "stall_token_s", "it gave no next token for"),
+    ],
+)
+async def test_each_kind_of_stall_has_its_own_limit_and_is_told(
+    stage: Stage, fault: Reply, limit: str, message: str
+) -> None:
+    stage.script.append(fault)
+    server = stage.server()
+    async with stage.bridged(server, **{limit: 0.5}):
         assert await stage.text() == WHOLE
+        stage.script.extend([fault] * 3)
+        response = await stage.ask()
+        assert response.status_code == 502
+        assert message in response.json()["error"]["message"]
+
+
+async def test_prompt_that_moves_on_may_take_longer_than_any_limit(stage: Stage) -> None:
+    async def think(chat: Chat) -> None:
+        for part in range(10):
+            await chat.progress(processed=part, total=20)
+            await asyncio.sleep(0.3)
+        await answer(chat)
+
+    stage.script.append(think)
+    server = stage.server()
+    limits = {"stall_prompt_s": 2, "stall_first_token_s": 2, "stall_token_s": 2}
+    async with stage.bridged(server, **limits):
+        assert await stage.text() == WHOLE
+    assert len(server.chats) == 1
 
 
 async def test_slots_are_followed_when_the_server_restarts(stage: Stage) -> None:
