@@ -6,6 +6,8 @@
 --          {'EXTENDED'}        nobody was here for 3 s (an outage, a clock step): every lease is
 --                              extended, since no one can tell who is dead
 --          {'OK', workers, jobs given back, deadlines, apis}
+local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its answer."}'
+
 local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
 if now >= last and now - last < 900 then return {'IDLE'} end
@@ -52,6 +54,9 @@ for _, id in ipairs(deadlines) do
     end_queued(id, job, 'expired')
   elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
     redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
+  elseif job and job.state == 'lost' then
+    tell(job.api, id .. ':' .. job.attempt, 'failed', NOT_RESUMED)
+    end_job(id, 'failed')
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)

@@ -24,7 +24,7 @@ class SmallJob:
 
     @property
     def ended(self) -> bool:
-        return self.state not in ("queued", "running")
+        return self.state not in ("queued", "running", "lost")
 
 
 @dataclass(slots=True)
@@ -55,6 +55,14 @@ class SmallModel:
         job = self.jobs[token.rpartition(":")[0]]
         job.state, job.token, job.worker = "running", token, worker
         job.attempts += 1
+
+    def resume(self, id_: str, size: int) -> str:
+        """What a lost job's api is told when it has it go on with a body of this size."""
+        job = self.jobs[id_]
+        job.size = size
+        spent = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
+        job.state = "failed" if spent else "queued"
+        return "SPENT" if spent else "OK"
 
     def give_back(self, id_: str) -> str:
         """The verdict on an attempt that ended without an answer."""
