@@ -208,7 +208,9 @@ class Lane:
         reply.restart()  # first: a worker may answer before Redis has answered us
         try:
             await self._enqueue(job, reply)
-        except (QueueFull, RedisUnavailable) as error:
+        except RedisUnavailable:
+            pass  # the next heartbeat tells whether Redis has it
+        except QueueFull as error:
             reply.fail(error.code, error.message)
 
     async def _resume(self, job: str, reply: Reply, rest: Continuation) -> None:

@@ -306,6 +306,30 @@ async def test_worker_may_answer_a_forgotten_job_before_redis_has_answered_the_a
         client.close()
 
 
+async def test_forgotten_job_is_queued_again_until_redis_says_that_it_has_it(
+    redis: Redis, relay: Relay, redis_url: str, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        client = await Client(queue, make_job()).submit()
+        await server.take()
+        await redis.flushall()
+        await server.join()
+        relay.hold_replies()
+        await relay.held.wait()  # the heartbeat that tells that the job is unknown
+        relay.let_go()
+        relay.hold_replies()
+        await relay.held.wait()
+        relay.cut_next_reply(6)  # to the enqueue, and to what comes after it
+        relay.let_go()
+        again = await server.take()
+        server.say(again, 0, b"whole")
+        await server.finish(again, 1)
+        assert await client.read_to(Kind.DONE)
+        client.close()
+
+
 async def test_without_redis_nothing_is_accepted(redis_url: str) -> None:
     async with Queue(make_settings("redis://127.0.0.1:1"), 2**20) as queue:
         with pytest.raises(RedisUnavailable):
