@@ -9,6 +9,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from redis.asyncio import Redis
 
 from api import chat, model_list
 from api.auth import Authenticator
@@ -92,9 +93,9 @@ class Registry(Directory):
     """A directory whose content a test sets; `fresh` is what it reads when it looks again."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Redis, None), grace_s=30.0)
         self.models = {"tiny": a_model(a_worker())}
         self.fresh: Mapping[str, ModelState] | None = None
-        self._grace_s = 30.0
 
     async def refresh(self) -> None:
         self.models = self.fresh or self.models
