@@ -69,6 +69,7 @@ class HealthMonitor:
         self.changed = asyncio.Event()
         self.broke_at = float("-inf")
         self.server = server
+        self._processes: set[str] = set()
         self._silences = 0
         self._refused_at: float | None = None
         self._doubted = asyncio.Event()
@@ -134,8 +135,9 @@ class HealthMonitor:
             return Answer.OK
         answer, props = await self.server.props(_PROBE_S)
         if props is not None:
-            if self.props is not None and self.props.process != props.process:
+            if self._processes and props.process not in self._processes:
                 self.broke_at = max(self.broke_at, self._props_at)
+            self._processes.add(props.process)  # one that comes back is behind a load balancer
             self._props_at = now
             if props != self.props:
                 self.props = props

@@ -79,6 +79,12 @@ class Crowd:
                 continue
         raise AssertionError("unreachable")
 
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
     def wait_for(self, worker: str, answers: int = 4) -> None:
         """Waits until a worker of this name has answered."""
         wait_until(lambda: sum(a.worker == worker for a in list(self.asked)) >= answers, 60)
@@ -111,7 +117,7 @@ def test_only_worker_of_a_model_is_replaced(
     server = LlamaServer(models["small"], free_port(), "small", 2)
     stack.enter_context(server.running(tmp_path / "server.log"))
     old = stack.enter_context(bridge(redis_url, server, tmp_path / "old", worker_name="old"))
-    crowd = Crowd([url], "small", 4)
+    crowd = stack.enter_context(Crowd([url], "small", 4))
     crowd.wait_for("old")
     old.signal(signal.SIGTERM)
     stack.enter_context(bridge(redis_url, server, tmp_path / "new", worker_name="new"))
@@ -134,7 +140,7 @@ def test_only_worker_is_replaced_together_with_the_server_that_it_started(
 
     old = start("old")
     wait_until(lambda: "joined worker=" in old.output, 60)
-    crowd = Crowd([url], "small", 4)
+    crowd = stack.enter_context(Crowd([url], "small", 4))
     crowd.wait_for("old")
     assert old.stop() == 0
     start("new")
@@ -153,7 +159,7 @@ def test_each_api_is_replaced(stack: ExitStack, tmp_path: Path, models: dict[str
     stack.enter_context(server.running(tmp_path / "server.log"))
     stack.enter_context(bridge(redis_url, server, tmp_path / "bridge", worker_name="only"))
     apis = [start(port) for port in ports]
-    crowd = Crowd([url for _, url in apis], "small", 6)
+    crowd = stack.enter_context(Crowd([url for _, url in apis], "small", 6))
     crowd.wait_for("only")
     for (running, _), port in zip(apis, ports, strict=True):
         running.signal(signal.SIGTERM)
