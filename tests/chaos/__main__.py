@@ -40,8 +40,7 @@ class Chaos:
         """Everything that was wrong."""
         self.say(f"seed {self._options.seed}, logs in {self._fleet.folder}")
         async with self._fleet.running():
-            server = next(link for link in self._fleet.links.values() if link.pace)
-            known = await learn(f"http://127.0.0.1:{server.target_port}", PROMPTS)
+            known = await learn(self._fleet.server_url, PROMPTS)
             self._began = time.monotonic()
             faults = await self._break(known)
             left = await self._settle()

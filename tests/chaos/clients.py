@@ -59,7 +59,7 @@ class Asked:
     known: Known
     tokens: int
     manner: Manner
-    leave_s: float
+    leave_s: float = 0
     began: float = 0
     ended: float = 0
     id: str = "?"
@@ -67,13 +67,14 @@ class Asked:
     end: End | None = None
     status: int = 0
     code: str = ""
+    message: str = ""
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         took = self.ended - self.began
         return (
             f"{self.name} {self.id} {self.api} {self.manner} {len(self.text)}/{self.tokens} tokens "
-            f"{self.end} {self.status} {self.code} {took:.1f} s"
+            f"{self.end} {self.status} {self.code} {took:.1f} s {self.message}"
         )
 
 
@@ -135,8 +136,7 @@ class Client:
             if over.is_set():
                 return
             asked = self._next(f"{self._name}.{number}")
-            await self._ask(asked)
-            self._done(asked)
+            self._done(await self.ask(asked))
             await asyncio.sleep(self._chance.uniform(0, 0.5))
 
     def _next(self, name: str) -> Asked:
@@ -150,7 +150,8 @@ class Client:
             chance.uniform(0, 3),
         )
 
-    async def _ask(self, asked: Asked) -> None:
+    async def ask(self, asked: Asked) -> Asked:
+        """Sends a request; returns it when it has ended."""
         asked.began = time.monotonic()
         limit_s = asked.leave_s if asked.manner is Manner.LEAVES else _LOST_S
         try:
@@ -164,6 +165,7 @@ class Client:
         except httpx.HTTPError as error:
             asked.end, asked.code = End.BROKEN, type(error).__name__
         asked.ended = time.monotonic()
+        return asked
 
     async def _exchange(self, asked: Asked) -> None:
         body = _body(asked.known.prompt, asked.tokens)
@@ -229,7 +231,8 @@ class Client:
             asked.text += choice["delta"].get("content") or ""
 
     def _read_error(self, asked: Asked, content: dict[str, Any]) -> None:
-        asked.end, asked.code = End.ERROR, str(content["error"]["code"])
+        error = content["error"]
+        asked.end, asked.code, asked.message = End.ERROR, str(error["code"]), error["message"]
 
     def _check_usage(self, asked: Asked, usage: dict[str, Any] | None) -> None:
         if usage is None or usage["completion_tokens"] != asked.tokens:

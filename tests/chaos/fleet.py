@@ -23,7 +23,7 @@ from tests.chaos.proxy import Link
 from tests.processes import LlamaServer, free_port
 
 MODEL = "tiny"
-SLOTS = 2
+SLOTS = 2  # of each worker
 PACE = 20_000  # bytes per second of one answer: some 50 tokens
 START_S = 60.0
 
@@ -99,6 +99,12 @@ class Fleet:
     def api_url(self, api: str) -> str:
         """Where clients find an API."""
         return f"http://127.0.0.1:{self.links[f'client-{api}'].port}"
+
+    @property
+    def server_url(self) -> str:
+        """One of the llama.cpp servers, past its proxy."""
+        link = self.links[f"{self.bridges[0]}-{self.servers[0]}"]
+        return f"http://127.0.0.1:{link.target_port}"
 
     def open_redis(self) -> Redis:
         """A client that no fault of a link touches."""
