@@ -128,6 +128,12 @@ class Directory:
         )  # workers need a moment too, once Redis is back
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
 
+    def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
+        """Whether the workers of this model don't meet these needs, and one who has waited for so
+        long has waited long enough for one that does.
+        """
+        return waited_s > self._grace_s and not self._able(model, needs)
+
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""
         return ModelUnavailable(

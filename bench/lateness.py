@@ -4,8 +4,9 @@ A job's *lateness* is the time, from its enqueue to the answer of the claim that
 a willing slot was free. It ends where the bridge has the answer, and a slot is free from before
 its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
 it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
-left to others by the rules of `claim.lua`:
- - it prefers another live bridge with a free slot, for 200 ms from its enqueue;
+left to others by the rules of `claiming.lua`:
+ - it prefers another live bridge, for 200 ms from when it was left first, else from its enqueue;
+   whether that bridge is full is not looked at here;
  - the bridge's patience at its last claim leaves it (`Patience.leaves`), for as long as its loss,
    from when the job was left first, as Redis knows it.
 Where dead bridges had a part, the job is `touched`: one ran it, or was preferred. What came back
@@ -99,8 +100,8 @@ class Replay:
             if job.class_ not in ("any", seen.sort.modalities):
                 continue
             since = at
-            if job.prefers in free and job.prefers != name:
-                since = max(since, job.since + PREFERRED_S)
+            if job.prefers in self._bridges and job.prefers != name:
+                since = max(since, (job.left_since or job.since) + PREFERRED_S)
             loss_ms = seen.patience.loss_ms(job.prompt, job.completion)
             waited_ms = 1000 * (at - job.since)
             left_since = job.left_since or at

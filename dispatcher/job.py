@@ -66,7 +66,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One attempt at a job, held by the worker that claimed it."""
+    """One attempt at a job, held by the worker that claimed it. A large `body` is read apart."""
 
     job: str
     token: str
@@ -75,6 +75,7 @@ class Claim:
     left_s: float
     queue_ms: int
     needs: Needs = ANYBODY
+    body: bytes | None = None
 
 
 def tenant_key(tenant: str) -> str:

@@ -17,6 +17,7 @@ class WorkerState:
     """A live worker. `running` counts the attempts that occupy its slots.
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
+    `foreign` slots of its server are at work for others, and not among its `slots`.
     """
 
     id: str
@@ -31,6 +32,8 @@ class WorkerState:
     modalities: frozenset[str] = frozenset()
     prompt_tps: float = 0
     decode_tps: float = 0
+    breaker: str = "closed"
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +137,6 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         modalities=frozenset(filter(None, text.get("modalities", "").split(","))),
         prompt_tps=float(text.get("prompt_tps", 0)),
         decode_tps=float(text.get("decode_tps", 0)),
+        breaker=text.get("breaker", "closed"),
+        foreign=int(text.get("foreign", 0)),
     )

@@ -18,7 +18,8 @@ _PARTS = {
     "api_heartbeat": ("common",),
     "emit": ("common",),
     "position": ("common", "fairness"),
-    "claim": (*_QUEUEING, "leaving"),
+    "claim": (*_QUEUEING, "leaving", "claiming"),
+    "finish": (*_QUEUEING, "leaving", "claiming"),
 }
 
 

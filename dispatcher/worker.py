@@ -1,20 +1,20 @@
 """A bridge's side of the queue: its registration, its claims, and how its attempts end."""
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-
-from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
-from dispatcher.keys import MODELS, Keys
+from dispatcher.keys import MODELS
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
@@ -22,27 +22,6 @@ from dispatcher.scripts import Arg, Scripts
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 _HEADS = 100
 _RETRY_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
-    """What a worker says of itself.
-
-    `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
-    `process` tells a restarted server from the one before, and the speeds are tokens per second in
-    one slot.
-    """
-
-    model: str
-    server: str
-    health: str
-    context: int
-    build: str
-    fingerprint: str
-    modalities: str = ""
-    process: str = ""
-    prompt_tps: float = 0
-    decode_tps: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +72,21 @@ class WorkerSession:
         """The worker and its epoch, which every script checks."""
         return self.worker, self._epoch
 
-    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> None:
-        """Joins under a new epoch; what an older one still held is given back."""
+    async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
+        """Joins under a new epoch; what an older one still held is given back.
+
+        Changes nothing where another worker has the same server, which it then returns.
+        """
         epoch = self._epoch or secrets.token_hex(8)
-        await self._scripts.run(
-            "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *_pairs(facts)
+        pairs = facts.pairs
+        verdict, *rival = await self._scripts.run(
+            "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
         )
+        if verdict == b"TAKEN":
+            return Rival(rival[0].decode(), int(rival[1]), rival[2] == 1)
         self._epoch = epoch
         await self._announce(facts.model)
+        return None
 
     async def _announce(self, model: str) -> None:
         redis = self._scripts.redis
@@ -114,7 +100,7 @@ class WorkerSession:
         """Says that the bridge lives, what it can take, and what the attempts that still move have
         cost so far.
         """
-        pairs = _pairs(facts)
+        pairs = facts.pairs
         answer = await self._run(
             "renew",
             self._lease_ms,
@@ -136,15 +122,9 @@ class WorkerSession:
         them out.
         """
         self._nonce = self._nonce or secrets.token_hex(8)
-        free, again_ms, *rows = await self._run(
-            "claim",
-            *(most, self._nonce, self._lease_ms, _HEADS, self._max_running),
-            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
-            *patience.faster,
-        )
+        answer = await self._run("claim", *self._wish(most, self._nonce, patience))
         self._nonce = ""
-        again_s = int(again_ms) / 1000 or None
-        return Taken(int(free), [_read_claim(row) for row in rows], again_s)
+        return _read_taken(answer)
 
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
@@ -158,38 +138,67 @@ class WorkerSession:
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
+        if claim.body is not None:
+            return claim.body
+        key = self._scripts.keys.named("body", claim.job)
         with redis_faults():
-            body = await self._scripts.redis.get(self._scripts.keys.named("body", claim.job))
+            body = await self._scripts.redis.get(key)
         return body if isinstance(body, bytes) else None
 
     async def finish(
-        self, token: str, state: str, frames: list[Frame], usage: Usage = NOTHING
-    ) -> None:
-        """Ends an attempt with its last frames and what it used; waits out an outage of Redis."""
+        self,
+        token: str,
+        state: str,
+        frames: list[Frame],
+        usage: Usage = NOTHING,
+        most: int = 0,
+        patience: Patience = EAGER,
+    ) -> Taken:
+        """Ends an attempt with its last frames and what it used, and claims up to `most` jobs.
+
+        Waits out an outage of Redis.
+        """
+        wish = self._wish(most, secrets.token_hex(8), patience)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
-        await self._insist("finish", token, state, pack(frames), *spent)
+        return _read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
 
     async def release(
-        self, token: str, *, costs: bool, crashed: bool, error: bytes, needs: Needs | None = None
+        self,
+        token: str,
+        *,
+        costs: bool,
+        crashed: bool,
+        error: bytes,
+        needs: Needs | None = None,
+        refusal: bytes = b"",
     ) -> str:
         """Gives a job back; `error` is the JSON that its client gets if nobody else may try.
 
-        With `needs` it waits for a worker that meets them. Returns what became of the job
-        (lua/release.lua): `nobody` when no live worker does, and then nothing was changed.
+        With `needs` it waits for a worker that meets them. `refusal` is what the server said where
+        that may be the job's fault. Returns what became of the job (lua/release.lua): `nobody` when
+        no live worker meets the needs, `twice` when the job was refused like this before; then
+        nothing was changed.
         """
-        args = token, int(costs), int(crashed), error, str(needs or "")
-        answer = await self._insist("release", *args)
+        class_ = "" if needs is None else str(needs)
+        fault = int(costs), int(crashed), error
+        hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
+        answer = await self._insist("release", token, *fault, class_, hashed)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
-        pairs = _pairs(facts)
+        pairs = facts.pairs
         await self._run("renew", 0, 0, 0, _GRACE_MS, len(pairs) // 2, *pairs)
 
     def end_epoch(self) -> None:
         """Forgets the registration, so that the next `register` makes a new one."""
         self._epoch = ""
         self._nonce = ""
+
+    def _wish(self, most: int, nonce: str, patience: Patience) -> tuple[Arg, ...]:
+        speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
+        bounds = most, nonce, _HEADS, self._max_running
+        return *bounds, *speeds, len(patience.faster), *patience.faster
 
     async def _insist(self, name: str, *args: Arg) -> list[Any]:
         while True:
@@ -208,32 +217,14 @@ class WorkerSession:
                 raise Fenced(f"worker {self.worker} is no longer who it thinks")
 
 
-async def wait_for_call(
-    redis: Redis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
-) -> str | None:
-    """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
-    own.
-
-    Returns the token of an attempt to cancel, or None when the bridge should claim. A bridge
-    without room doesn't listen to the bell that all share: it would take the ring from one that
-    has room.
-    """
-    bells = [keys.named("cancels", worker), keys.named("bell_of", worker)]
-    if has_room:
-        bells.append(keys.named("bell"))
-    with redis_faults():
-        popped: Any = await redis.bzpopmin(bells, timeout=longest_s)
-    if popped and popped[0] == bells[0].encode():
-        return str(popped[1], "ascii")
-    return None
-
-
-def _pairs(facts: WorkerFacts) -> list[Arg]:
-    return [item for pair in asdict(facts).items() for item in pair]
+def _read_taken(answer: list[Any]) -> Taken:
+    free, again_ms, *rows = answer
+    return Taken(int(free), [_read_claim(row) for row in rows], int(again_ms) / 1000 or None)
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in row)
+    *about, body = row
+    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in about)
     return Claim(
         job=split_token(token)[0],
         token=token,
@@ -242,6 +233,7 @@ def _read_claim(row: list[bytes]) -> Claim:
         left_s=int(left_ms) / 1000,
         queue_ms=int(queue_ms),
         needs=read_needs(class_),
+        body=body or None,
     )
 
 

@@ -21,6 +21,7 @@ from llamaq.home import Home
 from llamaq.logs import set_up_logs
 from llamaq.settings import describe, load
 from llamaq.up_command import up
+from worker_bridge.joining import ServerTaken
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 
@@ -77,6 +78,8 @@ def bridge(server: str | None, model: str | None, name: str | None, command: Seq
     loaded = load({QueueSettings: {}, BridgeSettings: values})
     try:
         event_loop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
+    except ServerTaken as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
 

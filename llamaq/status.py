@@ -61,7 +61,10 @@ def _model_line(model: ModelState) -> str:
 
 def _worker_line(worker: WorkerState, width: int) -> str:
     speed = f"  {worker.decode_tps:g} tokens/s" if worker.decode_tps else ""
+    others = f" ({worker.foreign} more used by others)" if worker.foreign else ""
+    trusted = worker.health != "healthy" or worker.breaker == "closed"
+    state = worker.health if trusted else f"breaker {worker.breaker}"
     return (
-        f"  {worker.id:{width}}  {worker.health:13}  slots {worker.running}/{worker.slots}"
+        f"  {worker.id:{width}}  {state:13}  slots {worker.running}/{worker.slots}{others}"
         f"  context {worker.context}{speed}  {worker.server}"
     )

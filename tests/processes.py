@@ -154,11 +154,10 @@ def bridge(redis_url: str, server: LlamaServer, log: Path, **settings: str) -> I
 @contextmanager
 def api(redis_url: str, log: Path, **settings: str) -> Iterator[tuple[Program, str]]:
     """An API; yields the process and its URL."""
-    port = free_port()
+    port = settings.setdefault("port", str(free_port()))
     environment = {
         "LLAMAQ_REDIS_URL": redis_url,
         "LLAMAQ_JWT_SECRET": SECRET,
-        "LLAMAQ_PORT": str(port),
         **_upper(settings),
     }
     with program(llamaq("api"), log, environment) as running:

@@ -1,52 +1,45 @@
-"""The attempts that a bridge runs: starts them, stops them, and settles how each one ended."""
+"""The attempts that a bridge runs: starts them, stops them, and has their ends settled."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from enum import StrEnum
+from dataclasses import dataclass
 
 from dispatcher.errors import Fenced, RedisUnavailable
-from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
+from dispatcher.patience import Patience
 from dispatcher.tasks import cancel
 from dispatcher.worker import WorkerSession
-from worker_bridge.health import Health, HealthMonitor
-from worker_bridge.llama import Answer, LlamaServer
-from worker_bridge.run import End, Result, Run, failure
+from worker_bridge.appetite import Appetite
+from worker_bridge.blame import doubt_about, outcome_of
+from worker_bridge.breaker import Breaker, Mode, Outcome
+from worker_bridge.health import HealthMonitor
+from worker_bridge.run import Result, Run
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.settling import Settling, stopped
 from worker_bridge.speed import Speedometer
+from worker_bridge.stop import Phase, Stop, stall_limit_s
 
 log = logging.getLogger("llamaq.attempts")
 
 _RETRY_S = 0.2
-_NOBODY = "nobody"  # release.lua: no live worker has what the job needs
-_SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
-_BLAMES_SERVER = {
-    End.WORKER: Health.SUSPECT,  # while it is looked at, another worker takes the job
-    End.CRASHED: Health.DOWN,
-    End.NOT_REACHED: Health.DOWN,
-    End.LOADING: Health.LOADING,
-    End.SETUP: Health.MISCONFIGURED,
-}
-_ANSWERS = {End.DONE: Kind.DONE, End.REJECTED: Kind.REJECTED, End.TOO_LONG: Kind.REJECTED}
+_LATE_S = 1.0  # llama-server answers with its headers when a slot begins
 
 
-class Stop(StrEnum):
-    """Why an attempt is stopped before its end."""
-
-    CANCELLED = "cancelled"  # nobody waits for it
-    DEADLINE = "deadline"
-    FENCED = "fenced"  # it is somebody else's
-    STALLED = "stalled"
-    HURRY = "hurry"  # the bridge has no time left
+@dataclass(frozen=True, slots=True)
+class _Held:
+    run: Run
+    asking: asyncio.Task[Result | None]
+    round: int  # of the breaker
 
 
 class Attempts:
     """The attempts of one worker. `introduce` makes the `Run` of a claim.
 
-    `speed` is what they have shown of the server's.
+    `speed` and `breaker` are what they have shown of the server, `others` how many of its slots
+    somebody else uses.
     """
 
     def __init__(
@@ -54,72 +47,90 @@ class Attempts:
         settings: BridgeSettings,
         session: WorkerSession,
         outbox: Outbox,
-        server: LlamaServer,
         monitor: HealthMonitor,
+        appetite: Appetite,
         introduce: Callable[[Claim], Run],
     ) -> None:
         self.speed = Speedometer()
+        self.breaker = Breaker()
+        self.others = 0
         self._settings = settings
         self._session = session
-        self._outbox = outbox
-        self._server = server
+        self._server = monitor.server
         self._monitor = monitor
+        self._appetite = appetite
         self._introduce = introduce
-        self._runs: dict[str, tuple[Run, asyncio.Task[Result | None]]] = {}
+        self._ends = Settling(session, outbox, monitor, self._expected, self._next)
+        self._held: dict[str, _Held] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._stops: dict[str, Stop] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._held)
 
     def moving(self) -> dict[str, int]:
         """Those that are not being stopped: their tokens, and what each has cost so far."""
         return {
-            token: run.meter.usage.cost
-            for token, (run, _) in self._runs.items()
+            token: held.run.meter.usage.cost
+            for token, held in self._held.items()
             if token not in self._stops
         }
 
     def start(self, claim: Claim) -> None:
         """Begins an attempt; one that runs already, after a repeated claim, goes on."""
-        if claim.token in self._runs:
+        if claim.token in self._held:
             return
         run = self._introduce(claim)
-        asking = asyncio.create_task(self._ask(run))
-        self._runs[claim.token] = run, asking
-        self._settling.add(task := asyncio.create_task(self._attempt(run, asking)))
+        held = _Held(run, asyncio.create_task(self._ask(run)), self.breaker.begin())
+        self._held[claim.token] = held
+        self._settling.add(task := asyncio.create_task(self._attempt(held)))
         task.add_done_callback(self._settling.discard)
         self._empty.clear()
 
     def stop(self, token: str, why: Stop) -> None:
         """Drops an attempt's request; does nothing for one that is not there."""
-        if token in self._runs and token not in self._stops:
+        if token in self._held and token not in self._stops:
             self._stops[token] = why
-            self._runs[token][1].cancel()
+            self._held[token].asking.cancel()
 
     def stop_all(self, why: Stop) -> None:
         """Drops every request."""
-        for token in list(self._runs):
+        for token in list(self._held):
             self.stop(token, why)
 
     def stop_overdue(self) -> None:
-        """Drops what makes no progress, and what is past its deadline."""
+        """Drops what makes no progress, what can make none, and what is past its deadline."""
         now = time.monotonic()
-        for token, (run, asking) in list(self._runs.items()):
-            if asking.done() or token in self._stops:
+        for token, held in list(self._held.items()):
+            if held.asking.done() or token in self._stops:
                 continue
-            limit_s = (
-                self._settings.stall_token_s if run.decoding else self._settings.stall_prompt_s
-            )
-            if now - run.moved_at > limit_s:
+            run = held.run
+            if run.moved_at < self._monitor.broke_at:
+                self.stop(token, Stop.DEAD)
+            elif self._is_stalled(run, now):
                 self.stop(token, Stop.STALLED)
-                self._monitor.doubt(Health.WEDGED)
             elif now - run.started_at > run.claim.left_s:
                 self.stop(token, Stop.DEADLINE)
             elif run.moved_at > run.started_at:
                 self._monitor.moved(run.moved_at)
+
+    def in_slots(self) -> set[str]:
+        """Those that the server has begun; all, where it is too old a build to tell."""
+        waiting = set(self._without_slot()) if self._tells_beginnings() else set()
+        return self._held.keys() - waiting
+
+    def waits_for_slot(self) -> bool:
+        """Whether one has waited for a slot of the server for longer than it should."""
+        return bool(self._late())
+
+    def make_room(self) -> None:
+        """Gives back the last of those that wait for a slot, as many as find none."""
+        slots = self._monitor.props.slots if self._monitor.props else 0
+        surplus = len(self._held) - len(self._stops) + self.others - slots
+        for token in self._late()[::-1][: max(0, surplus)]:
+            self.stop(token, Stop.CROWDED)
 
     async def wait_empty(self) -> None:
         """Returns when no attempt is left."""
@@ -129,26 +140,61 @@ class Attempts:
         """Forgets the attempts whose end Redis can't be told."""
         await cancel(self._settling)
 
-    async def _attempt(self, run: Run, asking: asyncio.Task[Result | None]) -> None:
+    def _tells_beginnings(self) -> bool:
+        return self._monitor.props is not None and self._monitor.props.process != ""
+
+    def _without_slot(self) -> list[str]:
+        return [t for t, held in self._held.items() if held.run.phase is Phase.SLOT]
+
+    def _late(self) -> list[str]:
+        if not self._tells_beginnings():
+            return []
+        since = time.monotonic() - _LATE_S
+        return [t for t in self._without_slot() if self._held[t].run.started_at < since]
+
+    def _is_stalled(self, run: Run, now: float) -> bool:
+        if now - run.moved_at <= stall_limit_s(run.phase, self._settings):
+            return False
+        asleep = self._monitor.props is not None and self._monitor.props.sleeping
+        return not (asleep and run.phase is Phase.SLOT)  # it loads its model first
+
+    async def _attempt(self, held: _Held) -> None:
         # Only the asking is ever cancelled: how it ended must be settled in any case.
-        token = run.claim.token
-        await asyncio.wait([asking])
+        run, token = held.run, held.run.claim.token
+        await asyncio.wait([held.asking])
         self._measure(run)
         try:
-            result = None if asking.cancelled() else asking.result()
+            why = self._stops.get(token, Stop.CANCELLED)
+            result = None if held.asking.cancelled() else held.asking.result()
+            result = result or stopped(run, why, time.monotonic())
+            self._judge(held, result)
             if result is not None:
-                await self._settle(run, result)
+                claims = await self._ends.settle(run, result)
             else:
-                await self._give_up(run, self._stops.get(token, Stop.CANCELLED))
+                claims = await self._ends.drop(run, why)
+            for claim in claims:
+                self.start(claim)
         except Fenced:
             log.info("job=%s is no longer ours", run.claim.job)
         except Exception:
             log.exception("job=%s ended in a way that nobody thought of", run.claim.job)
         finally:
-            del self._runs[token]
+            del self._held[token]
             self._stops.pop(token, None)
-            if not self._runs:
+            if not self._held:
                 self._empty.set()
+
+    def _judge(self, held: _Held, result: Result | None) -> None:
+        """What the end of an attempt says of the server."""
+        before = self.breaker.mode
+        outcome = outcome_of(result.end) if result else Outcome.NOTHING
+        self.breaker.ended(held.round, outcome, time.monotonic())
+        doubt = doubt_about(result.end) if result else None
+        if doubt is not None:
+            self._monitor.doubt(doubt)
+        if self.breaker.mode is not before:
+            log.warning("server=%s breaker=%s", self._server.url, self.breaker.mode)
+            self._monitor.changed.set()
 
     def _measure(self, run: Run) -> None:
         timings, props = run.meter.timings, self._monitor.props
@@ -167,58 +213,10 @@ class Attempts:
                 return None
             return await run.ask(self._server, body)
 
-    async def _settle(self, run: Run, result: Result) -> None:
-        token = run.claim.token
-        if result.end in _BLAMES_SERVER:
-            self._monitor.doubt(_BLAMES_SERVER[result.end])
-        frames = await self._outbox.take(run.claim)
-        if result.end is End.TOO_LONG and await self._leave_to_larger(run):
-            return
-        if kind := _ANSWERS.get(result.end):
-            frames.append(run.last_frame(kind, result.payload))
-            await self._session.finish(token, kind.value, frames, run.meter.usage)
-            return
-        log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
-        crashed = result.end is End.CRASHED
-        costs = crashed or result.end is End.WORKER
-        await self._session.release(token, costs=costs, crashed=crashed, error=result.payload)
+    def _next(self) -> tuple[int, Patience]:
+        """What an attempt that ends may claim for its slot: a trial begins by another claim."""
+        trusted = self.breaker.mode is Mode.CLOSED
+        return self._appetite.most if trusted else 0, self._appetite.patience
 
-    async def _leave_to_larger(self, run: Run) -> bool:
-        """Gives back a job whose prompt is too long for this server; False if for all there are."""
-        context = self._monitor.props.context if self._monitor.props else 0
-        verdict = await self._session.release(
-            run.claim.token,
-            costs=False,
-            crashed=False,
-            error=failure(f"The prompt is too long for a worker with {context} tokens of context."),
-            needs=run.claim.needs.larger(context),
-        )
-        if verdict == _NOBODY:
-            return False
-        log.info("job=%s needs more than %s tokens of context", run.claim.job, context)
-        return True
-
-    async def _give_up(self, run: Run, why: Stop) -> None:
-        """Settles an attempt whose request was dropped half-way."""
-        log.info("job=%s stopped: %s", run.claim.job, why)
-        await self._outbox.take(run.claim)
-        if why in (Stop.STALLED, Stop.HURRY):
-            error = failure(f"The worker gave the job up: {why}.")
-            costs = why is Stop.STALLED
-            token = run.claim.token
-            await self._session.release(token, costs=costs, crashed=False, error=error)
-            return
-        # Its slot counts as taken until the server has freed it: it would queue the next request.
-        await self._slot_is_free()
-        if why is not Stop.FENCED:
-            # Not numbered: frames before it may have been dropped on purpose.
-            last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
-            usage = run.meter.usage  # is charged as served
-            await self._session.finish(run.claim.token, Kind.CANCELLED.value, [last], usage)
-
-    async def _slot_is_free(self) -> None:
-        for pause_s in _SLOT_LOOKS_S:
-            await asyncio.sleep(pause_s)
-            answer, busy = await self._server.busy_slots(5)
-            if answer is not Answer.OK or busy <= len(self._runs) - len(self._stops):
-                return
+    def _expected(self) -> int:
+        return len(self._held) - len(self._stops) + self.others

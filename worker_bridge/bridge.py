@@ -10,6 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import WorkerFacts
 from dispatcher.job import Claim
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox
@@ -17,13 +18,20 @@ from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of
-from dispatcher.worker import WorkerFacts, WorkerSession
-from worker_bridge.attempts import Attempts, Stop
+from dispatcher.worker import WorkerSession
+from worker_bridge.appetite import Appetite
+from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
-from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.foreign import ForeignLoad
+from worker_bridge.health import HealthMonitor
+from worker_bridge.joining import ServerTaken, join
 from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.offer import Offer
+from worker_bridge.recovery import Recovery
 from worker_bridge.run import Run
+from worker_bridge.server_id import server_id
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -66,33 +74,38 @@ class Bridge:
             ),
             self._fence,
         )
+        self._appetite = Appetite(self._session, lambda: self._offer.most)
         self._attempts = Attempts(
-            settings, self._session, self._outbox, server, monitor, self._introduce
+            settings, self._session, self._outbox, monitor, self._appetite, self._introduce
         )
+        self._offer = Offer(monitor, self._attempts)
         self._calls = Calls(
-            waiter, keys, self._session, self._attempts, self._capacity, self._fence
+            waiter, keys, self._session, self._attempts, self._appetite, self._fence
         )
+        self._recovery = Recovery(
+            server, monitor, self._attempts.breaker, settings.stall_first_token_s
+        )
+        self._foreign = ForeignLoad(server, monitor, self._attempts)
         self._fenced = False
-        self._draining = False
         self._replaced = asyncio.Event()
-
-    @property
-    def accepting(self) -> bool:
-        """Whether this worker takes jobs."""
-        return self._monitor.health is Health.HEALTHY and not self._draining
 
     async def serve(self, drain: asyncio.Event, hurry: asyncio.Event) -> None:
         """Serves until the server changes its model or `drain` is set; then lets its jobs end.
 
         Those that still run after the drain time, or when `hurry` is set, are given back.
         """
-        await self._register()
+        await first_of(drain.wait(), join(self._session, self._state))
+        if not self._session.identity[1]:
+            return
+        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._offer.slots)
         works = (
             self._outbox.run(),
             run_reaper(self._scripts, self._lease_s),
             self._keep_registered(),
             self._calls.take(),
-            self._calls.watch_fleet(),
+            self._appetite.watch_fleet(),
+            self._recovery.run(),
+            self._foreign.run(),
         )
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -100,17 +113,6 @@ class Bridge:
             await self._drain(hurry)
         finally:
             await cancel(tasks)
-
-    async def _register(self) -> None:
-        while True:
-            try:
-                await self._session.register(self._slots(), self.accepting, self._facts())
-            except RedisUnavailable as error:
-                log.warning("%s Trying again.", error.message)
-                await asyncio.sleep(1)
-            else:
-                break
-        log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._slots())
 
     async def _keep_registered(self) -> None:
         while True:
@@ -130,9 +132,7 @@ class Bridge:
                 log.warning("%s", error.message)
 
     async def _renew(self) -> None:
-        renewal = await self._session.renew(
-            self._slots(), self.accepting, self._facts(), self._attempts.moving()
-        )
+        renewal = await self._session.renew(*self._state(), self._attempts.moving())
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
@@ -148,20 +148,18 @@ class Bridge:
         log.warning("fenced worker=%s: joining again", self.worker)
         self._outbox.clear()
         self._session.end_epoch()
-        await self._session.register(self._slots(), self.accepting, self._facts())
+        if rival := await self._session.register(*self._state()):
+            raise ServerTaken(self._server.url, rival)
         self._fenced = False
 
     def _notice_replacement(self) -> None:
         now = self._monitor.props
-        if now is not None and now.model_id != self._props.model_id and not self._draining:
+        if now is not None and now.model_id != self._props.model_id and not self._offer.draining:
             log.warning("the server has another model now: %s", now.model_id)
             self._replaced.set()
 
-    def _slots(self) -> int:
-        return self._monitor.props.slots if self._monitor.props else 0
-
-    def _capacity(self) -> int:
-        return self._slots() if self.accepting else 0
+    def _state(self) -> tuple[int, bool, WorkerFacts]:
+        return self._offer.slots, self._offer.accepting, self._facts()
 
     def _facts(self) -> WorkerFacts:
         props = self._monitor.props or self._props
@@ -169,12 +167,15 @@ class Bridge:
         return WorkerFacts(
             model=self.model,
             server=self._server.url,
-            health="draining" if self._draining else self._monitor.health.value,
+            health=self._offer.health,
+            breaker=self._attempts.breaker.mode.value,
             context=props.context,
             build=props.build,
             fingerprint=props.fingerprint,
             modalities=",".join(sorted(props.modalities)),
             process=props.process,
+            foreign=self._attempts.others,
+            server_id=server_id(props, self._server.url),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )
@@ -183,7 +184,7 @@ class Bridge:
         return Run(claim, self.worker, self._outbox, self._props.model_id, self.model)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
-        self._draining = True
+        self._offer.draining = True
         self._monitor.changed.set()
         log.info("draining worker=%s jobs=%s", self.worker, len(self._attempts))
         with suppress(TimeoutError):

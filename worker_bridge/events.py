@@ -13,6 +13,8 @@ from dispatcher.job import Want
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
 _TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
+_TOTAL = re.compile(rb'"total":(\d+)')
+_PROCESSED = re.compile(rb'"processed":(\d+)')
 _UNFINISHED = b'"finish_reason":null'
 
 
@@ -58,6 +60,12 @@ def model_of(event: bytes) -> bytes | None:
     """The model that an event names, as a JSON string with its quotes."""
     found = _MODEL.search(event)
     return found[1] if found else None
+
+
+def prompt_is_done(progress: bytes) -> bool:
+    """Whether this progress of a prompt is its last: what comes next is the first token."""
+    total, processed = _TOTAL.search(progress), _PROCESSED.search(progress)
+    return total is not None and processed is not None and int(total[1]) <= int(processed[1])
 
 
 def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | None:

@@ -34,6 +34,7 @@ _AFTER = {
     Answer.OK: Health.HEALTHY,
     Answer.LOADING: Health.LOADING,
     Answer.REFUSED: Health.DOWN,
+    Answer.UNREACHABLE: Health.DOWN,
     Answer.UNAUTHORIZED: Health.MISCONFIGURED,
     Answer.STRANGE: Health.MISCONFIGURED,
 }
@@ -58,15 +59,19 @@ class HealthMonitor:
     """Looks at the server every second, and at once when `doubt` is called.
 
     `moved` tells it of jobs that get something from the engine; it then needs no probe.
-    `changed` is set at each change of health or of what the server says of itself.
+    `changed` is set at each change of health or of what the server says of itself. What was begun
+    before `broke_at` (s) can't end any more: the process that had it is gone.
     """
 
     def __init__(self, server: LlamaServer) -> None:
         self.health = Health.STARTING
         self.props: Props | None = None
         self.changed = asyncio.Event()
-        self._server = server
+        self.broke_at = float("-inf")
+        self.server = server
+        self._processes: set[str] = set()
         self._silences = 0
+        self._refused_at: float | None = None
         self._doubted = asyncio.Event()
         self._suspicious = False
         self._moved_at = self._props_at = self._trusted_at = float("-inf")
@@ -99,12 +104,13 @@ class HealthMonitor:
             await asyncio.sleep(0.1)  # a process that dies needs a moment to close its socket
 
     async def _look(self) -> None:
-        answer = await self._server.health(_PROBE_S)
+        answer = await self.server.health(_PROBE_S)
         if answer is Answer.OK:
             answer = await self._look_at_props()
         if answer is Answer.OK and not await self._engine_answers():
             self._become(Health.WEDGED)
             return
+        self._notice_death(answer)
         self._silences = self._silences + 1 if answer is Answer.SILENT else 0
         if self._doubted.is_set():
             return  # what was seen is older than the doubt
@@ -114,12 +120,24 @@ class HealthMonitor:
             self._suspicious = False
         self._become(next_health(self.health, answer, self._silences))
 
+    def _notice_death(self, answer: Answer) -> None:
+        # A connection whose other end lost its power stays open for hours.
+        if answer is not Answer.REFUSED:
+            self._refused_at = None
+        elif self._refused_at is None:
+            self._refused_at = time.monotonic()
+        else:
+            self.broke_at = max(self.broke_at, self._refused_at)
+
     async def _look_at_props(self) -> Answer:
         now = time.monotonic()
         if self.health is Health.HEALTHY and now - self._props_at < _PROPS_EVERY_S:
             return Answer.OK
-        answer, props = await self._server.props(_PROBE_S)
+        answer, props = await self.server.props(_PROBE_S)
         if props is not None:
+            if self._processes and props.process not in self._processes:
+                self.broke_at = max(self.broke_at, self._props_at)
+            self._processes.add(props.process)  # one that comes back is behind a load balancer
             self._props_at = now
             if props != self.props:
                 self.props = props
@@ -132,7 +150,7 @@ class HealthMonitor:
         asleep = self.props is not None and self.props.sleeping  # the question would wake it
         if asleep or not (quiet or self._suspicious):
             return True
-        answer, _ = await self._server.busy_slots(_ENGINE_S)
+        answer, _ = await self.server.busy_slots(_ENGINE_S)
         if answer is Answer.SILENT:
             return False
         self._moved_at = time.monotonic()
@@ -140,6 +158,6 @@ class HealthMonitor:
 
     def _become(self, health: Health) -> None:
         if health is not self.health:
-            log.info("server=%s health=%s was=%s", self._server.url, health, self.health)
+            log.info("server=%s health=%s was=%s", self.server.url, health, self.health)
             self.health = health
             self.changed.set()

@@ -24,6 +24,7 @@ class Answer(StrEnum):
     OK = "ok"
     LOADING = "loading"
     REFUSED = "refused"  # nobody listens: the process is dead
+    UNREACHABLE = "unreachable"  # no way to its machine; the process may live
     SILENT = "silent"  # no answer in time
     UNAUTHORIZED = "unauthorized"
     STRANGE = "strange"  # something answers, but not as a llama-server does
@@ -113,11 +114,20 @@ class LlamaServer:
             return answer, 0
         return answer, sum(bool(slot.get("is_processing")) for slot in slots)
 
+    async def answers(self, timeout_s: float) -> bool:
+        """Whether it generates a token when asked for one."""
+        asked = {"prompt": "Hi", "n_predict": 1, "cache_prompt": False}
+        try:
+            response = await self._client.post("/completion", json=asked, timeout=timeout_s)
+        except httpx.HTTPError:
+            return False
+        return response.status_code == 200
+
     async def _look(self, path: str, timeout_s: float) -> tuple[Answer, Any]:
         try:
             response = await self._client.get(path, timeout=timeout_s)
-        except httpx.ConnectError:
-            return Answer.REFUSED, None
+        except httpx.ConnectError as error:
+            return (Answer.REFUSED if _is_refusal(error) else Answer.UNREACHABLE), None
         except httpx.HTTPError:
             return Answer.SILENT, None
         if response.status_code == 200:
@@ -125,6 +135,13 @@ class LlamaServer:
         if response.status_code == 503:
             return Answer.LOADING, None
         return (Answer.UNAUTHORIZED if response.status_code == 401 else Answer.STRANGE), None
+
+
+def _is_refusal(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):  # a name with several addresses
+        return all(_is_refusal(each) for each in error.exceptions)
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, ConnectionRefusedError) or (cause is not None and _is_refusal(cause))
 
 
 def _parse(content: bytes) -> Any:

@@ -10,9 +10,18 @@ from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox, Pace
 from worker_bridge.chat_connection import ChatConnection, ConnectionBroken
-from worker_bridge.events import Type, for_client, is_last, model_of, read_event, with_timings_of
+from worker_bridge.events import (
+    Type,
+    for_client,
+    is_last,
+    model_of,
+    prompt_is_done,
+    read_event,
+    with_timings_of,
+)
 from worker_bridge.llama import LlamaServer
 from worker_bridge.meter import Meter
+from worker_bridge.stop import Phase
 from worker_bridge.verdict import Fault, judge
 
 
@@ -23,18 +32,35 @@ class End(Enum):
     REJECTED = auto()  # the server's refusal is the answer
     TOO_LONG = auto()  # as REJECTED, unless there is a worker with more context
     WORKER = auto()  # another worker may try; costs an attempt
+    UNSURE = auto()  # as WORKER; if that says the same, it is the answer
     CRASHED = auto()  # as WORKER, and the server broke while it had the job
     NOT_REACHED = auto()  # another worker may try; costs nothing
     LOADING = auto()
     SETUP = auto()
+    STALLED = auto()  # as WORKER, and the server stood still
+    GIVEN_BACK = auto()  # for a reason that is neither the server's nor the job's
+
+
+_ENDS = {
+    Fault.REQUEST: End.REJECTED,
+    Fault.CONTEXT: End.TOO_LONG,
+    Fault.WORKER: End.WORKER,
+    Fault.UNSURE: End.UNSURE,
+    Fault.LOADING: End.LOADING,
+    Fault.SETUP: End.SETUP,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended: the payload of its last frame, or the error if it is given back."""
+    """How an attempt ended: the payload of its last frame, or the error if it is given back.
+
+    `refusal` is the last frame's where that is not known yet.
+    """
 
     end: End
     payload: bytes = b""
+    refusal: bytes = b""
 
 
 class Run:
@@ -47,7 +73,7 @@ class Run:
         self, claim: Claim, worker: str, outbox: Outbox, model_id: str, model: str
     ) -> None:
         self.claim = claim
-        self.decoding = False
+        self.phase = Phase.SLOT
         self.meter = Meter()
         self.moved_at = self.started_at = time.monotonic()
         self._outbox = outbox
@@ -57,6 +83,7 @@ class Run:
         self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
         self._tokens = 0
         self._answered = False
+        self._told_prompt = False
         self._last_chunk = b""
         started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
         self._send(Kind.STARTED, started, Pace.LAZY)
@@ -65,12 +92,14 @@ class Run:
         """Runs the request to its end; raises nothing but `CancelledError`."""
         try:
             async with server.chat(body) as response:
+                self.phase = Phase.PROMPT
                 if response.status != 200:
                     return _refusal(response.status, await response.body())
                 return await self._pass_on(response)
         except ConnectionBroken as gone:
-            end = End.CRASHED if gone.reached else End.NOT_REACHED
-            return Result(end, failure(f"The worker's llama-server failed: {gone}"))
+            if gone.reached:
+                return _crash(str(gone))
+            return Result(End.NOT_REACHED, failure(f"The worker has no llama-server: {gone}"))
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""
@@ -88,7 +117,7 @@ class Run:
                 result = self._take(event)
                 if result is not None:
                     return result
-        return Result(End.CRASHED, failure("The worker's llama-server broke off its answer."))
+        return _crash("it broke off its answer")
 
     def _take(self, event: bytes) -> Result | None:
         seen = read_event(event)
@@ -106,25 +135,35 @@ class Run:
                 return Result(End.SETUP, failure(f"The server has another model now: {said}"))
             self._answered = True
         self._tokens = max(self._tokens, seen.tokens)
-        self.decoding |= seen.type is Type.CHUNK
+        self._enter_phase(event, seen.type)
         self.meter.see(event, seen)
         self._forward(event, seen.type)
         return None
 
+    def _enter_phase(self, event: bytes, type_: Type) -> None:
+        if type_ is Type.CHUNK:
+            self.phase = Phase.NEXT_TOKEN
+        elif type_ is Type.PROGRESS and prompt_is_done(event):
+            self.phase = Phase.FIRST_TOKEN
+
     def _forward(self, event: bytes, type_: Type) -> None:
+        if type_ is Type.PROGRESS and Want.STREAM in self.claim.wants and not self._told_prompt:
+            self._told_prompt = True  # who goes on with the answer elsewhere must know its size
+            self._send(Kind.PROMPT, event, Pace.LAZY)
         shown = for_client(event, type_, self.claim.wants)
-        if self._last_chunk and type_ is Type.USAGE:
-            shown, self._last_chunk = with_timings_of(event, self._last_chunk), b""
-        elif shown and Want.USAGE not in self.claim.wants and is_last(event, type_):
-            self._last_chunk = shown
-            return
-        if shown is not None:
+        if shown and is_last(event, type_):
+            self._last_chunk = shown  # goes with the usage: a stream has both or neither
+        elif self._last_chunk and type_ is Type.USAGE:
+            last, self._last_chunk = self._last_chunk, b""
+            self._show(*((last, shown) if shown else (with_timings_of(event, last),)))
+        elif shown is not None:
             self._show(shown)
 
-    def _show(self, shown: bytes) -> None:
+    def _show(self, *events: bytes) -> None:
         if self._model != self._model_id:
-            shown = shown.replace(b'"model":' + self._model_id, b'"model":' + self._model, 1)
-        self._send(Kind.CHUNK, shown + b"\n\n", self._pace)
+            named, name = b'"model":' + self._model_id, b'"model":' + self._model
+            events = tuple(event.replace(named, name, 1) for event in events)
+        self._send(Kind.CHUNK, b"".join(event + b"\n\n" for event in events), self._pace)
         if self._pace is Pace.NOW:
             self._pace = Pace.SOON
 
@@ -141,11 +180,18 @@ def failure(message: str) -> bytes:
     return json.dumps({"code": WorkerFailed.code, "message": message}).encode()
 
 
+def _crash(how: str) -> Result:
+    return Result(
+        End.CRASHED,
+        failure(f"The worker's llama-server crashed while it had this request: {how}."),
+    )
+
+
 def _refusal(status: int, body: bytes) -> Result:
     verdict = judge(status, body)
-    if verdict.fault in (Fault.REQUEST, Fault.CONTEXT):
-        answer = {"status": status, "body": body.decode(errors="replace")}
-        end = End.REJECTED if verdict.fault is Fault.REQUEST else End.TOO_LONG
-        return Result(end, json.dumps(answer).encode())
-    ends = {Fault.WORKER: End.WORKER, Fault.LOADING: End.LOADING, Fault.SETUP: End.SETUP}
-    return Result(ends[verdict.fault], failure(f"The worker failed: {verdict.message}"))
+    end = _ENDS[verdict.fault]
+    refusal = json.dumps({"status": status, "body": body.decode(errors="replace")}).encode()
+    if end in (End.REJECTED, End.TOO_LONG):
+        return Result(end, refusal)
+    error = failure(f"The worker failed: {verdict.message}")
+    return Result(end, error, refusal if end is End.UNSURE else b"")

@@ -29,4 +29,7 @@ class BridgeSettings(BaseSettings):
     )
     drain_s: Seconds = Field(120, description="time for running jobs to end after SIGTERM")
     stall_prompt_s: Seconds = Field(120, description="longest time without progress on a prompt")
+    stall_first_token_s: Seconds = Field(
+        60, description="longest time from the end of the prompt to the first token"
+    )
     stall_token_s: Seconds = Field(60, description="longest time between two tokens")

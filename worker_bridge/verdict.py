@@ -15,6 +15,18 @@ _BAD_REQUEST = (
     "Unable to generate parser",
     "Conversation roles must",
 )
+# Or for a server that is broken. Whose fault any other message is, only a second try tells.
+_BROKEN = (
+    "Context size has been exceeded",  # of all slots together
+    "Compute error",
+    "Invalid input batch",
+    "decode() failed",
+    "pre_decode() failed",
+    "post_decode() failed",
+    "failed to process",
+    "context shift is disabled",
+    "proxy error",
+)
 _TOO_LONG = "exceed_context_size_error"
 _GATEWAY = (502, 504)  # a proxy in front of the server, when that is gone
 
@@ -25,6 +37,7 @@ class Fault(Enum):
     REQUEST = auto()  # the client gets the server's own words
     CONTEXT = auto()  # the prompt is too long for this server; one with more context may take it
     WORKER = auto()  # another worker may do better; costs the job an attempt
+    UNSURE = auto()  # as WORKER, but where that says the same it was the request's
     LOADING = auto()  # the server is not ready; costs nothing
     SETUP = auto()  # the server is not what this bridge was told; costs the job nothing
 
@@ -51,8 +64,10 @@ def judge(status: int, body: bytes) -> Verdict:
         return Verdict(Fault.LOADING, message)
     if status in (400, 500) and error.get("type") == _TOO_LONG:
         return Verdict(Fault.CONTEXT, message)
-    if (status == 500 and not message.startswith(_BAD_REQUEST)) or status in _GATEWAY:
+    if (status == 500 and message.startswith(_BROKEN)) or status in _GATEWAY:
         return Verdict(Fault.WORKER, message)
+    if status == 500 and not message.startswith(_BAD_REQUEST):
+        return Verdict(Fault.UNSURE, message)
     if 400 <= status < 600:
         return Verdict(Fault.REQUEST, message)
     return Verdict(Fault.SETUP, f"llama-server answered {status}")

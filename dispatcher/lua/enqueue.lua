@@ -48,17 +48,17 @@ local function find_preferred()
   local names = {}
   for i = 23, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
-    local worker, process = string.match(found or '', '^(%S+) (.*)$')
+    local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
     if worker and redis.call('HGET', K.worker .. worker, 'process') == process
         and can_take(job.class, worker) then
-      return worker
+      return worker, tokens
     end
   end
 end
 
 local now = now_ms()
 local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
-job.wait_until_ms = digits(now + tonumber(ARGV[12]))
+job.wait_until_ms = digits(now + math.min(ARGV[12], ARGV[13]))
 job.place = table.concat({job.class, job.tier, job.tenant, job.user,
   string.format('%014.0f', sequence), id}, '|')
 local ttl = digits(tonumber(ARGV[13]) + WORKER_TTL_MS)
@@ -75,9 +75,9 @@ redis.call('SET', K.body .. id, body, 'PX', ttl)
 if ARGV[20] ~= '' then redis.call('SET', superseding, id, 'PX', ttl) end
 enter_queue(id, job)
 
-local preferred = find_preferred()
+local preferred, tokens = find_preferred()
 if preferred then
-  redis.call('HSET', K.job .. id, 'prefers', preferred, 'prefers_until_ms', digits(now + PREFERRED_MS))
+  redis.call('HSET', K.job .. id, 'prefers', preferred, 'cached_there', tokens)
   redis.call('ZADD', K.prefers .. preferred, sequence, job.place)
   redis.call('PEXPIRE', K.prefers .. preferred, ttl)
   if free_slots(preferred) > 0 then ring_worker(preferred) end

@@ -1,36 +1,29 @@
--- finish: the attempt ended with an answer (or an error that is the answer); frees its slot.
+-- finish: the attempt ended with an answer (or an error that is the answer); frees its slot, and takes
+-- the next job for it.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 worker  2 epoch  3 token  4 state: done, rejected, failed or cancelled
---          5 last frames, packed  6 prompt tokens  7 completion tokens  8 of the prompt's, cached
---          9 what they cost (dispatcher/cost.py)
--- Returns  {'OK'}      also for a call repeated after its reply was cut
+-- ARGV     as of claim; behind them
+--          token, state (done, rejected, failed or cancelled), last frames, packed, prompt tokens,
+--          completion tokens, of the prompt's those cached, what they cost (dispatcher/cost.py)
+-- Returns  {'OK', free slots left, again ms, job, …}  as claim, also for a call repeated with the same
+--                      nonce after its reply was cut
 --          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
 local MEANS = {'mean_service_ms', 'mean_prompt_tokens', 'mean_completion_tokens'}
 local REMEMBERED_MS = 1800000  -- so long a worker is taken to have a conversation in its cache
 
-local worker, epoch, token, state = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local token, state, frames, prompt_tokens, completion_tokens, cached_tokens, cost =
+  unpack(ARGV, 12 + #faster)
 local id, attempt = split_token(token)
-local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'process')
-if about[1] ~= epoch then return {'FENCED'} end
-local full = redis.call('ZCARD', K.running .. worker) >= tonumber(about[2] or '0')
-if redis.call('ZREM', K.running .. worker, token) == 0 then
+if is_fenced then return {'FENCED'} end
+
+local function is_repeated()
   local job = redis.call('HMGET', K.job .. id, 'attempt', 'state')
-  if job[1] == attempt and FINAL[job[2]] then return {'OK'} end
-  return {'FENCED'}
+  return job[1] == attempt and FINAL[job[2]]
 end
-if full then ring_worker(worker) end
-local job = read_job(id)
-if not job then return {'OK'} end
-if redis.call('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', token, ARGV[5]) then
-  redis.call('HINCRBY', K.api .. job.api, 'written_bytes', #ARGV[5])
-end
-stopped_running(job)
-settle(job, ARGV[9])
 
 -- Means over about the last sixteen answers: for estimates, and for how soon a slot will be free.
-local function learn(found)
-  local means, news = {}, {mean_service_ms = now_ms() - job.claimed_ms,
-    mean_prompt_tokens = ARGV[6], mean_completion_tokens = ARGV[7]}
+local function learn(job, found)
+  local means, news = {}, {mean_service_ms = now - job.claimed_ms,
+    mean_prompt_tokens = prompt_tokens, mean_completion_tokens = completion_tokens}
   for i, name in ipairs(MEANS) do
     local mean = tonumber(found[i] or news[name])
     means[#means + 1], means[#means + 2] = name,
@@ -39,12 +32,36 @@ local function learn(found)
   redis.call('HSET', K.counters, unpack(means))
 end
 
-if state == 'done' then
-  for beginning in string.gmatch(job.prefix or '', '%S+') do
-    redis.call('SET', K.prefix .. beginning, worker .. ' ' .. (about[3] or ''), 'PX', REMEMBERED_MS)
+local function finish(job)
+  if redis.call('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', token, frames) then
+    redis.call('HINCRBY', K.api .. job.api, 'written_bytes', #frames)
   end
-  learn(redis.call('HMGET', K.counters, unpack(MEANS)))
+  stopped_running(job)
+  settle(job, cost)
+  if state == 'done' then
+    local there = worker .. ' ' .. digits(prompt_tokens + completion_tokens) .. ' ' .. (about[4] or '')
+    for beginning in string.gmatch(job.prefix or '', '%S+') do
+      redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
+    end
+    learn(job, redis.call('HMGET', K.counters, unpack(MEANS)))
+  end
+  end_job(id, state, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
+    'cached_tokens', cached_tokens, 'cost', cost)
 end
-end_job(id, state, 'prompt_tokens', ARGV[6], 'completion_tokens', ARGV[7], 'cached_tokens', ARGV[8],
-  'cost', ARGV[9])
-return {'OK'}
+
+local running = redis.call('ZCARD', K.running .. worker)
+local was_full = running >= slots
+if take_off(worker, token) then
+  running, runs_suspect = running - 1, runs_suspect and about[6] ~= token
+  local job = read_job(id)
+  if job then finish(job) end
+elseif is_repeated() then
+  find_taken()
+  if #jobs > 0 then return {'OK', room(running), '0', unpack(jobs)} end
+else
+  return {'FENCED'}
+end
+local free = take_jobs(running)
+-- A full bridge waits on its own bell only; and it shall come again for what is left to others now.
+if (was_full and free > 0) or again > 0 then ring_worker(worker) end
+return {'OK', free, digits(again), unpack(jobs)}

@@ -1,7 +1,18 @@
--- When a worker leaves a job to others, put in front of claim.lua, whose arguments it reads.
+-- When a worker leaves a job to others; behind queueing.lua, in front of claiming.lua. Reads the
+-- arguments of claim.lua.
+
+local LEAST_WORTH_MS = 200     -- a job waits for the worker that has its beginning in its cache so long
+local MOST_WORTH_MS = 10000    -- at least, and so long at most
+local SECOND_TRY_MS = 2000     -- and one that has failed here for another worker
 
 local worker, now = ARGV[1], now_ms()
-local is_slow = tonumber(ARGV[8]) > 0 or tonumber(ARGV[9]) > 0
+local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
+local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
+local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
+local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
+  'prompt_tps', 'suspect')
+local runs_suspect = about[6] and true
+local slots = tonumber(about[2] or '0')
 local jobs = {}                -- those claimed so far
 
 -- Who is called when jobs are left, and the time until they are left no more.
@@ -38,10 +49,10 @@ local faster_of = {}
 local function faster_worker(class)
   if faster_of[class] then return unpack(faster_of[class]) end
   local found, with_room = false, nil
-  for i = 12, #ARGV do
-    if redis.call('HGET', K.worker .. ARGV[i], 'accepting') == '1' and can_take(class, ARGV[i]) then
+  for _, other in ipairs(faster) do
+    if redis.call('HGET', K.worker .. other, 'accepting') == '1' and can_take(class, other) then
       found = true
-      if free_slots(ARGV[i]) > 0 then with_room = with_room or ARGV[i] end
+      if free_slots(other) > 0 then with_room = with_room or other end
     end
   end
   if found then with_room = with_room or find_less_patient(class) end
@@ -49,32 +60,97 @@ local function faster_worker(class)
   return found, with_room
 end
 
-local waiting = redis.call('ZCARD', K.queue)
+local function note_left(id, job)
+  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+end
+
 -- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
 local function loss_of(job)
-  return job.prompt_estimate * ARGV[8] + job.completion_estimate * ARGV[9]
+  return job.prompt_estimate * prompt_ms + job.completion_estimate * token_ms
 end
 
 -- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
 local function is_left_for_speed(id, job, loss)
-  local ahead, waited = (waiting - #jobs) * ARGV[10], now - job.enqueued_ms
-  local times = tonumber(ARGV[11])
+  local ahead, waited = redis.call('ZCARD', K.queue) * turn_ms, now - job.enqueued_ms
+  local times = tonumber(behind)
   if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
   local left = now - (job.left_since_ms or now)
   if loss <= ahead * times or left >= loss then return false end
   local found, other = faster_worker(job.class)
   if not found then return false end
-  if not job.left_since_ms then redis.call('HSET', K.job .. id, 'left_since_ms', digits(now)) end
+  note_left(id, job)
   leave_to(other, math.ceil(loss - left))
   return true
 end
 
-local function is_left(id, job, loss)
-  if job.prefers == worker then return false end
-  local until_ms = tonumber(job.prefers_until_ms or '0')
-  if now < until_ms and free_slots(job.prefers) > 0 then
-    leave_to(job.prefers, until_ms - now)
+-- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate
+-- that here anew, which holds up the other slots too; and once more what it displaces in the cache here.
+local function worth_ms(job)
+  local tps = tonumber(about[5] or '0')
+  if tps <= 0 then return LEAST_WORTH_MS end
+  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 2000 / tps * slots))
+end
+
+-- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
+local function comes_sooner(job, there, worth)
+  local ahead = redis.call('ZRANK', K.prefers .. job.prefers, job.place) or 0
+  local mean = redis.call('HGET', K.counters, 'mean_service_ms') or '0'
+  return (ahead + 1) * mean / there < worth
+end
+
+local function has_favourites()
+  return redis.call('EXISTS', K.prefers .. worker) == 1
+end
+
+local function is_left_for_cache(id, job)
+  if not job.prefers then return false end
+  local other = redis.call('HMGET', K.worker .. job.prefers, 'accepting', 'slots')
+  local there, worth = tonumber(other[2] or '0'), worth_ms(job)
+  local left = now - (job.left_since_ms or now)
+  if other[1] ~= '1' or there == 0 or left >= worth then return false end
+  local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
+  if not has_room and not has_favourites() and not comes_sooner(job, there, worth) then
+    return false
+  end
+  note_left(id, job)
+  leave_to(has_room and job.prefers, math.ceil(worth - left))
+  return true
+end
+
+-- Whether another worker takes jobs of this class; and one to call that has room for it now.
+local function another_worker(job)
+  local found, with_room = false, nil
+  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+    local theirs = other ~= worker
+        and redis.call('HMGET', K.worker .. other, 'accepting', 'suspect') or {}
+    if theirs[1] == '1' and can_take(job.class, other) then
+      found = true
+      local may = not (is_suspect(job) and theirs[2])
+      if may and not with_room and free_slots(other) > 0 then with_room = other end
+    end
+  end
+  return found, with_room
+end
+
+-- What has failed here is tried elsewhere first. Of jobs that have crashed a server a worker runs one at a
+-- time, so that none is blamed twice for what another one does; it takes the next when that has ended.
+local function is_left_for_safety(id, job)
+  local waits = is_suspect(job) and runs_suspect
+  local left = now - (job.left_since_ms or now)
+  if not waits and (job.avoids ~= worker or left >= SECOND_TRY_MS) then return false end
+  local found, with_room = another_worker(job)
+  if waits then
+    if with_room then called[with_room] = true end
     return true
   end
-  return loss > 0 and is_left_for_speed(id, job, loss)
+  if not found then return false end
+  note_left(id, job)
+  leave_to(with_room, SECOND_TRY_MS - left)
+  return true
+end
+
+local function is_left(id, job, loss)
+  if is_left_for_safety(id, job) then return true end
+  if job.prefers == worker then return false end
+  return is_left_for_cache(id, job) or (loss > 0 and is_left_for_speed(id, job, loss))
 end

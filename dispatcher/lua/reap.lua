@@ -6,6 +6,8 @@
 --          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
 --                              lease is extended, since no one can tell who is dead
 --          {'OK', workers, jobs given back, deadlines, apis}
+local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its answer."}'
+
 local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
 if now >= last and now - last < 900 then return {'IDLE'} end
@@ -36,7 +38,7 @@ local workers, recovered = due(K.workers), 0
 for _, worker in ipairs(workers) do
   redis.call('ZREM', K.workers, worker)
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
     recovered = recovered + 1
   end
@@ -51,6 +53,11 @@ for _, id in ipairs(deadlines) do
   local job = read_job(id)
   if job and job.state == 'queued' then
     end_queued(id, job, 'expired')
+  elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
+    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
+  elseif job and job.state == 'lost' then
+    tell(job.api, id .. ':' .. job.attempt, 'failed', NOT_RESUMED)
+    end_job(id, 'failed')
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)

@@ -3,11 +3,32 @@
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
 -- Returns  {'OK', n}  n attempts of an earlier epoch were given back
+--          {'TAKEN', worker, lease, draining (1 or 0)}  another live one has the same `server_id`, until
+--                      its lease ends (Unix ms); nothing was changed
 local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
+
+-- Two would both fill the server's slots.
+local function find_rival()
+  local server
+  for i = 6, #ARGV, 2 do
+    if ARGV[i] == 'server_id' then server = ARGV[i + 1] end
+  end
+  if not server or server == '' then return nil end
+  local living = redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(now), '+inf', 'WITHSCORES')
+  for i = 1, #living, 2 do
+    local about = redis.call('HMGET', K.worker .. living[i], 'server_id', 'health')
+    if living[i] ~= worker and about[1] == server then
+      return {'TAKEN', living[i], living[i + 1], about[2] == 'draining' and 1 or 0}
+    end
+  end
+end
+
+local rival = find_rival()
+if rival then return rival end
 local recovered = 0
 if not is_registered(worker, epoch) then
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker restarted."}')
     recovered = recovered + 1
   end

@@ -3,10 +3,12 @@
 -- ARGV     1 worker  2 epoch  3 token  4 costs an attempt (1 or 0)  5 the server crashed (1 or 0)
 --          6 error as JSON: what the client is told if nobody else may try
 --          7 class: what it has been found to need of its worker ('': as before)
+--          8 refusal: a hash of what the server said, where that may be the job's fault ('': it is not)
 -- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
 --                           cancelled, abandoned; gone: the attempt is not, or no longer, this
 --                           worker's (a call repeated after its reply was cut); nobody: no live worker
---                           has what the job needs. In the last two cases nothing was changed
+--                           has what the job needs; twice: it got this refusal before, which is
+--                           its answer. In the last three cases nothing was changed
 --          {'FENCED'}       register again; nothing was changed
 local worker, epoch, token, class = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local id = split_token(token)
@@ -19,13 +21,17 @@ local function somebody_can_take()
 end
 
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
+local refusal = ARGV[8] or ''
+if refusal ~= '' and redis.call('HGET', K.job .. id, 'refusal') == refusal then return {'OK', 'twice'} end
 local full = is_full(worker)
-if redis.call('ZREM', K.running .. worker, token) == 0 then return {'OK', 'gone'} end
+if not take_off(worker, token) then return {'OK', 'gone'} end
 if full then ring_worker(worker) end
 local job = read_job(id)
 if job then
   if ARGV[4] == '0' then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if ARGV[5] == '1' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
+  if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal) end
+  if ARGV[4] == '1' then redis.call('HSET', K.job .. id, 'avoids', worker) end
   if class ~= '' then
     local place = class .. string.sub(job.place, #job.class + 1)
     redis.call('HSET', K.job .. id, 'class', class, 'place', place)

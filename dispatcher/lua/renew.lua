@@ -47,7 +47,7 @@ end
 local oldest = digits(now - tonumber(ARGV[6]))
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)) do
   if not held[token] then
-    redis.call('ZREM', K.running .. worker, token)
+    take_off(worker, token)
     ring_worker(worker)
     recover(token, now, '{"code":"worker_failed","message":"The worker lost the job."}')
   end

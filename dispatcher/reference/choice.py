@@ -1,4 +1,4 @@
-"""Which jobs a worker gets: lua/claim.lua in Python. Pure."""
+"""Which jobs a worker gets: lua/claiming.lua in Python. Pure."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -9,8 +9,9 @@ from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Claimed
 from dispatcher.tier import Tier
 
-# As in lua/claim.lua.
+# As in lua/claiming.lua.
 FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
+LEAST_WORTH_MS, MOST_WORTH_MS, SECOND_TRY_MS = 200, 10_000, 2000
 
 
 class Choice:
@@ -23,17 +24,16 @@ class Choice:
         self._now_ms = now_ms
         self._patience = patience
         self._mine = [c for c in state.turns.classes if self._worker.can_take(c)]
-        self._waiting = state.queued
         self._looked = 0
         self._got = Claimed()
 
     def take(self, wanted: int) -> Claimed:
         """Takes up to `wanted` jobs."""
         while len(self._got.jobs) < wanted:
-            entry = self._favourite() or self._fair()
+            entry = self._favourite() or self._fair() or self._favourite(anyhow=True)
             if entry is None:
                 break
-            self._state.begin(entry, self._name)
+            self._state.begin(entry, self._name, self._now_ms)
             self._got.jobs.append(entry)
         return self._got
 
@@ -45,17 +45,25 @@ class Choice:
             return sorted(found, key=lambda row: (row[0], -Tier(row[1]).weight))
         return sorted(found)
 
-    def _favourite(self) -> Entry | None:
-        for _, id_ in self._worker.prefers.first(FAVOURITES):
-            entry = self._state.jobs[id_]
-            if self._is_near(entry):
+    def _favourite(self, *, anyhow: bool = False) -> Entry | None:
+        for entry in self._favourites_in_turn():
+            waits = self._state.turns.of(entry.class_, entry.tier).get(entry.tenant) is not None
+            if waits and entry.class_ in self._mine and (anyhow or self._is_near(entry)):
                 return entry
         return None
+
+    def _favourites_in_turn(self) -> list[Entry]:
+        first = self._worker.prefers.first(FAVOURITES)
+        return sorted((self._state.jobs[id_] for _, id_ in first), key=self._rank)
+
+    def _rank(self, entry: Entry) -> int:
+        tenants = [tenant for _, tenant in self._waiting_at(entry.tier)]
+        return tenants.index(entry.tenant) if entry.tenant in tenants[:FAN] else FAN
 
     def _is_near(self, entry: Entry) -> bool:
         """Whether nobody is passed over for long if this job goes first."""
         turns, tiers = self._state.turns, self._waiting_at("")
-        if entry.class_ not in self._mine or not tiers or tiers[0][1] != entry.tier:
+        if not tiers or tiers[0][1] != entry.tier:
             return False
         own = turns.of(entry.class_, entry.tier).get(entry.tenant)
         user_own = turns.of(entry.class_, entry.tenant_path).get(entry.user)
@@ -85,7 +93,7 @@ class Choice:
     def _of_user(self, path: str) -> Entry | None:
         best, least = None, float("inf")
         slow = self._patience.prompt_ms > 0 or self._patience.token_ms > 0
-        for entry in self._state.oldest_of(self._mine, path, DEEP if slow else FAN):
+        for entry in self._state.oldest_of(self._mine, path, DEEP):
             if self._looked >= HEADS:
                 break
             self._looked += 1
@@ -97,22 +105,60 @@ class Choice:
         return best
 
     def _is_left(self, entry: Entry, loss_ms: float) -> bool:
+        if self._is_left_for_safety(entry):
+            return True
         if entry.prefers == self._name:
             return False
-        other = self._state.workers.get(entry.prefers)
-        if self._now_ms < entry.prefers_until_ms and other and other.free:
-            self._leave_to(entry.prefers, entry.prefers_until_ms - self._now_ms)
+        return self._is_left_for_cache(entry) or (
+            loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
+        )
+
+    def _is_left_for_safety(self, entry: Entry) -> bool:
+        """Whom it calls then hangs on their leases, which are not known here."""
+        if entry.crashes and self._worker.suspect:
             return True
-        return loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
+        left_ms = self._left_ms(entry)
+        if entry.avoids != self._name or left_ms >= SECOND_TRY_MS:
+            return False
+        known = self._state.workers.items()
+        others = (worker for name, worker in known if name != self._name and worker.accepting)
+        found = any(worker.can_take(entry.class_) for worker in others)
+        if found:
+            entry.left_since_ms = self._now_ms - left_ms
+            self._leave_to("", SECOND_TRY_MS - left_ms)
+        return found
+
+    def _is_left_for_cache(self, entry: Entry) -> bool:
+        other = self._state.workers.get(entry.prefers)
+        worth_ms, left_ms = self._worth_ms(entry), self._left_ms(entry)
+        if not other or not other.accepting or not other.slots or left_ms >= worth_ms:
+            return False
+        has_room = len(other.running) < other.slots
+        if not has_room and not self._worker.prefers:
+            ahead = other.prefers.rank(entry.id)
+            if (ahead + 1) * (self._state.mean_service_ms or 0) / other.slots >= worth_ms:
+                return False
+        entry.left_since_ms = self._now_ms - left_ms
+        self._leave_to(entry.prefers if has_room else "", ceil(worth_ms - left_ms))
+        return True
+
+    def _worth_ms(self, entry: Entry) -> float:
+        """How long the job may wait for the worker that has its beginning in its cache."""
+        if self._worker.prompt_tps <= 0:
+            return LEAST_WORTH_MS
+        twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * self._worker.slots
+        return min(MOST_WORTH_MS, max(LEAST_WORTH_MS, twice_ms))
+
+    def _left_ms(self, entry: Entry) -> int:
+        return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms
 
     def _is_left_for_speed(self, entry: Entry, loss_ms: float) -> bool:
-        now_ms, waiting = self._now_ms, self._waiting - len(self._got.jobs)
-        left_ms = now_ms - (now_ms if entry.left_since_ms is None else entry.left_since_ms)
-        if not self._patience.leaves(loss_ms, waiting, now_ms - entry.enqueued_ms, left_ms):
+        left_ms, waited_ms = self._left_ms(entry), self._now_ms - entry.enqueued_ms
+        if not self._patience.leaves(loss_ms, self._state.queued, waited_ms, left_ms):
             return False
         faster = self._faster(entry.class_)
         if faster:
-            entry.left_since_ms = now_ms - left_ms
+            entry.left_since_ms = self._now_ms - left_ms
             room = (name for name in faster if self._state.workers[name].free)
             self._leave_to(next(room, ""), ceil(loss_ms - left_ms))
         return bool(faster)

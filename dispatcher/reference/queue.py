@@ -6,8 +6,6 @@ from dispatcher.reference.state import State
 from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Claimed
 
-PREFERRED_MS = 200  # as in lua/queueing.lua
-
 
 class ReferenceQueue(State):
     """One model's queue. `max_running` bounds its running jobs; 0: no bound."""
@@ -16,7 +14,7 @@ class ReferenceQueue(State):
         super().__init__()
         self._max_running = max_running
         self._sequence = 0
-        self._remembered: dict[str, tuple[str, str]] = {}
+        self._remembered: dict[str, tuple[str, int, str]] = {}
 
     def enqueue(self, entry: Entry, now_ms: int) -> None:
         """A job comes."""
@@ -24,30 +22,34 @@ class ReferenceQueue(State):
         entry.sequence, entry.enqueued_ms = self._sequence, now_ms
         self.jobs[entry.id] = entry
         self.enter(entry)
-        entry.prefers = self._find_preferred(entry)
+        entry.prefers, entry.cached_there = self._find_preferred(entry)
         if entry.prefers:
-            entry.prefers_until_ms = now_ms + PREFERRED_MS
             self.workers[entry.prefers].prefers.set(entry.id, entry.sequence)
 
     def claim(self, worker: str, most: int, now_ms: int, patience: Patience = EAGER) -> Claimed:
         """Takes up to `most` jobs for a worker."""
         return Choice(self, worker, now_ms, patience).take(self._room(worker, most))
 
-    def finish(self, id_: str, cost: int, *, done: bool = True) -> None:
-        """A running job has ended."""
+    def finish(self, id_: str, cost: int, tokens: int, now_ms: int, *, done: bool = True) -> None:
+        """A running job has ended, with so many tokens of prompt and answer."""
         entry = self.stop(id_)
         self.turns.settle(entry, cost)
-        if done and entry.prefixes:
-            process = self.workers[entry.worker].process
-            self._remembered[entry.prefixes[0]] = entry.worker, process
+        if done:
+            self.learn(now_ms - entry.claimed_ms)
+            if entry.prefixes:
+                process = self.workers[entry.worker].process
+                self._remembered[entry.prefixes[0]] = entry.worker, tokens, process
         del self.jobs[id_]
 
-    def release(self, id_: str) -> None:
+    def release(self, id_: str, *, costs: bool = False, crashed: bool = False) -> None:
         """A running job goes back to its place."""
         entry = self.stop(id_)
+        entry.crashes += crashed
+        if costs:
+            entry.avoids = entry.worker
         self.turns.charge(entry, entry.estimate, 0)
         entry.worker = entry.prefers = ""
-        entry.prefers_until_ms, entry.left_since_ms = 0, None
+        entry.cached_there, entry.left_since_ms = 0, None
         self.enter(entry)
 
     def cancel(self, id_: str) -> None:
@@ -65,10 +67,10 @@ class ReferenceQueue(State):
         room = min(most, self.workers[worker].free)
         return min(room, max(0, self._max_running - self.running)) if self._max_running else room
 
-    def _find_preferred(self, entry: Entry) -> str:
+    def _find_preferred(self, entry: Entry) -> tuple[str, int]:
         for prefix in entry.prefixes:
-            name, process = self._remembered.get(prefix, ("", ""))
+            name, tokens, process = self._remembered.get(prefix, ("", 0, ""))
             worker = self.workers.get(name)
             if worker and worker.process == process and worker.can_take(entry.class_):
-                return name
-        return ""
+                return name, tokens
+        return "", 0

@@ -31,6 +31,10 @@ class Scores:
         del self._order[bisect_left(self._order, (score, name))]
         return True
 
+    def rank(self, name: str) -> int:
+        """How many have a lower score."""
+        return bisect_left(self._order, (self._scores[name], name))
+
     def first(self, number: int) -> list[tuple[int, str]]:
         """The least scores."""
         return self._order[:number]

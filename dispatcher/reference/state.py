@@ -14,6 +14,7 @@ class State:
         self.workers: dict[str, Worker] = {}
         self.jobs: dict[str, Entry] = {}
         self.running = 0
+        self.mean_service_ms: float | None = None
         self._busy: dict[str, int] = {}
         self._queued = 0
         self._flows: dict[tuple[str, str], list[tuple[int, str]]] = {}
@@ -38,12 +39,19 @@ class State:
             del self._flows[entry.class_, entry.path]
             self.turns.leave(entry)
 
-    def begin(self, entry: Entry, worker: str) -> None:
+    def learn(self, service_ms: int) -> None:
+        """A job has held its slot so long (lua/finish.lua)."""
+        mean = float(service_ms) if self.mean_service_ms is None else self.mean_service_ms
+        self.mean_service_ms = float(f"{mean + (service_ms - mean) / 16:.3f}")
+
+    def begin(self, entry: Entry, worker: str, now_ms: int) -> None:
         """A job begins to run."""
         self.turns.charge(entry, 0, entry.estimate)
         self.leave(entry)
-        entry.worker = worker
+        entry.worker, entry.claimed_ms = worker, now_ms
         self.workers[worker].running.add(entry.id)
+        if entry.crashes:
+            self.workers[worker].suspect = entry.id
         self.running += 1
         busy = self._busy[entry.tenant] = self._busy.get(entry.tenant, 0) + 1
         if 0 < entry.max_tenant_running <= busy:
@@ -64,7 +72,10 @@ class State:
     def stop(self, id_: str) -> Entry:
         """A running job is taken off its worker."""
         entry = self.jobs[id_]
-        self.workers[entry.worker].running.remove(id_)
+        worker = self.workers[entry.worker]
+        worker.running.remove(id_)
+        if worker.suspect == id_:
+            worker.suspect = ""
         self.running -= 1
         self._busy[entry.tenant] -= 1
         self.turns.unpark(entry.tenant)

@@ -28,7 +28,10 @@ class Entry:
     sequence: int = 0
     worker: str = ""
     prefers: str = ""
-    prefers_until_ms: int = 0
+    cached_there: int = 0
+    avoids: str = ""
+    crashes: int = 0
+    claimed_ms: int = 0
     left_since_ms: int | None = None
 
     @property

@@ -9,7 +9,11 @@ from dispatcher.reference.turns import Entry
 
 @dataclass(slots=True)
 class Worker:
-    """A bridge with its server. `process` changes when the server is started again."""
+    """A bridge with its server. `process` changes when the server is started again.
+
+    `prompt_tps` is in tokens per second of one slot, 0 where not measured. `suspect` is the job
+    that runs here and has crashed a server before.
+    """
 
     slots: int
     accepting: bool = True
@@ -17,6 +21,8 @@ class Worker:
     modalities: frozenset[str] = frozenset()
     build: str = ""
     process: str = ""
+    prompt_tps: float = 0
+    suspect: str = ""
     running: set[str] = field(default_factory=set)
     prefers: Scores = field(default_factory=Scores)
 

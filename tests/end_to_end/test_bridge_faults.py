@@ -17,7 +17,17 @@ import pytest
 from dispatcher.connection import open_redis
 from dispatcher.registry import ModelState, WorkerState, read_models
 from tests.builders import make_token
-from tests.processes import LlamaServer, Program, api, bridge, free_port, valkey, wait_until
+from tests.processes import (
+    LlamaServer,
+    Program,
+    api,
+    bridge,
+    free_port,
+    llamaq,
+    program,
+    valkey,
+    wait_until,
+)
 
 pytestmark = pytest.mark.real
 
@@ -141,13 +151,21 @@ class Crowd:
     def _ask(self, scene: Scene) -> None:
         with scene.client() as client:
             while not self._over.is_set():
-                body = scene.body(max_tokens=60)
+                # Of a conversation of its own: none waits for the worker that has it in its cache.
+                story = [{"role": "user", "content": f"Tell me story {secrets.token_hex(3)}."}]
+                body = scene.body(max_tokens=60, messages=story)
                 self.answers.append(client.post("/v1/chat/completions", json=body))
 
     def names(self, since: int) -> set[str]:
         """The workers that made the answers from number `since` on."""
         found = [answer.headers.get("x-llamaq-worker", "?") for answer in self.answers[since:]]
         return {name.rsplit("-", 1)[0] for name in found}
+
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
 
     def disperse(self) -> None:
         self._over.set()
@@ -169,19 +187,19 @@ def test_stopped_server_gets_nothing_until_it_is_back_and_no_request_fails(
 
     running = stage.start(first)
     wait_until(stage.accepts("first"))
-    crowd = Crowd(stage, pool, 3)
-    wait_until(lambda: crowd.names(0) == {"first", "second"})
-    running.kill()
-    assert wait_until(stage.refuses("first")) < 1  # a request fails at once
-    mark = len(crowd.answers) + 3  # as many may be on their way
-    wait_until(lambda: len(crowd.answers) > mark + 20)
-    assert crowd.names(mark) == {"second"}
+    with Crowd(stage, pool, 3) as crowd:
+        wait_until(lambda: crowd.names(0) == {"first", "second"})
+        running.kill()
+        assert wait_until(stage.refuses("first")) < 1  # a request fails at once
+        mark = len(crowd.answers) + 3  # as many may be on their way
+        wait_until(lambda: len(crowd.answers) > mark + 20)
+        assert crowd.names(mark) == {"second"}
 
-    stage.start(first)
-    wait_until(stage.accepts("first"))
-    mark = len(crowd.answers)
-    wait_until(lambda: "first" in crowd.names(mark))
-    crowd.disperse()
+        stage.start(first)
+        wait_until(stage.accepts("first"))
+        mark = len(crowd.answers)
+        wait_until(lambda: "first" in crowd.names(mark))
+        crowd.disperse()
     assert {answer.status_code for answer in crowd.answers} == {200}
     assert all(a.json()["usage"]["completion_tokens"] == 60 for a in crowd.answers)
 
@@ -196,6 +214,41 @@ def test_server_that_stands_still_gets_no_work_until_it_moves_again(scene: MakeS
     running.signal(signal.SIGCONT)
     wait_until(stage.accepts("only"))
     assert stage.ask(max_tokens=5).status_code == 200
+
+
+def test_job_of_a_server_that_stands_still_moves_on_and_the_server_comes_back(
+    scene: MakeScene, pool: ThreadPoolExecutor
+) -> None:
+    stage = scene("small", 1)
+    first, second = stage.server(), stage.server()
+    running = stage.start(first)
+    stage.start(second)
+    stage.bridge(first, "first", stall_token_s="1", stall_prompt_s="1")
+    asked = pool.submit(stage.ask, max_tokens=300)
+    wait_until(lambda: busy(first) == 1)
+    running.signal(signal.SIGSTOP)
+    stage.bridge(second, "second")
+    answer = asked.result(60)
+    assert answer.headers["x-llamaq-worker"].startswith("second")
+    assert answer.json()["usage"]["completion_tokens"] == 300
+    running.signal(signal.SIGCONT)
+    wait_until(stage.accepts("first"))
+    wait_until(lambda: busy(first) == 0)
+
+
+def test_second_bridge_of_a_server_ends_with_an_error(scene: MakeScene, tmp_path: Path) -> None:
+    stage = scene("tiny", 2)
+    server = stage.server()
+    stage.start(server)
+    first = stage.bridge(server, "first")
+    environment = {"LLAMAQ_REDIS_URL": stage.redis_url, "LLAMAQ_SERVER": server.url}
+    with program(llamaq("bridge"), tmp_path / "second.log", environment) as second:
+        assert second.process.wait(30) == 1
+        assert "has a bridge already, worker first-" in second.output.splitlines()[-1]
+        assert "Traceback" not in second.output
+    first.kill()
+    stage.bridge(server, "third")
+    assert stage.ask(max_tokens=5).headers["x-llamaq-worker"].startswith("third")
 
 
 def test_sigterm_lets_the_running_answer_end_and_takes_no_other(

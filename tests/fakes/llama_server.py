@@ -95,9 +95,10 @@ class FakeLlamaServer:
 
     `script` has the replies to the next chats, and may be shared by several servers; when it is
     empty, `reply` is the reply. `context` is per slot. `process` is told as the media marker;
-    without it and without `modalities` it is a server of an older build, which tells neither. The
-    `hanging` paths don't answer; `waiting` counts who asks for them. `looks` are the paths that
-    were answered, `chats` the bodies that came.
+    without it and without `modalities` it is a server of an older build, which tells neither.
+    While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
+    answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
+    `chats` the bodies that came.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class FakeLlamaServer:
         self.slots = 2
         self.key: str | None = None
         self.loading = False
+        self.broken = False
         self.hanging: set[str] = set()
         self.script: deque[Reply] = deque() if script is None else script
         self.reply: Reply = answer
@@ -124,6 +126,7 @@ class FakeLlamaServer:
         self.waiting = 0
         self.busy = 0
         self.port = 0
+        self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
@@ -133,15 +136,20 @@ class FakeLlamaServer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeLlamaServer"]:
         """Listens, at the same address each time; at the end every connection breaks."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
-            server.close()
+            self._listener.close()
             for connection in self._connections:
                 connection.cancel()
             await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def lose_power(self) -> None:
+        """Nobody listens any more, but no connection is told."""
+        if self._listener is not None:
+            self._listener.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -189,6 +197,8 @@ class FakeLlamaServer:
             await _send(writer, 401, _error("Invalid API Key"))
         elif path == "/v1/chat/completions":
             await self._chat(json.loads(body), writer)
+        elif path == "/completion":
+            await _send(writer, 500 if self.broken else 200, _error("Compute error."))
         else:
             await _send(writer, 200, self._about(path))
 

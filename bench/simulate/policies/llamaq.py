@@ -14,7 +14,7 @@ from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Worker
 
-# As in worker_bridge/calls.py and lua/finish.lua.
+# As in worker_bridge/appetite.py and lua/finish.lua.
 _LOOK_EVERY_MS, _WORKERS_PER_S, _LEARNED = 1000.0, 32, 16
 _BEGINNINGS = 24  # as in api/prefix.py
 _ARRIVALS_OVER_MS = 5000.0
@@ -57,7 +57,8 @@ class Llamaq:
         """Finishes it; the bridge claims again."""
         self._learn(machine, job)
         del self._jobs[str(job.number)]
-        self._queue.finish(str(job.number), cost)
+        tokens = job.prompt_tokens + job.completion_tokens
+        self._queue.finish(str(job.number), cost, tokens, int(now_ms))
         self._claim(machine.name, now_ms)
 
     def lost(self, machine: Machine, jobs: Sequence[Job], now_ms: float) -> None:
@@ -128,6 +129,7 @@ class Llamaq:
             error, kind = self._errors[machine.name], machine.kind
             prompt, decode = kind.prompt_tps * error, kind.decode_tps * error
             self._speeds[machine.name] = Speed(kind.slots, _rounded(prompt), _rounded(decode))
+            self._queue.workers[machine.name].prompt_tps = _rounded(prompt)
         part = 1 / _LEARNED if self._completion_tokens else 1
         self._prompt_tokens += part * (job.prompt_tokens - self._prompt_tokens)
         self._completion_tokens += part * (job.completion_tokens - self._completion_tokens)

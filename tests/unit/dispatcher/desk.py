@@ -29,6 +29,12 @@ class Told:
     payload: bytes
 
 
+def wish_of(most: int, nonce: str, max_running: int, patience: Patience) -> tuple[Any, ...]:
+    """What a claim asks for, as the scripts get it."""
+    speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
+    return most, nonce, 100, max_running, *speeds, len(patience.faster), *patience.faster
+
+
 class Desk:
     """One model's queue. `later` moves the scripts' clock, for ever."""
 
@@ -86,6 +92,21 @@ class Desk:
     async def cancel(self, job: str) -> str:
         return str((await self.scripts.run("cancel", job))[0], "ascii")
 
+    async def resume(
+        self,
+        token: str,
+        *,
+        same_build: int = 1,
+        estimate: int = 1,
+        seen_cost: int = 0,
+        body: bytes = b"rest",
+    ) -> list[Any]:
+        """Has the job of a lost attempt go on."""
+        job, _, attempt = token.rpartition(":")
+        return await self.scripts.run(
+            "resume", job, attempt, same_build, estimate, 1, 0, seen_cost, body
+        )
+
     # What bridges do.
 
     async def join(
@@ -95,7 +116,7 @@ class Desk:
         *,
         epoch: str = "e",
         accepting: int = 1,
-        **more: str | int,
+        **more: str | float,
     ) -> list[Any]:
         facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
         return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)
@@ -111,11 +132,8 @@ class Desk:
         patience: Patience = EAGER,
     ) -> list[Any]:
         nonce = nonce or next(self._nonces)
-        return await self.scripts.run(
-            *("claim", worker, epoch, most, nonce, LEASE_MS, 100, max_running),
-            *(patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind),
-            *patience.faster,
-        )
+        wish = wish_of(most, nonce, max_running, patience)
+        return await self.scripts.run("claim", worker, epoch, *wish)
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
         """The free slots left, and the tokens of the claimed."""
@@ -145,9 +163,27 @@ class Desk:
     async def finish(
         self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
     ) -> str:
-        last = pack([Frame(Kind(state), 0)])
-        answer = await self.scripts.run("finish", worker, epoch, token, state, last, 7, 11, 3, cost)
+        """Takes no job."""
+        answer = await self.finish_raw(token, worker, 0, epoch=epoch, state=state, cost=cost)
         return str(answer[0], "ascii")
+
+    async def finish_raw(
+        self,
+        token: str,
+        worker: str = "w",
+        most: int = 99,
+        *,
+        epoch: str = "e",
+        state: str = "done",
+        cost: int = 1,
+        nonce: str = "",
+        max_running: int = 0,
+        patience: Patience = EAGER,
+    ) -> list[Any]:
+        last = pack([Frame(Kind(state), 0)])
+        wish = wish_of(most, nonce or next(self._nonces), max_running, patience)
+        spent = 7, 11, 3, cost
+        return await self.scripts.run("finish", worker, epoch, *wish, token, state, last, *spent)
 
     async def release(
         self,
@@ -158,9 +194,10 @@ class Desk:
         costs: int = 1,
         crashed: int = 0,
         class_: str = "",
+        refusal: str = "",
     ) -> list[str]:
         answer = await self.scripts.run(
-            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_
+            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_, refusal
         )
         return [word.decode() for word in answer]
 

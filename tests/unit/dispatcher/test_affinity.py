@@ -40,15 +40,68 @@ async def test_next_turn_is_left_to_its_worker_which_is_called(pair: Desk) -> No
 
 async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
     await next_turn(pair)
+    assert (await pair.claim("w"))[1] == []
     pair.later(201)
     assert jobs_of((await pair.claim("w"))[1]) == ["next"]
 
 
-async def test_full_worker_is_not_waited_for(pair: Desk) -> None:
+@pytest.mark.parametrize(
+    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (72, 1000), (7.2, 10_000), (0.1, 10_000)]
+)
+async def test_it_is_left_for_as_long_as_its_prompt_would_take(
+    pair: Desk, prompt_tps: float, worth_ms: int
+) -> None:
+    """Twice: 18 tokens are in the cache, and two slots would be held up; within bounds."""
+    await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
+    await next_turn(pair)
+    assert int((await pair.claim_raw("w"))[2]) == worth_ms
+    if worth_ms >= 1000:
+        pair.later(worth_ms - 1000)
+        assert (await pair.claim("w"))[1] == []
+    pair.later(min(1000, worth_ms))
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+@pytest.mark.parametrize(("mean_ms", "is_left"), [(399, True), (400, False)])
+async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
+    pair: Desk, mean_ms: int, is_left: bool
+) -> None:
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", mean_ms)
     await next_turn(pair)
-    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+    assert (await pair.claim("w"))[1] == [] if is_left else jobs_of((await pair.claim("w"))[1])
+
+
+async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> None:
+    await pair.enqueue("j1", "j2")
+    await pair.claim("v")
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 150)
+    for number in range(3):
+        await next_turn(pair, f"next{number}")
+    assert jobs_of((await pair.claim("w"))[1]) == ["next2"]  # the third: after 3 / 2 of 150 ms
+
+
+async def test_worker_with_conversations_of_its_own_leaves_those_of_others(pair: Desk) -> None:
+    """It takes its own rather, though others are not passed over by so much else."""
+    await pair.enqueue("k1", tenant="ann", prefixes=("walk1",))
+    await pair.finish(await pair.take("w"), "w")
+    await pair.enqueue("c0", tenant="cy", estimate=2001 * TOKENS)
+    await pair.take("w")
+    await pair.enqueue("j1", "j2", tenant="bob")
+    await pair.claim("v")
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 60_000)
+    await next_turn(pair, tenant="bob")
+    await pair.enqueue("k2", tenant="cy", prefixes=("walk1",))
+    assert jobs_of((await pair.claim("w"))[1]) == ["k2"]
+
+
+async def test_of_its_conversations_the_least_served_tenants_is_first(pair: Desk) -> None:
+    await pair.enqueue("b0", tenant="bob", estimate=10 * TOKENS)
+    await pair.claim("w")
+    await next_turn(pair, "bobs", tenant="bob")
+    await next_turn(pair, "anns", tenant="ann")
+    assert jobs_of((await pair.claim("v", 1))[1]) == ["anns"]
 
 
 async def test_worker_that_does_not_accept_is_not_waited_for(pair: Desk) -> None:

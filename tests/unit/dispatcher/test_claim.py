@@ -29,7 +29,8 @@ async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
     await desk.enqueue("j1")
     desk.later(5000)
     _, free, again_ms, job = await desk.claim_raw(nonce="n")
-    token, api, wants, left_ms, queue_ms, class_ = job
+    token, api, wants, left_ms, queue_ms, class_, body = job
+    assert body == b"body"
     assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1", b"a")
     assert (wants, class_) == (b"stream", b"any")
     assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
@@ -155,8 +156,15 @@ async def test_claim_heals_entries_whose_job_is_gone(desk: Desk) -> None:
     assert await desk.queue() == []
 
 
-async def test_claim_extends_the_lease(desk: Desk) -> None:
+async def test_large_body_is_read_apart(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("small", body=b"x" * 32768)
+    await desk.enqueue("large", body=b"x" * 32769)
+    *_, small, large = await desk.claim_raw()
+    assert (len(small[-1]), large[-1]) == (32768, b"")
+
+
+async def test_claim_answers_the_ring_of_its_bell(desk: Desk) -> None:
     await desk.join()
-    desk.later(3000)
     await desk.claim()
-    assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000
+    assert not await desk.rung("w")

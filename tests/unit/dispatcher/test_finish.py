@@ -2,6 +2,7 @@
 
 import pytest
 
+from dispatcher.patience import Patience
 from tests.unit.dispatcher.desk import Desk
 
 
@@ -70,3 +71,73 @@ async def test_attempt_of_another_worker_can_not_be_finished(desk: Desk) -> None
     before = await desk.everything()
     assert await desk.finish(token, "w") == "FENCED"
     assert await desk.everything() == before
+
+
+# The next job of the same slot.
+
+SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
+
+
+async def test_freed_slot_gets_the_next_job_without_a_ring(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", "j2", "j3")
+    token = await desk.take()
+    await desk.rung("w")
+    _, free, again_ms, job = await desk.finish_raw(token, nonce="n")
+    assert (free, again_ms, job[0]) == (0, b"0", b"j2:n-1")
+    assert await desk.queue() == ["j3"]
+    assert not await desk.rung("w")
+
+
+async def test_repeated_finish_finds_the_same_jobs(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.enqueue("j2", "j3", "j4")
+    first = await desk.finish_raw(token, nonce="n")
+    second = await desk.finish_raw(token, nonce="n")
+    assert [job[0] for job in first[3:]] == [b"j2:n-1", b"j3:n-2"]
+    assert [job[0] for job in second[3:]] == [b"j2:n-1", b"j3:n-2"]
+    assert await desk.heard() == [(token, "done")]
+    assert await desk.queue() == ["j4"]
+
+
+async def test_full_worker_that_finds_nothing_is_called_to_listen_to_all_bells(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2")
+    _, (first, second) = await desk.claim()
+    assert (await desk.finish_raw(first))[1:] == [1, b"0"]
+    assert await desk.rung("w")
+    await desk.finish_raw(second)
+    assert not await desk.rung("w")  # it was not full
+
+
+async def test_worker_that_wants_nothing_gets_nothing(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", "j2")
+    assert (await desk.finish_raw(await desk.take(), most=0))[1:] == [1, b"0"]
+    assert await desk.queue() == ["j2"]
+    assert await desk.rung("w")
+
+
+async def test_job_left_to_others_calls_them_and_itself_to_come_again(desk: Desk) -> None:
+    await desk.join("w", 2)
+    await desk.join("v", 1)
+    await desk.enqueue("j1")
+    token = await desk.take("w")
+    await desk.enqueue("j2", tokens=(1, 100))
+    await desk.rung("v")
+    await desk.rung("w")
+    _, free, again_ms, *jobs = await desk.finish_raw(token, patience=SLOW)
+    assert (free, jobs) == (2, [])
+    assert 900 < int(again_ms) <= 1000
+    assert await desk.rung("v")
+    assert await desk.rung("w")
+
+
+async def test_bound_of_running_jobs_holds(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1", "j2", "j3")
+    token = (await desk.claim(max_running=1))[1][0]
+    _, free, _, *jobs = await desk.finish_raw(token, max_running=1)
+    assert (free, len(jobs)) == (1, 1)

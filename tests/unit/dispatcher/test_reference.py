@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,14 +13,15 @@ from dispatcher import scripts
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Worker
+from dispatcher.reference.worker import Claimed, Worker
 from tests.unit.dispatcher.desk import Desk
 
 CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
+TOKENS = 7 + 11  # as `Desk.finish` tells
 WORKERS = {
-    "big": Worker(3, context=8192, build="b1", process="p1"),
-    "small": Worker(2, context=2048, build="b1", process="p1"),
+    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=25),
+    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=2.5),
     "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
 }
 CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
@@ -71,12 +73,14 @@ class Pair:
                 modalities=worker.modalities,
                 build=worker.build,
                 process=worker.process,
+                prompt_tps=worker.prompt_tps,
             )
             await self._join(name, worker)
 
     async def _join(self, name: str, worker: Worker) -> None:
         facts = {"context": worker.context, "modalities": ",".join(worker.modalities)}
         facts |= {"fingerprint": worker.build, "process": worker.process}
+        facts["prompt_tps"] = worker.prompt_tps
         await self.desk.join(name, worker.slots, **facts)
 
     async def later(self, pick: int) -> None:
@@ -113,6 +117,8 @@ class Pair:
             deadline_ms=400 * HOUR_MS,
             tenant_bounds=(0, entry.max_tenant_running),
             prefixes=entry.prefixes,
+            attempts=999,
+            crashes=999,
         )
 
     async def claim(self, pick: int) -> None:
@@ -122,6 +128,9 @@ class Pair:
             await self.desk.rung(name)
         got = self.reference.claim(worker, most, self.now_s * 1000, patience)
         answer = await self.desk.claim_raw(worker, most, max_running=5, patience=patience)
+        await self._compare(worker, got, answer)
+
+    async def _compare(self, worker: str, got: Claimed, answer: list[Any]) -> None:
         _, free, again_ms, *rows = answer
         tokens = [row[0].decode() for row in rows]
         assert [token.rpartition(":")[0] for token in tokens] == [job.id for job in got.jobs]
@@ -139,16 +148,28 @@ class Pair:
         if entry := self._running(pick):
             cost = pick * 37 % 1_500_000
             done = pick % 5 > 0
-            self.reference.finish(entry.id, cost, done=done)
-            token = self.tokens.pop(entry.id)
-            state = "done" if done else "failed"
-            await self.desk.finish(token, entry.worker, state=state, cost=cost)
+            worker, most, patience = entry.worker, pick // 5 % 3, PATIENCE[pick // 15 % 3]
+            for name in WORKERS:
+                await self.desk.rung(name)
+            self.reference.finish(entry.id, cost, TOKENS, self.now_s * 1000, done=done)
+            got = self.reference.claim(worker, most, self.now_s * 1000, patience)
+            answer = await self.desk.finish_raw(
+                self.tokens.pop(entry.id),
+                worker,
+                most,
+                state="done" if done else "failed",
+                cost=cost,
+                max_running=5,
+                patience=patience,
+            )
+            await self._compare(worker, got, answer)
 
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
-            worker = entry.worker
-            self.reference.release(entry.id)
-            await self.desk.release(self.tokens.pop(entry.id), worker, costs=0)
+            worker, costs, crashed = entry.worker, pick % 2, pick // 2 % 2
+            self.reference.release(entry.id, costs=bool(costs), crashed=bool(crashed))
+            token = self.tokens.pop(entry.id)
+            await self.desk.release(token, worker, costs=costs, crashed=crashed)
 
     async def cancel(self, pick: int) -> None:
         queued = [id_ for id_ in self.reference.jobs if id_ not in self.tokens]

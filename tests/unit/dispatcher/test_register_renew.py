@@ -1,6 +1,6 @@
 """lua/register.lua and lua/renew.lua: who serves, with how many slots, and what it holds."""
 
-from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.desk import LEASE_MS, Desk
 
 
 async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:
@@ -105,3 +105,41 @@ async def test_attempt_given_to_another_is_foreign(desk: Desk) -> None:
     token = await desk.take("v")
     assert await desk.renew(token) == [b"OK", [token.encode()], []]
     assert await desk.running("v") == [token]
+
+
+async def test_second_worker_of_the_same_server_is_refused_and_told_whose_it_is(
+    desk: Desk,
+) -> None:
+    await desk.join("first", server_id="s1")
+    before = await desk.everything()
+    lease = int(await desk.redis.zscore(desk.keys.named("workers"), "first"))
+    assert await desk.join("second", server_id="s1") == [b"TAKEN", b"first", b"%d" % lease, 0]
+    assert await desk.everything() == before
+    assert await desk.join("third", server_id="s2") == [b"OK", 0]
+
+
+async def test_worker_whose_server_is_not_known_is_never_refused(desk: Desk) -> None:
+    await desk.join("first", server_id="")
+    assert await desk.join("second", server_id="") == [b"OK", 0]
+    assert await desk.join("third") == [b"OK", 0]
+
+
+async def test_worker_may_register_again_with_its_own_server(desk: Desk) -> None:
+    await desk.join(server_id="s1")
+    assert await desk.join(server_id="s1") == [b"OK", 0]
+    assert await desk.join(server_id="s1", epoch="new") == [b"OK", 0]
+
+
+async def test_server_is_free_when_its_lease_has_run_out_though_nobody_has_reaped_it(
+    desk: Desk,
+) -> None:
+    await desk.join("first", server_id="s1")
+    desk.later(LEASE_MS - 100)
+    assert (await desk.join("second", server_id="s1"))[0] == b"TAKEN"
+    desk.later(200)
+    assert await desk.join("second", server_id="s1") == [b"OK", 0]
+
+
+async def test_refused_worker_is_told_that_the_other_one_is_leaving(desk: Desk) -> None:
+    await desk.join("first", server_id="s1", health="draining")
+    assert (await desk.join("second", server_id="s1"))[3] == 1

@@ -123,17 +123,33 @@ async def test_wait_limit_counts_only_until_the_first_claim(desk: Desk) -> None:
     assert (await desk.take()).startswith("j1:")
 
 
-@pytest.mark.parametrize("kind", ["lost", "failed", "expired", "cancelled"])
+@pytest.mark.parametrize("kind", ["failed", "expired", "cancelled"])
 async def test_ended_job_leaves_no_body(desk: Desk, kind: str) -> None:
     await desk.join()
     await desk.enqueue("j1", attempts=1)
     token = await desk.take()
-    if kind == "lost":
-        await desk.emit(token)
-    elif kind == "expired":
+    if kind == "expired":
         desk.later(DEADLINE_MS)
     elif kind == "cancelled":
         await desk.cancel("j1")
     assert await desk.release(token) == ["OK", kind]
     assert not await desk.redis.exists(desk.keys.named("body", "j1"))
     assert await desk.redis.zcard(desk.keys.named("deadlines")) == 0
+
+
+async def test_refusal_that_comes_again_is_told_and_changes_nothing(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1")
+    assert await desk.release(await desk.take(), refusal="no") == ["OK", "revoked"]
+    token = await desk.take()
+    before = await desk.everything()
+    assert await desk.release(token, refusal="no") == ["OK", "twice"]
+    assert await desk.everything() == before
+    assert await desk.finish(token, state="rejected") == "OK"
+
+
+async def test_another_refusal_is_none_that_comes_again(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=9)
+    for refusal in ("no", "never", "", "no", ""):
+        assert await desk.release(await desk.take(), refusal=refusal) == ["OK", "revoked"]

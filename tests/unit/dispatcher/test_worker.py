@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.bells import wait_for_call
 from dispatcher.connection import open_redis
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Want
 from dispatcher.scripts import Scripts
-from dispatcher.worker import Taken, WorkerFacts, WorkerSession, wait_for_call
+from dispatcher.worker import Taken, WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 from tests.unit.dispatcher.relay import Relay
 
@@ -50,8 +51,9 @@ async def test_claim_says_what_to_run(desk: Desk, session: WorkerSession) -> Non
 
 
 async def test_body_of_an_ended_job_is_none(desk: Desk, session: WorkerSession) -> None:
-    await desk.enqueue("j1")
+    await desk.enqueue("j1", body=b"x" * 40_000)
     (claim,) = (await session.claim(1)).claims
+    assert await session.body(claim) == b"x" * 40_000
     await session.finish(claim.token, "done", DONE, Usage(3, 4))
     assert await session.body(claim) is None
     assert (await desk.job("j1"))["prompt_tokens"] == "3"

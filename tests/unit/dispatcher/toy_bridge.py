@@ -16,6 +16,7 @@ from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
+from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 
@@ -81,10 +82,9 @@ class ToyBridge:
         self.log.became(self)
         # It starts and stops attempts, and nothing else is asked of it.
         attempts = cast(Attempts, self)
-        self.calls = Calls(
-            waiter, self.keys, self.session, attempts, lambda: self.sort.slots, self._fenced
-        )
-        works = self.calls.take(), self.calls.watch_fleet(), self._renew()
+        self.appetite = Appetite(self.session, lambda: self.sort.slots)
+        self.calls = Calls(waiter, self.keys, self.session, attempts, self.appetite, self._fenced)
+        works = self.calls.take(), self.appetite.watch_fleet(), self._renew()
         self._tasks = {asyncio.create_task(work) for work in works}
 
     @property
@@ -129,7 +129,10 @@ class ToyBridge:
         await self.work(self, claim)
         del self.held[claim.token]
         self.log.freed(self, claim)
-        await self.session.finish(claim.token, "done", DONE, Usage(1, 1))
+        most, patience = self.appetite.most, self.appetite.patience
+        taken = await self.session.finish(claim.token, "done", DONE, Usage(1, 1), most, patience)
+        for following in taken.claims:
+            self.start(following)
 
     async def _renew(self) -> None:
         while True:

@@ -24,6 +24,9 @@ GPU = WorkerState(
 )
 OLD = WorkerState("old-machine-b2", "http://127.0.0.1:8081", "down", False, 2, 0, 4096, "b0")
 BUSY = ModelState("qwen", 0.2, (GPU, OLD), 7, 9000, mean_service_ms=8000)
+TRIED = WorkerState("gpu-c3", "http://x", "healthy", True, 1, 1, 4096, "b1", breaker="half-open")
+SHARED = WorkerState("gpu-e5", "http://z", "healthy", True, 1, 1, 4096, "b1", foreign=3)
+FAILING = WorkerState("gpu-d4", "http://y", "down", False, 4, 0, 4096, "b1", breaker="open")
 GONE = ModelState("llama", 75.4, (), 1, 100)
 
 
@@ -36,6 +39,19 @@ def test_text_shows_models_workers_slots_and_queues() -> None:
         "  waiting: ann (priority) 2, bob (flex) 5",
         "llama: 1 queued, 0 of 0 slots busy; last worker seen 75 s ago",
     ]
+
+
+def test_text_shows_breakers_of_servers_that_look_well() -> None:
+    lines = as_text([ModelState("qwen", 0.2, (TRIED, FAILING), 0, 0)], {}).splitlines()
+    assert lines[1:] == [
+        "  gpu-c3  breaker half-open  slots 1/1  context 4096  http://x",
+        "  gpu-d4  down           slots 0/4  context 4096  http://y",
+    ]
+
+
+def test_text_shows_slots_that_others_use() -> None:
+    lines = as_text([ModelState("qwen", 0.2, (SHARED,), 0, 0)], {}).splitlines()
+    assert "slots 1/1 (3 more used by others)  context" in lines[1]
 
 
 def test_json_has_everything() -> None:

@@ -32,6 +32,7 @@ class Stage:
         self.redis = open_redis(redis_url)
         self._redis_url = redis_url
         self._client = client
+        self._drains: dict[int, asyncio.Event] = {}
 
     def server(self, **about: Any) -> FakeLlamaServer:
         """A server that shares the script with the others."""
@@ -51,6 +52,7 @@ class Stage:
         self, server: FakeLlamaServer, *, lease_s: float = 4, **settings: Any
     ) -> AsyncIterator[asyncio.Task[None]]:
         drain, hurry = asyncio.Event(), asyncio.Event()
+        self._drains[server.port] = drain
         told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
         queue = QueueSettings(redis_url=self._redis_url, lease_s=lease_s)
         serving = asyncio.create_task(
@@ -64,6 +66,10 @@ class Stage:
             with suppress(Exception):
                 await serving
 
+    def drain(self, server: FakeLlamaServer) -> None:
+        """SIGTERM for the last bridge of this server."""
+        self._drains[server.port].set()
+
     async def state(self, model: str | None = None) -> ModelState | None:
         models = await read_models(self.redis)
         return next((state for state in models if state.model == (model or self.model)), None)
@@ -75,6 +81,14 @@ class Stage:
     def has_workers(self, count: int) -> Callable[[], Any]:
         async def check() -> bool:
             return sum(worker.accepting for worker in await self.workers()) == count
+
+        return check
+
+    def has_breaker(self, mode: str) -> Callable[[], Any]:
+        """Whether the circuit breaker of the only worker is in this state."""
+
+        async def check() -> bool:
+            return [worker.breaker for worker in await self.workers()] == [mode]
 
         return check
 
@@ -91,6 +105,14 @@ class Stage:
         """What Redis keeps of this model's jobs."""
         keys = await self.redis.keys(Keys(self.model).named("job", "*"))
         return [await self._hash(key) for key in keys]
+
+    def has_job(self, state: str) -> Callable[[], Any]:
+        """Whether the only job is in this state."""
+
+        async def check() -> bool:
+            return [job["state"] for job in await self.jobs()] == [state]
+
+        return check
 
     async def facts(self, server: FakeLlamaServer) -> dict[str, str]:
         """What Redis knows of the worker of a server; empty before it has joined."""

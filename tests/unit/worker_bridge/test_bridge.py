@@ -117,15 +117,48 @@ async def test_answer_that_is_not_streamed_is_made_again_from_the_start(
 
 
 @pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
-async def test_stream_that_breaks_ends_in_one_error_event(stage: Stage, fault: Reply) -> None:
+async def test_stream_that_breaks_goes_on_at_another_server(stage: Stage, fault: Reply) -> None:
+    async def say_the_rest(chat: Chat) -> None:
+        await chat.say(" world")
+        await chat.finish()
+
+    stage.script.extend([fault, say_the_rest])
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first), stage.bridged(second):
+        *shown, last = await stage.events()
+        job = (await stage.jobs())[0]
+    assert (job["state"], job["attempts"]) == ("done", "2")
+    assert last == "[DONE]"
+    texts = [c["delta"].get("content", "") for e in shown for c in json.loads(e)["choices"]]
+    assert "".join(texts) == WHOLE
+    (rest,) = [chat for chat in first.chats + second.chats if "continue_final_message" in chat]
+    assert rest["messages"][-1] == {"role": "assistant", "content": "Hello"}
+    assert (len(first.chats), len(second.chats)) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
+async def test_stream_that_breaks_and_can_t_go_on_ends_in_one_error_event(
+    stage: Stage, fault: Reply
+) -> None:
     stage.script.append(fault)
     server = stage.server()
     async with stage.bridged(server):
-        *shown, last = await stage.events()
-        assert [(await stage.jobs())[0]["state"], len(server.chats)] == ["lost", 1]
-    assert json.loads(last)["error"]["code"] == "worker_failed"
+        *shown, last = await stage.events(grammar="root ::= [a-zA-Z ]+")
+        await eventually(stage.has_job("cancelled"))
+    assert len(server.chats) == 1
+    error = json.loads(last)["error"]
+    assert (error["code"], "`grammar`" in error["message"]) == ("worker_failed", True)
     assert "Hello" in shown[0]
     assert not any("error" in event for event in shown)
+
+
+async def test_stream_that_breaks_twice_for_a_crash_ends_in_one_error_event(stage: Stage) -> None:
+    stage.script.extend([break_off_midway] * 2)
+    async with stage.bridged(stage.server()), stage.bridged(stage.server()):
+        *shown, last = await stage.events()
+        assert (await stage.jobs())[0]["state"] == "failed"
+    assert "2 have failed" in json.loads(last)["error"]["message"]
+    assert [json.loads(e)["choices"][0]["delta"]["content"] for e in shown] == ["Hello"] * 2
 
 
 async def test_loading_server_costs_the_job_no_attempt(stage: Stage) -> None:
@@ -144,6 +177,30 @@ async def test_request_that_fails_everywhere_fails_after_three_attempts(stage: S
         response = await stage.ask()
     assert (response.status_code, len(server.chats)) == (502, 3)
     assert "Compute error." in response.json()["error"]["message"]
+
+
+async def test_unknown_error_that_comes_twice_is_the_answer(stage: Stage) -> None:
+    async def refuse(chat: Chat) -> None:
+        await chat.refuse(500, "unknown template function")
+
+    stage.script.extend([refuse] * 9)
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first), stage.bridged(second):
+        response = await stage.ask()
+    assert (response.status_code, len(first.chats) + len(second.chats)) == (500, 2)
+    assert response.json()["error"]["message"] == "unknown template function"
+    assert response.headers["x-should-retry"] == "false"
+
+
+async def test_unknown_error_that_another_worker_does_not_have_is_a_workers_fault(
+    stage: Stage,
+) -> None:
+    async def refuse(chat: Chat) -> None:
+        await chat.refuse(500, f"unknown error {len(stage.script)}")
+
+    stage.script.extend([refuse, refuse, answer])
+    async with stage.bridged(stage.server()):
+        assert await stage.text() == WHOLE
 
 
 async def test_request_that_crashes_two_servers_fails(stage: Stage) -> None:
@@ -239,16 +296,59 @@ async def test_answer_that_stands_still_is_made_by_another_worker(
         assert first.busy + second.busy == 0
 
 
-async def test_stream_that_stands_still_ends_in_an_error_event(stage: Stage) -> None:
+async def test_stream_that_stands_still_goes_on_elsewhere(stage: Stage) -> None:
     stage.script.append(hang_midway)
-    async with stage.bridged(stage.server(), stall_token_s=0.5):
-        assert json.loads((await stage.events())[-1])["error"]["code"] == "worker_failed"
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first, stall_token_s=0.5), stage.bridged(second, stall_token_s=0.5):
+        assert (await stage.events())[-1] == "[DONE]"
+    assert {len(first.chats), len(second.chats)} == {1}
 
 
-async def test_prompt_that_stands_still_is_tried_again(stage: Stage) -> None:
-    stage.script.append(hang)
-    async with stage.bridged(stage.server(), stall_prompt_s=0.5):
+async def hang_in_the_prompt(chat: Chat) -> None:
+    await chat.progress(processed=10, total=20)
+    await chat.hang()
+
+
+async def hang_before_the_first_token(chat: Chat) -> None:
+    await chat.progress(processed=20, total=20)
+    await chat.hang()
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "message"),
+    [
+        (hang, "stall_prompt_s", "it gave no slot for"),
+        (hang_in_the_prompt, "stall_prompt_s", "it gave no progress of its prompt for"),
+        (hang_before_the_first_token, "stall_first_token_s", "it gave no first token for"),
+        (hang_midway, "stall_token_s", "it gave no next token for"),
+    ],
+)
+async def test_each_kind_of_stall_has_its_own_limit_and_is_told(
+    stage: Stage, fault: Reply, limit: str, message: str
+) -> None:
+    stage.script.append(fault)
+    server = stage.server()
+    async with stage.bridged(server, **{limit: 0.5}):
         assert await stage.text() == WHOLE
+        stage.script.extend([fault] * 3)
+        response = await stage.ask()
+        assert response.status_code == 502
+        assert message in response.json()["error"]["message"]
+
+
+async def test_prompt_that_moves_on_may_take_longer_than_any_limit(stage: Stage) -> None:
+    async def think(chat: Chat) -> None:
+        for part in range(10):
+            await chat.progress(processed=part, total=20)
+            await asyncio.sleep(0.3)
+        await answer(chat)
+
+    stage.script.append(think)
+    server = stage.server()
+    limits = {"stall_prompt_s": 2, "stall_first_token_s": 2, "stall_token_s": 2}
+    async with stage.bridged(server, **limits):
+        assert await stage.text() == WHOLE
+    assert len(server.chats) == 1
 
 
 async def test_slots_are_followed_when_the_server_restarts(stage: Stage) -> None:

@@ -14,7 +14,8 @@ from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.tasks import cancel
 from dispatcher.worker import Fleet, Taken
-from worker_bridge import calls
+from worker_bridge import appetite
+from worker_bridge.appetite import Appetite
 from worker_bridge.calls import Calls
 
 KEYS = Keys("m")
@@ -82,14 +83,15 @@ class Scene:
         self._redis = redis
         session: Any = self.session
         attempts: Any = self.stopped
-        self._calls = Calls(waiter, KEYS, session, attempts, lambda: 3, self._fence)
+        self._appetite = Appetite(session, lambda: 3)
+        self._calls = Calls(waiter, KEYS, session, attempts, self._appetite, self._fence)
 
     def _fence(self) -> None:
         self.fenced += 1
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        works = self._calls.watch_fleet(), self._calls.take()
+        works = self._appetite.watch_fleet(), self._calls.take()
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -112,7 +114,7 @@ class Scene:
 async def scene(
     redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(calls, "_LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(appetite, "_LOOK_EVERY_S", 0.1)
     waiter = Redis.from_url(redis_url)
     yield Scene(redis, waiter)
     await waiter.aclose()

@@ -16,6 +16,7 @@ from worker_bridge.events import (
     for_client,
     is_last,
     model_of,
+    prompt_is_done,
     read_event,
     with_timings_of,
 )
@@ -192,3 +193,15 @@ def test_tokens_of_a_real_answer_are_counted(ask: Ask) -> None:
     events = ask(max_tokens=20, ignore_eos=True, **ALL)
     counts = [read_event(event).tokens for event in events]
     assert counts[-2] == max(counts) == 20
+
+
+@pytest.mark.parametrize(
+    ("processed", "done"), [(0, False), (255, False), (256, True), (300, True)]
+)
+def test_last_progress_of_a_prompt_is_known(processed: int, done: bool) -> None:
+    progress = f'"prompt_progress":{{"total":256,"cache":3,"processed":{processed},"time_ms":1}}'
+    assert prompt_is_done(f"data: {{{progress}}}".encode()) is done
+
+
+def test_progress_that_tells_no_total_is_not_the_last() -> None:
+    assert not prompt_is_done(b'data: {"prompt_progress":{"processed":9}}')

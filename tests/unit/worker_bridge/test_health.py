@@ -1,10 +1,12 @@
 """Health as a pure step, and as a monitor sees it of a scripted server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+import worker_bridge.health as health
 from tests.fakes.llama_server import FakeLlamaServer
 from tests.processes import wait_until
 from worker_bridge.health import Health, HealthMonitor, next_health
@@ -108,6 +110,33 @@ async def test_restart_is_noticed_while_nothing_else_changes(
         await monitor.changed.wait()
     assert monitor.props is not None
     assert (monitor.props.process, monitor.health) == ("p2", Health.HEALTHY)
+
+
+async def test_what_a_restarted_server_had_begun_can_not_end(
+    server: FakeLlamaServer, monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_TICK_S", 0.1)
+    monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.1)
+    server.process = "p1"
+    await becomes(monitor, Health.HEALTHY)
+    before = time.monotonic()
+    assert monitor.broke_at < before
+    await looked_at_again(server, "/props")
+    server.process = "p2"
+    await looked_at_again(server, "/props")
+    assert before < monitor.broke_at < time.monotonic()
+    server.process, broke_at = "p1", monitor.broke_at
+    await looked_at_again(server, "/props")
+    server.process = "p2"
+    await looked_at_again(server, "/props")
+    assert monitor.broke_at == broke_at  # two servers behind one address
+
+
+async def looked_at_again(server: FakeLlamaServer, path: str) -> None:
+    server.looks.clear()
+    await asyncio.to_thread(wait_until, lambda: path in server.looks)
+    await asyncio.to_thread(wait_until, lambda: "/v1/models" in server.looks)
+    await asyncio.sleep(0.1)
 
 
 async def test_something_else_that_listens_there_is_misconfigured(

@@ -1,0 +1,44 @@
+"""What a worker says of itself, as redis-cli shows it."""
+
+from dataclasses import asdict, dataclass
+
+from dispatcher.scripts import Arg
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker says of itself.
+
+    `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
+    `process` tells a restarted server from the one before, the speeds are tokens per second in one
+    slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
+    two workers have a `server_id` in common.
+    """
+
+    model: str
+    server: str
+    health: str
+    context: int
+    build: str
+    fingerprint: str
+    modalities: str = ""
+    process: str = ""
+    prompt_tps: float = 0
+    decode_tps: float = 0
+    breaker: str = "closed"
+    foreign: int = 0
+    server_id: str = ""
+
+    @property
+    def pairs(self) -> list[Arg]:
+        """Fields and values, one after the other."""
+        return [item for pair in asdict(self).items() for item in pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A live worker with the same server, and when its lease ends if it isn't renewed."""
+
+    worker: str
+    lease_until_ms: int
+    draining: bool

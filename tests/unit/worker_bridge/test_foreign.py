@@ -1,0 +1,141 @@
+"""Others use slots of a bridged llama-server: a scripted one, and the real one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import worker_bridge.foreign as foreign
+from tests.fakes.llama_server import Chat, answer
+from tests.processes import LlamaServer, free_port
+from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_TICK_S", "_EVERY_S", "_EVERY_WHILE_SHARED_S"):
+        monkeypatch.setattr(foreign, name, 0.2)
+
+
+async def test_slots_that_others_use_are_not_offered_until_they_are_free(stage: Stage) -> None:
+    server = stage.server(process="p1")
+    server.slots = 3
+    async with stage.bridged(server):
+        server.busy += 2
+        await eventually(stage.knows(server, slots="1", foreign="2"))
+        assert await stage.text() == WHOLE
+        server.busy += 1
+        await eventually(stage.knows(server, slots="0", foreign="3"))
+        asked = asyncio.create_task(stage.text())
+        await asyncio.sleep(0.5)
+        assert len(server.chats) == 1
+        server.busy -= 3
+        assert await asked == WHOLE
+        await eventually(stage.knows(server, slots="3", foreign="0"))
+
+
+async def test_own_jobs_are_none_of_others(stage: Stage) -> None:
+    async def go_on(chat: Chat) -> None:
+        await chat.say(WHOLE)
+        await over.wait()
+        await chat.finish()
+
+    over = asyncio.Event()
+
+    server = stage.server(process="p1")
+    server.reply = go_on
+    async with stage.bridged(server):
+        asked = [asyncio.create_task(stage.text()) for _ in range(2)]
+        await eventually(lambda: is_(server.busy == 2))
+        server.looks.clear()
+        await eventually(lambda: is_(server.looks.count("/slots") >= 4))
+        assert await stage.knows(server, slots="2", foreign="0")()
+        over.set()
+        assert await asyncio.gather(*asked) == [WHOLE] * 2
+
+
+async def test_old_build_that_tells_no_beginnings_keeps_its_jobs(stage: Stage) -> None:
+    async def begin_late(chat: Chat) -> None:
+        await asyncio.sleep(2)
+        await answer(chat)
+
+    server = stage.server()
+    server.reply = begin_late
+    async with stage.bridged(server):
+        assert await stage.text() == WHOLE
+        assert (await stage.facts(server))["foreign"] == "0"
+    assert len(server.chats) == 1
+
+
+async def test_job_that_waits_inside_a_server_is_given_back_and_costs_nothing(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def wait_inside(chat: Chat) -> None:
+        await chat.hang()
+
+    server = stage.server(process="p1")
+    server.slots = 1
+    stage.script.append(wait_inside)
+    async with stage.bridged(server):
+        assert await stage.text() == WHOLE
+        assert "busy with the requests of others" in caplog.text
+        assert {job["attempts"] for job in await stage.jobs()} == {"1"}
+
+
+async def test_job_that_finds_its_slot_taken_is_done_by_another_worker(
+    stage: Stage, models: dict[str, Path], tmp_path: Path
+) -> None:
+    """The real server: it lets a request that finds no slot wait, without a word."""
+    real = LlamaServer(models["small"], free_port(), stage.model, 1)
+    crowded, idle = stage.server(process="p1"), stage.server(process="p2")
+    idle.slots = 0
+    with real.running(tmp_path / "log"):
+        crowded.port = real.port
+        async with stage.bridge(crowded), stage.bridged(idle), used_by_others(real):
+            await eventually(lambda: is_busy(real))
+            asked = asyncio.create_task(stage.text())
+            await eventually(stage.knows(crowded, foreign="1", slots="0"))
+            idle.slots = 1
+            assert await asked == WHOLE
+            assert len(idle.chats) == 1
+            assert {job["attempts"] for job in await stage.jobs()} == {"1"}
+
+
+@asynccontextmanager
+async def used_by_others(server: LlamaServer) -> AsyncIterator[None]:
+    """A long answer to somebody who knows nothing of llamaq."""
+    question = [{"role": "user", "content": "Go on for ever."}]
+    body: dict[str, Any] = {"messages": question, "ignore_eos": True, "stream": True}
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+
+        async def read() -> None:
+            while True:
+                async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+                    async for _ in answer.aiter_lines():
+                        pass
+
+        reading = asyncio.create_task(read())
+        yield
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+
+
+async def is_busy(server: LlamaServer) -> bool:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        return bool((await client.get("/slots")).json()[0]["is_processing"])
+
+
+async def is_(condition: bool) -> bool:
+    return condition

@@ -1,0 +1,95 @@
+"""A server that fails jobs though it looks well: they are kept off it until it has recovered."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.llama_server import Chat, FakeLlamaServer, answer
+from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def compute_error(chat: Chat) -> None:
+    await chat.refuse(500, "Compute error.")
+
+
+def break_(server: FakeLlamaServer) -> None:
+    server.reply, server.broken = compute_error, True
+
+
+def heal(server: FakeLlamaServer) -> None:
+    server.reply, server.broken = answer, False
+
+
+async def test_jobs_wait_while_the_only_server_fails_and_are_answered_when_it_has_recovered(
+    stage: Stage,
+) -> None:
+    server = stage.server()
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        await eventually(stage.has_breaker("open"))
+        assert not (await stage.workers())[0].accepting
+        asked = asyncio.create_task(stage.text())
+        await eventually(lambda: _is(server.looks.count("/completion") == 1))
+        assert len(server.chats) == 3
+        heal(server)
+        assert await asked == WHOLE
+        assert [job["attempts"] for job in await stage.jobs()].count("1") == 1
+        await eventually(stage.has_breaker("closed"))
+        await eventually(stage.has_workers(1))
+
+
+async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None:
+    release = asyncio.Event()
+
+    async def answer_when_released(chat: Chat) -> None:
+        await release.wait()
+        await answer(chat)
+
+    server = stage.server()
+    server.slots = 4
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        heal(server)
+        server.reply = answer_when_released
+        asked = [asyncio.create_task(stage.text()) for _ in range(4)]
+        await eventually(stage.has_breaker("half-open"))
+        await eventually(lambda: _is(server.busy == 1))
+        await asyncio.sleep(0.5)
+        assert server.busy == 1
+        worker = (await stage.workers())[0]
+        assert (worker.running, worker.slots) == (1, 1)
+        release.set()
+        assert await asyncio.gather(*asked) == [WHOLE] * 4
+        await eventually(lambda: _slots_are(stage, 4))
+
+
+async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Stage) -> None:
+    server = stage.server()
+    async with stage.bridged(server, stall_first_token_s=0.5):
+        break_(server)
+        server.hanging.add("/completion")
+        assert (await stage.ask()).status_code == 502
+        asked = asyncio.create_task(stage.text())
+        await eventually(lambda: _is(server.waiting == 1))
+        await eventually(lambda: _is(server.waiting == 0))
+        assert (await stage.workers())[0].breaker == "open"
+        heal(server)
+        server.hanging.clear()
+        assert await asked == WHOLE
+
+
+async def _is(condition: bool) -> bool:
+    return condition
+
+
+async def _slots_are(stage: Stage, slots: int) -> bool:
+    return [worker.slots for worker in await stage.workers()] == [slots]

@@ -1,0 +1,51 @@
+"""A bridge joins its model's workers, unless another one has the same llama-server."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from dispatcher.errors import RedisUnavailable
+from dispatcher.facts import Rival, WorkerFacts
+from dispatcher.worker import WorkerSession
+
+log = logging.getLogger("llamaq.bridge")
+
+_RETRY_S = 1.0
+_ALIVE = 2  # renewals that are seen of a lease; one may be the reaper's, after an outage
+
+
+class ServerTaken(Exception):
+    """Another bridge serves this llama-server."""
+
+    def __init__(self, server: str, rival: Rival) -> None:
+        super().__init__(
+            f"The llama-server at {server} has a bridge already, worker {rival.worker}; two would "
+            "give it more jobs than it has slots. Stop that bridge, or give this one a "
+            "llama-server of its own (--server)."
+        )
+
+
+async def join(session: WorkerSession, state: Callable[[], tuple[int, bool, WorkerFacts]]) -> None:
+    """Registers; waits out an outage of Redis, and a bridge of the same server that is leaving.
+
+    One that was killed leaves a lease that runs out; one that lives renews it: then this raises
+    `ServerTaken`.
+    """
+    seen: Rival | None = None
+    renewals = 0
+    while True:
+        try:
+            rival = await session.register(*state())
+        except RedisUnavailable as error:
+            log.warning("%s Trying again.", error.message)
+        else:
+            if rival is None:
+                return
+            if seen is None or seen.worker != rival.worker:
+                log.warning("worker=%s still has this server: waiting for its end", rival.worker)
+            elif rival.lease_until_ms > seen.lease_until_ms and not rival.draining:
+                renewals += 1
+            if renewals == _ALIVE:
+                raise ServerTaken(state()[2].server, rival)
+            seen = rival
+        await asyncio.sleep(_RETRY_S)
