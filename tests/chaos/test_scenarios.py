@@ -153,3 +153,32 @@ async def test_claim_that_a_restored_redis_has_forgotten_mixes_no_tokens(stage: 
     assert whole.end is End.COMPLETE
     assert "stopped: fenced" in stage.log("bridge1")
     assert "fenced worker=" not in stage.log("bridge1")  # registered all the time
+
+
+async def test_bridge_that_still_has_the_old_master_is_refused_by_the_new_one(
+    stage: Stage,
+) -> None:
+    """Both run its jobs, and only one is heard."""
+    stage.ask(*BOTH * 2)
+    await stage.until_running("bridge1", 2)
+    await asyncio.sleep(0.5)
+    async with stage.fleet.old_master("bridge1"):
+        answers = await stage.answers()
+        assert "stopped:" not in stage.log("bridge1")
+    await stage.fleet.until_ready()
+    assert {asked.end for asked in answers} == {End.COMPLETE}
+    assert "fenced worker=bridge1" in stage.log("bridge1")
+
+
+async def test_api_that_is_cut_off_for_longer_than_its_lease_says_so_to_each_client_once(
+    stage: Stage,
+) -> None:
+    stage.ask(*BOTH * 2)
+    await stage.until_running("bridge1", 2)
+    async with KINDS["cut"].act(stage.fleet, "api1-redis"):
+        await asyncio.sleep(0.5)
+        stage.ask(*BOTH)
+        await asyncio.sleep(6)
+    answers = await stage.answers()
+    assert {asked.code for asked in answers[:4]} <= {"cancelled", "worker_failed"}
+    assert {(asked.status, asked.code) for asked in answers[4:]} == {(503, "redis_unavailable")}
