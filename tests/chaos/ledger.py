@@ -9,8 +9,9 @@ from tests.chaos.fleet import Fleet
 
 STREAMS_GO_ON = True
 """Whether a stream whose worker was lost goes on on another one; else it may end in one
-`worker_failed` event. Where Redis has forgotten its job it ends like this in any case, and where
-its API was away for longer than a lease, or several workers have failed at it.
+`worker_failed` event. Where Redis has forgotten its job it may end like this in any case, and where
+its API was away for longer than a lease, where several workers have failed at it, or where a step
+of the clock has left it no time to go on.
 """
 
 SHORTEST_LIMIT_S = 40.0
@@ -73,7 +74,8 @@ class Ledger:
                 return [f"given up after {took:.1f} s"]
         if STREAMS_GO_ON and asked.text and asked.code == "worker_failed":
             spent = "have failed at it" in asked.message
-            if not (spent or self._had(asked, FORGETS) or self._had(asked, away(asked.api))):
+            reasons = FORGETS, away(asked.api), "clock"
+            if not (spent or any(self._had(asked, reason) for reason in reasons)):
                 return ["a stream did not go on"]
         return []
 

@@ -31,7 +31,12 @@ async def settled(fleet: Fleet, timeout_s: float) -> list[str]:
 async def _left_in_redis(fleet: Fleet) -> list[str]:
     redis = fleet.open_redis()
     try:
-        return [*await _keys_for_ever(redis), *await _unfinished(redis)]
+        return [
+            *await _keys_for_ever(redis),
+            *await _unfinished(redis),
+            *await _dead(redis, "workers", len(fleet.bridges)),
+            *await _dead(redis, "apis", len(fleet.apis)),
+        ]
     finally:
         await redis.aclose()
 
@@ -50,6 +55,11 @@ async def _unfinished(redis: Redis) -> list[str]:
     if int(running or 0) or int(queued or 0):
         left.append(f"counters: running={running} queued_bytes={queued}")
     return left
+
+
+async def _dead(redis: Redis, name: str, alive: int) -> list[str]:
+    dead = await redis.zcard(_PREFIX + name) - alive
+    return [f"{name}: {dead} too many"] if dead > 0 else []
 
 
 async def _busy_slots(fleet: Fleet) -> list[str]:
