@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from redis.asyncio import Redis
 
@@ -16,6 +17,7 @@ log = logging.getLogger("llamaq.directory")
 
 _REFRESH_S = 1.0
 _REMEMBERED_S = 60.0  # a model seen within this time is waited for
+_FORGOTTEN_S = 86400.0
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 
 
@@ -26,7 +28,7 @@ class Directory:
         self.models: Mapping[str, ModelState] = {}
         self._redis = redis
         self._grace_s = grace_s
-        self._read_at = float("-inf")
+        self._read_at = self._back_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def run(self) -> None:
@@ -43,8 +45,28 @@ class Directory:
         asked_at = time.monotonic()
         async with self._reading:
             if self._read_at < asked_at:
-                self._read_at = time.monotonic()
-                self.models = {state.model: state for state in await read_models(self._redis)}
+                await self._read()
+
+    async def _read(self) -> None:
+        before, self._read_at = self._read_at, time.monotonic()
+        try:
+            states = await read_models(self._redis)
+        except RedisUnavailable:
+            self._back_at = float("inf")
+            raise
+        self._back_at = min(self._back_at, time.monotonic())
+        kept = self._forgotten(self._read_at - before)
+        self.models = kept | {state.model: state for state in states}
+
+    def _forgotten(self, later_s: float) -> dict[str, ModelState]:
+        """The models, as if their workers had left: a Redis that lost its data knows none of them
+        until the workers have joined again.
+        """
+        return {
+            model: replace(state, seen_s=state.seen_s + later_s, workers=(), queued=0)
+            for model, state in self.models.items()
+            if state.seen_s + later_s < _FORGOTTEN_S
+        }
 
     async def require(self, model: str) -> None:
         """Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately."""
@@ -97,7 +119,16 @@ class Directory:
         """Whether one who has waited for so long has waited long enough for a worker to come."""
         state = self.models.get(model)
         away_s = state.seen_s if state else waited_s
-        return not self.serves(model) and min(waited_s, away_s) > self._grace_s
+        looking_s = (
+            time.monotonic() - self._back_at
+        )  # workers need a moment too, once Redis is back
+        return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
+
+    def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
+        """Whether the workers of this model don't meet these needs, and one who has waited for so
+        long has waited long enough for one that does.
+        """
+        return waited_s > self._grace_s and not self._able(model, needs)
 
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""

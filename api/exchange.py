@@ -10,20 +10,18 @@ from dataclasses import dataclass, field
 from starlette.types import Receive
 
 from api.context import Context
-from api.errors import ApiError, from_llama_server, from_llamaq
+from api.continuation import CannotContinue
+from api.errors import from_llamaq
+from api.failure import cannot_continue, failure, has_no_room
 from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
-from dispatcher.errors import (
-    DeadlineExceeded,
-    JobCancelled,
-    LlamaqError,
-    Superseded,
-    TenantQueueFull,
-    WorkerFailed,
-)
+from api.splice import Splice
+from dispatcher.errors import DeadlineExceeded, LlamaqError, TenantQueueFull, WorkerFailed
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Job
 from dispatcher.reply import Place, Reply
+
+_BY_OTHERS = frozenset({Kind.CANCELLED, Kind.ABANDONED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,10 @@ class Exchange:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _client_gone: bool = False
     _replies: dict[int, Reply] = field(default_factory=dict)
+    _splices: dict[int, Splice] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
     _tokens: dict[int, int] = field(default_factory=dict)
+    _lost_s: dict[int, float] = field(default_factory=dict)
     _was_started: bool = False
     _since: float = field(default_factory=time.monotonic)
 
@@ -100,6 +100,7 @@ class Exchange:
         self.context.pulse.events.add(self._news)
         try:
             for choice, job in enumerate(self.jobs):
+                self._splices[choice] = Splice(job)
                 self._replies[choice] = await self._submit(job)
             yield
         finally:
@@ -145,56 +146,82 @@ class Exchange:
     def _read(self, choice: int, frame: Frame) -> Piece | None:
         match frame.kind:
             case Kind.STARTED:
-                self._note_start(json.loads(frame.payload))
+                self._note_start(choice, json.loads(frame.payload))
+            case Kind.PROMPT:
+                self._splices[choice].note_prompt(frame.payload)
             case Kind.CHUNK:
-                if self.record.ttft_ms is None:
-                    self.record.ttft_ms = int(self.waited_s * 1000)
-                self._count(choice, frame.tokens)
-                return Piece(choice, frame.payload)
+                return self._show(choice, frame)
             case Kind.REVOKED:
                 self.record.worker = None  # it waits for another one
+                self._splices[choice] = Splice(self.jobs[choice])
                 return Piece(choice, restart=True)
+            case Kind.LOST:
+                return self._go_on(choice, frame)
             case Kind.DONE:
                 self._done.add(choice)
-                self._count(choice, json.loads(frame.payload)["completion_tokens"])
+                completion = json.loads(frame.payload)["completion_tokens"]
+                self._count(choice, self._splices[choice].seen_tokens + completion)
             case _:
-                raise self._failure(frame)
+                return self._fail(choice, frame)
         return None
 
-    def _note_start(self, start: dict[str, str | int]) -> None:
+    def _show(self, choice: int, frame: Frame) -> Piece:
+        if self.record.ttft_ms is None:
+            self.record.ttft_ms = int(self.waited_s * 1000)
+        splice = self._splices[choice]
+        self._count(choice, splice.seen_tokens + frame.tokens)
+        return Piece(choice, splice.show(frame.payload, frame.tokens))
+
+    def _note_start(self, choice: int, start: dict[str, str | int]) -> None:
         if self.record.worker is None:
             self._was_started = True
             self.record.worker = str(start["worker"])
-            self.record.queue_ms = int(start["queue_ms"])
+            if not self._splices[choice].is_spliced:
+                self.record.queue_ms = int(start["queue_ms"])
 
     def _count(self, choice: int, tokens: int) -> None:
         self._tokens[choice] = tokens
         self.record.tokens = sum(self._tokens.values())
 
-    def _failure(self, frame: Frame) -> LlamaqError | ApiError:
-        said = json.loads(frame.payload or b"{}")
-        if frame.kind is Kind.REJECTED:
-            return from_llama_server(said["status"], said["body"].encode())
-        if frame.kind in (Kind.FAILED, Kind.LOST):
-            failed = WorkerFailed(said["message"])
-            failed.code = said["code"]
-            return failed
-        if frame.kind is Kind.SUPERSEDED:
-            return Superseded(
-                "A newer request with the same `x-llamaq-supersede` key took this one's place in "
-                "the queue: use the answer to that one."
-            )
-        if frame.kind is Kind.EXPIRED or self.waited_s >= self.jobs[0].deadline_s:
-            return self._expired()
-        return JobCancelled("The request was cancelled on the server's side. Please send it again.")
+    def _go_on(self, choice: int, frame: Frame) -> Piece | None:
+        """After a loss: what is left is done elsewhere; where nothing is, the stream ends."""
+        self.record.worker = None
+        self._lost_s[choice] = self.waited_s
+        try:
+            rest = self._splices[choice].lose()
+        except CannotContinue as reason:
+            raise cannot_continue(frame, reason) from reason
+        if rest is None:
+            return self._end(choice)
+        self.context.queue.resume(self.jobs[choice], rest)
+        return None
+
+    def _end(self, choice: int) -> Piece:
+        self._done.add(choice)
+        return Piece(choice, self._splices[choice].end())
+
+    def _fail(self, choice: int, frame: Frame) -> Piece:
+        if has_no_room(frame) and self._splices[choice].is_spliced:
+            return self._end(choice)  # the server that was lost would have had none either
+        overdue = self.waited_s >= self.jobs[0].deadline_s
+        if frame.kind is Kind.EXPIRED or (overdue and frame.kind in _BY_OTHERS):
+            raise self._expired()
+        raise failure(frame)
 
     def _check_time(self) -> None:
-        job, waited_s = self.jobs[0], self.waited_s
+        job, waited_s, directory = self.jobs[0], self.waited_s, self.context.directory
         limit_s = job.deadline_s if self._was_started else min(job.wait_s, job.deadline_s)
         if waited_s > limit_s:
             raise self._expired()
-        if not self.started and self.context.directory.given_up(job.model, waited_s):
-            raise self.context.directory.unavailable(job.model)
+        if not self.started and directory.given_up(job.model, waited_s):
+            raise directory.unavailable(job.model)
+        for choice, lost_s in self._lost_s.items():
+            reply = self._replies[choice]
+            if reply.waits and directory.lacks(job.model, reply.needs, waited_s - lost_s):
+                raise WorkerFailed(
+                    "The worker was lost in the middle of its answer, and no other has the same "
+                    "model, chat template and build. Please send the request again."
+                )
 
     def _expired(self) -> LlamaqError:
         model = self.jobs[0].model

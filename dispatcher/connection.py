@@ -1,8 +1,9 @@
 """Opens Redis so that no command is repeated behind our back and every fault has one type."""
 
+import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -23,6 +24,7 @@ BLOCK_S = 2.0
 """How long a command may block in Redis. A lost wake-up costs no more than this."""
 
 _ANSWER_S = 3.0
+_IN_ALL_S = 4.0
 # What a server says that fails over or is out of memory. redis-py makes types of some codes
 # and takes them off the text; Redis 6 wraps what a script met into the text, behind a hyphen.
 _FOR_NOW = OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError
@@ -57,7 +59,18 @@ def redis_faults() -> Iterator[None]:
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis can't be reached: {error}") from error
+        raise RedisUnavailable(f"Redis can't be reached: {str(error) or 'no answer'}") from error
+
+
+@asynccontextmanager
+async def answer_in_time() -> AsyncIterator[None]:
+    """As `redis_faults`, and bounds how long one waits for others that use the same connection.
+
+    Else a Redis that is silent would be found out by one command after the other.
+    """
+    with redis_faults():
+        async with asyncio.timeout(_IN_ALL_S):
+            yield
 
 
 async def check_redis(redis: Redis) -> list[str]:

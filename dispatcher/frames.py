@@ -13,13 +13,14 @@ class Kind(StrEnum):
     """What a frame says."""
 
     STARTED = "started"  # {"worker": …, "queue_ms": …}: an attempt has begun
+    PROMPT = "prompt"  # the server's first event of progress: how many tokens the prompt has
     CHUNK = "chunk"  # raw SSE events
     DONE = "done"  # {"prompt_tokens": …, "completion_tokens": …}: the answer is complete
     REJECTED = "rejected"  # {"status": …, "body": …}: the server's own refusal, for the client
     FAILED = "failed"  # {"code": …, "message": …}: no other worker may try
     CANCELLED = "cancelled"
     REVOKED = "revoked"  # the attempt counts for nothing: the job is queued again
-    LOST = "lost"  # as failed, but the client has seen a part
+    LOST = "lost"  # the attempt broke off, but the client has seen a part: the job may go on
     EXPIRED = "expired"
     SUPERSEDED = "superseded"  # a newer job of the same key has taken its place in the queue
     ABANDONED = "abandoned"

@@ -72,13 +72,15 @@ class Inbox:
             self._forgotten(job.decode())
 
     async def run_heartbeat(self) -> None:
-        """Four heartbeats per lease, for ever."""
+        """Four heartbeats per lease, for ever; the next one sooner where one has failed."""
         while True:
+            pause_s = self._lease_s / 4
             try:
                 await self.heartbeat()
             except RedisUnavailable as error:
                 log.warning("%s", error.message)
-            await asyncio.sleep(self._lease_s / 4)
+                pause_s /= 2
+            await asyncio.sleep(pause_s)
 
     async def run_reader(self) -> None:
         """Reads for ever, from where it was, also over reconnections."""

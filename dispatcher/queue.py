@@ -11,7 +11,8 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
-from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull
+from dispatcher.continuation import Continuation, resume
+from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull, WorkerFailed
 from dispatcher.inbox import Inbox
 from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
 from dispatcher.keys import Keys
@@ -65,6 +66,13 @@ class Queue:
         lane = await self._lane(job.model)
         return await lane.submit(job, Reply(self._max_reply_bytes, news))
 
+    def resume(self, job: Job, rest: Continuation) -> None:
+        """Has a job go on whose reply has said that it was `LOST`, in the background.
+
+        Its reply then follows another attempt, or fails.
+        """
+        self._lanes[job.model].resume(job.id, rest)
+
     def close(self, job: Job) -> None:
         """The reply is no longer read. A job that has not ended is cancelled, in the background."""
         self._lanes[job.model].close_reply(job.id)
@@ -115,6 +123,11 @@ class Lane:
         if job.id in self._jobs:
             self._inbox.known.add(job.id)
         return reply
+
+    def resume(self, job: str, rest: Continuation) -> None:
+        """See `Queue.resume`."""
+        if reply := self._inbox.replies.get(job):
+            self._start(self._resume(job, reply, rest))
 
     def close_reply(self, job: str) -> None:
         """See `Queue.close`."""
@@ -195,8 +208,22 @@ class Lane:
         reply.restart()  # first: a worker may answer before Redis has answered us
         try:
             await self._enqueue(job, reply)
-        except (QueueFull, RedisUnavailable) as error:
+        except RedisUnavailable:
+            pass  # the next heartbeat tells whether Redis has it
+        except QueueFull as error:
             reply.fail(error.code, error.message)
+
+    async def _resume(self, job: str, reply: Reply, rest: Continuation) -> None:
+        attempt = reply.lost
+        while not reply.ended and self._inbox.replies.get(job) is reply:
+            try:
+                reply.needs = await resume(self._scripts, job, attempt, rest)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
+            except WorkerFailed as error:
+                reply.fail(error.code, error.message)
+            else:
+                return
 
     async def _cancel(self, job: str) -> None:
         for _ in range(_CANCEL_TRIES):

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from dispatcher.connection import redis_faults
+from dispatcher.connection import answer_in_time, redis_faults
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import ANY
 from dispatcher.reply import eta_s
@@ -93,7 +93,7 @@ async def read_turns(redis: Redis, model: str, most: int = 10) -> list[Turn]:
 
 async def read_models(redis: Redis) -> list[ModelState]:
     """Every model that was seen within a day, by name. Raises `RedisUnavailable`."""
-    with redis_faults():
+    async with answer_in_time():
         time: Any = await redis.time()
         now = time[0] + time[1] / 1e6
         seen: Any = await redis.zrangebyscore(MODELS, now - 86400, "+inf", withscores=True)

@@ -8,8 +8,9 @@ from math import ceil
 from dispatcher.errors import SlowClient, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import split_token
+from dispatcher.needs import ANYBODY, Needs
 
-ENDS = frozenset(Kind) - {Kind.STARTED, Kind.CHUNK, Kind.REVOKED}
+ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
 """The kinds of frame after which nothing more comes."""
 
 
@@ -36,21 +37,26 @@ class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
     `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
-    what came before it counts for nothing. Past `max_bytes` unread the reply ends as failed with
-    the code `slow_client`. `failed_here` says that it ended so while its job may still run.
-    `place` is where the job stands while it is queued, a second old at most, and `tenant_queued`
-    how many jobs its tenant had in the queue when it came, this one included.
+    what came before it counts for nothing; a `LOST` one that it counts, but that no more will come
+    of this attempt, `lost`: the job may be resumed, and `needs` then says what it needs of its
+    worker. Past `max_bytes` unread the reply ends as failed with the code `slow_client`.
+    `failed_here` says that it ended so while its job may still run. `place` is where the job stands
+    while it is queued, a second old at most, and `tenant_queued` how many jobs its tenant had in
+    the queue when it came, this one included.
     """
 
     def __init__(self, max_bytes: int, news: asyncio.Event) -> None:
         self.ended = False
         self.failed_here = False
+        self.lost = ""
+        self.needs: Needs = ANYBODY
         self.place: Place | None = None
         self.tenant_queued = 0
         self._max_bytes = max_bytes
         self._frames: list[Frame] = []
         self._bytes = 0
         self._attempt: str | None = None
+        self._past: set[str] = set()
         self._next_seq = 0
         self._news = news
 
@@ -69,13 +75,25 @@ class Reply:
         if self.ended:
             return
         attempt = split_token(token)[1]
-        if frame.kind is Kind.REVOKED:
-            if attempt == self._attempt or self._attempt is None:
-                self.restart()
+        if attempt in self._past:
+            return  # what was read before is read again
+        if frame.kind in (Kind.REVOKED, Kind.LOST):
+            self._part_with(attempt, frame)
         elif frame.seq == FROM_SCRIPT:
             self._push(frame)
         else:
             self._follow(attempt, frame)
+
+    def _part_with(self, attempt: str, frame: Frame) -> None:
+        if self._attempt not in (attempt, None):
+            return
+        self._past.add(attempt)
+        if frame.kind is Kind.REVOKED:
+            self.restart()
+        else:
+            self.lost = attempt
+            self._attempt, self._next_seq = None, 0
+            self._push(frame)
 
     def restart(self) -> None:
         """Forgets the attempt: another one will follow."""

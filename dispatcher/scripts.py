@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from dispatcher.connection import redis_faults
+from dispatcher.connection import answer_in_time
 from dispatcher.keys import NAMES, Keys
 from dispatcher.tier import Tier
 
@@ -58,9 +58,9 @@ class Scripts:
         if script is None:
             text = _script_text(name, self._clock_offset_ms)
             # Loaded before its first use: the way over a NOSCRIPT error is for restarted servers.
-            with redis_faults():
+            async with answer_in_time():
                 await self.redis.script_load(text)
             script = self._loaded[name] = self.redis.register_script(text)
-        with redis_faults():
+        async with answer_in_time():
             answer = await script(keys=[self.keys.prefix], args=args)
         return list(answer)

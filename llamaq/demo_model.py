@@ -46,12 +46,18 @@ SHAPES: dict[Size, Shape] = {
 
 
 def write_demo_model(
-    path: Path, *, size: Size = "tiny", seed: int = 0, stop_rate: float = 0.01
+    path: Path,
+    *,
+    size: Size = "tiny",
+    seed: int = 0,
+    stop_rate: float = 0.01,
+    template: str = CHAT_TEMPLATE,
 ) -> None:
     """Write a GGUF file to `path`, byte for byte the same for the same arguments.
 
     `stop_rate` (0 to 0.05) is about the share of tokens that end the answer at the server's
-    default sampling; with 0 answers end only at a limit. The file appears complete or not at all.
+    default sampling; with 0 answers end only at a limit. `template` is the chat's. The file appears
+    complete or not at all.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -59,6 +65,7 @@ def write_demo_model(
             temporary,
             SHAPES[size],
             f"llamaq demo {size}",
+            template,
             model_tensors(SHAPES[size], seed, stop_rate),
         )
         temporary.replace(path)
@@ -121,7 +128,9 @@ def _sparing_classes(weights: Weights) -> Weights:
     return weights
 
 
-def _write(path: Path, shape: Shape, name: str, tensors: Iterable[tuple[str, Weights]]) -> None:
+def _write(
+    path: Path, shape: Shape, name: str, template: str, tensors: Iterable[tuple[str, Weights]]
+) -> None:
     writer = GGUFWriter(path, "llama")
     writer.add_name(name)
     writer.add_context_length(CONTEXT_TOKENS)
@@ -132,6 +141,7 @@ def _write(path: Path, shape: Shape, name: str, tensors: Iterable[tuple[str, Wei
     writer.add_head_count_kv(shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     _write_tokenizer(writer)
+    writer.add_chat_template(template)
     for tensor, weights in tensors:
         writer.add_tensor(tensor, weights)
     writer.write_header_to_file()
@@ -154,4 +164,3 @@ def _write_tokenizer(writer: GGUFWriter) -> None:
     writer.add_eos_token_id(SPECIAL_IDS["turn_end"])
     writer.add_pad_token_id(SPECIAL_IDS["bos"])
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)

@@ -83,6 +83,7 @@ class Run:
         self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
         self._tokens = 0
         self._answered = False
+        self._told_prompt = False
         self._last_chunk = b""
         started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
         self._send(Kind.STARTED, started, Pace.LAZY)
@@ -146,19 +147,23 @@ class Run:
             self.phase = Phase.FIRST_TOKEN
 
     def _forward(self, event: bytes, type_: Type) -> None:
+        if type_ is Type.PROGRESS and Want.STREAM in self.claim.wants and not self._told_prompt:
+            self._told_prompt = True  # who goes on with the answer elsewhere must know its size
+            self._send(Kind.PROMPT, event, Pace.LAZY)
         shown = for_client(event, type_, self.claim.wants)
-        if self._last_chunk and type_ is Type.USAGE:
-            shown, self._last_chunk = with_timings_of(event, self._last_chunk), b""
-        elif shown and Want.USAGE not in self.claim.wants and is_last(event, type_):
-            self._last_chunk = shown
-            return
-        if shown is not None:
+        if shown and is_last(event, type_):
+            self._last_chunk = shown  # goes with the usage: a stream has both or neither
+        elif self._last_chunk and type_ is Type.USAGE:
+            last, self._last_chunk = self._last_chunk, b""
+            self._show(*((last, shown) if shown else (with_timings_of(event, last),)))
+        elif shown is not None:
             self._show(shown)
 
-    def _show(self, shown: bytes) -> None:
+    def _show(self, *events: bytes) -> None:
         if self._model != self._model_id:
-            shown = shown.replace(b'"model":' + self._model_id, b'"model":' + self._model, 1)
-        self._send(Kind.CHUNK, shown + b"\n\n", self._pace)
+            named, name = b'"model":' + self._model_id, b'"model":' + self._model
+            events = tuple(event.replace(named, name, 1) for event in events)
+        self._send(Kind.CHUNK, b"".join(event + b"\n\n" for event in events), self._pace)
         if self._pace is Pace.NOW:
             self._pace = Pace.SOON
 

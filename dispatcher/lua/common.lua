@@ -11,7 +11,7 @@
 local DONE_TTL_MS = 60000      -- an ended job stays visible, and answers a repeated call, this long
 local WORKER_TTL_MS = 600000   -- only for what a reaper never gets to see
 local FINAL = {done = true, rejected = true, failed = true, cancelled = true, expired = true,
-               superseded = true, lost = true, abandoned = true}
+               superseded = true, abandoned = true}
 
 local function now_ms()
   local time = redis.call('TIME')

@@ -1,5 +1,7 @@
 -- How a job enters and leaves the queue and its worker, for the scripts that do it; behind fairness.lua.
 
+local LOST_MS = 10000          -- so long its api may have a job go on that was lost
+
 -- One key for the speeds of all who take jobs: every bridge compares itself with the others.
 local function publish_speed(worker)
   local about = redis.call('HMGET', K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
@@ -76,9 +78,29 @@ local function stopped_running(job)
   if unparked or capped then call_all() end
 end
 
+local function forget_attempt(id, job)
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'cached_there',
+    'left_since_ms')
+  job.prefers = nil
+end
+
+local function is_spent(job)
+  return tonumber(job.attempts) >= tonumber(job.max_attempts)
+      or tonumber(job.crashes) >= tonumber(job.max_crashes)
+end
+
+-- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).
+local function keep_lost(id, job, now)
+  redis.call('DEL', K.body .. id)
+  redis.call('ZADD', K.deadlines, digits(math.min(now + LOST_MS, tonumber(job.deadline_ms))), id)
+  redis.call('HSET', K.job .. id, 'state', 'lost',
+    'build', redis.call('HGET', K.worker .. job.worker, 'fingerprint') or '')
+  redis.call('HINCRBY', K.counters, 'lost', 1)
+end
+
 -- What becomes of an attempt that ended without an answer and was already taken off its worker:
--- back to its old place, unless nobody waits, its time is up, the client has seen a part of the
--- answer, or it was tried often enough. `error` is what the client is told in the last two cases.
+-- back to its old place, unless nobody waits, its time is up, it was tried often enough, or the client
+-- has seen a part of the answer. `error` is what the api is told in the last two cases.
 local function recover(token, now, error)
   local id, attempt = split_token(token)
   local job = read_job(id)
@@ -91,17 +113,14 @@ local function recover(token, now, error)
   elseif job.cancelled then verdict = 'cancelled'
   elseif tonumber(job.deadline_ms) <= now then verdict = 'expired'
   elseif job.visible then verdict = 'lost'
-  elseif tonumber(job.attempts) >= tonumber(job.max_attempts)
-      or tonumber(job.crashes) >= tonumber(job.max_crashes) then verdict = 'failed'
+  elseif is_spent(job) then verdict = 'failed'
   end
   tell(job.api, token, verdict, error)
   if verdict ~= 'revoked' then
-    end_job(id, verdict)
+    if verdict == 'lost' then keep_lost(id, job, now) else end_job(id, verdict) end
     return verdict
   end
-  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'cached_there',
-    'left_since_ms')
-  job.prefers = nil
+  forget_attempt(id, job)
   -- It has waited long enough to be claimed once: from here on only its deadline counts.
   job.wait_until_ms = job.deadline_ms
   redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)

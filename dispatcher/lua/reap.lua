@@ -3,15 +3,18 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 lease ms  2 most workers, apis and deadlines handled in one call, each
 -- Returns  {'IDLE'}            another process has just been here
---          {'EXTENDED'}        nobody was here for 3 s (an outage, a clock step): every lease is
---                              extended, since no one can tell who is dead
+--          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
+--                              lease is extended, since no one can tell who is dead
 --          {'OK', workers, jobs given back, deadlines, apis}
+local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its answer."}'
+
 local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
 if now >= last and now - last < 900 then return {'IDLE'} end
 redis.call('HDEL', K.counters, 'reaped_ms')  -- a removal first passes at maxmemory
 redis.call('HSET', K.counters, 'reaped_ms', digits(now))
-if now < last or now - last > 3000 then
+-- Leases are renewed every quarter of one: who could not for a half comes just in time with the rest.
+if now < last or now - last > math.max(lease / 2, 2000) then
   for _, leases in ipairs({K.workers, K.apis}) do
     for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
       -- After an outage a longer lease stays; after a step back of the clock all are too long.
@@ -52,6 +55,9 @@ for _, id in ipairs(deadlines) do
     end_queued(id, job, 'expired')
   elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
     redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
+  elseif job and job.state == 'lost' then
+    tell(job.api, id .. ':' .. job.attempt, 'failed', NOT_RESUMED)
+    end_job(id, 'failed')
   elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
     redis.call('HSET', K.job .. id, 'cancelled', 1)
     redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)

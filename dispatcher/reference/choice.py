@@ -6,7 +6,7 @@ from math import ceil
 from dispatcher.patience import Patience
 from dispatcher.reference.state import State
 from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed, Worker
+from dispatcher.reference.worker import Claimed
 from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
@@ -114,22 +114,19 @@ class Choice:
         )
 
     def _is_left_for_safety(self, entry: Entry) -> bool:
-        waits, left_ms = entry.crashes > 0 and self._worker.suspect, self._left_ms(entry)
-        if not waits and (entry.avoids != self._name or left_ms >= SECOND_TRY_MS):
-            return False
-        others = self._others(entry.class_)
-        room = next((o for o in others if not (entry.crashes and o[1].suspect) and o[1].free), None)
-        if waits:
-            self._got.called.update(room[:1] if room else ())
+        """Whom it calls then hangs on their leases, which are not known here."""
+        if entry.crashes and self._worker.suspect:
             return True
-        if others:
-            entry.left_since_ms = self._now_ms - left_ms
-            self._leave_to(room[0] if room else "", SECOND_TRY_MS - left_ms)
-        return bool(others)
-
-    def _others(self, class_: str) -> list[tuple[str, Worker]]:
+        left_ms = self._left_ms(entry)
+        if entry.avoids != self._name or left_ms >= SECOND_TRY_MS:
+            return False
         known = self._state.workers.items()
-        return [(n, w) for n, w in known if n != self._name and w.accepting and w.can_take(class_)]
+        others = (worker for name, worker in known if name != self._name and worker.accepting)
+        found = any(worker.can_take(entry.class_) for worker in others)
+        if found:
+            entry.left_since_ms = self._now_ms - left_ms
+            self._leave_to("", SECOND_TRY_MS - left_ms)
+        return found
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from redis.asyncio import Redis
 
 from api import chat, model_list
 from api.auth import Authenticator
@@ -16,8 +17,10 @@ from api.context import Context, Pulse
 from api.directory import Directory
 from api.error_handlers import install_error_handlers
 from api.request_log import RequestLog
+from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
+from dispatcher.needs import ANYBODY
 from dispatcher.queue import Queue
 from dispatcher.registry import ModelState, WorkerState
 from dispatcher.reply import Place, Reply
@@ -43,7 +46,8 @@ class ScriptedQueue:
     """Answers each job with `frames` after `wait_s`, or refuses it with `refusal`.
 
     `later` are more frames, and after how many seconds they come.
-    `place` and `tenant_queued` are what each reply tells; `jobs` are those that came.
+    `place` and `tenant_queued` are what each reply tells; `jobs` are those that came. A job that is
+    lost goes on with the next of `continued`, on `needs`; `rests` are what was left of them.
     """
 
     def __init__(self) -> None:
@@ -54,33 +58,44 @@ class ScriptedQueue:
         self.place: Place | None = None
         self.tenant_queued = 0
         self.jobs: list[Job] = []
+        self.continued: list[Sequence[Frame]] = []
+        self.needs = ANYBODY
+        self.rests: list[Continuation] = []
+        self._replies: dict[str, Reply] = {}
 
     async def submit(self, job: Job, news: asyncio.Event) -> Reply:
         if self.refusal is not None:
             raise self.refusal
         self.jobs.append(job)
-        reply = Reply(10_000, news)
+        reply = self._replies[job.id] = Reply(10_000, news)
         reply.place, reply.tenant_queued = self.place, self.tenant_queued
         for frames, wait_s in ((self.frames, self.wait_s), self.later):
             asyncio.get_running_loop().call_later(wait_s, _put, reply, job, frames)
         return reply
 
+    def resume(self, job: Job, rest: Continuation) -> None:
+        self.rests.append(rest)
+        reply = self._replies[job.id]
+        reply.needs = self.needs
+        if self.continued:
+            _put(reply, job, self.continued.pop(0), attempt=1 + len(self.rests))
+
     def close(self, job: Job) -> None:
         """Nothing to cancel."""
 
 
-def _put(reply: Reply, job: Job, frames: Sequence[Frame]) -> None:
+def _put(reply: Reply, job: Job, frames: Sequence[Frame], attempt: int = 1) -> None:
     for frame in frames:
-        reply.put(f"{job.id}:1", frame)
+        reply.put(f"{job.id}:{attempt}", frame)
 
 
 class Registry(Directory):
     """A directory whose content a test sets; `fresh` is what it reads when it looks again."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Redis, None), grace_s=30.0)
         self.models = {"tiny": a_model(a_worker())}
         self.fresh: Mapping[str, ModelState] | None = None
-        self._grace_s = 30.0
 
     async def refresh(self) -> None:
         self.models = self.fresh or self.models

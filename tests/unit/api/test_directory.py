@@ -1,15 +1,19 @@
 """Which models are served, which are waited for, and which are not known."""
 
+from pathlib import Path
+
 import pytest
 from redis.asyncio import Redis
 
 from api.directory import Directory
 from api.errors import ApiError
-from dispatcher.errors import ModelNotFound, ModelUnavailable
+from dispatcher.connection import open_redis
+from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import Needs
 from dispatcher.scripts import Scripts
 from dispatcher.worker import WorkerFacts, WorkerSession
+from tests.unit.dispatcher.relay import relay_to
 
 
 def facts(model: str, modalities: str = "") -> WorkerFacts:
@@ -78,3 +82,31 @@ async def test_mean_answer_is_unknown_until_there_was_one(redis: Redis) -> None:
     await redis.hset(Keys("m").named("counters"), "mean_completion_tokens", "99.5")
     await directory.refresh()
     assert directory.mean_completion("m") == 99.5
+
+
+async def test_model_that_redis_has_forgotten_is_waited_for_too(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    await join(redis, "m")
+    await directory.refresh()
+    await redis.flushall()
+    await directory.refresh()
+    await directory.require("m")
+    assert not directory.serves("m")
+    assert not directory.given_up("m", waited_s=29)
+
+
+async def test_nobody_is_given_up_before_workers_could_come_back_from_an_outage_of_redis(
+    redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    async with relay_to(redis_url, tmp_path / "relay.sock") as relay:
+        client = open_redis(relay.url)
+        directory = Directory(client, grace_s=30)
+        await seen(redis, "m", seconds_ago=40)
+        await directory.refresh()
+        assert directory.given_up("m", waited_s=40)
+        relay.cut_next_reply()
+        with pytest.raises(RedisUnavailable):
+            await directory.refresh()
+        await directory.refresh()
+        assert not directory.given_up("m", waited_s=40)
+        await client.aclose()

@@ -57,7 +57,8 @@ def test_queue_errors_keep_code_and_message(code: str, status: int) -> None:
 
 def test_every_queue_error_tells_clients_whether_to_retry() -> None:
     for code, (status, _, headers) in BY_CODE.items():
-        expected = {429: "Retry-After", 502: "x-should-retry", 504: "x-should-retry"}.get(status)
+        wait, leave = "Retry-After", "x-should-retry"
+        expected = {429: wait, 502: leave, 503: wait, 504: leave}.get(status)
         assert expected is None or expected in headers, code
         assert int(headers.get("Retry-After", 1)) <= 120
 

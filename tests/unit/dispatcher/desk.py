@@ -92,6 +92,21 @@ class Desk:
     async def cancel(self, job: str) -> str:
         return str((await self.scripts.run("cancel", job))[0], "ascii")
 
+    async def resume(
+        self,
+        token: str,
+        *,
+        same_build: int = 1,
+        estimate: int = 1,
+        seen_cost: int = 0,
+        body: bytes = b"rest",
+    ) -> list[Any]:
+        """Has the job of a lost attempt go on."""
+        job, _, attempt = token.rpartition(":")
+        return await self.scripts.run(
+            "resume", job, attempt, same_build, estimate, 1, 0, seen_cost, body
+        )
+
     # What bridges do.
 
     async def join(

@@ -15,12 +15,13 @@ class Relay:
         self.url = f"unix://{path}"
         self.held = asyncio.Event()
         self._target = parse_url(redis_url)
-        self._cut_next = False
+        self._cuts = 0
         self._open = asyncio.Event()
         self._open.set()
 
-    def cut_next_reply(self) -> None:
-        self._cut_next = True
+    def cut_next_reply(self, times: int = 1) -> None:
+        """So many replies, each with its connection; one to a handshake counts as well."""
+        self._cuts = times
 
     def hold_replies(self) -> None:
         self.held.clear()
@@ -50,8 +51,8 @@ class Relay:
             if not self._open.is_set():
                 self.held.set()
             await self._open.wait()
-            if self._cut_next:
-                self._cut_next = False
+            if self._cuts:
+                self._cuts -= 1
                 break
             writer.write(data)
         writer.close()

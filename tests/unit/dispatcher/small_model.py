@@ -18,12 +18,13 @@ class SmallJob:
     worker: str = ""
     attempts: int = 0
     crashes: int = 0
+    avoids: str = ""
     visible: bool = False
     cancelled: bool = False
 
     @property
     def ended(self) -> bool:
-        return self.state not in ("queued", "running")
+        return self.state not in ("queued", "running", "lost")
 
 
 @dataclass(slots=True)
@@ -36,17 +37,32 @@ class SmallModel:
         wanted = ((id_, job) for id_, job in self.jobs.items() if job.state == state)
         return [id_ for id_, job in wanted if not worker or job.worker == worker]
 
-    def heads(self) -> set[str]:
-        """The jobs that may be claimed next: the oldest of each tenant."""
-        oldest: dict[str, str] = {}
-        for id_ in self.of("queued"):
-            oldest.setdefault(self.jobs[id_].tenant, id_)
-        return set(oldest.values())
+    def eager(self, worker: str) -> list[str]:
+        """The queued jobs that a worker leaves to nobody else."""
+        alone = not any(self.jobs[id_].crashes for id_ in self.of("running", worker))
+        queued = ((id_, self.jobs[id_]) for id_ in self.of("queued"))
+        return [
+            id_ for id_, job in queued if job.avoids != worker and not (job.crashes and not alone)
+        ]
+
+    def in_turn(self, id_: str, worker: str) -> bool:
+        """Whether it is the oldest of its tenant, but for those that are left to others."""
+        tenant = self.jobs[id_].tenant
+        older = [other for other in self.eager(worker) if self.jobs[other].tenant == tenant]
+        return not older or self.of("queued").index(id_) <= self.of("queued").index(older[0])
 
     def claim(self, token: str, worker: str) -> None:
         job = self.jobs[token.rpartition(":")[0]]
         job.state, job.token, job.worker = "running", token, worker
         job.attempts += 1
+
+    def resume(self, id_: str, size: int) -> str:
+        """What a lost job's api is told when it has it go on with a body of this size."""
+        job = self.jobs[id_]
+        job.size = size
+        spent = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
+        job.state = "failed" if spent else "queued"
+        return "SPENT" if spent else "OK"
 
     def give_back(self, id_: str) -> str:
         """The verdict on an attempt that ended without an answer."""

@@ -1,5 +1,8 @@
 """How Redis is opened, and that each of its faults has one type."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -7,7 +10,7 @@ from redis.exceptions import ResponseError
 from dispatcher.connection import check_redis, open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.relay import Relay
+from tests.unit.dispatcher.relay import Relay, relay_to
 
 FOR_NOW = [
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -68,6 +71,22 @@ async def test_wrong_password_is_unavailability(real_redis_url: str) -> None:
         await admin.config_set("requirepass", "")
         await admin.aclose()
         await stranger.aclose()
+
+
+async def test_those_who_wait_for_each_other_are_refused_together_when_redis_is_silent(
+    real_redis_url: str, tmp_path: Path
+) -> None:
+    """Else the last of ten would hear of it when nine commands before it had timed out."""
+    async with relay_to(real_redis_url, tmp_path / "relay.sock") as relay:
+        client = open_redis(relay.url)
+        desk = Desk(client)
+        await desk.cancel("j1")
+        relay.hold_replies()
+        async with asyncio.timeout(10):
+            asked = [desk.cancel(f"j{number}") for number in range(10)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+        await client.aclose()
+    assert {type(answer) for answer in answers} == {RedisUnavailable}
 
 
 async def test_command_whose_reply_was_lost_is_not_repeated(

@@ -10,13 +10,18 @@ from redis.asyncio import Redis
 
 from dispatcher.bells import wait_for_call
 from dispatcher.connection import open_redis
+from dispatcher.continuation import Continuation
 from dispatcher.errors import QueueFull, RedisUnavailable
 from dispatcher.frames import Kind
+from dispatcher.job import Claim
+from dispatcher.needs import Needs
 from dispatcher.queue import Queue
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.ends import DONE, FACTS, KEYS, Client, Server, make_job, make_settings
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
+
+REST = Continuation(b'{"rest":1}', True, prompt_tokens=4, completion_tokens=2, seen_tokens=3)
 
 
 @pytest.fixture
@@ -151,6 +156,74 @@ async def test_answered_job_is_not_cancelled(queue: Queue, server: Server, redis
     assert not await redis.exists(KEYS.named("cancels", "w"))
 
 
+async def lose(server: Server, client: Client) -> Claim:
+    """An attempt that ends when its client has seen a part."""
+    claim = await server.take()
+    server.say(claim, 0, b"a part")
+    await client.read_to(Kind.CHUNK)
+    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await client.read_to(Kind.LOST)
+    return claim
+
+
+async def test_lost_job_goes_on_with_what_is_left(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job()).submit()
+    lost = await lose(server, client)
+    queue.resume(client.job, REST)
+    again = await server.take()
+    assert (again.job, again.token != lost.token) == ("j1", True)
+    assert again.needs == client.reply.needs == Needs(build=FACTS.fingerprint)
+    assert await server.session.body(again) == REST.body
+    server.say(again, 0, b"the rest")
+    await server.finish(again, 1)
+    frames = await client.read_to(Kind.DONE)
+    assert [kind for kind, _ in frames] == ["chunk", "lost", "chunk", "done"]
+    assert frames[2][1] == b"the rest"
+    client.close()
+
+
+async def test_lost_job_that_failed_often_enough_fails(
+    redis_url: str, redis: Redis, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url, max_attempts=1), 2**20) as queue:
+        client = await Client(queue, make_job()).submit()
+        await lose(server, client)
+        queue.resume(client.job, REST)
+        _, last = (await client.read_to(Kind.FAILED))[-1]
+        assert json.loads(last)["code"] == "worker_failed"
+        assert "1 have failed" in json.loads(last)["message"]
+        client.close()
+
+
+async def test_lost_job_that_nobody_waits_for_does_not_go_on(
+    queue: Queue, server: Server, redis: Redis
+) -> None:
+    client = await Client(queue, make_job()).submit()
+    await lose(server, client)
+    client.close()
+    queue.resume(client.job, REST)
+
+    async def cancelled() -> bool:
+        return await state(redis, "j1") == "cancelled"
+
+    await until(cancelled)
+
+
+async def test_lost_job_goes_on_over_a_cut_connection(
+    redis: Redis, relay: Relay, redis_url: str, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        client = await Client(queue, make_job()).submit()
+        await lose(server, client)
+        relay.cut_next_reply()
+        queue.resume(client.job, REST)
+        again = await server.take()
+        assert await server.session.body(again) == REST.body
+        client.close()
+
+
 async def test_slow_reader_fails_and_its_job_is_cancelled(
     redis: Redis, redis_url: str, server: Server
 ) -> None:
@@ -230,6 +303,30 @@ async def test_worker_may_answer_a_forgotten_job_before_redis_has_answered_the_a
         await server.finish(again, 2)
         kinds = [kind for kind, _ in await client.read_to(Kind.DONE)]
         assert kinds == ["revoked", "chunk", "chunk", "done"]
+        client.close()
+
+
+async def test_forgotten_job_is_queued_again_until_redis_says_that_it_has_it(
+    redis: Redis, relay: Relay, redis_url: str, server: Server
+) -> None:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        client = await Client(queue, make_job()).submit()
+        await server.take()
+        await redis.flushall()
+        await server.join()
+        relay.hold_replies()
+        await relay.held.wait()  # the heartbeat that tells that the job is unknown
+        relay.let_go()
+        relay.hold_replies()
+        await relay.held.wait()
+        relay.cut_next_reply(6)  # to the enqueue, and to what comes after it
+        relay.let_go()
+        again = await server.take()
+        server.say(again, 0, b"whole")
+        await server.finish(again, 1)
+        assert await client.read_to(Kind.DONE)
         client.close()
 
 

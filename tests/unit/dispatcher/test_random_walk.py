@@ -29,6 +29,7 @@ class Walk:
     def __init__(self, redis: Redis) -> None:
         self.desk = Desk(redis)
         self.model = SmallModel()
+        self.spent: set[str] = set()  # their apis learn it from the answer to `resume`
 
     async def start(self) -> None:
         await self.desk.redis.flushall()
@@ -63,14 +64,19 @@ class Walk:
         )
         nonce += f"x{sum(job.attempts for job in self.model.jobs.values())}"
         room = SLOTS[worker] - len(self.model.of("running", worker))
-        expected = min(room, most, len(self.model.of("queued")))
+        eager = self.model.eager(worker)
+        sure = [id_ for id_ in eager if not self.model.jobs[id_].crashes]
         free, tokens = await self.desk.claim(worker, most, nonce=nonce)
-        assert (free, len(tokens)) == (room - expected, expected)
+        assert free == room - len(tokens)
+        assert len(tokens) <= min(room, most, len(self.model.of("queued")))
+        assert len(tokens) >= min(room, most, len(sure))
         if tokens:
             assert await self.desk.claim(worker, most, nonce=nonce) == (free, sorted(tokens))
         for token in sorted(tokens, key=lambda token: int(token.rpartition("-")[2])):
-            assert token.rpartition(":")[0] in self.model.heads()
+            assert self.model.in_turn(token.rpartition(":")[0], worker)
             self.model.claim(token, worker)
+        suspects = (self.model.jobs[id_].crashes > 0 for id_ in self.model.of("running", worker))
+        assert sum(suspects) <= 1
 
     def _running(self, pick: int) -> tuple[str, SmallJob] | None:
         running = self.model.of("running")
@@ -96,6 +102,7 @@ class Walk:
             costs, crashed = pick % 2, pick // 2 % 2
             job.attempts -= 1 - costs
             job.crashes += crashed
+            job.avoids = job.worker if costs else job.avoids
             verdict = self.model.give_back(id_)
             args = (job.token, job.worker)
             answer = await self.desk.release(*args, costs=costs, crashed=crashed)
@@ -107,14 +114,28 @@ class Walk:
             id_ = list(self.model.jobs)[pick % len(self.model.jobs)]
             job = self.model.jobs[id_]
             assert await self.desk.cancel(id_) == job.state
-            if job.state == "queued":
+            if job.state in ("queued", "lost"):
                 job.state = "cancelled"
             job.cancelled |= job.state == "running"
+
+    async def resume(self, pick: int) -> None:
+        if lost := self.model.of("lost"):
+            id_, size = lost[pick % len(lost)], pick % 50
+            token = self.model.jobs[id_].token
+            verdict = self.model.resume(id_, size).encode()
+            body, anywhere = b"x" * size, {"same_build": 0}
+            assert (await self.desk.resume(token, body=body, **anywhere))[0] == verdict
+            again = await self.desk.resume(token, body=body, **anywhere)
+            assert again[0] == (b"OK" if verdict == b"OK" else b"GONE")
+            if verdict == b"SPENT":
+                self.spent.add(id_)
 
     async def die(self, pick: int) -> None:
         """A worker's lease runs out; it joins again after the reaper has come."""
         worker = list(SLOTS)[pick % 2]
         held = self.model.of("running", worker)
+        while self.model.of("lost"):
+            await self.resume(pick)
         await self._keep_ticking()
         await self.desk.redis.zadd(self.desk.keys.named("workers"), {worker: 1})
         assert (await self.desk.reap())[:3] == [b"OK", 1, len(held)]
@@ -123,10 +144,14 @@ class Walk:
         await self.desk.join(worker, SLOTS[worker])
 
     async def outage(self, pick: int) -> None:
-        """Two hours without Redis: what had not been claimed before has waited for too long."""
+        """Two hours without Redis: what had not been claimed before has waited for too long, and
+        what was lost has not gone on in time.
+        """
         self.desk.later(2 * HOUR_MS)
         assert await self.desk.reap() == [b"EXTENDED"]
         assert (await self.desk.reap())[:3] == [b"OK", 0, 0]
+        for id_ in self.model.of("lost"):
+            self.model.jobs[id_].state = "failed"
         for id_ in self.model.of("queued"):
             if "claimed" not in await self._history(id_):
                 self.model.jobs[id_].state = "expired"
@@ -165,11 +190,13 @@ class Walk:
             model.jobs[id_].tenant for id_ in model.of("queued")
         }
         deadlines = await desk.redis.zrange(desk.keys.named("deadlines"), 0, -1)
-        assert {id_.decode() for id_ in deadlines} == {*model.of("queued"), *model.of("running")}
+        waited_for = {*model.of("queued"), *model.of("running"), *model.of("lost")}
+        assert {id_.decode() for id_ in deadlines} == waited_for
 
     async def check_end(self) -> None:
         """Every job can be brought to an end, is told so once, and leaves nothing behind."""
-        while self.model.of("queued") or self.model.of("running"):
+        while not all(job.ended for job in self.model.jobs.values()):
+            await self.resume(0)
             await self.finish(0)
             await self.claim(3)
             await self.claim(4)
@@ -181,7 +208,7 @@ class Walk:
         ]
         assert len(ends) == len(set(ends))
         silent = {id_ for id_, job in self.model.jobs.items() if job.state == "cancelled"}
-        assert set(ends) | silent == set(self.model.jobs)
+        assert set(ends) | silent | self.spent == set(self.model.jobs)
         assert await self.desk.of_jobs() == []
         bodies = [key async for key in self.desk.redis.scan_iter(self.desk.keys.named("body", "*"))]
         assert (bodies, await leaked_keys(self.desk.redis)) == ([], [])
@@ -193,6 +220,7 @@ STEPS = (
     "emit",
     "finish",
     "release",
+    "resume",
     "cancel",
     "die",
     "outage",

@@ -69,6 +69,18 @@ async def test_after_an_outage_leases_are_extended(desk: Desk) -> None:
     assert await desk.running() == [token]
 
 
+async def test_outage_that_is_shorter_than_the_lease_costs_nobody_what_is_left_of_it(
+    desk: Desk,
+) -> None:
+    """It begins just before the next heartbeat would have come."""
+    await desk.reap()
+    await desk.scripts.run("api_heartbeat", "a", 4000, "0-0", 0, "boot")
+    for later_ms in (1000, 2800, 900):
+        desk.later(later_ms)
+        await desk.scripts.run("reap", 4000, 100)
+    assert await desk.redis.zcard(desk.keys.named("apis")) == 1
+
+
 async def test_who_is_dead_after_an_outage_is_found_one_lease_later(desk: Desk) -> None:
     await desk.join()
     await desk.reap()

@@ -123,14 +123,12 @@ async def test_wait_limit_counts_only_until_the_first_claim(desk: Desk) -> None:
     assert (await desk.take()).startswith("j1:")
 
 
-@pytest.mark.parametrize("kind", ["lost", "failed", "expired", "cancelled"])
+@pytest.mark.parametrize("kind", ["failed", "expired", "cancelled"])
 async def test_ended_job_leaves_no_body(desk: Desk, kind: str) -> None:
     await desk.join()
     await desk.enqueue("j1", attempts=1)
     token = await desk.take()
-    if kind == "lost":
-        await desk.emit(token)
-    elif kind == "expired":
+    if kind == "expired":
         desk.later(DEADLINE_MS)
     elif kind == "cancelled":
         await desk.cancel("j1")

@@ -8,7 +8,7 @@ import pytest
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.reply import Reply
 
-KINDS_THAT_END = ["done", "rejected", "failed", "cancelled", "lost", "expired", "abandoned"]
+KINDS_THAT_END = ["done", "rejected", "failed", "cancelled", "expired", "abandoned"]
 
 
 @pytest.fixture
@@ -83,6 +83,49 @@ def test_script_frames_need_no_sequence(reply: Reply) -> None:
     reply.put("j:1", chunk(0))
     reply.put("j:1", Frame(Kind.LOST, FROM_SCRIPT))
     assert kinds(reply) == ["chunk", "lost"]
+
+
+def lost() -> Frame:
+    return Frame(Kind.LOST, FROM_SCRIPT)
+
+
+def test_what_came_of_a_lost_attempt_counts_and_another_one_may_follow(reply: Reply) -> None:
+    reply.put("j:1", chunk(0, b"old"))
+    reply.put("j:1", lost())
+    assert (reply.lost, reply.waits, reply.ended) == ("1", True, False)
+    reply.put("j:2", chunk(0, b"new"))
+    reply.put("j:2", lost())
+    assert reply.lost == "2"
+    assert [(f.kind.value, f.payload) for f in reply.take()] == [
+        *[("chunk", b"old"), ("lost", b"")],
+        *[("chunk", b"new"), ("lost", b"")],
+    ]
+
+
+def test_loss_is_told_of_an_attempt_that_nothing_was_heard_of(reply: Reply) -> None:
+    reply.put("j:1", lost())
+    assert (reply.lost, kinds(reply)) == ("1", ["lost"])
+
+
+@pytest.mark.parametrize("end", [lost(), revoked()])
+def test_attempt_that_is_over_is_not_heard_again(reply: Reply, end: Frame) -> None:
+    """After a failover the stream is read from its beginning."""
+    reply.put("j:1", chunk(0))
+    reply.put("j:1", end)
+    reply.put("j:2", chunk(0))
+    kinds(reply)
+    for frame in (chunk(0), chunk(1), end):
+        reply.put("j:1", frame)
+    assert kinds(reply) == []
+    reply.put("j:2", chunk(1))
+    assert kinds(reply) == ["chunk"]
+
+
+def test_late_loss_of_an_older_attempt_is_ignored(reply: Reply) -> None:
+    reply.put("j:2", chunk(0))
+    reply.put("j:1", lost())
+    reply.put("j:2", chunk(1))
+    assert (kinds(reply), reply.lost) == (["chunk", "chunk"], "")
 
 
 def test_job_that_was_never_claimed_can_expire(reply: Reply) -> None:

@@ -106,6 +106,14 @@ class Stage:
         keys = await self.redis.keys(Keys(self.model).named("job", "*"))
         return [await self._hash(key) for key in keys]
 
+    def has_job(self, state: str) -> Callable[[], Any]:
+        """Whether the only job is in this state."""
+
+        async def check() -> bool:
+            return [job["state"] for job in await self.jobs()] == [state]
+
+        return check
+
     async def facts(self, server: FakeLlamaServer) -> dict[str, str]:
         """What Redis knows of the worker of a server; empty before it has joined."""
         keys = await self.redis.keys(Keys(self.model).named("worker", f"w{server.port}-*"))

@@ -117,15 +117,48 @@ async def test_answer_that_is_not_streamed_is_made_again_from_the_start(
 
 
 @pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
-async def test_stream_that_breaks_ends_in_one_error_event(stage: Stage, fault: Reply) -> None:
+async def test_stream_that_breaks_goes_on_at_another_server(stage: Stage, fault: Reply) -> None:
+    async def say_the_rest(chat: Chat) -> None:
+        await chat.say(" world")
+        await chat.finish()
+
+    stage.script.extend([fault, say_the_rest])
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first), stage.bridged(second):
+        *shown, last = await stage.events()
+        job = (await stage.jobs())[0]
+    assert (job["state"], job["attempts"]) == ("done", "2")
+    assert last == "[DONE]"
+    texts = [c["delta"].get("content", "") for e in shown for c in json.loads(e)["choices"]]
+    assert "".join(texts) == WHOLE
+    (rest,) = [chat for chat in first.chats + second.chats if "continue_final_message" in chat]
+    assert rest["messages"][-1] == {"role": "assistant", "content": "Hello"}
+    assert (len(first.chats), len(second.chats)) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
+async def test_stream_that_breaks_and_can_t_go_on_ends_in_one_error_event(
+    stage: Stage, fault: Reply
+) -> None:
     stage.script.append(fault)
     server = stage.server()
     async with stage.bridged(server):
-        *shown, last = await stage.events()
-        assert [(await stage.jobs())[0]["state"], len(server.chats)] == ["lost", 1]
-    assert json.loads(last)["error"]["code"] == "worker_failed"
+        *shown, last = await stage.events(grammar="root ::= [a-zA-Z ]+")
+        await eventually(stage.has_job("cancelled"))
+    assert len(server.chats) == 1
+    error = json.loads(last)["error"]
+    assert (error["code"], "`grammar`" in error["message"]) == ("worker_failed", True)
     assert "Hello" in shown[0]
     assert not any("error" in event for event in shown)
+
+
+async def test_stream_that_breaks_twice_for_a_crash_ends_in_one_error_event(stage: Stage) -> None:
+    stage.script.extend([break_off_midway] * 2)
+    async with stage.bridged(stage.server()), stage.bridged(stage.server()):
+        *shown, last = await stage.events()
+        assert (await stage.jobs())[0]["state"] == "failed"
+    assert "2 have failed" in json.loads(last)["error"]["message"]
+    assert [json.loads(e)["choices"][0]["delta"]["content"] for e in shown] == ["Hello"] * 2
 
 
 async def test_loading_server_costs_the_job_no_attempt(stage: Stage) -> None:
@@ -263,10 +296,12 @@ async def test_answer_that_stands_still_is_made_by_another_worker(
         assert first.busy + second.busy == 0
 
 
-async def test_stream_that_stands_still_ends_in_an_error_event(stage: Stage) -> None:
+async def test_stream_that_stands_still_goes_on_elsewhere(stage: Stage) -> None:
     stage.script.append(hang_midway)
-    async with stage.bridged(stage.server(), stall_token_s=0.5):
-        assert json.loads((await stage.events())[-1])["error"]["code"] == "worker_failed"
+    first, second = stage.server(), stage.server()
+    async with stage.bridged(first, stall_token_s=0.5), stage.bridged(second, stall_token_s=0.5):
+        assert (await stage.events())[-1] == "[DONE]"
+    assert {len(first.chats), len(second.chats)} == {1}
 
 
 async def hang_in_the_prompt(chat: Chat) -> None:

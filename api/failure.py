@@ -1,0 +1,40 @@
+"""What a frame that ends a job without its answer means for the client. Pure."""
+
+import json
+
+from api.errors import ApiError, from_llama_server
+from dispatcher.errors import JobCancelled, LlamaqError, Superseded, WorkerFailed
+from dispatcher.frames import Frame, Kind
+
+_TOO_LONG = "exceed_context_size_error"
+
+
+def failure(frame: Frame) -> LlamaqError | ApiError:
+    """The error to raise for it."""
+    said = json.loads(frame.payload or b"{}")
+    if frame.kind is Kind.REJECTED:
+        return from_llama_server(said["status"], said["body"].encode())
+    if frame.kind in (Kind.FAILED, Kind.LOST):
+        failed = WorkerFailed(said["message"])
+        failed.code = said["code"]
+        return failed
+    if frame.kind is Kind.SUPERSEDED:
+        return Superseded(
+            "A newer request with the same `x-llamaq-supersede` key took this one's place in "
+            "the queue: use the answer to that one."
+        )
+    return JobCancelled("The request was cancelled on the server's side. Please send it again.")
+
+
+def cannot_continue(frame: Frame, reason: Exception) -> WorkerFailed:
+    """The error of an answer that broke off, by what was told of that, and can't go on."""
+    said = json.loads(frame.payload or b"{}").get("message", "The worker was lost.").rstrip(".")
+    return WorkerFailed(
+        f"{said}. The answer can't go on elsewhere, because {reason}. Please send the request "
+        "again."
+    )
+
+
+def has_no_room(frame: Frame) -> bool:
+    """Whether a server refused because its context is full."""
+    return frame.kind is Kind.REJECTED and _TOO_LONG in json.loads(frame.payload)["body"]

@@ -1,0 +1,55 @@
+"""What a client has seen of a choice is remembered, however long it is. Pure."""
+
+import json
+from typing import Any
+
+from api.seen import Memory
+
+
+def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choice = {"finish_reason": finish, "index": 0, "delta": delta}
+    chunk = {"choices": [choice], "created": 7, "id": "a", "model": "tiny"} | more
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def test_text_is_what_all_the_events_said() -> None:
+    memory = Memory()
+    memory.add(event({"role": "assistant", "content": None}), 0)
+    memory.add(event({"reasoning_content": "hm"}), 2)
+    memory.add(event({"content": "Zü"}) + event({"content": "rich"}), 9)
+    seen = memory.seen
+    assert (seen.reasoning, seen.content, seen.tokens) == ("hm", "Zürich", 9)
+    assert (seen.has_calls, seen.finish_reason) == (False, None)
+    assert seen.names == {"created": 7, "id": "a", "model": "tiny"}
+
+
+def test_tokens_are_those_that_the_text_stands_for() -> None:
+    memory = Memory()
+    memory.add(event({"content": "a"}), 1)
+    memory.add(event({}), 3)  # held back
+    assert memory.seen.tokens == 1
+    memory.add(event({}, "stop"), 4)
+    assert (memory.seen.tokens, memory.seen.finish_reason) == (4, "stop")
+
+
+def test_tool_call_is_noticed() -> None:
+    memory = Memory()
+    memory.add(event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}), 5)
+    assert memory.seen.has_calls
+
+
+def test_comments_usage_and_progress_are_no_text() -> None:
+    memory = Memory()
+    memory.add(b": alive\n\ndata: [DONE]\n\n", 0)
+    memory.add(event({"role": "assistant", "content": None}, prompt_progress={"total": 3}), 0)
+    memory.add(b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', 4)
+    assert (memory.seen.content, memory.seen.tokens) == ("", 0)
+
+
+def test_long_answer_stays_small() -> None:
+    memory = Memory()
+    for number in range(5000):
+        memory.add(event({"content": f"{number},"}), number + 1)
+    assert memory._bytes < 64 * 1024
+    assert memory.seen.content == "".join(f"{number}," for number in range(5000))
+    assert memory.seen.tokens == 5000

@@ -1,0 +1,203 @@
+"""lua/resume.lua: a job whose worker was lost in the middle of its answer goes on elsewhere."""
+
+import pytest
+
+from tests.unit.dispatcher.desk import LEASE_MS, WAIT_MS, Desk
+
+LOST_MS = 10_000
+
+
+async def lose(desk: Desk, worker: str = "w", **more: int) -> str:
+    """The token of a job that a client has seen a part of, and whose attempt has ended."""
+    token = await desk.take(worker)
+    await desk.emit(token, worker=worker)
+    assert await desk.release(token, worker, **more) == ["OK", "lost"]
+    return token
+
+
+async def test_lost_job_waits_for_its_api_without_a_body(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await lose(desk)
+    assert (await desk.state("j1"), await desk.queue(), await desk.running()) == ("lost", [], [])
+    assert await desk.heard() == [(token, "chunk"), (token, "lost")]
+    assert not await desk.redis.exists(desk.keys.named("body", "j1"))
+    assert await desk.finish(token) == "FENCED"
+
+
+async def test_it_goes_on_at_its_old_place_with_another_body(desk: Desk) -> None:
+    await desk.join(slots=3, fingerprint="f1")
+    await desk.enqueue("j1", "j2")
+    token = await lose(desk)
+    assert await desk.resume(token) == [b"OK", b"build=f1"]
+    assert await desk.counter("queued_bytes") == len(b"body") + len(b"rest")
+    _, (first, _) = await desk.claim()
+    assert first.startswith("j1:")
+    assert first != token
+    assert await desk.redis.get(desk.keys.named("body", "j1")) == b"rest"
+    assert await desk.emit(first) == [b"OK"]
+    assert await desk.finish(first) == "OK"
+    assert await desk.state("j1") == "done"
+    assert await desk.counter("queued_bytes") == 0
+
+
+async def test_only_a_worker_of_the_same_build_takes_it_and_is_called(desk: Desk) -> None:
+    await desk.join("w", fingerprint="f1")
+    await desk.enqueue("j1", class_="vision")
+    await desk.redis.hset(desk.keys.named("worker", "w"), "modalities", "vision")
+    token = await lose(desk)
+    await desk.join("other", fingerprint="f2", modalities="vision")
+    await desk.join("blind", fingerprint="f1")
+    await desk.join("same", fingerprint="f1", modalities="vision")
+    for worker in ("", "other", "blind", "same"):
+        await desk.rung(worker)
+    await desk.redis.hset(desk.keys.named("worker", "w"), "accepting", 0)
+    assert await desk.resume(token) == [b"OK", b"vision,build=f1"]
+    rung = [await desk.rung(worker) for worker in ("", "other", "blind", "same")]
+    assert rung == [False, False, False, True]
+    assert [(await desk.claim(worker))[1] for worker in ("other", "blind")] == [[], []]
+    assert len((await desk.claim("same"))[1]) == 1
+
+
+async def test_where_nothing_was_seen_any_worker_takes_it(desk: Desk) -> None:
+    await desk.join("w", fingerprint="f1")
+    await desk.enqueue("j1")
+    assert await desk.resume(await lose(desk), same_build=0) == [b"OK", b"any"]
+    await desk.join("other", fingerprint="f2")
+    assert len((await desk.claim("other"))[1]) == 1
+
+
+async def test_second_loss_keeps_the_class(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    for _ in range(2):
+        assert await desk.resume(await lose(desk)) == [b"OK", b"build=f1"]
+    assert (await desk.job("j1"))["attempts"] == "2"
+
+
+async def test_repeated_resume_happens_once(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await lose(desk)
+    await desk.resume(token, seen_cost=50)
+    before = await desk.everything()
+    assert await desk.resume(token, seen_cost=50) == [b"OK", b"build=f1"]
+    assert await desk.everything() == before
+    running = await desk.take()
+    assert await desk.resume(token) == [b"OK", b"build=f1"]
+    assert await desk.running() == [running]
+
+
+@pytest.mark.parametrize("state", ["unknown", "queued", "running", "done", "cancelled"])
+async def test_only_a_lost_job_goes_on(desk: Desk, state: str) -> None:
+    await desk.join(fingerprint="f1")
+    token = "j1:n-1"
+    if state != "unknown":
+        await desk.enqueue("j1")
+    if state in ("running", "done"):
+        token = await desk.take()
+    if state == "done":
+        await desk.finish(token)
+    if state == "cancelled":
+        await desk.cancel("j1")
+    before = await desk.everything()
+    assert await desk.resume(token) == [b"GONE", state.encode()]
+    assert await desk.everything() == before
+
+
+async def test_older_attempt_is_not_resumed(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    first = await lose(desk)
+    await desk.resume(first)
+    second = await lose(desk)
+    assert await desk.resume("j1:nonsense") == [b"GONE", b"lost"]
+    assert await desk.resume(second) == [b"OK", b"build=f1"]
+
+
+@pytest.mark.parametrize(("attempts", "crashes", "failed"), [(1, 9, 1), (9, 1, 1), (2, 9, 2)])
+async def test_job_that_failed_often_enough_is_over(
+    desk: Desk, attempts: int, crashes: int, failed: int
+) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1", attempts=attempts, crashes=crashes)
+    for _ in range(failed - 1):
+        assert (await desk.resume(await lose(desk, crashed=1)))[0] == b"OK"
+    token = await lose(desk, crashed=1)
+    assert await desk.resume(token) == [b"SPENT", failed]
+    assert (await desk.state("j1"), await desk.queue()) == ("failed", [])
+
+
+async def test_job_that_its_api_leaves_lost_is_reaped(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await lose(desk)
+    await desk.reap_after(LOST_MS - 1000)
+    assert await desk.state("j1") == "lost"
+    await desk.reap_after(2000)
+    assert (await desk.state("j1"), (await desk.heard())[-1]) == ("failed", (token, "failed"))
+    assert await desk.resume(token) == [b"GONE", b"failed"]
+
+
+async def test_lost_job_is_cancelled_at_once(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await lose(desk)
+    assert await desk.cancel("j1") == "lost"
+    assert await desk.state("j1") == "cancelled"
+    assert await desk.resume(token) == [b"GONE", b"cancelled"]
+
+
+async def test_only_the_deadline_counts_after_a_loss(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.emit(token)
+    desk.later(WAIT_MS + 1)
+    await desk.heartbeat("a")
+    await desk.release(token)
+    before = await desk.job("j1")
+    await desk.resume(token)
+    after = await desk.job("j1")
+    assert after["wait_until_ms"] == before["deadline_ms"] == after["deadline_ms"]
+    assert (await desk.take()).startswith("j1:")
+
+
+async def test_job_of_a_dead_bridge_goes_on(desk: Desk) -> None:
+    await desk.join("w", fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.emit(token)
+    await desk.reap()
+    desk.later(LEASE_MS)
+    await desk.heartbeat("a")
+    await desk.reap_after(1000)
+    assert await desk.heard() == [(token, "chunk"), (token, "lost")]
+    assert await desk.resume(token) == [b"OK", b"build=f1"]
+    await desk.join("same", fingerprint="f1")
+    assert len((await desk.claim("same"))[1]) == 1
+
+
+async def charged(desk: Desk, tenant: str = "ann") -> int:
+    return int(await desk.redis.hget(desk.keys.named("charged", "default"), tenant) or 0)
+
+
+async def served(desk: Desk, tenant: str = "ann") -> float:
+    return await desk.redis.zscore(desk.keys.named("served", "default"), tenant) or 0
+
+
+async def test_tenant_is_charged_for_what_was_seen_and_what_is_left(desk: Desk) -> None:
+    """Another job of the tenant waits all the time, so that its counter is kept."""
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1", "j2", estimate=100)
+    token = await lose(desk)
+    assert (await charged(desk), await served(desk)) == (0, 0)
+    await desk.resume(token, estimate=60, seen_cost=30)
+    assert (await charged(desk), await served(desk)) == (0, 30)
+    token = await lose(desk)
+    await desk.resume(token, estimate=40, seen_cost=35)
+    assert (await charged(desk), await served(desk)) == (0, 35)
+    token = await desk.take()
+    assert (token[:3], await charged(desk)) == ("j1:", 40)
+    await desk.finish(token, cost=50)
+    assert (await charged(desk), await served(desk)) == (0, 85)

@@ -1,0 +1,78 @@
+"""What one attempt passes on of a scripted server's answer, frame by frame."""
+
+import json
+from collections import deque
+
+import pytest
+
+from dispatcher.frames import Frame, Kind
+from dispatcher.job import Claim, Want
+from dispatcher.outbox import Outbox, Pace
+from tests.fakes.llama_server import Chat, FakeLlamaServer
+from worker_bridge.llama import LlamaServer
+from worker_bridge.run import End, Run
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Collected(Outbox):
+    """Keeps what would be sent."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+
+    def add(self, claim: Claim, frame: Frame, pace: Pace, *, visible: bool) -> None:
+        self.frames.append(frame)
+
+
+async def answer_slowly(chat: Chat) -> None:
+    await chat.progress(processed=0, cache=2, total=9)
+    await chat.progress(processed=9, cache=2, total=9)
+    await chat.say("Hi")
+    await chat.finish()
+
+
+async def frames(*wants: Want, model: str = "m") -> list[tuple[str, list[str]]]:
+    """The kinds of the frames of such an answer, each with the data of its events."""
+    outbox = Collected()
+    claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1)
+    async with FakeLlamaServer("m", deque([answer_slowly])).running() as server:
+        run = Run(claim, "w", outbox, "m", model)
+        result = await run.ask(LlamaServer(server.url, None), b"{}")
+    assert result.end is End.DONE
+    return [
+        (f.kind.value, f.payload.decode().removesuffix("\n\n").split("\n\n"))
+        for f in outbox.frames[1:]
+    ]
+
+
+def data(event: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(event.removeprefix("data: "))
+    return found
+
+
+async def test_size_of_the_prompt_is_told_once_to_those_who_stream() -> None:
+    prompt, *others = await frames(Want.STREAM)
+    assert prompt[0] == "prompt"
+    told = {"total": 9, "cache": 2, "processed": 0, "time_ms": 0}
+    assert data(prompt[1][0])["prompt_progress"] == told
+    assert [kind for kind, _ in others] == ["chunk"] * 2
+    assert {kind for kind, _ in await frames(Want.USAGE)} == {"chunk"}
+
+
+async def test_last_chunk_and_usage_are_one_frame_under_the_name_of_the_model() -> None:
+    *_, (kind, (last, usage)) = await frames(Want.STREAM, Want.USAGE, model="mine")
+    assert kind == Kind.CHUNK
+    assert '"finish_reason":"stop"' in last
+    assert data(usage)["choices"] == []
+    assert data(last)["model"] == data(usage)["model"] == "mine"
+
+
+async def test_last_chunk_comes_without_a_usage_that_nobody_asked_for() -> None:
+    *_, (kind, (last,)) = await frames(Want.STREAM)
+    assert (kind, '"finish_reason":"stop"' in last) == ("chunk", True)
