@@ -200,6 +200,7 @@ end
 -- Takes as many jobs as are wanted where `running` run already. Returns the free slots that
 -- are left, and whether it took all it wanted.
 local function take_jobs(running)
+  runs = running
   local free = room(running)
   local wanted = math.min(tonumber(ARGV[3]), free)
   local left = bound > 0 and bound - tonumber(redis.call('HGET', K.counters, 'running') or '0')
