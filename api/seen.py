@@ -31,6 +31,7 @@ class Seen:
     reasoning: str = ""
     tokens: int = 0
     has_calls: bool = False
+    has_usage: bool = False
     finish_reason: str | None = None
 
 
@@ -76,6 +77,7 @@ class Memory:
     def _add(self, chunk: Json, tokens: int) -> None:
         read = self._read
         read.names = read.names or {name: chunk[name] for name in NAMES if name in chunk}
+        read.has_usage |= "usage" in chunk
         for choice in chunk.get("choices", ()):
             delta = choice["delta"]
             content, reasoning = delta.get("content") or "", delta.get("reasoning_content") or ""

@@ -175,3 +175,11 @@ def test_finish_reason_comes_once() -> None:
     (only,) = read(splice.end())
     assert only["usage"]["completion_tokens"] == 3
     assert only["choices"] == []
+
+
+def test_nothing_is_missing_where_the_usage_was_seen() -> None:
+    """The worker was lost before it could say that the answer was complete."""
+    splice = Splice(job(Want.USAGE))
+    splice.show(event("a", {"content": "One"}) + event("a", {}, "stop") + usage("a", 9, 3), 3)
+    assert splice.lose() is None
+    assert splice.end() == b""
