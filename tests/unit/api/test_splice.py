@@ -125,6 +125,7 @@ def test_progress_is_shown_to_those_who_asked() -> None:
 def test_second_loss_counts_on_from_the_first() -> None:
     splice = Splice(job(max_tokens=20))
     lost(splice)
+    splice.note_prompt(b'data: {"prompt_progress":{"total":12,"cache":12}}')
     splice.show(role("b") + event("b", {"content": " two"}), 4)
     rest = splice.lose()
     assert rest
