@@ -94,11 +94,11 @@ class Twins:
 
 @contextmanager
 def twins(url: str, redis_url: str, folder: Path, model: Path) -> Iterator[Twins]:
-    """Two workers with this model's file and two slots each."""
+    """Two workers with this model's file and four slots each."""
     found = {}
     with ExitStack() as stack:
         for name in ("left", "right"):
-            server = LlamaServer(model, free_port(), ALIAS, 2)
+            server = LlamaServer(model, free_port(), ALIAS, 4, exact=True)
             twin = found[name] = Twin(name, redis_url, server, folder)
             stack.callback(twin.stack.close)
             twin.start("server")
