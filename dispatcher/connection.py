@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     ClusterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -27,7 +28,10 @@ _ANSWER_S = 3.0
 _IN_ALL_S = 4.0
 # What a server says that fails over or is out of memory. redis-py makes types of some codes
 # and takes them off the text; Redis 6 wraps what a script met into the text, behind a hyphen.
-_FOR_NOW = OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError
+_FOR_NOW = (
+    *(OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError),
+    NoScriptError,  # lost again after redis-py had loaded it again
+)
 _FOR_NOW_TEXT = re.compile(
     "(^|-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM) "
 )

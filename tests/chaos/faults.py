@@ -18,7 +18,13 @@ from tests.chaos.launcher import CLOCK_KEY
 Act = Callable[[Fleet, str], AbstractAsyncContextManager[None]]
 
 CLOCK_STEP_MS = 8000
+FORGETS = "Redis forgets"
 _UNDO_S = 20.0
+
+
+def away(part: str) -> str:
+    """What a part's trouble is called that its clients can't see at once."""
+    return f"{part} is away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +111,13 @@ async def stopped(fleet: Fleet, name: str) -> AsyncIterator[None]:
     fleet.parts[name].signal(signal.SIGSTOP)
     for link in links:
         link.silent = True
-    try:
-        yield
-    finally:
-        fleet.parts[name].signal(signal.SIGCONT)
-        for link in links:
-            link.silent = False
+    with fleet.trouble(away(name)):
+        try:
+            yield
+        finally:
+            fleet.parts[name].signal(signal.SIGCONT)
+            for link in links:
+                link.silent = False
 
 
 def _cut_streams_of(fleet: Fleet, name: str) -> None:
@@ -137,21 +144,23 @@ async def _until_answers(fleet: Fleet, api: str) -> None:
 @asynccontextmanager
 async def redis_emptied(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """SIGKILL of a Redis that has no data when it comes back."""
-    fleet.parts[name].kill()
-    fleet.replace_redis_data(None)
-    yield
-    fleet.parts[name].start()
+    with fleet.trouble(FORGETS):
+        fleet.parts[name].kill()
+        fleet.replace_redis_data(None)
+        yield
+        fleet.parts[name].start()
 
 
 @asynccontextmanager
 async def redis_restored(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """A Redis that has forgotten the last moment, as after a failover."""
-    copy = fleet.copy_redis_data()
-    await asyncio.sleep(1)
-    fleet.parts[name].kill()
-    fleet.replace_redis_data(copy)
-    yield
-    fleet.parts[name].start()
+    with fleet.trouble(FORGETS):
+        copy = fleet.copy_redis_data()
+        await asyncio.sleep(1)
+        fleet.parts[name].kill()
+        fleet.replace_redis_data(copy)
+        yield
+        fleet.parts[name].start()
 
 
 @asynccontextmanager
@@ -184,18 +193,20 @@ async def delayed(fleet: Fleet, name: str) -> AsyncIterator[None]:
 async def half_open(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """Nothing passes and nobody is told; at the end the connections are gone."""
     link = fleet.links[name]
-    link.silent = True
-    yield
-    link.cut()
-    await asyncio.sleep(0)
-    link.silent = False
+    with fleet.trouble(away(name.partition("-")[0])):
+        link.silent = True
+        yield
+        link.cut()
+        await asyncio.sleep(0)
+        link.silent = False
 
 
 @asynccontextmanager
 async def cut(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """Connections break, and new ones are refused."""
     link = fleet.links[name]
-    with fleet.trouble(name.removeprefix("client-")):
+    near, _, far = name.partition("-")
+    with fleet.trouble(far if near == "client" else away(near)):
         link.down = True
         link.cut()
         yield

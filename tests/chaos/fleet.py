@@ -88,7 +88,7 @@ class Fleet:
         self.redis_folder = folder / "redis"
         self._redis_port = free_port()
         self._troubles: dict[str, list[list[float]]] = {}
-        self._add_redis()
+        self.parts["redis"] = self._redis("redis", self._redis_port, self.redis_folder)
         for name in self.servers:
             self._add_server(name, model)
         for name, server in zip(self.bridges, self.servers, strict=True):
@@ -141,6 +141,23 @@ class Fleet:
             for link in self.links.values():
                 await link.close()
 
+    @asynccontextmanager
+    async def old_master(self, bridge: str) -> AsyncIterator[None]:
+        """A second Redis with the same data, for this bridge alone: as if it had not heard yet that
+        all others have a new one.
+        """
+        old = self._redis("old-redis", port := free_port(), self.copy_redis_data())
+        old.start()
+        link = self.links[f"{bridge}-redis"]
+        here, link.target_port = link.target_port, port
+        link.cut()
+        try:
+            yield
+        finally:
+            link.target_port = here
+            link.cut()
+            old.kill()
+
     async def until_ready(self, timeout_s: float = START_S) -> None:
         """Returns when every API and every worker serves; raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
@@ -166,16 +183,16 @@ class Fleet:
                 return False
         return all(answer.status_code == 200 for answer in answers)
 
-    def _add_redis(self) -> None:
-        self.redis_folder.mkdir()
+    def _redis(self, name: str, port: int, folder: Path) -> Part:
+        folder.mkdir(exist_ok=True)
         command = [
-            *(str(find_server()), "--port", str(self._redis_port), "--bind", "127.0.0.1"),
-            *("--dir", str(self.redis_folder), "--save", "", "--loglevel", "warning"),
+            *(str(find_server()), "--port", str(port), "--bind", "127.0.0.1"),
+            *("--dir", str(folder), "--save", "", "--loglevel", "warning"),
             # What was written outlives the process; a busy disk would only stop it now and then.
             *("--appendonly", "yes", "--appendfsync", "no"),
             *("--enable-debug-command", "yes"),
         ]
-        self.parts["redis"] = Part("redis", command, self.folder / "redis.log", {})
+        return Part(name, command, self.folder / f"{name}.log", {})
 
     def _add_server(self, name: str, model: Path) -> None:
         server = LlamaServer(model, free_port(), MODEL, SLOTS)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.chaos.clients import End, Manner
-from tests.chaos.faults import KINDS
+from tests.chaos.faults import FORGETS, KINDS
 from tests.chaos.stage import Stage
 
 pytestmark = pytest.mark.real
@@ -102,10 +102,10 @@ async def test_bridge_that_was_away_for_longer_than_its_lease_is_refused_when_it
         answers = await stage.answers()
     await stage.fleet.until_ready()
     assert "fenced worker=bridge1" in stage.log("bridge1")
-    assert {asked.end for asked in answers if asked.manner is Manner.WHOLE} == {End.COMPLETE}
+    assert {asked.end for asked in answers} == {End.COMPLETE}
 
 
-async def test_killed_bridge_ends_its_streams_once_and_its_other_jobs_run_elsewhere(
+async def test_jobs_of_a_killed_bridge_go_on_elsewhere(
     stage: Stage,
 ) -> None:
     stage.ask(*BOTH * 2)
@@ -113,7 +113,7 @@ async def test_killed_bridge_ends_its_streams_once_and_its_other_jobs_run_elsewh
     await asyncio.sleep(0.5)
     async with KINDS["bridge_killed"].act(stage.fleet, "bridge1"):
         answers = await stage.answers()
-    assert {asked.end for asked in answers if asked.manner is Manner.WHOLE} == {End.COMPLETE}
+    assert {asked.end for asked in answers} == {End.COMPLETE}
 
 
 async def test_jobs_of_a_killed_api_are_stopped_and_those_that_waited_never_run(
@@ -142,9 +142,10 @@ async def test_claim_that_a_restored_redis_has_forgotten_mixes_no_tokens(stage: 
     await stage.until_running("bridge1", 2)
     await asyncio.sleep(0.5)
     first.signal(signal.SIGSTOP)
-    redis.kill()
-    stage.fleet.replace_redis_data(before_the_claim)
-    redis.start()
+    with stage.fleet.trouble(FORGETS):
+        redis.kill()
+        stage.fleet.replace_redis_data(before_the_claim)
+        redis.start()
     second.signal(signal.SIGCONT)
     await stage.until_running("bridge2", 2)
     first.signal(signal.SIGCONT)
@@ -152,3 +153,32 @@ async def test_claim_that_a_restored_redis_has_forgotten_mixes_no_tokens(stage: 
     assert whole.end is End.COMPLETE
     assert "stopped: fenced" in stage.log("bridge1")
     assert "fenced worker=" not in stage.log("bridge1")  # registered all the time
+
+
+async def test_bridge_that_still_has_the_old_master_is_refused_by_the_new_one(
+    stage: Stage,
+) -> None:
+    """Both run its jobs, and only one is heard."""
+    stage.ask(*BOTH * 2)
+    await stage.until_running("bridge1", 2)
+    await asyncio.sleep(0.5)
+    async with stage.fleet.old_master("bridge1"):
+        answers = await stage.answers()
+        assert "stopped:" not in stage.log("bridge1")
+    await stage.fleet.until_ready()
+    assert {asked.end for asked in answers} == {End.COMPLETE}
+    assert "fenced worker=bridge1" in stage.log("bridge1")
+
+
+async def test_api_that_is_cut_off_for_longer_than_its_lease_says_so_to_each_client_once(
+    stage: Stage,
+) -> None:
+    stage.ask(*BOTH * 2)
+    await stage.until_running("bridge1", 2)
+    async with KINDS["cut"].act(stage.fleet, "api1-redis"):
+        await asyncio.sleep(0.5)
+        stage.ask(*BOTH)
+        await asyncio.sleep(6)
+    answers = await stage.answers()
+    assert {asked.code for asked in answers[:4]} <= {"cancelled", "worker_failed"}
+    assert {(asked.status, asked.code) for asked in answers[4:]} == {(503, "redis_unavailable")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
 from dispatcher.connection import check_redis, open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
@@ -26,6 +26,18 @@ FOR_NOW = [
 def test_refusal_for_now_is_unavailability(text: str) -> None:
     with pytest.raises(RedisUnavailable, match="refuses work"), redis_faults():
         raise ResponseError(text)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BusyLoadingError("Valkey is loading the dataset in memory"),
+        NoScriptError("No matching script."),  # flushed again since it was loaded
+    ],
+)
+def test_server_that_has_not_everything_yet_is_unavailable(error: RedisError) -> None:
+    with pytest.raises(RedisUnavailable), redis_faults():
+        raise error
 
 
 @pytest.mark.parametrize(
