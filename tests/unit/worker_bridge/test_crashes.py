@@ -1,6 +1,7 @@
 """What becomes of the jobs that a server held when it broke."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -76,6 +77,20 @@ async def test_poison_fails_by_itself_and_no_other_request_fails_with_it(stage: 
         assert await asyncio.gather(*innocent) == [WHOLE] * 16
         assert len(victims) == 2
         assert max(victims) > 1
+
+
+async def test_poison_that_has_shown_something_is_not_resumed_for_ever(stage: Stage) -> None:
+    async def crash_midway(chat: Chat) -> None:
+        await chat.say("Hello")
+
+    servers = stage.server(process="p1"), stage.server(process="p2")
+    stage.script.extend([crash_midway] * 9)
+    async with stage.bridged(servers[0]), stage.bridged(servers[1]):
+        *_, last = await stage.events()
+        assert json.loads(last)["error"]["code"] == "worker_failed"
+        assert sum(len(server.chats) for server in servers) <= 2
+        stage.script.clear()
+        assert await stage.text() == WHOLE
 
 
 async def test_server_that_lost_its_power_is_noticed_though_its_connections_stay_open(
