@@ -1,7 +1,8 @@
 """What the client of a stream has seen of one choice: enough to go on with it elsewhere. Pure."""
 
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Json = dict[str, Any]
@@ -10,6 +11,11 @@ NAMES = ("created", "id", "model", "system_fingerprint")
 """What is the same in all chunks of an answer."""
 
 _FOLD_BYTES = 32 * 1024
+# Nearly all of a long answer's chunks, as llama-server writes them.
+_TEXT = re.compile(
+    rb'data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":'
+    rb'\{"content":"([^"\\]*(?:\\.[^"\\]*)*)"\}\}\],"'
+)
 
 
 @dataclass(slots=True)
@@ -25,20 +31,8 @@ class Seen:
     reasoning: str = ""
     tokens: int = 0
     has_calls: bool = False
+    has_usage: bool = False
     finish_reason: str | None = None
-
-    def add(self, chunk: Json, tokens: int) -> None:
-        """Takes a chunk that was sent when the server had generated so many tokens."""
-        self.names = self.names or {name: chunk[name] for name in NAMES if name in chunk}
-        for choice in chunk.get("choices", ()):
-            delta = choice["delta"]
-            content, reasoning = delta.get("content") or "", delta.get("reasoning_content") or ""
-            self.content += content
-            self.reasoning += reasoning
-            self.has_calls |= bool(delta.get("tool_calls"))
-            self.finish_reason = choice["finish_reason"] or self.finish_reason
-            if content or reasoning or self.finish_reason:
-                self.tokens = max(self.tokens, tokens)
 
 
 class Memory:
@@ -49,9 +43,11 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._seen = Seen()
         self._events: list[tuple[bytes, int]] = []
         self._bytes = 0
+        self._read = Seen()
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
 
     def add(self, events: bytes, tokens: int) -> None:
         """Takes whole events, sent when the server had generated so many tokens."""
@@ -64,11 +60,35 @@ class Memory:
     def seen(self) -> Seen:
         """All of it."""
         self._fold()
-        return self._seen
+        content, reasoning = "".join(self._content), "".join(self._reasoning)
+        return replace(self._read, content=content, reasoning=reasoning)
 
     def _fold(self) -> None:
         for events, tokens in self._events:
             for event in events.split(b"\n\n"):
-                if event.startswith(b"data: {"):
-                    self._seen.add(json.loads(event[6:]), tokens)
+                text = _TEXT.match(event)
+                if text is not None and self._read.names:
+                    self._content.append(_plain(text[1]))
+                    self._read.tokens = max(self._read.tokens, tokens)
+                elif event.startswith(b"data: {"):
+                    self._add(json.loads(event[6:]), tokens)
         self._events, self._bytes = [], 0
+
+    def _add(self, chunk: Json, tokens: int) -> None:
+        read = self._read
+        read.names = read.names or {name: chunk[name] for name in NAMES if name in chunk}
+        read.has_usage |= "usage" in chunk
+        for choice in chunk.get("choices", ()):
+            delta = choice["delta"]
+            content, reasoning = delta.get("content") or "", delta.get("reasoning_content") or ""
+            self._content.append(content)
+            self._reasoning.append(reasoning)
+            read.has_calls |= bool(delta.get("tool_calls"))
+            read.finish_reason = choice["finish_reason"] or read.finish_reason
+            if content or reasoning or read.finish_reason:
+                read.tokens = max(read.tokens, tokens)
+
+
+def _plain(text: bytes) -> str:
+    """A JSON string without its quotes."""
+    return str(json.loads(b'"' + text + b'"')) if b"\\" in text else text.decode()

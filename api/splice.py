@@ -62,7 +62,7 @@ class Splice:
         if seen.finish_reason is None:
             last = {"finish_reason": "length", "index": 0, "delta": {}}
             chunks.append({**chunk, "choices": [last]})
-        if Want.USAGE in self._job.wants:
+        if Want.USAGE in self._job.wants and not seen.has_usage:
             chunks.append({**chunk, "usage": seam.usage(None)})
         return b"".join(map(_event, chunks))
 

@@ -35,7 +35,10 @@ class Shape:
         """
         if piece.restart:
             if self._begun:
-                raise WorkerFailed("The worker was lost in the middle of its answer.")
+                raise WorkerFailed(
+                    "The worker was lost in the middle of its answer. Please send the request "
+                    "again."
+                )
             return b""
         self._begun |= bool(piece.events)
         if self._choices == 1:

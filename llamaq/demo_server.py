@@ -16,6 +16,7 @@ import click
 LOG_ERRORS = 1
 # The default, 8 GiB of conversations, is for real models.
 PROMPT_CACHE_MIB = 64
+CACHE_TYPES = click.Choice(["F32", "F16"], case_sensitive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class ServerOptions:
     alias: str | None
     api_key: str | None
     metrics: bool
+    cache_type_k: str
+    cache_type_v: str
 
 
 def missing_demo_parts() -> list[str]:
@@ -84,6 +87,8 @@ def _parameters(options: ServerOptions) -> Any:
     parameters.n_batch = options.batch_size
     parameters.cpuparams.n_threads = options.threads
     parameters.cpuparams_batch.n_threads = options.threads
+    parameters.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_k}")
+    parameters.cache_type_v = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_v}")
     parameters.cache_ram_mib = PROMPT_CACHE_MIB
     parameters.api_keys = [options.api_key] if options.api_key else []
     parameters.endpoint_metrics = options.metrics
@@ -123,6 +128,8 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
 @click.option("-a", "--alias", help="The model's name.")
 @click.option("--api-key", envvar="LLAMA_API_KEY", help="Demand this bearer token.")
 @click.option("--metrics", is_flag=True, help="Offer /metrics.")
+@click.option("-ctk", "--cache-type-k", type=CACHE_TYPES, default="F16")
+@click.option("-ctv", "--cache-type-v", type=CACHE_TYPES, default="F16")
 def main(**options: Any) -> None:
     """Serve a GGUF model with the llama.cpp server of the Python package xllamacpp."""
     if missing := missing_demo_parts():

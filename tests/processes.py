@@ -109,13 +109,18 @@ def valkey(folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class LlamaServer:
-    """How to start one real llama.cpp server again and again at the same address."""
+    """How to start one real llama.cpp server again and again at the same address.
+
+    An `exact` one keeps what it has evaluated as it is: its greedy answers are the same whether a
+    text was a part of the prompt or generated.
+    """
 
     model: Path
     port: int
     alias: str
     slots: int
     key: str | None = None
+    exact: bool = False
 
     @property
     def url(self) -> str:
@@ -127,6 +132,7 @@ class LlamaServer:
             *("--port", str(self.port), "--alias", self.alias, "--parallel", str(self.slots)),
             *("--ctx-size", str(2048 * self.slots), "--batch-size", "256", "--metrics"),
             *(("--api-key", self.key) if self.key else ()),
+            *(("--cache-type-k", "f32", "--cache-type-v", "f32") if self.exact else ()),
         ]
 
     @contextmanager

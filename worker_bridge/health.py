@@ -60,7 +60,8 @@ class HealthMonitor:
 
     `moved` tells it of jobs that get something from the engine; it then needs no probe.
     `changed` is set at each change of health or of what the server says of itself. What was begun
-    before `broke_at` (s) can't end any more: the process that had it is gone.
+    before `broke_at` (s) can't end any more: the process that had it is gone. Since `silent_since`
+    nothing was heard of it, or of its engine.
     """
 
     def __init__(self, server: LlamaServer) -> None:
@@ -68,6 +69,7 @@ class HealthMonitor:
         self.props: Props | None = None
         self.changed = asyncio.Event()
         self.broke_at = float("-inf")
+        self.silent_since: float | None = None
         self.server = server
         self._processes: set[str] = set()
         self._silences = 0
@@ -107,7 +109,9 @@ class HealthMonitor:
         answer = await self.server.health(_PROBE_S)
         if answer is Answer.OK:
             answer = await self._look_at_props()
-        if answer is Answer.OK and not await self._engine_answers():
+        wedged = answer is Answer.OK and not await self._engine_answers()
+        self._notice_silence(wedged or answer is Answer.SILENT)
+        if wedged:
             self._become(Health.WEDGED)
             return
         self._notice_death(answer)
@@ -119,6 +123,12 @@ class HealthMonitor:
                 return
             self._suspicious = False
         self._become(next_health(self.health, answer, self._silences))
+
+    def _notice_silence(self, silent: bool) -> None:
+        if not silent:
+            self.silent_since = None
+        elif self.silent_since is None:
+            self.silent_since = time.monotonic()
 
     def _notice_death(self, answer: Answer) -> None:
         # A connection whose other end lost its power stays open for hours.

@@ -65,6 +65,11 @@ class KeptProcess:
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
+    def kill(self) -> None:
+        """Ends the program at once; `run` starts it again."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Ends the program: politely, and for good after `stop_s`, or when `hurry` is set.
 

@@ -15,6 +15,7 @@ from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.kept_process import KeptProcess
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.revival import revive
 from worker_bridge.settings import BridgeSettings
 
 log = logging.getLogger("llamaq.bridge")
@@ -42,7 +43,7 @@ async def run_bridge(
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
     serving = asyncio.create_task(
-        serve(settings, queue, LlamaServer(launch.url, key), drain, hurry)
+        serve(settings, queue, LlamaServer(launch.url, key), drain, hurry, process)
     )
     try:
         await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -61,15 +62,19 @@ async def serve(
     server: LlamaServer,
     drain: asyncio.Event,
     hurry: asyncio.Event,
+    process: KeptProcess | None = None,
 ) -> None:
     """Bridges `server`, whatever model it has and comes to have, until `drain` is set.
 
-    See `Bridge.serve`. Closes `server`.
+    `process` is that of the server, where it is ours. See `Bridge.serve`. Closes `server`.
     """
     url = queue.redis_url.get_secret_value()
     clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
     monitor = HealthMonitor(server)
-    looking = asyncio.create_task(monitor.run())
+    watching = [asyncio.create_task(monitor.run())]
+    if process is not None:
+        reviving = revive(process, monitor, settings.stall_prompt_s)
+        watching.append(asyncio.create_task(reviving))
     try:
         for warning in await check_redis(clients[0]):
             log.warning("%s", warning)
@@ -82,7 +87,7 @@ async def serve(
                 bridge = Bridge(settings, queue, server, monitor, monitor.props, clients)
                 await bridge.serve(drain, hurry)
     finally:
-        await cancel([looking])
+        await cancel(watching)
         await server.close()
         for client in clients:
             await client.aclose()

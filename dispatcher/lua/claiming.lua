@@ -81,7 +81,7 @@ end
 local function look_at(id, place)
   local found = redis.call('HMGET', K.job .. id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
     'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
-    'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes')
+    'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes', 'visible')
   local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
   local job = {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0}
   if not found[1] then return job end
@@ -90,6 +90,7 @@ local function look_at(id, place)
   job.deadline_ms, job.attempts, job.max_tenant_running = unpack(found, 10, 12)
   job.prefers, job.cached_there = found[13] or nil, found[14] or nil
   job.left_since_ms, job.avoids, job.crashes = found[15] or nil, found[16] or nil, found[17]
+  job.visible = found[18] or nil
   return job
 end
 
@@ -200,6 +201,7 @@ end
 -- Takes as many jobs as are wanted where `running` run already. Returns the free slots that
 -- are left, and whether it took all it wanted.
 local function take_jobs(running)
+  runs = running
   local free = room(running)
   local wanted = math.min(tonumber(ARGV[3]), free)
   local left = bound > 0 and bound - tonumber(redis.call('HGET', K.counters, 'running') or '0')

@@ -83,12 +83,14 @@ local function is_left_for_speed(id, job, loss)
   return true
 end
 
--- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate
--- that here anew, which holds up the other slots too; and once more what it displaces in the cache here.
+local runs = 0                 -- attempts that run here already
+
+-- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate that
+-- here anew, which holds up those that run here too; and once more what it displaces in the cache here.
 local function worth_ms(job)
   local tps = tonumber(about[5] or '0')
   if tps <= 0 then return LEAST_WORTH_MS end
-  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 2000 / tps * slots))
+  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 2000 / tps * (runs + #jobs + 1)))
 end
 
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.

@@ -6,7 +6,8 @@
 --          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
 --                              lease is extended, since no one can tell who is dead
 --          {'OK', workers, jobs given back, deadlines, apis}
-local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its answer."}'
+local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
+  .. 'answer. Please send the request again."}'
 
 local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')

@@ -146,7 +146,8 @@ class Choice:
         """How long the job may wait for the worker that has its beginning in its cache."""
         if self._worker.prompt_tps <= 0:
             return LEAST_WORTH_MS
-        twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * self._worker.slots
+        held_up = len(self._worker.running) + 1
+        twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * held_up
         return min(MOST_WORTH_MS, max(LEAST_WORTH_MS, twice_ms))
 
     def _left_ms(self, entry: Entry) -> int:

@@ -95,6 +95,18 @@ def test_killed_server_is_started_again_and_its_requests_are_answered(
         assert not lives(server)
 
 
+def test_server_that_stands_still_is_killed_and_started_again(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    patience = {"LLAMAQ_STALL_PROMPT_S": "2"}
+    with launched(queue, models["tiny"], tmp_path / "log", "-np", "2", **patience) as launch:
+        silent = launch.server_pid
+        os.kill(silent, signal.SIGSTOP)
+        assert launch.ask(max_tokens=5).status_code == 200
+        assert launch.server_pid != silent
+        assert "gave no answer for 2 s: killing it" in launch.bridge.output
+
+
 def test_sigterm_lets_the_answer_end_before_the_server(
     queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
 ) -> None:

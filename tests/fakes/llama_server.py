@@ -151,6 +151,11 @@ class FakeLlamaServer:
         if self._listener is not None:
             self._listener.close()
 
+    def crash(self) -> None:
+        """Every connection breaks; it listens again at once, as if it had been restarted."""
+        for connection in self._connections:
+            connection.cancel()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)

@@ -23,6 +23,18 @@ def test_text_is_what_all_the_events_said() -> None:
     assert seen.names == {"created": 7, "id": "a", "model": "tiny"}
 
 
+def test_chunks_as_the_server_writes_them_are_read_alike() -> None:
+    """All but a few are read without a JSON parser."""
+    memory, texts = Memory(), ["Zü", 'a "b" \\ ', "\n}}],", "日本😀", "", '","x":"']
+    memory.add(event({"role": "assistant", "content": None}), 0)
+    for number, text in enumerate(texts):
+        delta = json.dumps(text, ensure_ascii=bool(number % 2))
+        chunk = '{"choices":[{"finish_reason":null,"index":0,"delta":{"content":' + delta
+        memory.add(f'data: {chunk}}}}}],"created":7,"id":"b"}}\n\n'.encode(), number + 1)
+    assert memory.seen.content == "".join(texts)
+    assert (memory.seen.tokens, memory.seen.names["id"]) == (6, "a")
+
+
 def test_tokens_are_those_that_the_text_stands_for() -> None:
     memory = Memory()
     memory.add(event({"content": "a"}), 1)

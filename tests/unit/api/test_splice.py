@@ -125,6 +125,7 @@ def test_progress_is_shown_to_those_who_asked() -> None:
 def test_second_loss_counts_on_from_the_first() -> None:
     splice = Splice(job(max_tokens=20))
     lost(splice)
+    splice.note_prompt(b'data: {"prompt_progress":{"total":12,"cache":12}}')
     splice.show(role("b") + event("b", {"content": " two"}), 4)
     rest = splice.lose()
     assert rest
@@ -175,3 +176,11 @@ def test_finish_reason_comes_once() -> None:
     (only,) = read(splice.end())
     assert only["usage"]["completion_tokens"] == 3
     assert only["choices"] == []
+
+
+def test_nothing_is_missing_where_the_usage_was_seen() -> None:
+    """The worker was lost before it could say that the answer was complete."""
+    splice = Splice(job(Want.USAGE))
+    splice.show(event("a", {"content": "One"}) + event("a", {}, "stop") + usage("a", 9, 3), 3)
+    assert splice.lose() is None
+    assert splice.end() == b""

@@ -99,7 +99,7 @@ class Desk:
         same_build: int = 1,
         estimate: int = 1,
         seen_cost: int = 0,
-        body: bytes = b"rest",
+        body: bytes = b"the rest",
     ) -> list[Any]:
         """Has the job of a lost attempt go on."""
         job, _, attempt = token.rpartition(":")

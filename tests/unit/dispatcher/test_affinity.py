@@ -46,12 +46,12 @@ async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (72, 1000), (7.2, 10_000), (0.1, 10_000)]
+    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (36, 1000), (3.6, 10_000), (0.1, 10_000)]
 )
 async def test_it_is_left_for_as_long_as_its_prompt_would_take(
     pair: Desk, prompt_tps: float, worth_ms: int
 ) -> None:
-    """Twice: 18 tokens are in the cache, and two slots would be held up; within bounds."""
+    """Twice, for 18 tokens that are in the cache; within bounds."""
     await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
     await next_turn(pair)
     assert int((await pair.claim_raw("w"))[2]) == worth_ms
@@ -60,6 +60,14 @@ async def test_it_is_left_for_as_long_as_its_prompt_would_take(
         assert (await pair.claim("w"))[1] == []
     pair.later(min(1000, worth_ms))
     assert jobs_of((await pair.claim("w"))[1]) == ["next"]
+
+
+async def test_jobs_that_it_would_hold_up_count(pair: Desk) -> None:
+    await pair.join("w", 3, process="p2", prompt_tps=36)
+    await pair.enqueue("j1", "j2")
+    await pair.claim("w", 2)
+    await next_turn(pair)
+    assert int((await pair.claim_raw("w"))[2]) == 3000
 
 
 @pytest.mark.parametrize(("mean_ms", "is_left"), [(399, True), (400, False)])

@@ -30,11 +30,11 @@ async def test_it_goes_on_at_its_old_place_with_another_body(desk: Desk) -> None
     await desk.enqueue("j1", "j2")
     token = await lose(desk)
     assert await desk.resume(token) == [b"OK", b"build=f1"]
-    assert await desk.counter("queued_bytes") == len(b"body") + len(b"rest")
+    assert await desk.counter("queued_bytes") == len(b"body") + len(b"the rest")
     _, (first, _) = await desk.claim()
     assert first.startswith("j1:")
     assert first != token
-    assert await desk.redis.get(desk.keys.named("body", "j1")) == b"rest"
+    assert await desk.redis.get(desk.keys.named("body", "j1")) == b"the rest"
     assert await desk.emit(first) == [b"OK"]
     assert await desk.finish(first) == "OK"
     assert await desk.state("j1") == "done"

@@ -79,6 +79,19 @@ async def test_one_job_that_has_crashed_a_server_runs_on_any_worker(desk: Desk) 
     assert (await desk.claim("w"))[1] == []
 
 
+async def test_streams_that_went_down_with_a_server_go_on_together(desk: Desk) -> None:
+    await desk.join("x", 3, fingerprint="f")
+    await desk.enqueue("j1", "j2", "j3", attempts=9, crashes=9)
+    _, tokens = await desk.claim("x")
+    for token in tokens:
+        await desk.emit(token, worker="x")
+        await desk.release(token, "x", crashed=1)
+        await desk.resume(token)
+    await desk.renew(worker="x", slots=3, accepting=0)
+    await desk.join("w", 4, fingerprint="f")
+    assert jobs_of((await desk.claim("w"))[1]) == ["j1", "j2", "j3"]
+
+
 @pytest.mark.parametrize("end", ["finish", "release", "renew", "cancel"])
 async def test_the_next_of_them_runs_when_it_has_ended(desk: Desk, end: str) -> None:
     await crash(desk, "j1", "j2")

@@ -1,10 +1,11 @@
 """What becomes of the jobs that a server held when it broke."""
 
 import asyncio
+import json
 
 import pytest
 
-from tests.fakes.llama_server import Chat, FakeLlamaServer
+from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
 pytestmark = pytest.mark.real
@@ -46,6 +47,50 @@ async def test_crash_counts_for_each_job_that_the_server_held(stage: Stage) -> N
         async with server.running():
             assert await asyncio.gather(*asked) == [WHOLE] * 2
             assert await crashes(stage) == ["1", "1"]
+
+
+async def test_poison_fails_by_itself_and_no_other_request_fails_with_it(stage: Stage) -> None:
+    servers = [stage.server(process=f"p{number}") for number in range(2)]
+    victims = []
+
+    def behave(server: FakeLlamaServer) -> Reply:
+        async def reply(chat: Chat) -> None:
+            await chat.raw(b":\n\n")
+            await asyncio.sleep(0.3)
+            if chat.body["messages"][0]["content"] == "poison":
+                victims.append(server.busy)
+                server.crash()
+                await chat.hang()
+            await answer(chat)
+
+        return reply
+
+    for server in servers:
+        server.slots, server.reply = 3, behave(server)
+    async with stage.bridged(servers[0]), stage.bridged(servers[1]):
+        innocent = [asyncio.create_task(stage.text()) for _ in range(8)]
+        poison = stage.ask(messages=[{"role": "user", "content": "poison"}])
+        innocent += [asyncio.create_task(stage.text()) for _ in range(8)]
+        failed = await poison
+        assert failed.status_code == 502
+        assert "crashed while it had this request" in failed.text
+        assert await asyncio.gather(*innocent) == [WHOLE] * 16
+        assert len(victims) == 2
+        assert max(victims) > 1
+
+
+async def test_poison_that_has_shown_something_is_not_resumed_for_ever(stage: Stage) -> None:
+    async def crash_midway(chat: Chat) -> None:
+        await chat.say("Hello")
+
+    servers = stage.server(process="p1"), stage.server(process="p2")
+    stage.script.extend([crash_midway] * 9)
+    async with stage.bridged(servers[0]), stage.bridged(servers[1]):
+        *_, last = await stage.events()
+        assert json.loads(last)["error"]["code"] == "worker_failed"
+        assert sum(len(server.chats) for server in servers) <= 2
+        stage.script.clear()
+        assert await stage.text() == WHOLE
 
 
 async def test_server_that_lost_its_power_is_noticed_though_its_connections_stay_open(

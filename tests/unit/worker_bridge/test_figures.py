@@ -1,6 +1,7 @@
 """What a bridge tells the queue of its server and its jobs, and what it is told of the fleet."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -137,6 +138,11 @@ async def test_speed_is_told_and_forgotten_when_the_server_restarts(stage: Stage
         assert await stage.text() == WHOLE
 
 
+def other_words() -> list[dict[str, str]]:
+    """The beginning of a conversation that no worker has in its cache."""
+    return [{"role": "user", "content": secrets.token_hex(3)}]
+
+
 async def test_slow_worker_leaves_jobs_to_a_faster_one(stage: Stage) -> None:
     fast, slow = stage.server(), stage.server()
     fast.reply, slow.reply = answer_at(500), answer_at(20)
@@ -145,13 +151,14 @@ async def test_slow_worker_leaves_jobs_to_a_faster_one(stage: Stage) -> None:
         assert await stage.text() == WHOLE
         async with stage.bridged(fast):
             while not fast.chats:  # until it is measured, it takes what it gets
-                await asyncio.gather(stage.text(), stage.text())
+                asked = [stage.text(messages=other_words()) for _ in range(2)]
+                await asyncio.gather(*asked)
             await eventually(stage.knows(fast, decode_tps="500.0"))
             await eventually(stage.knows(slow, decode_tps="20.0"))
             await asyncio.sleep(1.2)  # each looks once more at the other's speed
             before = len(slow.chats), len(fast.chats)
             for _ in range(6):
-                assert await stage.text() == WHOLE
+                assert await stage.text(messages=other_words()) == WHOLE
                 await asyncio.sleep(0.2)  # the faster one can do all of it
             assert (len(slow.chats), len(fast.chats)) == (before[0], before[1] + 6)
         assert await stage.text() == WHOLE

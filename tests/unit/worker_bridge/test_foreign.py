@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,11 @@ async def test_job_that_finds_its_slot_taken_is_done_by_another_worker(
     idle.slots = 0
     with real.running(tmp_path / "log"):
         crowded.port = real.port
-        async with stage.bridge(crowded), stage.bridged(idle), used_by_others(real):
+        async with AsyncExitStack() as parts:
+            await parts.enter_async_context(stage.bridge(crowded))
+            await eventually(stage.has_workers(1))
+            await parts.enter_async_context(stage.bridged(idle))
+            await parts.enter_async_context(used_by_others(real))
             await eventually(lambda: is_busy(real))
             asked = asyncio.create_task(stage.text())
             await eventually(stage.knows(crowded, foreign="1", slots="0"))

@@ -76,6 +76,23 @@ async def test_bridge_waits_until_the_lease_of_one_that_was_killed_has_run_out(
             assert not second.done()
 
 
+async def test_bridge_that_was_taken_for_dead_ends_where_another_has_its_server(
+    stage: Stage,
+) -> None:
+    keys = Keys(stage.model)
+    server = stage.server(process=MARKER)
+    async with server.running(), stage.bridge(server) as serving:
+        await eventually(stage.has_workers(1))
+        server_id = (await stage.facts(server))["server_id"]
+        worker = (await stage.redis.zrange(keys.named("workers"), 0, -1))[0].decode()
+        await stage.redis.hset(keys.named("worker", "other"), mapping={"server_id": server_id})
+        until = (await stage.redis.time())[0] * 1000 + 60_000
+        await stage.redis.zadd(keys.named("workers"), {"other": until})
+        await stage.redis.delete(keys.named("worker", worker))
+        with pytest.raises(ServerTaken, match="worker other"):
+            await asyncio.wait_for(serving, 10)
+
+
 async def test_bridge_whose_redis_is_away_ends_when_it_is_told_to(stage: Stage) -> None:
     server = stage.server()
     elsewhere = Stage("redis://127.0.0.1:9", None)  # nobody listens
