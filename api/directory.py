@@ -69,10 +69,14 @@ class Directory:
         }
 
     async def require(self, model: str) -> None:
-        """Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately."""
+        """Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
+        where no model is known at all.
+        """
         if not self.serves(model):
             await self.refresh()
         state = self.models.get(model)
+        if not self.models:  # Redis is new, or has lost its data: who knows what it knew
+            raise self.unavailable(model)
         if state is None:
             served = ", ".join(sorted(m for m in self.models if self.serves(m))) or "none"
             raise ModelNotFound(

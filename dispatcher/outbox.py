@@ -120,7 +120,8 @@ class Outbox:
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
             else:
-                self._heed(verdict.decode(), [token.decode() for token in refused], list(batch))
+                if identity == self._identity():  # else it is about an epoch that has ended
+                    self._heed(verdict.decode(), [token.decode() for token in refused], list(batch))
                 return
 
     def _heed(self, verdict: str, refused: list[str], sent: list[str]) -> None:

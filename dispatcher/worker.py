@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +90,7 @@ class WorkerSession:
 
     async def _announce(self, model: str) -> None:
         redis = self._scripts.redis
-        with redis_faults():
+        with suppress(RedisUnavailable), redis_faults():  # it is refused at `maxmemory`
             time: Any = await redis.time()
             await redis.zadd(MODELS, {model: time[0]})
 
@@ -207,10 +208,13 @@ class WorkerSession:
                 await asyncio.sleep(_RETRY_S)
 
     async def _run(self, name: str, *args: Arg) -> list[Any]:
-        verdict, *rest = await self._scripts.run(name, *self.identity, *args)
-        if verdict == b"FENCED":
-            raise Fenced(f"worker {self.worker} is no longer registered as it thinks")
-        return rest
+        while True:
+            identity = self.identity
+            verdict, *rest = await self._scripts.run(name, *identity, *args)
+            if verdict != b"FENCED":
+                return rest
+            if identity == self.identity:  # else an epoch that ended meanwhile was refused
+                raise Fenced(f"worker {self.worker} is no longer who it thinks")
 
 
 def _read_taken(answer: list[Any]) -> Taken:

@@ -13,6 +13,11 @@ from llamaq.demo_model import write_demo_model
 from tests.processes import free_port, valkey
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How thorough the tests are that can't be thorough every time."""
+    parser.addoption("--kills", type=int, default=2, help="deaths of each kind in test_deaths.py")
+
+
 @pytest.fixture(scope="session")
 def real_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Valkey; tests that share it clean up after themselves."""

@@ -15,6 +15,8 @@ import httpx
 
 from worker_bridge.chat_connection import ChatConnection, post
 
+# What tells models apart that have the same alias.
+_SIZES = "size", "n_params", "n_embd", "n_vocab"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -155,7 +157,9 @@ def _read_props(props: Any, models: Any) -> Props:
     build, form = str(props.get("build_info", "")), str(props.get("model_ftype", ""))
     template = str(props.get("chat_template", ""))
     model_id = str(models["data"][0]["id"])
-    kind = "\0".join((build, form, template, PurePosixPath(model_id).name))
+    about = models["data"][0].get("meta") or {}
+    sizes = [str(about.get(name, "")) for name in _SIZES]
+    kind = "\0".join((build, form, template, PurePosixPath(model_id).name, *sizes))
     return Props(
         model_id=model_id,
         slots=int(props["total_slots"]),

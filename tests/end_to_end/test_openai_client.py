@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 
 from tests.builders import make_token
 from tests.end_to_end.conftest import Fleet
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 
@@ -162,9 +163,14 @@ def test_reply_names_request_worker_and_wait(fleet: Fleet) -> None:
     answer = fleet.openai().chat.completions.with_raw_response.create(**GREEDY)
     assert answer.headers["x-llamaq-worker"].startswith("worker")
     assert int(answer.headers["x-llamaq-queue-ms"]) >= 0
-    line = next(
-        line for line in fleet.api.output.splitlines() if answer.headers["x-request-id"] in line
-    )
+    id_ = answer.headers["x-request-id"]
+
+    def told() -> str:
+        lines = fleet.api.output.splitlines()
+        return next((line for line in lines if id_ in line and "tokens=" in line), "")
+
+    wait_until(told)  # it is written behind the answer
+    line = told()
     for part in ("tenant=me", "model=tiny", "worker=worker", "status=200", "queue_ms=", "ttft_ms="):
         assert part in line
     assert "tokens=40" in line

@@ -31,6 +31,12 @@ async def seen(redis: Redis, model: str, seconds_ago: float) -> None:
     await redis.zadd(MODELS, {model: float(now) - seconds_ago})
 
 
+async def test_empty_registry_can_not_tell_that_a_model_was_never_served(redis: Redis) -> None:
+    """An API that starts after Redis lost its data, and before the workers have joined again."""
+    with pytest.raises(ModelUnavailable):
+        await Directory(redis, grace_s=30).require("m")
+
+
 async def test_model_of_a_live_worker_is_served(redis: Redis) -> None:
     directory = Directory(redis, grace_s=30)
     await join(redis, "m")

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.errors import RedisUnavailable
+from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 
 
@@ -106,6 +107,14 @@ async def test_reap(desk: Desk, tokens: list[str]) -> None:
 async def test_fenced_worker_joins_again(desk: Desk, tokens: list[str]) -> None:
     async with full_memory(desk.redis):
         assert await desk.join(slots=2, epoch="new") == [b"OK", 2]
+
+
+async def test_worker_joins_and_stays_though_its_model_can_not_be_announced(desk: Desk) -> None:
+    session = WorkerSession("w", desk.scripts, LEASE_MS / 1000)
+    facts = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
+    async with full_memory(desk.redis):
+        await session.register(2, True, facts)
+        assert (await session.renew(2, True, facts, {"j9:n-1": 0})).foreign == ["j9:n-1"]
 
 
 async def test_life_of_many_jobs_leaves_no_bytes_behind(desk: Desk) -> None:

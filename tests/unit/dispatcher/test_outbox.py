@@ -24,10 +24,11 @@ class Sender:
     def __init__(self, redis: Redis, desk: Desk) -> None:
         self.stopped: list[tuple[str, bool]] = []
         self.fenced = asyncio.Event()
+        self.epoch = "e"
         settings = QueueSettings(redis_url="redis://unused", max_unread_bytes=2**20)
         self.outbox = Outbox(
             Scripts(redis, desk.keys),
-            lambda: ("w", "e"),
+            lambda: ("w", self.epoch),
             settings,
             lambda token, fenced: self.stopped.append((token, fenced)),
             self.fenced.set,
@@ -90,6 +91,22 @@ async def test_frames_that_come_while_one_emit_is_on_its_way_share_the_next(
         relay.let_go()
         await until(lambda: _length(desk, 20))
     assert await desk.redis.xlen(desk.keys.named("replies", "a")) == 1 + 3
+
+
+async def test_refusal_of_an_epoch_that_has_ended_meanwhile_fences_nobody(
+    desk: Desk, relay: Relay, sender: Sender, token: str
+) -> None:
+    async with sender.running():
+        sender.add(token, 0)
+        await until(lambda: _length(desk, 1))
+        await desk.join(epoch="next")
+        relay.hold_replies()
+        claim = sender.add(token, 1)
+        await relay.held.wait()
+        sender.epoch = "next"
+        relay.let_go()
+        await sender.outbox.take(claim)
+    assert not sender.fenced.is_set()
 
 
 async def test_frame_that_is_not_urgent_goes_too(desk: Desk, sender: Sender, token: str) -> None:

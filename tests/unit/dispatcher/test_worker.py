@@ -142,6 +142,22 @@ async def test_who_was_reaped_is_fenced_until_it_joins_anew(
     assert len((await session.claim(1)).claims) == 1
 
 
+async def test_claim_that_waited_while_its_worker_joined_again_is_of_the_new_epoch(
+    desk: Desk, relay: Relay, session: WorkerSession
+) -> None:
+    """Else its refusal would end the new epoch too, and give back what that has claimed."""
+    await desk.enqueue("j1")
+    relay.hold_replies()
+    session.end_epoch()
+    joining = asyncio.create_task(session.register(2, True, FACTS))
+    await relay.held.wait()
+    claiming = asyncio.create_task(session.claim(1))
+    await asyncio.sleep(0)
+    relay.let_go()
+    await joining
+    assert len((await claiming).claims) == 1
+
+
 async def test_who_left_gets_nothing_and_is_forgotten_with_the_next_tick(
     desk: Desk, session: WorkerSession
 ) -> None:

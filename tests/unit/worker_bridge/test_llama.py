@@ -1,5 +1,7 @@
 """What a llama-server says of itself, and how its answers are sorted."""
 
+from typing import Any
+
 import pytest
 
 from tests.fakes.llama_server import FakeLlamaServer
@@ -71,6 +73,27 @@ async def test_fingerprint_tells_apart_what_answers_differently() -> None:
 
     assert await fingerprint("/a/x.gguf") == await fingerprint("/b/x.gguf")
     assert await fingerprint("/a/x.gguf") != await fingerprint("/a/y.gguf")
+
+
+async def test_fingerprint_tells_models_apart_that_share_an_alias() -> None:
+    class Sized(FakeLlamaServer):
+        meta: dict[str, int] | None = None
+
+        def _about(self, path: str) -> Any:
+            return super()._about(path) if path != "/v1/models" else self._models()
+
+        def _models(self) -> Any:
+            return {"data": [{"id": self.model, "meta": self.meta}]}
+
+    async def fingerprint(**meta: int) -> str:
+        server = Sized("chat")
+        server.meta = meta or None
+        return (await props_of(server)).fingerprint
+
+    assert await fingerprint(n_params=8, n_ctx=1) == await fingerprint(n_params=8, n_ctx=2)
+    assert await fingerprint(n_params=8) != await fingerprint(n_params=14)
+    assert await fingerprint(size=8) != await fingerprint(size=4)
+    assert await fingerprint() == (await props_of(FakeLlamaServer("chat"))).fingerprint
 
 
 async def test_looks_are_sorted_by_what_came_back() -> None:
