@@ -1,11 +1,15 @@
 """A server that fails jobs though it looks well: they are kept off it until it has recovered."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tests.fakes.llama_server import Chat, FakeLlamaServer, answer
+from tests.processes import LlamaServer as RealServer
+from tests.processes import free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from worker_bridge.llama import LlamaServer
 
 pytestmark = pytest.mark.real
 
@@ -85,6 +89,17 @@ async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Sta
         heal(server)
         server.hanging.clear()
         assert await asked == WHOLE
+
+
+async def test_real_server_answers_the_bridges_own_request(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    real = RealServer(models["tiny"], free_port(), "tiny", 1)
+    llama = LlamaServer(real.url, None)
+    with real.running(tmp_path / "log"):
+        assert await llama.answers(30)
+    assert not await llama.answers(1)
+    await llama.close()
 
 
 async def _is(condition: bool) -> bool:
