@@ -1,8 +1,8 @@
 -- When a worker leaves a job to others; behind queueing.lua, in front of claiming.lua. Reads the
 -- arguments of claim.lua.
 
-local LEAST_WORTH_MS = 200     -- a job waits for the worker that has its beginning in its cache so long
-local MOST_WORTH_MS = 10000    -- at least, and so long at most
+local LEAST_WORTH_MS = 200     -- so long a job waits at least for the worker that has its beginning in its
+local MOST_WORTH_MS = 10000    -- cache, if that has room; and so long at most
 local SECOND_TRY_MS = 2000     -- and one that has failed here for another worker
 
 local worker, now = ARGV[1], now_ms()
@@ -85,12 +85,12 @@ end
 
 local runs = 0                 -- attempts that run here already
 
--- How long a job may wait for the worker that has its beginning: as long as it would take to evaluate that
--- here anew, which holds up those that run here too; and once more what it displaces in the cache here.
-local function worth_ms(job)
+-- How long it would take to evaluate here anew what another worker has in its cache, which holds up those
+-- that run here too; and once more, for what it displaces in the cache here. 0 without figures.
+local function anew_ms(job)
   local tps = tonumber(about[5] or '0')
-  if tps <= 0 then return LEAST_WORTH_MS end
-  return math.min(MOST_WORTH_MS, math.max(LEAST_WORTH_MS, job.cached_there * 2000 / tps * (runs + #jobs + 1)))
+  if tps <= 0 then return 0 end
+  return math.min(MOST_WORTH_MS, job.cached_there * 2000 / tps * (runs + #jobs + 1))
 end
 
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
@@ -107,10 +107,12 @@ end
 local function is_left_for_cache(id, job)
   if not job.prefers then return false end
   local other = redis.call('HMGET', K.worker .. job.prefers, 'accepting', 'slots')
-  local there, worth = tonumber(other[2] or '0'), worth_ms(job)
-  local left = now - (job.left_since_ms or now)
-  if other[1] ~= '1' or there == 0 or left >= worth then return false end
+  local there, worth = tonumber(other[2] or '0'), anew_ms(job)
+  if other[1] ~= '1' or there == 0 then return false end
   local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
+  if has_room then worth = math.max(LEAST_WORTH_MS, worth) end
+  local left = now - (job.left_since_ms or now)
+  if left >= worth then return false end
   if not has_room and not has_favourites() and not comes_sooner(job, there, worth) then
     return false
   end

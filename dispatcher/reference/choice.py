@@ -130,10 +130,14 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        worth_ms, left_ms = self._worth_ms(entry), self._left_ms(entry)
-        if not other or not other.accepting or not other.slots or left_ms >= worth_ms:
+        worth_ms, left_ms = self._anew_ms(entry), self._left_ms(entry)
+        if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
+        if has_room:
+            worth_ms = max(LEAST_WORTH_MS, worth_ms)
+        if left_ms >= worth_ms:
+            return False
         if not has_room and not self._worker.prefers:
             ahead = other.prefers.rank(entry.id)
             if (ahead + 1) * (self._state.mean_service_ms or 0) / other.slots >= worth_ms:
@@ -142,13 +146,13 @@ class Choice:
         self._leave_to(entry.prefers if has_room else "", ceil(worth_ms - left_ms))
         return True
 
-    def _worth_ms(self, entry: Entry) -> float:
-        """How long the job may wait for the worker that has its beginning in its cache."""
+    def _anew_ms(self, entry: Entry) -> float:
+        """How long it would take here to evaluate what the other worker has in its cache."""
         if self._worker.prompt_tps <= 0:
-            return LEAST_WORTH_MS
+            return 0
         held_up = len(self._worker.running) + 1
         twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * held_up
-        return min(MOST_WORTH_MS, max(LEAST_WORTH_MS, twice_ms))
+        return min(MOST_WORTH_MS, twice_ms)
 
     def _left_ms(self, entry: Entry) -> int:
         return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms

@@ -70,28 +70,34 @@ async def test_jobs_that_it_would_hold_up_count(pair: Desk) -> None:
     assert int((await pair.claim_raw("w"))[2]) == 3000
 
 
-@pytest.mark.parametrize(("mean_ms", "is_left"), [(399, True), (400, False)])
+@pytest.mark.parametrize(
+    ("prompt_tps", "mean_ms", "is_left"),
+    [(36, 1999, True), (36, 2000, False), (36_000, 3, False), (0, 1, False)],
+)
 async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
-    pair: Desk, mean_ms: int, is_left: bool
+    pair: Desk, prompt_tps: int, mean_ms: int, is_left: bool
 ) -> None:
+    await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
     await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", mean_ms)
     await next_turn(pair)
-    assert (await pair.claim("w"))[1] == [] if is_left else jobs_of((await pair.claim("w"))[1])
+    assert jobs_of((await pair.claim("w"))[1]) == ([] if is_left else ["next"])
 
 
 async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> None:
+    await pair.join("w", 2, process="p2", prompt_tps=36)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
-    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 150)
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 700)
     for number in range(3):
         await next_turn(pair, f"next{number}")
-    assert jobs_of((await pair.claim("w"))[1]) == ["next2"]  # the third: after 3 / 2 of 150 ms
+    assert jobs_of((await pair.claim("w"))[1]) == ["next2"]  # after 3 / 2 of 700 ms: too late
 
 
 async def test_worker_with_conversations_of_its_own_leaves_those_of_others(pair: Desk) -> None:
     """It takes its own rather, though others are not passed over by so much else."""
+    await pair.join("w", 2, process="p2", prompt_tps=36)
     await pair.enqueue("k1", tenant="ann", prefixes=("walk1",))
     await pair.finish(await pair.take("w"), "w")
     await pair.enqueue("c0", tenant="cy", estimate=2001 * TOKENS)
