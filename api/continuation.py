@@ -41,6 +41,8 @@ def continuation(job: Job, seen: Seen) -> Continuation | None:
 
 
 def _check(body: Mapping[str, Any], seen: Seen) -> None:
+    if seen.is_strange:
+        raise CannotContinue("a part of it was not as llama-server answers")
     if body.get("grammar"):
         raise CannotContinue("its `grammar` would begin anew")
     if body.get("reasoning_format") in _PLAIN_REASONING or _is_thought(seen.content):

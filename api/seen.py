@@ -23,7 +23,8 @@ class Seen:
     """The text so far, and what else says how the answer can go on.
 
     `tokens` are those that the text stands for: what the server held back at its end, because it
-    might become a stop string or was half a character, is not among them.
+    might become a stop string or was half a character, is not among them. Where something
+    `is_strange` there may have been more than could be read.
     """
 
     names: Json = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Seen:
     tokens: int = 0
     has_calls: bool = False
     has_usage: bool = False
+    is_strange: bool = False
     finish_reason: str | None = None
 
 
@@ -71,8 +73,14 @@ class Memory:
                     self._content.append(_plain(text[1]))
                     self._read.tokens = max(self._read.tokens, tokens)
                 elif event.startswith(b"data: {"):
-                    self._add(json.loads(event[6:]), tokens)
+                    self._parse(event, tokens)
         self._events, self._bytes = [], 0
+
+    def _parse(self, event: bytes, tokens: int) -> None:
+        try:
+            self._add(json.loads(event[6:]), tokens)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._read.is_strange = True
 
     def _add(self, chunk: Json, tokens: int) -> None:
         read = self._read

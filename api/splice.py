@@ -80,10 +80,16 @@ class Seam:
         shown = []
         for event in events.split(b"\n\n"):
             if event.startswith(b"data: {"):
-                shown.append(self._spliced(json.loads(event[6:])))
+                shown.append(self._readable(event))
             elif event:
                 shown.append(event + b"\n\n")
         return b"".join(shown)
+
+    def _readable(self, event: bytes) -> bytes:
+        try:
+            return self._spliced(json.loads(event[6:]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return event + b"\n\n"  # nothing that a llama-server says; the client may know better
 
     def _spliced(self, chunk: Json) -> bytes:
         for choice in chunk["choices"]:

@@ -22,7 +22,7 @@ from llamaq.demo_words import (
     transition_table,
 )
 
-Size = Literal["tiny", "small", "steady"]
+Size = Literal["tiny", "small"]
 
 CONTEXT_TOKENS = 8192
 # Mean square of the noise dimensions after the last layer, as measured.
@@ -42,9 +42,6 @@ class Shape:
 SHAPES: dict[Size, Shape] = {
     "tiny": Shape(dim=64, layers=2, heads=4, ffn=128),
     "small": Shape(dim=512, layers=4, heads=8, ffn=1536),
-    # Errors of rounding don't add up over layers: greedy answers are the same however a server has
-    # batched the tokens before.
-    "steady": Shape(dim=768, layers=1, heads=12, ffn=3072),
 }
 
 

@@ -17,6 +17,7 @@ LOG_ERRORS = 1
 # The default, 8 GiB of conversations, is for real models.
 PROMPT_CACHE_MIB = 64
 CACHE_TYPES = click.Choice(["F32", "F16"], case_sensitive=False)
+FLASH = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class ServerOptions:
     metrics: bool
     cache_type_k: str
     cache_type_v: str
+    flash_attn: str
 
 
 def missing_demo_parts() -> list[str]:
@@ -89,6 +91,9 @@ def _parameters(options: ServerOptions) -> Any:
     parameters.cpuparams_batch.n_threads = options.threads
     parameters.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_k}")
     parameters.cache_type_v = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_v}")
+    parameters.flash_attn_type = getattr(
+        xllamacpp.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{FLASH[options.flash_attn]}"
+    )
     parameters.cache_ram_mib = PROMPT_CACHE_MIB
     parameters.api_keys = [options.api_key] if options.api_key else []
     parameters.endpoint_metrics = options.metrics
@@ -128,6 +133,7 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
 @click.option("-a", "--alias", help="The model's name.")
 @click.option("--api-key", envvar="LLAMA_API_KEY", help="Demand this bearer token.")
 @click.option("--metrics", is_flag=True, help="Offer /metrics.")
+@click.option("-fa", "--flash-attn", type=click.Choice(list(FLASH)), default="auto")
 @click.option("-ctk", "--cache-type-k", type=CACHE_TYPES, default="F16")
 @click.option("-ctv", "--cache-type-v", type=CACHE_TYPES, default="F16")
 def main(**options: Any) -> None:

@@ -15,7 +15,7 @@ from tests.processes import free_port, valkey
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How thorough the tests are that can't be thorough every time."""
-    parser.addoption("--kills", type=int, default=2, help="deaths of each kind in test_deaths.py")
+    parser.addoption("--kills", type=int, default=1, help="deaths of each kind in test_deaths.py")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from llamaq.embedded_redis import find_server
 from tests.builders import SECRET
 
 START_S = 60.0
+_EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32")
 
 
 def wait_until(
@@ -111,8 +112,8 @@ def valkey(folder: Path) -> Iterator[str]:
 class LlamaServer:
     """How to start one real llama.cpp server again and again at the same address.
 
-    An `exact` one keeps what it has evaluated as it is: its greedy answers are the same whether a
-    text was a part of the prompt or generated.
+    An `exact` one rounds less: its greedy answers are the same whether a text was a part of the
+    prompt or generated.
     """
 
     model: Path
@@ -132,7 +133,7 @@ class LlamaServer:
             *("--port", str(self.port), "--alias", self.alias, "--parallel", str(self.slots)),
             *("--ctx-size", str(2048 * self.slots), "--batch-size", "256", "--metrics"),
             *(("--api-key", self.key) if self.key else ()),
-            *(("--cache-type-k", "f32", "--cache-type-v", "f32") if self.exact else ()),
+            *(_EXACT if self.exact else ()),
         ]
 
     @contextmanager

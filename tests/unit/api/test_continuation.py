@@ -114,6 +114,7 @@ def test_where_no_text_was_seen_it_begins_anew_on_any_worker(fields: dict[str, A
         (PART, {"grammar": "root ::= [a-z]"}, "`grammar`"),
         (PART, {"reasoning_format": "none"}, "reasoning"),
         (PART, {"reasoning_format": "deepseek-legacy"}, "reasoning"),
+        (replace(PART, is_strange=True), {}, "not as llama-server"),
         (Seen(content="<think>\nhm", tokens=4), {}, "reasoning"),
     ],
 )

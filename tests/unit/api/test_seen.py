@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from api.seen import Memory
 
 
@@ -65,3 +67,10 @@ def test_long_answer_stays_small() -> None:
     assert memory._bytes < 64 * 1024
     assert memory.seen.content == "".join(f"{number}," for number in range(5000))
     assert memory.seen.tokens == 5000
+
+
+@pytest.mark.parametrize("strange", [b'data: {"choices":[', b'data: {"choices":[{}]}'])
+def test_what_can_t_be_read_is_noticed(strange: bytes) -> None:
+    memory = Memory()
+    memory.add(event({"content": "a"}) + strange + b"\n\n" + event({"content": "b"}), 1)
+    assert (memory.seen.content, memory.seen.is_strange) == ("ab", True)

@@ -112,6 +112,13 @@ def test_strange_timings_pass() -> None:
     assert chunk["timings"] == {"x": 1}
 
 
+@pytest.mark.parametrize("strange", [b'data: {"a"', b'data: {"a":1}', b'data: {"choices":[1]}'])
+def test_strange_events_pass(strange: bytes) -> None:
+    splice = Splice(job())
+    lost(splice)
+    assert splice.show(strange + b"\n\n", 1) == strange + b"\n\n"
+
+
 def test_progress_is_shown_to_those_who_asked() -> None:
     splice = Splice(job(Want.PROGRESS))
     lost(splice)
