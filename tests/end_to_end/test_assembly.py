@@ -64,9 +64,7 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Cli
 @pytest.fixture(scope="module")
 def thinking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     model = tmp_path_factory.mktemp("models") / "thinking.gguf"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llamaq.demo_model.CHAT_TEMPLATE", THINKING_TEMPLATE)
-        write_demo_model(model)
+    write_demo_model(model, template=THINKING_TEMPLATE)
     with running(model) as client:
         yield client
 
