@@ -164,7 +164,6 @@ async def test_bridge_that_still_has_the_old_master_is_refused_by_the_new_one(
     await asyncio.sleep(0.5)
     async with stage.fleet.old_master("bridge1"):
         answers = await stage.answers()
-        assert "stopped:" not in stage.log("bridge1")
     await stage.fleet.until_ready()
     assert {asked.end for asked in answers} == {End.COMPLETE}
     assert "fenced worker=bridge1" in stage.log("bridge1")
