@@ -63,12 +63,12 @@ local function sequence_of(place)
   return tonumber(string.match(place, '|(%d+)|[^|]*$'))
 end
 
--- A user's oldest jobs, over all these classes.
-local function oldest_of(path)
+-- A user's oldest jobs, over all these classes, so many of each.
+local function oldest_of(path, most)
   local places = {}
   for _, class in ipairs(mine) do
     local flow = class .. '|' .. path .. '|'
-    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, DEEP)
+    local found = redis.call('ZRANGEBYLEX', K.queue, '[' .. flow, '(' .. flow .. '\255', 'LIMIT', 0, most)
     for _, place in ipairs(found) do places[#places + 1] = place end
   end
   if #mine > 1 then
@@ -129,7 +129,7 @@ end
 -- Whether nobody is passed over for long if this job goes first.
 local function is_near(place, class, tier, tenant, user)
   local path = tier .. '|' .. tenant
-  local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user)[1]
+  local at, head = waiting_at('')[1], oldest_of(path .. '|' .. user, 1)[1]
   local first, own = waiting_at(tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
   local user_first, user_own = waiting_at(path)[1], redis.call('ZSCORE', turns(class, path), user)
   local span = SPAN * slots * redis.call('ZCARD', K.workers)
@@ -156,11 +156,12 @@ end
 -- of equals the last: the older ones will find a fast worker before.
 local function find_of_user(path)
   local best, best_job, least
-  local places = oldest_of(path)
-  for _, place in ipairs(places) do
-    if looked >= heads then break end
+  -- Most often the first is taken, and the second tells that there are more.
+  local is_short = not is_slow and #mine == 1
+  local places, i = oldest_of(path, is_short and 2 or DEEP), 1
+  while places[i] and looked < heads do
     looked = looked + 1
-    local id, job = job_at(place)
+    local id, job = job_at(places[i])
     if not id then return true end
     local loss = loss_of(job)
     if (not least or loss <= least) and not is_left(id, job, loss) then
@@ -168,6 +169,8 @@ local function find_of_user(path)
       job.is_followed = #mine == 1 and #places > 1
       if not is_slow then break end
     end
+    if is_short and i == 2 then places = oldest_of(path, DEEP) end
+    i = i + 1
   end
   return best, best_job
 end

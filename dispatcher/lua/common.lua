@@ -35,6 +35,14 @@ local function read_job(id)
   return job
 end
 
+-- Only these fields of a job; the first is one that every job has.
+local function read_fields(id, ...)
+  local found, job = redis.call('HMGET', K.job .. id, ...), {}
+  if not found[1] then return nil end
+  for i, name in ipairs({...}) do job[name] = found[i] or nil end
+  return job
+end
+
 local function ring(bell)
   redis.call('ZADD', bell, 0, 'ring')
 end

@@ -53,7 +53,8 @@ local running = redis.call('ZCARD', K.running .. worker)
 local was_full = running >= slots
 if take_off(worker, token) then
   running, runs_suspect = running - 1, runs_suspect and about[6] ~= token
-  local job = read_job(id)
+  local job = read_fields(id, 'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
+    'max_tenant_running')
   if job then finish(job) end
 elseif is_repeated() then
   find_taken()
