@@ -85,12 +85,14 @@ end
 
 local runs = 0                 -- attempts that run here already
 
--- How long it would take to evaluate here anew what another worker has in its cache, which holds up those
--- that run here too; and once more, for what it displaces in the cache here. 0 without figures.
+-- How long it would take to evaluate here anew what another worker has in its cache: for all slots, since
+-- it holds them up, unless nothing runs here; and once more, for what it displaces in the cache. 0 without
+-- figures.
 local function anew_ms(job)
   local tps = tonumber(about[5] or '0')
   if tps <= 0 then return 0 end
-  return math.min(MOST_WORTH_MS, job.cached_there * 2000 / tps * (runs + #jobs + 1))
+  local held_up = runs + #jobs > 0 and slots or 1
+  return math.min(MOST_WORTH_MS, job.cached_there * 2000 / tps * held_up)
 end
 
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.

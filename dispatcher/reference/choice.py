@@ -150,7 +150,7 @@ class Choice:
         """How long it would take here to evaluate what the other worker has in its cache."""
         if self._worker.prompt_tps <= 0:
             return 0
-        held_up = len(self._worker.running) + 1
+        held_up = self._worker.slots if self._worker.running else 1
         twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * held_up
         return min(MOST_WORTH_MS, twice_ms)
 

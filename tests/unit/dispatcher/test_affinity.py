@@ -62,10 +62,10 @@ async def test_it_is_left_for_as_long_as_its_prompt_would_take(
     assert jobs_of((await pair.claim("w"))[1]) == ["next"]
 
 
-async def test_jobs_that_it_would_hold_up_count(pair: Desk) -> None:
+async def test_slots_that_it_would_hold_up_count(pair: Desk) -> None:
     await pair.join("w", 3, process="p2", prompt_tps=36)
-    await pair.enqueue("j1", "j2")
-    await pair.claim("w", 2)
+    await pair.enqueue("j1")
+    await pair.claim("w", 1)
     await next_turn(pair)
     assert int((await pair.claim_raw("w"))[2]) == 3000
 
