@@ -123,9 +123,8 @@ class Directory:
         """Whether one who has waited for so long has waited long enough for a worker to come."""
         state = self.models.get(model)
         away_s = state.seen_s if state else waited_s
-        looking_s = (
-            time.monotonic() - self._back_at
-        )  # workers need a moment too, once Redis is back
+        # Workers need a moment too, once Redis is back.
+        looking_s = time.monotonic() - self._back_at
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
 
     def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
