@@ -63,6 +63,11 @@ local function sequence_of(place)
   return tonumber(string.match(place, '|(%d+)|[^|]*$'))
 end
 
+-- Its class, tier, tenant and user.
+local function split_place(place)
+  return string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
+end
+
 -- A user's oldest jobs, over all these classes, so many of each.
 local function oldest_of(path, most)
   local places = {}
@@ -79,18 +84,11 @@ end
 
 -- What a claim needs to know of a job; the place tells the rest.
 local function look_at(id, place)
-  local found = redis.call('HMGET', K.job .. id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
+  local job = read_fields(id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
     'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
     'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes', 'visible')
-  local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
-  local job = {place = place, class = class, tier = tier, tenant = tenant, user = user, bytes = 0}
-  if not found[1] then return job end
-  job.api, job.wants, job.weight, job.estimate, job.prompt_estimate = unpack(found, 1, 5)
-  job.completion_estimate, job.bytes, job.enqueued_ms, job.wait_until_ms = unpack(found, 6, 9)
-  job.deadline_ms, job.attempts, job.max_tenant_running = unpack(found, 10, 12)
-  job.prefers, job.cached_there = found[13] or nil, found[14] or nil
-  job.left_since_ms, job.avoids, job.crashes = found[15] or nil, found[16] or nil, found[17]
-  job.visible = found[18] or nil
+    or {bytes = 0}
+  job.place, job.class, job.tier, job.tenant, job.user = place, split_place(place)
   return job
 end
 
@@ -116,7 +114,7 @@ local function favourites_in_turn()
   local places, rank = redis.call('ZRANGE', K.prefers .. worker, 0, FAVOURITES - 1), {}
   if #places < 2 then return places end
   for i, place in ipairs(places) do
-    local tier, tenant = string.match(place, '^[^|]*|([^|]*)|([^|]*)|')
+    local _, tier, tenant = split_place(place)
     rank[place] = (FAN + 1) * #places + i
     for nth, row in ipairs(waiting_at(tier)) do
       if row[1] == tenant then rank[place] = math.min(rank[place], nth * #places + i) end
@@ -143,7 +141,7 @@ local looked = 0
 -- changed and must be looked at anew; or nothing. `anyhow`: all others are left to others.
 local function find_favourite(anyhow)
   for _, place in ipairs(favourites_in_turn()) do
-    local class, tier, tenant, user = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
+    local class, tier, tenant, user = split_place(place)
     if can_take(class, worker) and redis.call('ZSCORE', turns(class, tier), tenant)
         and (anyhow or is_near(place, class, tier, tenant, user)) then
       local id, job = job_at(place)
