@@ -1,9 +1,9 @@
 """How a job goes on whose worker was lost in the middle of its answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dispatcher.cost import INPUT, OUTPUT, cost
 from dispatcher.errors import WorkerFailed
+from dispatcher.job import Job
 from dispatcher.needs import Needs, read_needs
 from dispatcher.scripts import Scripts
 
@@ -24,27 +24,45 @@ class Continuation:
     seen_tokens: int
 
 
-async def resume(scripts: Scripts, job: str, attempt: str, rest: Continuation) -> Needs:
-    """Queues the job again that was lost in this attempt; returns what it needs of its worker now.
+def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
+    """The job as it goes on, whose worker was of this build.
 
-    Raises `WorkerFailed` if it may not go on, and `RedisUnavailable`; it may then be repeated.
+    Raises `WorkerFailed` where the build is needed, and was not told.
+    """
+    if rest.same_build and not build:
+        raise WorkerFailed(
+            "The answer broke off, and its worker has not told its build. Please send the request "
+            "again, and update the bridges."
+        )
+    return replace(
+        job,
+        body=rest.body,
+        needs=replace(job.needs, build=build if rest.same_build else ""),
+        wait_s=job.deadline_s,
+        prompt_tokens=rest.prompt_tokens,
+        completion_tokens=rest.completion_tokens,
+        seen_tokens=rest.seen_tokens,
+    )
+
+
+async def resume(scripts: Scripts, left: Job, attempt: str) -> Needs | None:
+    """Queues what is left of a job that was lost in this attempt.
+
+    Returns what it needs of its worker now; None if Redis doesn't know the job. Raises
+    `WorkerFailed` if it may not go on, and `RedisUnavailable`; it may then be repeated.
     """
     verdict, said = await scripts.run(
         "resume",
-        *(job, attempt, int(rest.same_build)),
-        *(cost(rest.prompt_tokens, rest.completion_tokens), rest.prompt_tokens),
-        *(rest.completion_tokens, _seen_cost(rest.seen_tokens), rest.body),
+        *(left.id, attempt, left.needs.build, left.estimate),
+        *(left.prompt_tokens, left.completion_tokens, left.seen_cost or 0, left.body),
     )
     if verdict == b"OK":
         return read_needs(said.decode())
+    if said == b"unknown":
+        return None
     if verdict == b"SPENT":
         raise WorkerFailed(
             f"The answer broke off, and was taken up by no other worker: {said} have failed at it. "
             "Please send the request again."
         )
     raise WorkerFailed("The answer broke off. Please send the request again.")
-
-
-def _seen_cost(tokens: int) -> int:
-    """What is still to be paid for the text that was seen: the rest of the job has it as input."""
-    return tokens * (OUTPUT - INPUT)

@@ -12,7 +12,7 @@ from enum import StrEnum
 class Kind(StrEnum):
     """What a frame says."""
 
-    STARTED = "started"  # {"worker": …, "queue_ms": …}: an attempt has begun
+    STARTED = "started"  # {"worker": …, "queue_ms": …, "build": …}: an attempt has begun
     PROMPT = "prompt"  # the server's first event of progress: how many tokens the prompt has
     CHUNK = "chunk"  # raw SSE events
     DONE = "done"  # {"prompt_tokens": …, "completion_tokens": …}: the answer is complete

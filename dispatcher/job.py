@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
-from dispatcher.cost import cost
+from dispatcher.cost import INPUT, OUTPUT, cost
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.tier import Tier
 
@@ -33,7 +33,8 @@ class Job:
     end user it speaks for; `weight` is the tenant's part against others of its tier.
     `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of the
     conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
-    tenant and user that named the same key.
+    tenant and user that named the same key. `seen_tokens` are those of its answer that its client
+    has seen already, None before it has begun: `body` asks for what is left.
     """
 
     id: str
@@ -51,6 +52,12 @@ class Job:
     completion_tokens: int = 0
     prefixes: tuple[str, ...] = ()
     supersedes: str = ""
+    seen_tokens: int | None = None
+
+    @property
+    def seen_cost(self) -> int | None:
+        """What is still to be paid for the text that was seen: what is left has it as input."""
+        return None if self.seen_tokens is None else self.seen_tokens * (OUTPUT - INPUT)
 
     @property
     def remembered(self) -> tuple[str, ...]:

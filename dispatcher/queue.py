@@ -1,34 +1,16 @@
 """The API's side of the queue: submit a job, read its reply, cancel it."""
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
-
-from redis.asyncio import Redis
+from typing import Self
 
 from dispatcher.connection import open_redis
-from dispatcher.continuation import Continuation, resume
-from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull, WorkerFailed
-from dispatcher.inbox import Inbox
-from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
-from dispatcher.keys import Keys
-from dispatcher.reaper import run_reaper
-from dispatcher.reply import Place, Reply, eta_s
-from dispatcher.scripts import Scripts
+from dispatcher.continuation import Continuation
+from dispatcher.job import Job, Want
+from dispatcher.lane import Lane
+from dispatcher.reply import Reply
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel
-
-log = logging.getLogger("llamaq.queue")
-
-_CANCEL_TRIES = 25
-_RETRY_S = 0.2
-_FULL_RETRY_S = 5
-_PLACES_EVERY_S = 1.0
-_PLACES = 200  # replies that are told where their jobs stand, in one round
 
 
 class Queue:
@@ -64,7 +46,8 @@ class Queue:
         Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
         """
         lane = await self._lane(job.model)
-        return await lane.submit(job, Reply(self._max_reply_bytes, news))
+        streamed = Want.STREAM in job.wants
+        return await lane.submit(job, Reply(self._max_reply_bytes, news, streamed=streamed))
 
     def resume(self, job: Job, rest: Continuation) -> None:
         """Has a job go on whose reply has said that it was `LOST`, in the background.
@@ -77,173 +60,10 @@ class Queue:
         """The reply is no longer read. A job that has not ended is cancelled, in the background."""
         self._lanes[job.model].close_reply(job.id)
 
-    async def _lane(self, model: str) -> "Lane":
+    async def _lane(self, model: str) -> Lane:
         async with self._opening:
             if model not in self._lanes:
                 lane = Lane(model, self.api, self.redis, self._settings)
                 await lane.open()
                 self._lanes[model] = lane
             return self._lanes[model]
-
-
-class Lane:
-    """One model's queue and reply stream, with the tasks that keep them going."""
-
-    def __init__(self, model: str, api: str, redis: Redis, settings: QueueSettings) -> None:
-        self._api = api
-        self._settings = settings
-        self._scripts = Scripts(redis, Keys(model))
-        self._reader = open_redis(settings.redis_url.get_secret_value(), blocking=True)
-        self._inbox = Inbox(api, self._scripts, self._reader, settings.lease_s, self._resubmit)
-        self._jobs: dict[str, Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def open(self) -> None:
-        """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
-        await self._inbox.heartbeat()
-        self._start(_for_ever(self._inbox.run_reader))
-        self._start(_for_ever(self._inbox.run_heartbeat))
-        self._start(_for_ever(self._run_places))
-        self._start(_for_ever(lambda: run_reaper(self._scripts, self._settings.lease_s)))
-
-    async def close(self) -> None:
-        """Stops reading."""
-        await cancel(self._tasks)
-        await self._reader.aclose()
-
-    async def submit(self, job: Job, reply: Reply) -> Reply:
-        """See `Queue.submit`."""
-        self._inbox.replies[job.id] = reply
-        self._jobs[job.id] = job
-        try:
-            await self._enqueue(job, reply)
-        except BaseException:
-            self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
-            raise
-        if job.id in self._jobs:
-            self._inbox.known.add(job.id)
-        return reply
-
-    def resume(self, job: str, rest: Continuation) -> None:
-        """See `Queue.resume`."""
-        if reply := self._inbox.replies.get(job):
-            self._start(self._resume(job, reply, rest))
-
-    def close_reply(self, job: str) -> None:
-        """See `Queue.close`."""
-        self._inbox.known.discard(job)
-        self._jobs.pop(job, None)
-        reply = self._inbox.replies.pop(job, None)
-        if reply is not None and (reply.failed_here or not reply.ended):
-            self._start(self._cancel(job))
-
-    async def _enqueue(self, job: Job, reply: Reply) -> None:
-        try:
-            verdict = await self._enqueue_once(job)
-        except RedisUnavailable:
-            verdict = await self._enqueue_once(job)  # a repeated enqueue does no harm
-        if verdict[0] == b"UNKNOWN_API":
-            await self._inbox.heartbeat()
-            verdict = await self._enqueue_once(job)
-        if verdict[0] in (b"FULL", b"TENANT_FULL"):
-            raise await self._full(job, verdict)
-        if verdict[0] == b"OK":
-            reply.tenant_queued = int(verdict[2])
-
-    async def _enqueue_once(self, job: Job) -> list[Any]:
-        bounds = self._settings
-        user = tenant_key(job.user) or NOBODY
-        return await self._scripts.run(
-            "enqueue",
-            *(job.id, self._api, tenant_key(job.tenant), user, job.tier, job.weight),
-            *(str(job.needs), encode_wants(job.wants)),
-            *(job.estimate, job.prompt_tokens, job.completion_tokens),
-            *(int(job.wait_s * 1000), int(job.deadline_s * 1000)),
-            *(bounds.max_attempts, bounds.max_crashes),
-            *(bounds.max_queue_jobs, bounds.max_queue_bytes),
-            *(bounds.max_tenant_jobs, bounds.max_tenant_running),
-            *(tenant_key(job.supersedes), " ".join(job.remembered), job.body),
-            *job.prefixes,
-        )
-
-    async def _full(self, job: Job, verdict: list[Any]) -> QueueFull:
-        slots, mean_ms, *_ = await self._scripts.run("position")
-        wait_s = eta_s(verdict[1], slots, float(mean_ms)) or _FULL_RETRY_S
-        if verdict[0] == b"FULL":
-            return QueueFull(
-                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later.",
-                wait_s,
-            )
-        return TenantQueueFull(
-            f"{verdict[1]} of your requests wait for the model '{job.model}' already; send more "
-            "when some are answered.",
-            wait_s,
-        )
-
-    async def _run_places(self) -> None:
-        while True:
-            await asyncio.sleep(_PLACES_EVERY_S)
-            waiting = [(job, reply) for job, reply in self._inbox.replies.items() if reply.waits]
-            with suppress(RedisUnavailable):
-                await self._tell_places(waiting[:_PLACES])
-
-    async def _tell_places(self, waiting: list[tuple[str, Reply]]) -> None:
-        if not waiting:
-            return
-        ids = (job for job, _ in waiting)
-        slots, mean_ms, *positions = await self._scripts.run("position", *ids)
-        for (_, reply), position in zip(waiting, positions, strict=True):
-            eta = eta_s(position, slots, float(mean_ms))
-            reply.place = Place(position, eta) if position else None
-
-    def _resubmit(self, job: str) -> None:
-        if job in self._jobs:
-            log.warning("job=%s was forgotten by Redis; it is queued again", job)
-            self._start(self._submit_again(self._jobs[job]))
-
-    async def _submit_again(self, job: Job) -> None:
-        reply = self._inbox.replies.get(job.id)
-        if reply is None or reply.ended:
-            return  # meanwhile
-        reply.restart()  # first: a worker may answer before Redis has answered us
-        try:
-            await self._enqueue(job, reply)
-        except RedisUnavailable:
-            pass  # the next heartbeat tells whether Redis has it
-        except QueueFull as error:
-            reply.fail(error.code, error.message)
-
-    async def _resume(self, job: str, reply: Reply, rest: Continuation) -> None:
-        attempt = reply.lost
-        while not reply.ended and self._inbox.replies.get(job) is reply:
-            try:
-                reply.needs = await resume(self._scripts, job, attempt, rest)
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
-            except WorkerFailed as error:
-                reply.fail(error.code, error.message)
-            else:
-                return
-
-    async def _cancel(self, job: str) -> None:
-        for _ in range(_CANCEL_TRIES):
-            with suppress(RedisUnavailable):
-                # Unknown: an enqueue whose answer nobody waited for may still be on its way.
-                if await self._scripts.run("cancel", job) != [b"unknown"]:
-                    return
-            await asyncio.sleep(_RETRY_S)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """A mistake in one round must not end what every request of a model depends on."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("a background task failed; it starts again")
-            await asyncio.sleep(1)

@@ -13,6 +13,8 @@ from dispatcher.needs import ANYBODY, Needs
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
 """The kinds of frame after which nothing more comes."""
 
+_FORGOTTEN = b'{"code":"worker_failed","message":"Redis has lost the request."}'
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -39,20 +41,24 @@ class Reply:
     `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
     what came before it counts for nothing; a `LOST` one that it counts, but that no more will come
     of this attempt, `lost`: the job may be resumed, and `needs` then says what it needs of its
-    worker. Past `max_bytes` unread the reply ends as failed with the code `slow_client`.
-    `failed_here` says that it ended so while its job may still run. `place` is where the job stands
-    while it is queued, a second old at most, and `tenant_queued` how many jobs its tenant had in
-    the queue when it came, this one included.
+    worker, by the `build` of the attempt that was lost. With `streamed` a client sees the frames as
+    they come, so that an attempt that Redis forgets is lost; else it is revoked. Past `max_bytes`
+    unread the reply ends as failed with the code `slow_client`. `failed_here` says that it ended so
+    while its job may still run. `place` is where the job stands while it is queued, a second old at
+    most, and `tenant_queued` how many jobs its tenant had in the queue when it came, this one
+    included.
     """
 
-    def __init__(self, max_bytes: int, news: asyncio.Event) -> None:
+    def __init__(self, max_bytes: int, news: asyncio.Event, *, streamed: bool = False) -> None:
         self.ended = False
         self.failed_here = False
         self.lost = ""
+        self.build = ""
         self.needs: Needs = ANYBODY
         self.place: Place | None = None
         self.tenant_queued = 0
         self._max_bytes = max_bytes
+        self._streamed = streamed
         self._frames: list[Frame] = []
         self._bytes = 0
         self._attempt: str | None = None
@@ -89,17 +95,37 @@ class Reply:
             return
         self._past.add(attempt)
         if frame.kind is Kind.REVOKED:
-            self.restart()
+            self._restart()
         else:
-            self.lost = attempt
-            self._attempt, self._next_seq = None, 0
-            self._push(frame)
+            self._lose(attempt, frame)
 
-    def restart(self) -> None:
-        """Forgets the attempt: another one will follow."""
+    def _restart(self) -> None:
         self._attempt, self._next_seq = None, 0
         self._frames, self._bytes = [], 0
         self._push(Frame(Kind.REVOKED, FROM_SCRIPT))
+
+    def _lose(self, attempt: str, frame: Frame) -> None:
+        self.lost = attempt
+        self._attempt, self._next_seq = None, 0
+        self._push(frame)
+
+    def resumed(self, attempt: str, needs: Needs) -> bool:
+        """The job goes on after this loss; returns whether it was the last one."""
+        if self.lost != attempt:
+            return False
+        self.lost, self.needs = "", needs
+        return True
+
+    def forget(self, newer: str = "") -> None:
+        """Redis has forgotten the attempt, and perhaps begun a `newer` one."""
+        past = self._attempt
+        if past is None:
+            return
+        if not self._streamed:
+            self._restart()
+            return
+        self._past |= {past, newer or past}
+        self._lose(newer or past, Frame(Kind.LOST, FROM_SCRIPT, payload=_FORGOTTEN))
 
     def fail(self, code: str, message: str) -> None:
         """Ends the reply from this side."""
@@ -111,7 +137,9 @@ class Reply:
         if self._attempt is None:
             self._attempt, self.place = attempt, None
         elif attempt != self._attempt:
-            self.restart()  # Redis has forgotten a claim and handed the job out again
+            self.forget(attempt)  # it was handed out again
+            if self.lost:
+                return
             self._attempt = attempt
         if frame.seq < self._next_seq:
             return
@@ -119,6 +147,8 @@ class Reply:
             self.fail(WorkerFailed.code, "A part of the answer was lost on its way through Redis.")
             return
         self._next_seq += 1
+        if frame.kind is Kind.STARTED:
+            self.build = json.loads(frame.payload).get("build", "")
         self._push(frame)
 
     def _push(self, frame: Frame) -> None:

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 from fakeredis import TcpFakeServer
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from llamaq.demo_model import write_demo_model
 from tests.processes import free_port, valkey
+
+# How long an example takes says nothing where other processes want the machine too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

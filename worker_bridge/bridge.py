@@ -181,7 +181,7 @@ class Bridge:
         )
 
     def _introduce(self, claim: Claim) -> Run:
-        return Run(claim, self.worker, self._outbox, self._props.model_id, self.model)
+        return Run(claim, self.worker, self._outbox, self._props, self.model)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         self._offer.draining = True

@@ -19,7 +19,7 @@ from worker_bridge.events import (
     read_event,
     with_timings_of,
 )
-from worker_bridge.llama import LlamaServer
+from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.meter import Meter
 from worker_bridge.stop import Phase
 from worker_bridge.verdict import Fault, judge
@@ -64,20 +64,15 @@ class Result:
 
 
 class Run:
-    """One attempt while it runs.
+    """One attempt while it runs. Clients call the server's model `model`."""
 
-    `model_id` is what the server calls its model and `model` what its clients call it.
-    """
-
-    def __init__(
-        self, claim: Claim, worker: str, outbox: Outbox, model_id: str, model: str
-    ) -> None:
+    def __init__(self, claim: Claim, worker: str, outbox: Outbox, props: Props, model: str) -> None:
         self.claim = claim
         self.phase = Phase.SLOT
         self.meter = Meter()
         self.moved_at = self.started_at = time.monotonic()
         self._outbox = outbox
-        self._model_id = json.dumps(model_id, ensure_ascii=False).encode()
+        self._model_id = json.dumps(props.model_id, ensure_ascii=False).encode()
         self._model = json.dumps(model, ensure_ascii=False).encode()
         self._seq = 0
         self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
@@ -85,8 +80,8 @@ class Run:
         self._answered = False
         self._told_prompt = False
         self._last_chunk = b""
-        started = json.dumps({"worker": worker, "queue_ms": claim.queue_ms}).encode()
-        self._send(Kind.STARTED, started, Pace.LAZY)
+        started = {"worker": worker, "queue_ms": claim.queue_ms, "build": props.fingerprint}
+        self._send(Kind.STARTED, json.dumps(started).encode(), Pace.LAZY)
 
     async def ask(self, server: LlamaServer, body: bytes) -> Result:
         """Runs the request to its end; raises nothing but `CancelledError`."""

@@ -8,14 +8,15 @@
 --          16 queue bound, jobs   17 queue bound, bytes     18 tenant's bound on queued jobs (0: none)
 --          19 tenant's bound on running jobs (0: none)      20 key it supersedes ('': none)
 --          21 beginnings by which a worker is to remember it, parted by blanks
---          22 body                23… beginnings of the conversation, the longest first
+--          22 cost of what its client has seen before Redis forgot it ('': it has not begun)
+--          23 body                24… beginnings of the conversation, the longest first
 -- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the tenant
 --                                 has n jobs in the queue
 --          {'KNOWN', state}       a job of this id exists: a repeated call changes nothing
 --          {'UNKNOWN_API'}        the api has no reply stream: send api_heartbeat first
 --          {'FULL', jobs, bytes}  over a bound of the model
 --          {'TENANT_FULL', jobs}  over the tenant's
-local id, api, body = ARGV[1], ARGV[2], ARGV[22]
+local id, api, body = ARGV[1], ARGV[2], ARGV[23]
 local state = redis.call('HGET', K.job .. id, 'state')
 if state then return {'KNOWN', state} end
 if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
@@ -44,9 +45,9 @@ if replaced then end_queued(older, replaced, 'superseded') end
 
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
-  if #ARGV < 23 then return nil end
+  if #ARGV < 24 then return nil end
   local names = {}
-  for i = 23, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
+  for i = 24, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
     local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
     if worker and redis.call('HGET', K.worker .. worker, 'process') == process
@@ -70,6 +71,7 @@ redis.call('HSET', K.job .. id,
   'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[13])),
   'attempts', 0, 'max_attempts', ARGV[14], 'crashes', 0, 'max_crashes', ARGV[15],
   'max_tenant_running', ARGV[19], 'prefix', ARGV[21])
+if ARGV[22] ~= '' then redis.call('HSET', K.job .. id, 'visible', 1, 'seen_cost', ARGV[22]) end
 redis.call('PEXPIRE', K.job .. id, ttl)
 redis.call('SET', K.body .. id, body, 'PX', ttl)
 if ARGV[20] ~= '' then redis.call('SET', superseding, id, 'PX', ttl) end

@@ -94,8 +94,7 @@ end
 local function keep_lost(id, job, now)
   redis.call('DEL', K.body .. id)
   redis.call('ZADD', K.deadlines, digits(math.min(now + LOST_MS, tonumber(job.deadline_ms))), id)
-  redis.call('HSET', K.job .. id, 'state', 'lost',
-    'build', redis.call('HGET', K.worker .. job.worker, 'fingerprint') or '')
+  redis.call('HSET', K.job .. id, 'state', 'lost')
   redis.call('HINCRBY', K.counters, 'lost', 1)
 end
 

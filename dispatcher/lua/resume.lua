@@ -1,36 +1,43 @@
--- resume: a job whose worker was lost in the middle of its answer goes on, with another body.
+-- resume: a job goes on, with another body, whose worker was lost in the middle of its answer. Or whose
+-- attempt Redis forgot, and began it anew: what the newer attempt says would not continue what was seen.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id  2 the attempt that was lost  3 only on a worker with the lost one's build (1 or 0)
+-- ARGV     1 job id  2 the attempt that was lost, or is the newer one
+--          3 build: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
 --          7 cost of what the client has seen, over all attempts, as far as what is left won't pay for it
 --          8 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
---          {'GONE', state}    not lost, or not in this attempt: nothing was changed
+--          {'GONE', state}    not in this attempt, or over: nothing was changed
 local id, attempt, body = ARGV[1], ARGV[2], ARGV[8]
 local job = read_job(id)
 if job and job.resumed == attempt then return {'OK', job.class} end
-if not job or job.state ~= 'lost' or job.attempt ~= attempt then
+local is_running = job and job.state == 'running'
+if not job or job.attempt ~= attempt or not (is_running or job.state == 'lost') then
   return {'GONE', job and job.state or 'unknown'}
 end
-redis.call('ZREM', K.deadlines, id)
-if is_spent(job) then
+if is_running then
+  take_off(job.worker, id .. ':' .. attempt)
+  ring_worker(job.worker)
+  stopped_running(job)
+  charge(job, job.estimate, 0)
+elseif is_spent(job) then
   end_job(id, 'failed')
   return {'SPENT', tonumber(job.attempts)}
 end
 
 -- A worker of the same build continues the text as the lost one would have. `build=` is a class's last word.
-local function class_of_build()
+local function class_of(build)
   local others = string.gsub(job.class, ',?build=.*$', '')
-  if others == 'any' or others == '' then return 'build=' .. job.build end
-  return others .. ',build=' .. job.build
+  if others == 'any' or others == '' then return 'build=' .. build end
+  return others .. ',build=' .. build
 end
 
 -- What was seen is served now, so that the estimate is only of what is left.
 job.estimate = 0
 settle(job, ARGV[7] - (job.seen_cost or 0))
-if ARGV[3] == '1' then
-  local class = class_of_build()
+if ARGV[3] ~= '' then
+  local class = class_of(ARGV[3])
   job.place = class .. string.sub(job.place, #job.class + 1)
   job.class = class
 end
@@ -38,7 +45,7 @@ job.bytes, job.wait_until_ms = digits(#body), job.deadline_ms
 forget_attempt(id, job)
 redis.call('HSET', K.job .. id, 'state', 'queued', 'resumed', attempt, 'class', job.class,
   'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms, 'estimate', ARGV[4],
-  'prompt_estimate', ARGV[5], 'completion_estimate', ARGV[6], 'seen_cost', ARGV[7])
+  'prompt_estimate', ARGV[5], 'completion_estimate', ARGV[6], 'seen_cost', ARGV[7], 'visible', 1)
 redis.call('SET', K.body .. id, body, 'PX', redis.call('PTTL', K.job .. id))
 enter_queue(id, job)
 redis.call('HINCRBY', K.counters, 'resumed', 1)

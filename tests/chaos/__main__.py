@@ -49,7 +49,7 @@ class Chaos:
 
     async def _break(self, known: Sequence[Known]) -> list[Fault]:
         options = self._options
-        faults = plan(options.seed, self._fleet, options.seconds, options.every)
+        faults = plan(options.seed, self._fleet, options.seconds, options.every, options.spare)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             measuring = group.create_task(self._memory.run(self.say))
@@ -104,6 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--every", type=float, default=4, help="seconds between faults")
     parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--spare", nargs="*", default=(), help="redis, api1, … are never ended")
     parser.add_argument("--folder", type=Path, help="for the logs; must not exist")
     options = parser.parse_args()
     options.seconds = options.minutes * 60

@@ -17,6 +17,7 @@ from tests.chaos.fleet import MODEL, Fleet
 
 LONGEST = 200
 _SURE = 0.005  # how much likelier each token must be than the next best: noise is a tenth of that
+_LARGE = 2**20
 _PATH = "/v1/chat/completions"
 _LOST_S = 100.0  # an answer that takes longer than every limit of the API never comes
 
@@ -34,11 +35,18 @@ class Manner(StrEnum):
 
     WHOLE = "whole"
     STREAM = "stream"
-    SLOW = "slow"
+    SLOW = "slow"  # reads a stream more slowly than it is generated
+    LARGE = "large"  # sends a megabyte with it
     LEAVES = "leaves"
 
 
-MANNERS = [*[Manner.STREAM] * 6, *[Manner.WHOLE] * 3, Manner.SLOW, Manner.LEAVES, Manner.LEAVES]
+MANNERS = [
+    *[Manner.STREAM] * 6,
+    *[Manner.WHOLE] * 3,
+    Manner.SLOW,
+    Manner.LARGE,
+    *[Manner.LEAVES] * 2,
+]
 
 
 class End(StrEnum):
@@ -177,6 +185,8 @@ class Client:
                 self._read_whole(asked, answer)
                 return
             streamed = body | {"stream": True, "stream_options": {"include_usage": True}}
+            if asked.manner is Manner.LARGE:
+                streamed["metadata"] = {"notes": "x" * _LARGE}
             async with client.stream("POST", url, json=streamed, headers=self._headers) as answer:
                 self._note(asked, answer)
                 if answer.status_code == 200:

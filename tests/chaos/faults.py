@@ -18,7 +18,6 @@ from tests.chaos.launcher import CLOCK_KEY
 Act = Callable[[Fleet, str], AbstractAsyncContextManager[None]]
 
 CLOCK_STEP_MS = 8000
-FORGETS = "Redis forgets"
 _UNDO_S = 20.0
 
 
@@ -31,13 +30,15 @@ def away(part: str) -> str:
 class Kind:
     """A kind of fault: `act` breaks something on its way in and mends it on its way out.
 
-    `of` chooses the targets. It lasts between `shortest_s` and `longest_s`.
+    `of` chooses the targets. It lasts between `shortest_s` and `longest_s`. A target that it `ends`
+    is another process afterwards.
     """
 
     act: Act
     of: Callable[[Fleet], Sequence[str]]
     shortest_s: float
     longest_s: float
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,15 @@ class Fault:
         return f"{self.kind} {self.target} for {self.for_s:.1f} s"
 
 
-def plan(seed: int, fleet: Fleet, seconds: float, every_s: float) -> list[Fault]:
+def plan(
+    seed: int, fleet: Fleet, seconds: float, every_s: float, spared: Sequence[str] = ()
+) -> list[Fault]:
     """A fault about every `every_s`, each kind as often as the others.
 
-    No two faults have the same target at a time. The same arguments give the same plan.
+    No two faults have the same target at a time, and none ends a part that is `spared`. The same
+    arguments give the same plan.
     """
+    targets = {name: _targets(kind, fleet, spared) for name, kind in KINDS.items()}
     chance = Random(f"{seed} faults")  # noqa: S311
     faults: list[Fault] = []
     free_at: dict[str, float] = {}
@@ -65,16 +70,20 @@ def plan(seed: int, fleet: Fleet, seconds: float, every_s: float) -> list[Fault]
     at_s = every_s
     while at_s < seconds:
         if not deck:
-            deck = list(KINDS)
+            deck = [kind for kind in KINDS if targets[kind]]
             chance.shuffle(deck)
         kind = deck.pop()
         for_s = chance.uniform(KINDS[kind].shortest_s, KINDS[kind].longest_s)
-        target = chance.choice(KINDS[kind].of(fleet))
+        target = chance.choice(targets[kind])
         at_s = max(at_s, free_at.get(target, 0))
         faults.append(Fault(at_s, kind, target, for_s))
         free_at[target] = at_s + for_s + 0.5
         at_s += chance.uniform(0.5, 1.5) * every_s
     return faults
+
+
+def _targets(kind: Kind, fleet: Fleet, spared: Sequence[str]) -> list[str]:
+    return [part for part in kind.of(fleet) if not (kind.ends and part in spared)]
 
 
 async def inject(fleet: Fleet, faults: Sequence[Fault], say: Callable[[str], None]) -> None:
@@ -144,23 +153,21 @@ async def _until_answers(fleet: Fleet, api: str) -> None:
 @asynccontextmanager
 async def redis_emptied(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """SIGKILL of a Redis that has no data when it comes back."""
-    with fleet.trouble(FORGETS):
-        fleet.parts[name].kill()
-        fleet.replace_redis_data(None)
-        yield
-        fleet.parts[name].start()
+    fleet.parts[name].kill()
+    fleet.replace_redis_data(None)
+    yield
+    fleet.parts[name].start()
 
 
 @asynccontextmanager
 async def redis_restored(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """A Redis that has forgotten the last moment, as after a failover."""
-    with fleet.trouble(FORGETS):
-        copy = fleet.copy_redis_data()
-        await asyncio.sleep(1)
-        fleet.parts[name].kill()
-        fleet.replace_redis_data(copy)
-        yield
-        fleet.parts[name].start()
+    copy = fleet.copy_redis_data()
+    await asyncio.sleep(1)
+    fleet.parts[name].kill()
+    fleet.replace_redis_data(copy)
+    yield
+    fleet.parts[name].start()
 
 
 @asynccontextmanager
@@ -302,17 +309,17 @@ def _inner_links(fleet: Fleet) -> list[str]:
 
 
 KINDS = {
-    "bridge_killed": Kind(killed, lambda fleet: fleet.bridges, 0.5, 4),
+    "bridge_killed": Kind(killed, lambda fleet: fleet.bridges, 0.5, 4, ends=True),
     "bridge_stopped": Kind(stopped, lambda fleet: fleet.bridges, 1, 10),
-    "server_killed": Kind(killed, lambda fleet: fleet.servers, 0.5, 4),
+    "server_killed": Kind(killed, lambda fleet: fleet.servers, 0.5, 4, ends=True),
     "server_stopped": Kind(stopped, lambda fleet: fleet.servers, 1, 6),
-    "api_killed": Kind(killed, lambda fleet: fleet.apis, 0.5, 3),
+    "api_killed": Kind(killed, lambda fleet: fleet.apis, 0.5, 3, ends=True),
     "api_stopped": Kind(stopped, lambda fleet: fleet.apis, 0.5, 7),
-    "redis_killed": Kind(killed, _redis, 0.5, 5),
+    "redis_killed": Kind(killed, _redis, 0.5, 5, ends=True),
     "redis_stopped": Kind(stopped, _redis, 0.5, 5),
-    "redis_emptied": Kind(redis_emptied, _redis, 0.5, 3),
-    "redis_restored": Kind(redis_restored, _redis, 0.5, 3),
-    "redis_loading": Kind(redis_loading, _redis, 1, 2),
+    "redis_emptied": Kind(redis_emptied, _redis, 0.5, 3, ends=True),
+    "redis_restored": Kind(redis_restored, _redis, 0.5, 3, ends=True),
+    "redis_loading": Kind(redis_loading, _redis, 1, 2, ends=True),
     "bridge_replies_lost": Kind(replies_lost, _bridge_redis_links, 1, 4),
     "api_replies_lost": Kind(replies_lost, _api_redis_links, 1, 4),
     "server_replies_lost": Kind(replies_lost, _server_links, 1, 4),

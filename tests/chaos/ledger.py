@@ -4,14 +4,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.chaos.clients import Asked, End
-from tests.chaos.faults import CLOCK_STEP_MS, FORGETS, away
+from tests.chaos.faults import CLOCK_STEP_MS, away
 from tests.chaos.fleet import Fleet
 
 STREAMS_GO_ON = True
 """Whether a stream whose worker was lost goes on on another one; else it may end in one
-`worker_failed` event. Where Redis has forgotten its job it may end like this in any case, and where
-its API was away for longer than a lease, where several workers have failed at it, or where a step
-of the clock has left it no time to go on.
+`worker_failed` event. It may end like this in any case where its API was away for longer than a
+lease, where several workers have failed at it, or where a step of the clock has left it no time to
+go on.
 """
 
 SHORTEST_LIMIT_S = 40.0
@@ -74,7 +74,7 @@ class Ledger:
                 return [f"given up after {took:.1f} s"]
         if STREAMS_GO_ON and asked.text and asked.code == "worker_failed":
             spent = "have failed at it" in asked.message
-            reasons = FORGETS, away(asked.api), "clock"
+            reasons = away(asked.api), "clock"
             if not (spent or any(self._had(asked, reason) for reason in reasons)):
                 return ["a stream did not go on"]
         return []

@@ -1,13 +1,18 @@
 """Fixtures of the queue's tests; every test that uses Redis is checked for keys it leaks."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
+from dispatcher.queue import Queue
+from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.ends import Server, make_settings
 from tests.unit.dispatcher.key_leaks import leaked_keys
 from tests.unit.dispatcher.relay import Relay, relay_to
 
@@ -40,4 +45,27 @@ async def relayed(relay: Relay) -> AsyncIterator[Redis]:
     client = open_redis(relay.url)
     await client.ping()
     yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def queue(redis: Redis, redis_url: str) -> AsyncIterator[Queue]:
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.outbox.run())
+    yield
+    await cancel([task])
+
+
+@pytest.fixture
+async def server(redis: Redis, redis_url: str) -> AsyncIterator[Server]:
+    client = open_redis(redis_url)
+    server = Server(client)
+    await server.join()
+    async with running(server):
+        yield server
     await client.aclose()

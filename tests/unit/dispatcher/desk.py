@@ -78,6 +78,7 @@ class Desk:
         tenant_bounds: tuple[int, int] = (0, 0),
         supersedes: str = "",
         prefixes: tuple[str, ...] = (),
+        seen_cost: int | str = "",
     ) -> list[Any]:
         answer: list[Any] = []
         for job in jobs:
@@ -85,7 +86,7 @@ class Desk:
                 "enqueue",
                 *(job, api, tenant, user, tier, weight, class_, "stream", estimate, *tokens),
                 *(wait_ms, deadline_ms, attempts, crashes, *bounds, *tenant_bounds),
-                *(supersedes, " ".join(prefixes[:1]), body, *prefixes),
+                *(supersedes, " ".join(prefixes[:1]), seen_cost, body, *prefixes),
             )
         return answer
 
@@ -96,7 +97,7 @@ class Desk:
         self,
         token: str,
         *,
-        same_build: int = 1,
+        build: str = "f1",
         estimate: int = 1,
         seen_cost: int = 0,
         body: bytes = b"the rest",
@@ -104,7 +105,7 @@ class Desk:
         """Has the job of a lost attempt go on."""
         job, _, attempt = token.rpartition(":")
         return await self.scripts.run(
-            "resume", job, attempt, same_build, estimate, 1, 0, seen_cost, body
+            "resume", job, attempt, build, estimate, 1, 0, seen_cost, body
         )
 
     # What bridges do.

@@ -1,12 +1,17 @@
 """The queue's two ends, as an api and a bridge use them, with a test in the place of people."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
+from dispatcher.connection import open_redis
+from dispatcher.continuation import Continuation
 from dispatcher.cost import Usage
 from dispatcher.frames import Frame, Kind
-from dispatcher.job import Claim, Job
+from dispatcher.job import Claim, Job, Want
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox, Pace
 from dispatcher.queue import Queue
@@ -14,15 +19,17 @@ from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.worker import WorkerFacts, WorkerSession
+from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
 
 FACTS = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
 KEYS = Keys("tiny")
+REST = Continuation(b'{"rest":1}', True, prompt_tokens=4, completion_tokens=2, seen_tokens=3)
 DONE = b'{"prompt_tokens":1,"completion_tokens":2}'
 
 
-def make_job(id_: str = "j1", tenant: str = "ann") -> Job:
-    return Job(id_, "tiny", tenant, b'{"ask":1}', frozenset(), wait_s=30, deadline_s=60)
+def make_job(id_: str = "j1", tenant: str = "ann", *wants: Want) -> Job:
+    return Job(id_, "tiny", tenant, b'{"ask":1}', frozenset(wants), wait_s=30, deadline_s=60)
 
 
 def make_settings(url: str, **changes: int) -> QueueSettings:
@@ -82,6 +89,12 @@ class Server:
         await until(claimed)
         return claims[0]
 
+    def start(self, claim: Claim) -> None:
+        """Its first frame."""
+        payload = json.dumps({"worker": "w", "queue_ms": 1, "build": FACTS.fingerprint}).encode()
+        frame = Frame(Kind.STARTED, 0, payload=payload)
+        self.outbox.add(claim, frame, Pace.LAZY, visible=False)
+
     def say(self, claim: Claim, seq: int, payload: bytes, *, visible: bool = True) -> None:
         frame = Frame(Kind.CHUNK, seq, payload=payload)
         self.outbox.add(claim, frame, Pace.NOW, visible=visible)
@@ -90,3 +103,28 @@ class Server:
         frames = await self.outbox.take(claim)
         frames.append(Frame(Kind.DONE, seq, payload=DONE))
         await self.session.finish(claim.token, "done", frames, Usage(1, 2))
+
+
+async def see_a_part(server: Server, client: Client) -> Claim:
+    claim = await server.take()
+    server.start(claim)
+    server.say(claim, 1, b"a part")
+    await client.read_to(Kind.CHUNK)
+    return claim
+
+
+async def lose(server: Server, client: Client) -> Claim:
+    """An attempt that ends when its client has seen a part."""
+    claim = await see_a_part(server, client)
+    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await client.read_to(Kind.LOST)
+    return claim
+
+
+@asynccontextmanager
+async def over(relay: Relay, redis_url: str) -> AsyncIterator[Queue]:
+    """A queue whose calls go over a relay; what blocks goes straight."""
+    async with Queue(make_settings(redis_url), 2**20) as queue:
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        yield queue

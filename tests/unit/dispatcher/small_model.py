@@ -57,10 +57,14 @@ class SmallModel:
         job.attempts += 1
 
     def resume(self, id_: str, size: int) -> str:
-        """What a lost job's api is told when it has it go on with a body of this size."""
+        """What a lost job's api is told when it has it go on with a body of this size.
+
+        A running one had begun anew what was seen before.
+        """
         job = self.jobs[id_]
-        job.size = size
-        spent = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
+        job.size, job.visible = size, True
+        failed = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
+        spent = failed and job.state == "lost"
         job.state = "failed" if spent else "queued"
         return "SPENT" if spent else "OK"
 

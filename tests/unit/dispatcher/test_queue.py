@@ -2,49 +2,31 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
 
 from dispatcher.bells import wait_for_call
 from dispatcher.connection import open_redis
-from dispatcher.continuation import Continuation
 from dispatcher.errors import QueueFull, RedisUnavailable
 from dispatcher.frames import Kind
-from dispatcher.job import Claim
+from dispatcher.job import Want
 from dispatcher.needs import Needs
 from dispatcher.queue import Queue
-from dispatcher.tasks import cancel
-from tests.unit.dispatcher.ends import DONE, FACTS, KEYS, Client, Server, make_job, make_settings
+from tests.unit.dispatcher.ends import (
+    DONE,
+    FACTS,
+    KEYS,
+    REST,
+    Client,
+    Server,
+    lose,
+    make_job,
+    make_settings,
+    over,
+)
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
-
-REST = Continuation(b'{"rest":1}', True, prompt_tokens=4, completion_tokens=2, seen_tokens=3)
-
-
-@pytest.fixture
-async def queue(redis: Redis, redis_url: str) -> AsyncIterator[Queue]:
-    async with Queue(make_settings(redis_url), 2**20) as queue:
-        yield queue
-
-
-@asynccontextmanager
-async def running(server: Server) -> AsyncIterator[None]:
-    task = asyncio.create_task(server.outbox.run())
-    yield
-    await cancel([task])
-
-
-@pytest.fixture
-async def server(redis: Redis, redis_url: str) -> AsyncIterator[Server]:
-    client = open_redis(redis_url)
-    server = Server(client)
-    await server.join()
-    async with running(server):
-        yield server
-    await client.aclose()
 
 
 async def state(redis: Redis, job: str) -> str:
@@ -156,16 +138,6 @@ async def test_answered_job_is_not_cancelled(queue: Queue, server: Server, redis
     assert not await redis.exists(KEYS.named("cancels", "w"))
 
 
-async def lose(server: Server, client: Client) -> Claim:
-    """An attempt that ends when its client has seen a part."""
-    claim = await server.take()
-    server.say(claim, 0, b"a part")
-    await client.read_to(Kind.CHUNK)
-    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
-    await client.read_to(Kind.LOST)
-    return claim
-
-
 async def test_lost_job_goes_on_with_what_is_left(queue: Queue, server: Server) -> None:
     client = await Client(queue, make_job()).submit()
     lost = await lose(server, client)
@@ -177,8 +149,8 @@ async def test_lost_job_goes_on_with_what_is_left(queue: Queue, server: Server) 
     server.say(again, 0, b"the rest")
     await server.finish(again, 1)
     frames = await client.read_to(Kind.DONE)
-    assert [kind for kind, _ in frames] == ["chunk", "lost", "chunk", "done"]
-    assert frames[2][1] == b"the rest"
+    assert [kind for kind, _ in frames] == ["started", "chunk", "lost", "chunk", "done"]
+    assert frames[3][1] == b"the rest"
     client.close()
 
 
@@ -193,6 +165,19 @@ async def test_lost_job_that_failed_often_enough_fails(
         assert json.loads(last)["code"] == "worker_failed"
         assert "1 have failed" in json.loads(last)["message"]
         client.close()
+
+
+async def test_worker_that_has_not_told_its_build_is_an_error(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job("j1", "ann", Want.STREAM)).submit()
+    claim = await server.take()
+    server.say(claim, 0, b"a part")
+    await client.read_to(Kind.CHUNK)
+    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await client.read_to(Kind.LOST)
+    queue.resume(client.job, REST)
+    _, last = (await client.read_to(Kind.FAILED))[-1]
+    assert "has not told its build" in json.loads(last)["message"]
+    client.close()
 
 
 async def test_lost_job_that_nobody_waits_for_does_not_go_on(
@@ -212,9 +197,7 @@ async def test_lost_job_that_nobody_waits_for_does_not_go_on(
 async def test_lost_job_goes_on_over_a_cut_connection(
     redis: Redis, relay: Relay, redis_url: str, server: Server
 ) -> None:
-    async with Queue(make_settings(redis_url), 2**20) as queue:
-        await queue.redis.aclose()
-        queue.redis = open_redis(relay.url)
+    async with over(relay, redis_url) as queue:
         client = await Client(queue, make_job()).submit()
         await lose(server, client)
         relay.cut_next_reply()
@@ -255,79 +238,6 @@ async def test_gap_fails(queue: Queue, server: Server) -> None:
     _, last = (await client.read_to(Kind.FAILED))[-1]
     assert json.loads(last)["code"] == "worker_failed"
     client.close()
-
-
-async def test_job_that_redis_forgot_is_queued_again_and_completes(
-    queue: Queue, server: Server, redis: Redis
-) -> None:
-    client = await Client(queue, make_job()).submit()
-    claim = await server.take()
-    server.say(claim, 0, b"lost", visible=False)
-    await client.read_to(Kind.CHUNK)
-    await redis.flushall()
-    await server.join()
-    again = await server.take()
-    assert (again.job, again.token == claim.token) == ("j1", False)
-    assert await server.session.body(again) == b'{"ask":1}'
-    server.say(again, 0, b"whole")
-    await server.finish(again, 1)
-    assert await client.read_to(Kind.DONE) == [
-        ("chunk", b"lost"),
-        ("revoked", b""),
-        ("chunk", b"whole"),
-        ("done", DONE),
-    ]
-    client.close()
-
-
-async def test_worker_may_answer_a_forgotten_job_before_redis_has_answered_the_api(
-    redis: Redis, relay: Relay, redis_url: str, server: Server
-) -> None:
-    async with Queue(make_settings(redis_url), 2**20) as queue:
-        await queue.redis.aclose()
-        queue.redis = open_redis(relay.url)
-        client = await Client(queue, make_job()).submit()
-        await server.take()
-        await redis.flushall()
-        await server.join()
-        relay.hold_replies()
-        await relay.held.wait()  # the heartbeat that tells that the job is unknown
-        relay.let_go()
-        relay.hold_replies()
-        again = await server.take()
-        server.say(again, 0, b"early")
-        await client.read_to(Kind.CHUNK)
-        relay.let_go()
-        await queue.redis.ping()  # answered after the enqueue
-        server.say(again, 1, b"late")
-        await server.finish(again, 2)
-        kinds = [kind for kind, _ in await client.read_to(Kind.DONE)]
-        assert kinds == ["revoked", "chunk", "chunk", "done"]
-        client.close()
-
-
-async def test_forgotten_job_is_queued_again_until_redis_says_that_it_has_it(
-    redis: Redis, relay: Relay, redis_url: str, server: Server
-) -> None:
-    async with Queue(make_settings(redis_url), 2**20) as queue:
-        await queue.redis.aclose()
-        queue.redis = open_redis(relay.url)
-        client = await Client(queue, make_job()).submit()
-        await server.take()
-        await redis.flushall()
-        await server.join()
-        relay.hold_replies()
-        await relay.held.wait()  # the heartbeat that tells that the job is unknown
-        relay.let_go()
-        relay.hold_replies()
-        await relay.held.wait()
-        relay.cut_next_reply(6)  # to the enqueue, and to what comes after it
-        relay.let_go()
-        again = await server.take()
-        server.say(again, 0, b"whole")
-        await server.finish(again, 1)
-        assert await client.read_to(Kind.DONE)
-        client.close()
 
 
 async def test_without_redis_nothing_is_accepted(redis_url: str) -> None:

@@ -119,11 +119,18 @@ class Walk:
             job.cancelled |= job.state == "running"
 
     async def resume(self, pick: int) -> None:
-        if lost := self.model.of("lost"):
+        await self._resume(self.model.of("lost"), pick)
+
+    async def begin_anew(self, pick: int) -> None:
+        """Redis has forgotten an attempt that a client has seen, and begun another one."""
+        await self._resume(self.model.of("running"), pick)
+
+    async def _resume(self, lost: list[str], pick: int) -> None:
+        if lost:
             id_, size = lost[pick % len(lost)], pick % 50
             token = self.model.jobs[id_].token
             verdict = self.model.resume(id_, size).encode()
-            body, anywhere = b"x" * size, {"same_build": 0}
+            body, anywhere = b"x" * size, {"build": ""}
             assert (await self.desk.resume(token, body=body, **anywhere))[0] == verdict
             again = await self.desk.resume(token, body=body, **anywhere)
             assert again[0] == (b"OK" if verdict == b"OK" else b"GONE")
@@ -221,6 +228,7 @@ STEPS = (
     "finish",
     "release",
     "resume",
+    "begin_anew",
     "cancel",
     "die",
     "outage",

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.needs import ANYBODY
 from dispatcher.reply import Reply
 
 KINDS_THAT_END = ["done", "rejected", "failed", "cancelled", "expired", "abandoned"]
@@ -14,6 +15,11 @@ KINDS_THAT_END = ["done", "rejected", "failed", "cancelled", "expired", "abandon
 @pytest.fixture
 def reply() -> Reply:
     return Reply(100, asyncio.Event())
+
+
+@pytest.fixture
+def streamed() -> Reply:
+    return Reply(1000, asyncio.Event(), streamed=True)
 
 
 def chunk(seq: int, payload: bytes = b"x") -> Frame:
@@ -157,3 +163,57 @@ def test_reader_that_keeps_up_may_read_any_amount(reply: Reply) -> None:
         reply.put("j:1", chunk(seq, b"x" * 60))
         assert kinds(reply) == ["chunk"]
     assert not reply.ended
+
+
+def started(build: str) -> Frame:
+    payload = json.dumps({"worker": "w", "queue_ms": 0, "build": build}).encode()
+    return Frame(Kind.STARTED, 0, payload=payload)
+
+
+def test_newer_attempt_follows_one_that_redis_forgot(reply: Reply) -> None:
+    reply.put("j:1", chunk(0, b"old"))
+    reply.put("j:2", chunk(0, b"new"))
+    assert kinds(reply) == ["revoked", "chunk"]
+
+
+def test_newer_attempt_at_what_a_client_has_seen_is_not_heard(streamed: Reply) -> None:
+    streamed.put("j:1", started("f1"))
+    streamed.put("j:1", chunk(1))
+    streamed.put("j:2", started("f2"))
+    streamed.put("j:2", chunk(1))
+    streamed.put("j:1", chunk(2))
+    assert (streamed.lost, streamed.build) == ("2", "f1")
+    assert kinds(streamed) == ["started", "chunk", "lost"]
+    assert streamed.resumed("2", ANYBODY)
+    streamed.put("j:2", chunk(2))
+    streamed.put("j:3", chunk(0))
+    assert kinds(streamed) == ["chunk"]
+
+
+def test_attempt_that_redis_forgot_is_lost_once_for_a_client_that_saw_it(streamed: Reply) -> None:
+    streamed.put("j:1", chunk(0))
+    for _ in range(2):
+        streamed.forget()
+    assert (streamed.lost, streamed.waits, kinds(streamed)) == ("1", True, ["chunk", "lost"])
+    assert "lost the request" in failure_of_loss(streamed)
+
+
+def failure_of_loss(reply: Reply) -> str:
+    reply.put("j:2", chunk(0))
+    reply.forget()
+    return reply.take()[-1].payload.decode()
+
+
+def test_job_that_redis_forgot_while_it_waited_has_nothing_to_lose(
+    reply: Reply, streamed: Reply
+) -> None:
+    for waiting in (reply, streamed):
+        waiting.forget()
+        assert (waiting.lost, kinds(waiting)) == ("", [])
+
+
+def test_loss_that_another_one_followed_does_not_go_on(reply: Reply) -> None:
+    for attempt in ("1", "2"):
+        reply.put(f"j:{attempt}", lost())
+    assert not reply.resumed("1", ANYBODY)
+    assert reply.lost == "2"

@@ -62,7 +62,7 @@ async def test_only_a_worker_of_the_same_build_takes_it_and_is_called(desk: Desk
 async def test_where_nothing_was_seen_any_worker_takes_it(desk: Desk) -> None:
     await desk.join("w", fingerprint="f1")
     await desk.enqueue("j1")
-    assert await desk.resume(await lose(desk), same_build=0) == [b"OK", b"any"]
+    assert await desk.resume(await lose(desk), build="") == [b"OK", b"any"]
     await desk.join("other", fingerprint="f2")
     assert len((await desk.claim("other"))[1]) == 1
 
@@ -95,14 +95,31 @@ async def test_only_a_lost_job_goes_on(desk: Desk, state: str) -> None:
     if state != "unknown":
         await desk.enqueue("j1")
     if state in ("running", "done"):
-        token = await desk.take()
+        taken = await desk.take()
     if state == "done":
+        token = taken
         await desk.finish(token)
     if state == "cancelled":
         await desk.cancel("j1")
     before = await desk.everything()
     assert await desk.resume(token) == [b"GONE", state.encode()]
     assert await desk.everything() == before
+
+
+async def test_attempt_that_begins_anew_what_was_seen_is_taken_off_its_worker(desk: Desk) -> None:
+    """Redis has forgotten the attempt before it: none has failed."""
+    await desk.join(fingerprint="f2")
+    await desk.enqueue("j1", "j2", estimate=7, attempts=1)
+    newer = await desk.take()
+    assert await desk.resume(newer, estimate=5, seen_cost=3) == [b"OK", b"build=f1"]
+    assert (await desk.emit(newer))[1:] == [newer.encode()]
+    assert await desk.running() == []
+    assert (await charged(desk), await served(desk)) == (0, 3)
+    assert await desk.rung("w")
+    await desk.join("same", fingerprint="f1")
+    (token,) = (await desk.claim("same", 1))[1]
+    assert token.startswith("j1:")
+    assert await desk.release(token, "same", costs=0) == ["OK", "lost"]
 
 
 async def test_older_attempt_is_not_resumed(desk: Desk) -> None:

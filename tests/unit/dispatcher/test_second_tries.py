@@ -80,7 +80,7 @@ async def test_one_job_that_has_crashed_a_server_runs_on_any_worker(desk: Desk) 
 
 
 async def test_streams_that_went_down_with_a_server_go_on_together(desk: Desk) -> None:
-    await desk.join("x", 3, fingerprint="f")
+    await desk.join("x", 3, fingerprint="f1")
     await desk.enqueue("j1", "j2", "j3", attempts=9, crashes=9)
     _, tokens = await desk.claim("x")
     for token in tokens:
@@ -88,7 +88,7 @@ async def test_streams_that_went_down_with_a_server_go_on_together(desk: Desk) -
         await desk.release(token, "x", crashed=1)
         await desk.resume(token)
     await desk.renew(worker="x", slots=3, accepting=0)
-    await desk.join("w", 4, fingerprint="f")
+    await desk.join("w", 4, fingerprint="f1")
     assert jobs_of((await desk.claim("w"))[1]) == ["j1", "j2", "j3"]
 
 

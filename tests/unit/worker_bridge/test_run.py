@@ -9,10 +9,12 @@ from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox, Pace
 from tests.fakes.llama_server import Chat, FakeLlamaServer
-from worker_bridge.llama import LlamaServer
+from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.run import End, Run
 
 pytestmark = pytest.mark.real
+
+PROPS = Props("m", 1, 2048, "b1", "f1", False, modalities=frozenset(), process="")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ async def frames(*wants: Want, model: str = "m") -> list[tuple[str, list[str]]]:
     outbox = Collected()
     claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1)
     async with FakeLlamaServer("m", deque([answer_slowly])).running() as server:
-        run = Run(claim, "w", outbox, "m", model)
+        run = Run(claim, "w", outbox, PROPS, model)
         result = await run.ask(LlamaServer(server.url, None), b"{}")
     assert result.end is End.DONE
     return [
