@@ -87,16 +87,17 @@ async def test_what_an_emptied_redis_has_lost_is_done_all_the_same(stage: Stage)
 
 
 @pytest.mark.parametrize(
-    ("kind", "target"), [("bridge_stopped", "bridge1"), ("half_open", "bridge1-redis")]
+    ("kind", "target", "for_s"),
+    [("bridge_stopped", "bridge1", 30), ("half_open", "bridge1-redis", 10)],
 )
 async def test_bridge_that_was_away_for_longer_than_its_lease_is_refused_when_it_is_back(
-    stage: Stage, kind: str, target: str
+    stage: Stage, kind: str, target: str, for_s: float
 ) -> None:
     stage.ask(*BOTH * 2)
     await stage.until_running("bridge1", 2)
     await asyncio.sleep(0.5)
     async with KINDS[kind].act(stage.fleet, target):
-        answers = await stage.answers()
+        answers, _ = await asyncio.gather(stage.answers(), asyncio.sleep(for_s))
     await stage.fleet.until_ready()
     assert "fenced worker=bridge1" in stage.log("bridge1")
     assert {asked.end for asked in answers} == {End.COMPLETE}
