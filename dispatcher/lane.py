@@ -171,7 +171,7 @@ class Lane:
             except (WorkerFailed, QueueFull) as error:
                 reply.fail(error.code, error.message)
             else:
-                if reply.resumed(attempt, needs):
+                if reply.resumed(attempt, needs) and job.id in self._jobs:
                     self._jobs[job.id] = left
                 return
 
