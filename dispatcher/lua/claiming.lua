@@ -191,7 +191,7 @@ local function take(id, job)
   local token = id .. ':' .. attempt
   leave_queue(id, job)
   charge(job, 0, job.estimate)
-  seen_at = {}
+  seen_at, most_urgent = {}, nil
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
     'claimed_ms', digits(now), 'attempts', job.attempts + 1)
   begin_running(worker, token, job, now)

@@ -3,14 +3,16 @@
 
 local LEAST_WORTH_MS = 200     -- so long a job waits at least for the worker that has its beginning in its
 local MOST_WORTH_MS = 10000    -- cache, if that has room; and so long at most
+local DEAR = 4                 -- how many times the time it takes a prompt's evaluation anew counts
 local SECOND_TRY_MS = 2000     -- and one that has failed here for another worker
+local NEWCOMER_MS = 2000       -- and a new conversation for a worker that has fewer of them
 
 local worker, now = ARGV[1], now_ms()
 local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
 local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
 local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
 local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
-  'prompt_tps', 'suspect')
+  'prompt_tps', 'suspect', 'decode_tps')
 local runs_suspect = about[6] and true
 local slots = tonumber(about[2] or '0')
 local jobs = {}                -- those claimed so far
@@ -85,14 +87,14 @@ end
 
 local runs = 0                 -- attempts that run here already
 
--- How long it would take to evaluate here anew what another worker has in its cache: for all slots, since
--- it holds them up, unless nothing runs here; and once more, for what it displaces in the cache. 0 without
--- figures.
+-- What it costs to evaluate here anew what another worker has in its cache, in ms: for all slots, since it
+-- holds them up, unless nothing runs here; and DEAR times what it takes, for it displaces what others have
+-- in the cache. 0 without figures.
 local function anew_ms(job)
   local tps = tonumber(about[5] or '0')
   if tps <= 0 then return 0 end
   local held_up = runs + #jobs > 0 and slots or 1
-  return math.min(MOST_WORTH_MS, job.cached_there * 2000 / tps * held_up)
+  return math.min(MOST_WORTH_MS, job.cached_there * DEAR * 1000 / tps * held_up)
 end
 
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
@@ -102,24 +104,91 @@ local function comes_sooner(job, there, worth)
   return (ahead + 1) * mean / there < worth
 end
 
+local function urgency_of(place)
+  return TIER_WEIGHTS[string.match(place, '^[^|]*|([^|]*)|')]
+end
+
+-- Of the most urgent job that prefers this worker; 0 if there is none.
+local most_urgent              -- until a job is taken
+local function urgency()
+  if most_urgent then return most_urgent end
+  most_urgent = 0
+  for _, place in ipairs(redis.call('ZRANGE', K.prefers .. worker, 0, 7)) do
+    most_urgent = math.max(most_urgent, urgency_of(place))
+  end
+  return most_urgent
+end
+
 local function has_favourites()
-  return redis.call('EXISTS', K.prefers .. worker) == 1
+  return urgency() > 0
+end
+
+-- How many times as long an answer takes there as here; 1 if not twice as long, for busy servers have their
+-- ups and downs, or not measured.
+local function times_as_long(decode_tps)
+  local mine, theirs = tonumber(about[7] or '0'), tonumber(decode_tps or '0')
+  if mine <= 0 or theirs <= 0 or (mine < 2 * theirs and theirs < 2 * mine) then return 1 end
+  return mine / theirs
+end
+
+-- How many jobs each slot of a worker would have with so many more, those that wait for its cache included.
+local function crowd_of(other, its_slots, more)
+  local jobs_ = redis.call('ZCARD', K.running .. other) + redis.call('ZCARD', K.prefers .. other)
+  return (jobs_ + more) / its_slots
+end
+
+-- The full worker that has fewest conversations for its slots and speed, if that are fewer than here. One
+-- with room takes what it wants.
+local function find_less_crowded(class)
+  -- Where a slot has come free a conversation goes on in a moment.
+  local least, found = crowd_of(worker, slots, 2), nil
+  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+    local its = redis.call('HMGET', K.worker .. other, 'accepting', 'slots', 'decode_tps')
+    local its_slots = tonumber(its[2] or '0')
+    if other ~= worker and its[1] == '1' and is_full(other) and can_take(class, other) then
+      local crowd = crowd_of(other, its_slots, 1) * times_as_long(its[3])
+      if crowd < least or (found and crowd == least and other < found) then
+        least, found = crowd, other
+      end
+    end
+  end
+  return found
+end
+
+-- A new conversation is given to the worker that has fewest, so that none has to move later. This one has
+-- some of its own to go on with meanwhile, which are as urgent.
+local function is_left_for_balance(id, job)
+  local left = now - (job.left_since_ms or now)
+  if job.prefers or left >= NEWCOMER_MS or urgency() < urgency_of(job.place) then return false end
+  local other = find_less_crowded(job.class)
+  if not other then return false end
+  redis.call('HSET', K.job .. id, 'prefers', other, 'cached_there', 0)
+  redis.call('ZADD', K.prefers .. other, string.match(job.place, '|(%d+)|[^|]*$'), job.place)
+  redis.call('PEXPIRE', K.prefers .. other, WORKER_TTL_MS)
+  note_left(id, job)
+  leave_to(nil, NEWCOMER_MS - left)
+  return true
+end
+
+-- Whether a job is to be left to the worker that it prefers, if it was for no time so far.
+local function is_worth_leaving(job, there, has_room, anew)
+  if job.cached_there == '0' then return urgency() >= urgency_of(job.place) end  -- new, and given to it
+  return has_room or (anew > 0 and (has_favourites() or comes_sooner(job, there, anew)))
 end
 
 local function is_left_for_cache(id, job)
   if not job.prefers then return false end
   local other = redis.call('HMGET', K.worker .. job.prefers, 'accepting', 'slots')
-  local there, worth = tonumber(other[2] or '0'), anew_ms(job)
+  local there, anew = tonumber(other[2] or '0'), anew_ms(job)
   if other[1] ~= '1' or there == 0 then return false end
   local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
-  if has_room then worth = math.max(LEAST_WORTH_MS, worth) end
-  local left = now - (job.left_since_ms or now)
-  if left >= worth then return false end
-  if not has_room and not has_favourites() and not comes_sooner(job, there, worth) then
-    return false
-  end
+  if not is_worth_leaving(job, there, has_room, anew) then return false end
+  local worth = job.cached_there == '0' and NEWCOMER_MS or math.max(LEAST_WORTH_MS, anew)
+  local most = (has_room or job.cached_there == '0') and worth or MOST_WORTH_MS
+  local rest = most - (now - (job.left_since_ms or now))
+  if rest <= 0 then return false end
   note_left(id, job)
-  leave_to(has_room and job.prefers, math.ceil(worth - left))
+  leave_to(has_room and job.prefers, math.ceil(math.min(rest, worth)))
   return true
 end
 
@@ -158,5 +227,6 @@ end
 local function is_left(id, job, loss)
   if is_left_for_safety(id, job) then return true end
   if job.prefers == worker then return false end
-  return is_left_for_cache(id, job) or (loss > 0 and is_left_for_speed(id, job, loss))
+  if is_left_for_cache(id, job) or is_left_for_balance(id, job) then return true end
+  return (loss > 0 and is_left_for_speed(id, job, loss))
 end

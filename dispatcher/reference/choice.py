@@ -1,17 +1,18 @@
 """Which jobs a worker gets: lua/claiming.lua in Python. Pure."""
 
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, inf
 
 from dispatcher.patience import Patience
 from dispatcher.reference.state import State
 from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed
+from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
 FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
-LEAST_WORTH_MS, MOST_WORTH_MS, SECOND_TRY_MS = 200, 10_000, 2000
+LEAST_WORTH_MS, MOST_WORTH_MS, DEAR = 200, 10_000, 4
+SECOND_TRY_MS = NEWCOMER_MS = 2000
 
 
 class Choice:
@@ -109,9 +110,9 @@ class Choice:
             return True
         if entry.prefers == self._name:
             return False
-        return self._is_left_for_cache(entry) or (
-            loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
-        )
+        if self._is_left_for_cache(entry) or self._is_left_for_balance(entry):
+            return True
+        return loss_ms > 0 and self._is_left_for_speed(entry, loss_ms)
 
     def _is_left_for_safety(self, entry: Entry) -> bool:
         """Whom it calls then hangs on their leases, which are not known here."""
@@ -130,29 +131,69 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        worth_ms, left_ms = self._anew_ms(entry), self._left_ms(entry)
+        anew_ms, left_ms = self._anew_ms(entry), self._left_ms(entry)
         if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
-        if has_room:
-            worth_ms = max(LEAST_WORTH_MS, worth_ms)
-        if left_ms >= worth_ms:
+        if not self._is_worth_leaving(other, entry, anew_ms):
             return False
-        if not has_room and not self._worker.prefers:
-            ahead = other.prefers.rank(entry.id)
-            if (ahead + 1) * (self._state.mean_service_ms or 0) / other.slots >= worth_ms:
-                return False
+        worth_ms = max(LEAST_WORTH_MS, anew_ms) if entry.cached_there else NEWCOMER_MS
+        most_ms = worth_ms if has_room or not entry.cached_there else MOST_WORTH_MS
+        if left_ms >= most_ms:
+            return False
         entry.left_since_ms = self._now_ms - left_ms
-        self._leave_to(entry.prefers if has_room else "", ceil(worth_ms - left_ms))
+        again_ms = ceil(min(most_ms - left_ms, worth_ms))
+        self._leave_to(entry.prefers if has_room else "", again_ms)
         return True
 
+    def _is_worth_leaving(self, other: Worker, entry: Entry, anew_ms: float) -> bool:
+        if not entry.cached_there:  # a new conversation, given to that one
+            return self._urgency >= Tier(entry.tier).weight
+        if len(other.running) < other.slots:
+            return True
+        turn_ms = (self._state.mean_service_ms or 0) / other.slots
+        sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < anew_ms
+        return anew_ms > 0 and (bool(self._worker.prefers) or sooner)
+
+    def _is_left_for_balance(self, entry: Entry) -> bool:
+        left_ms = self._left_ms(entry)
+        if entry.prefers or left_ms >= NEWCOMER_MS:
+            return False
+        if self._urgency < Tier(entry.tier).weight:
+            return False
+        known = ((name, w) for name, w in self._state.workers.items() if name != self._name)
+        crowds = [
+            (other.crowd(1) * self._times_as_long(other), name)
+            for name, other in known
+            if other.accepting and not other.free and other.can_take(entry.class_)
+        ]
+        least, name = min(crowds, default=(inf, ""))
+        if least >= self._worker.crowd(2):
+            return False
+        entry.prefers, entry.left_since_ms = name, self._now_ms - left_ms
+        self._state.workers[name].prefers.set(entry.id, entry.sequence)
+        self._leave_to("", NEWCOMER_MS - left_ms)
+        return True
+
+    @property
+    def _urgency(self) -> int:
+        """Of the most urgent job that prefers this worker; 0 if there is none."""
+        first = (self._state.jobs[id_] for _, id_ in self._worker.prefers.first(FAVOURITES))
+        return max((Tier(entry.tier).weight for entry in first), default=0)
+
+    def _times_as_long(self, other: Worker) -> float:
+        mine, theirs = self._worker.decode_tps, other.decode_tps
+        if mine <= 0 or theirs <= 0 or (mine < 2 * theirs and theirs < 2 * mine):
+            return 1
+        return mine / theirs
+
     def _anew_ms(self, entry: Entry) -> float:
-        """How long it would take here to evaluate what the other worker has in its cache."""
+        """What it costs to evaluate here what the other worker has in its cache."""
         if self._worker.prompt_tps <= 0:
             return 0
         held_up = self._worker.slots if self._worker.running else 1
-        twice_ms = entry.cached_there * 2000 / self._worker.prompt_tps * held_up
-        return min(MOST_WORTH_MS, twice_ms)
+        cost_ms = entry.cached_there * DEAR * 1000 / self._worker.prompt_tps * held_up
+        return min(MOST_WORTH_MS, cost_ms)
 
     def _left_ms(self, entry: Entry) -> int:
         return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms

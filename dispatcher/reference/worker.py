@@ -11,8 +11,8 @@ from dispatcher.reference.turns import Entry
 class Worker:
     """A bridge with its server. `process` changes when the server is started again.
 
-    `prompt_tps` is in tokens per second of one slot, 0 where not measured. `suspect` is the job
-    that runs here and has crashed a server before.
+    `prompt_tps` and `decode_tps` are in tokens per second of one slot, 0 where not measured.
+    `suspect` is the job that runs here and has crashed a server before.
     """
 
     slots: int
@@ -22,6 +22,7 @@ class Worker:
     build: str = ""
     process: str = ""
     prompt_tps: float = 0
+    decode_tps: float = 0
     suspect: str = ""
     running: set[str] = field(default_factory=set)
     prefers: Scores = field(default_factory=Scores)
@@ -30,6 +31,10 @@ class Worker:
     def free(self) -> int:
         """Slots that may be given work."""
         return max(0, self.slots - len(self.running)) if self.accepting else 0
+
+    def crowd(self, more: int) -> float:
+        """How many jobs each slot would have with some more, those that prefer it included."""
+        return (len(self.running) + len(self.prefers) + more) / self.slots
 
     def can_take(self, class_: str) -> bool:
         """Whether it meets the needs of a class."""

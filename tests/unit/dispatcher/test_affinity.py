@@ -46,12 +46,12 @@ async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (36, 1000), (3.6, 10_000), (0.1, 10_000)]
+    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (36, 2000), (3.6, 10_000), (0.1, 10_000)]
 )
 async def test_it_is_left_for_as_long_as_its_prompt_would_take(
     pair: Desk, prompt_tps: float, worth_ms: int
 ) -> None:
-    """Twice, for 18 tokens that are in the cache; within bounds."""
+    """Four times, for 18 tokens that are in the cache; within bounds."""
     await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
     await next_turn(pair)
     assert int((await pair.claim_raw("w"))[2]) == worth_ms
@@ -67,12 +67,12 @@ async def test_slots_that_it_would_hold_up_count(pair: Desk) -> None:
     await pair.enqueue("j1")
     await pair.claim("w", 1)
     await next_turn(pair)
-    assert int((await pair.claim_raw("w"))[2]) == 3000
+    assert int((await pair.claim_raw("w"))[2]) == 6000
 
 
 @pytest.mark.parametrize(
     ("prompt_tps", "mean_ms", "is_left"),
-    [(36, 1999, True), (36, 2000, False), (36_000, 3, False), (0, 1, False)],
+    [(36, 3999, True), (36, 4000, False), (36_000, 4, False), (0, 1, False)],
 )
 async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
     pair: Desk, prompt_tps: int, mean_ms: int, is_left: bool
@@ -89,10 +89,23 @@ async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> Non
     await pair.join("w", 2, process="p2", prompt_tps=36)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
-    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 700)
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1400)
     for number in range(3):
         await next_turn(pair, f"next{number}")
-    assert jobs_of((await pair.claim("w"))[1]) == ["next2"]  # after 3 / 2 of 700 ms: too late
+    assert jobs_of((await pair.claim("w"))[1]) == ["next2"]  # after 3 / 2 of 1400 ms: too late
+
+
+async def test_full_worker_is_not_waited_for_for_ever(pair: Desk) -> None:
+    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.enqueue("j1", "j2")
+    await pair.claim("v")
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1400)
+    await next_turn(pair)
+    assert int((await pair.claim_raw("w"))[2]) == 2000  # when it is looked at again
+    pair.later(9900)
+    assert (await pair.claim("w"))[1] == []
+    pair.later(100)
+    assert jobs_of((await pair.claim("w"))[1]) == ["next"]
 
 
 async def test_worker_with_conversations_of_its_own_leaves_those_of_others(pair: Desk) -> None:

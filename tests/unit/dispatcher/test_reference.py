@@ -20,8 +20,8 @@ CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
 TOKENS = 7 + 11  # as `Desk.finish` tells
 WORKERS = {
-    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=25),
-    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=2.5),
+    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=25, decode_tps=9),
+    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=2.5, decode_tps=4),
     "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
 }
 CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
@@ -74,13 +74,14 @@ class Pair:
                 build=worker.build,
                 process=worker.process,
                 prompt_tps=worker.prompt_tps,
+                decode_tps=worker.decode_tps,
             )
             await self._join(name, worker)
 
     async def _join(self, name: str, worker: Worker) -> None:
         facts = {"context": worker.context, "modalities": ",".join(worker.modalities)}
         facts |= {"fingerprint": worker.build, "process": worker.process}
-        facts["prompt_tps"] = worker.prompt_tps
+        facts |= {"prompt_tps": worker.prompt_tps, "decode_tps": worker.decode_tps}
         await self.desk.join(name, worker.slots, **facts)
 
     async def later(self, pick: int) -> None:
