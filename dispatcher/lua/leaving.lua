@@ -127,8 +127,7 @@ end
 -- ups and downs, or not measured.
 local function times_as_long(decode_tps)
   local mine, theirs = tonumber(about[7] or '0'), tonumber(decode_tps or '0')
-  if mine <= 0 or theirs <= 0 or (mine < 2 * theirs and theirs < 2 * mine) then return 1 end
-  return mine / theirs
+  return theirs > 0 and mine >= 2 * theirs and mine / theirs or 1
 end
 
 -- How many jobs each slot of a worker would have with so many more, those that wait for its cache included.
@@ -137,15 +136,16 @@ local function crowd_of(other, its_slots, more)
   return (jobs_ + more) / its_slots
 end
 
--- The full worker that has fewest conversations for its slots and speed, if that are fewer than here. One
--- with room takes what it wants.
+-- The worker that has fewest conversations for its slots and speed, if that are fewer than here and all
+-- are full: one with room takes what it wants.
 local function find_less_crowded(class)
   -- Where a slot has come free a conversation goes on in a moment.
   local least, found = crowd_of(worker, slots, 2), nil
   for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
     local its = redis.call('HMGET', K.worker .. other, 'accepting', 'slots', 'decode_tps')
     local its_slots = tonumber(its[2] or '0')
-    if other ~= worker and its[1] == '1' and is_full(other) and can_take(class, other) then
+    if other ~= worker and its[1] == '1' and can_take(class, other) then
+      if not is_full(other) then return nil end
       local crowd = crowd_of(other, its_slots, 1) * times_as_long(its[3])
       if crowd < least or (found and crowd == least and other < found) then
         least, found = crowd, other

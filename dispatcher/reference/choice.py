@@ -162,13 +162,10 @@ class Choice:
         if self._urgency < Tier(entry.tier).weight:
             return False
         known = ((name, w) for name, w in self._state.workers.items() if name != self._name)
-        crowds = [
-            (other.crowd(1) * self._times_as_long(other), name)
-            for name, other in known
-            if other.accepting and not other.free and other.can_take(entry.class_)
-        ]
+        able = [(name, w) for name, w in known if w.accepting and w.can_take(entry.class_)]
+        crowds = ((w.crowd(1) * self._times_as_long(w), name) for name, w in able)
         least, name = min(crowds, default=(inf, ""))
-        if least >= self._worker.crowd(2):
+        if least >= self._worker.crowd(2) or any(w.free for _, w in able):
             return False
         entry.prefers, entry.left_since_ms = name, self._now_ms - left_ms
         self._state.workers[name].prefers.set(entry.id, entry.sequence)
@@ -183,9 +180,7 @@ class Choice:
 
     def _times_as_long(self, other: Worker) -> float:
         mine, theirs = self._worker.decode_tps, other.decode_tps
-        if mine <= 0 or theirs <= 0 or (mine < 2 * theirs and theirs < 2 * mine):
-            return 1
-        return mine / theirs
+        return mine / theirs if 0 < 2 * theirs <= mine else 1
 
     def _anew_ms(self, entry: Entry) -> float:
         """What it costs to evaluate here what the other worker has in its cache."""

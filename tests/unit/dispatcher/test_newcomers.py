@@ -76,7 +76,7 @@ async def test_that_one_does_not_have_to_wait(desk: Desk) -> None:
         (4, 0, 20, "next"),  # 5/4
         (2, 20, 11, "next"),  # 3/2
         (2, 20, 10, "anns"),  # 3/2 that take twice as long
-        (1, 10, 20, "next"),  # 2 that take half as long
+        (1, 10, 20, "next"),  # 2, though twice as fast
     ],
 )
 async def test_slots_and_speed_count(
