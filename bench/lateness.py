@@ -1,7 +1,9 @@
 """How late jobs are claimed, from a book of what bridges did.
 
 A job's *lateness* is the time, from its enqueue to the answer of the claim that takes it, in which
-a willing slot was free. It ends where the bridge has the answer, and a slot is free from before
+a willing slot was free; its *wake-up* the longest one piece of that. They differ for jobs that slow
+workers leave: with each job that comes or goes they change their minds, and before one has asked
+the queue is shorter again. It ends where the bridge has the answer, and a slot is free from before
 its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
 it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
 left to others by the rules of `claiming.lua`:
@@ -36,7 +38,20 @@ class Waited:
     left_since: float | None = None
     until: float = 0
     late_s: float = 0
+    wake_up_s: float = 0
+    _late_until: float = 0
+    _late_from: float = 0
     touched: bool = False
+
+    def late(self, since: float, until: float) -> None:
+        """A willing slot was free between these times."""
+        if since >= until:
+            return
+        self.late_s += until - since
+        if since > self._late_until:
+            self._late_from = since
+        self._late_until = until
+        self.wake_up_s = max(self.wake_up_s, until - self._late_from)
 
 
 @dataclass(slots=True)
@@ -69,13 +84,13 @@ class Replay:
         self._waiting: dict[str, Waited] = {}
 
     def run(self) -> None:
-        """Sets `late_s` and `touched` of all jobs."""
+        """Sets `late_s`, `wake_up_s` and `touched` of all jobs."""
         for event, after in pairwise(sorted(self._book.events, key=lambda event: event[0])):
             self._apply(*event)
             free = {n: seen for n, seen in self._bridges.items() if seen.free > 0}
             for job in self._waiting.values() if free else ():
                 since = min(self._willing(job, free, event[0]), default=after[0])
-                job.late_s += max(0.0, after[0] - since)
+                job.late(since, after[0])
 
     def _apply(self, at: float, what: str, name: str, more: object) -> None:
         if what == "enqueued":

@@ -200,7 +200,8 @@ def show_jobs(jobs: list[Waited]) -> None:
         "… that were left to faster bridges": [job for job in whole if job.left_since],
     }
     for name, those in kinds.items():
-        show(name, [job.late_s * 1000 for job in those])
+        show(name, [job.wake_up_s * 1000 for job in those])
+        show("    all pieces together", [job.late_s * 1000 for job in those])
 
 
 async def idle(fleet: Fleet) -> None:
