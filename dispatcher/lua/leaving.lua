@@ -104,17 +104,17 @@ local function comes_sooner(job, there, worth)
   return (ahead + 1) * mean / there < worth
 end
 
-local function urgency_of(place)
-  return TIER_WEIGHTS[string.match(place, '^[^|]*|([^|]*)|')]
-end
-
--- Of the most urgent job that prefers this worker; 0 if there is none.
+-- Of the most urgent job that prefers this worker and whose tenant may have one more run; 0 if there is none.
 local most_urgent              -- until a job is taken
 local function urgency()
   if most_urgent then return most_urgent end
   most_urgent = 0
   for _, place in ipairs(redis.call('ZRANGE', K.prefers .. worker, 0, 7)) do
-    most_urgent = math.max(most_urgent, urgency_of(place))
+    local class, tier, tenant = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|')
+    if TIER_WEIGHTS[tier] > most_urgent and can_take(class, worker)
+        and redis.call('ZSCORE', turns(class, tier), tenant) then
+      most_urgent = TIER_WEIGHTS[tier]
+    end
   end
   return most_urgent
 end
@@ -159,7 +159,7 @@ end
 -- some of its own to go on with meanwhile, which are as urgent.
 local function is_left_for_balance(id, job)
   local left = now - (job.left_since_ms or now)
-  if job.prefers or left >= NEWCOMER_MS or urgency() < urgency_of(job.place) then return false end
+  if job.prefers or left >= NEWCOMER_MS or urgency() < TIER_WEIGHTS[job.tier] then return false end
   local other = find_less_crowded(job.class)
   if not other then return false end
   redis.call('HSET', K.job .. id, 'prefers', other, 'cached_there', 0)
@@ -172,7 +172,7 @@ end
 
 -- Whether a job is to be left to the worker that it prefers, if it was for no time so far.
 local function is_worth_leaving(job, there, has_room, anew)
-  if job.cached_there == '0' then return urgency() >= urgency_of(job.place) end  -- new, and given to it
+  if job.cached_there == '0' then return urgency() >= TIER_WEIGHTS[job.tier] end  -- new, and given to it
   return has_room or (anew > 0 and (has_favourites() or comes_sooner(job, there, anew)))
 end
 

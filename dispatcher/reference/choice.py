@@ -48,8 +48,7 @@ class Choice:
 
     def _favourite(self, *, anyhow: bool = False) -> Entry | None:
         for entry in self._favourites_in_turn():
-            waits = self._state.turns.of(entry.class_, entry.tier).get(entry.tenant) is not None
-            if waits and entry.class_ in self._mine and (anyhow or self._is_near(entry)):
+            if self._may_run(entry) and (anyhow or self._is_near(entry)):
                 return entry
         return None
 
@@ -153,7 +152,7 @@ class Choice:
             return True
         turn_ms = (self._state.mean_service_ms or 0) / other.slots
         sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < anew_ms
-        return anew_ms > 0 and (bool(self._worker.prefers) or sooner)
+        return anew_ms > 0 and (self._urgency > 0 or sooner)
 
     def _is_left_for_balance(self, entry: Entry) -> bool:
         left_ms = self._left_ms(entry)
@@ -174,9 +173,14 @@ class Choice:
 
     @property
     def _urgency(self) -> int:
-        """Of the most urgent job that prefers this worker; 0 if there is none."""
+        """Of the most urgent job that prefers this worker and may run; 0 if there is none."""
         first = (self._state.jobs[id_] for _, id_ in self._worker.prefers.first(FAVOURITES))
-        return max((Tier(entry.tier).weight for entry in first), default=0)
+        ready = (entry for entry in first if self._may_run(entry))
+        return max((Tier(entry.tier).weight for entry in ready), default=0)
+
+    def _may_run(self, entry: Entry) -> bool:
+        turns = self._state.turns.of(entry.class_, entry.tier)
+        return turns.get(entry.tenant) is not None and entry.class_ in self._mine
 
     def _times_as_long(self, other: Worker) -> float:
         mine, theirs = self._worker.decode_tps, other.decode_tps

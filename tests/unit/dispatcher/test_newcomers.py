@@ -112,3 +112,24 @@ async def test_worker_without_a_conversation_of_its_own_takes_new_ones(desk: Des
     await join(desk, "w", 2)
     await desk.enqueue("a", "b", "c")
     assert (await desk.claim("w"), await claim_one(desk))[1] == ["c"]
+
+
+async def test_no_slot_stays_empty_for_it(desk: Desk) -> None:
+    await crowd(desk, 4)
+    await desk.cancel("later")
+    await join(desk, "v", 3)
+    await desk.enqueue("anns")
+    assert jobs_of((await desk.claim("v"))[1]) == ["next", "anns"]
+
+
+async def test_nor_where_the_tenant_of_its_conversations_may_have_no_more_run(desk: Desk) -> None:
+    await crowd(desk)
+    for job in ("next", "later", "b0"):
+        await desk.cancel(job)
+    bound = {"tenant": "cy", "tenant_bounds": (0, 1), "prefixes": ("talk0",)}
+    await desk.enqueue("cys", **bound)
+    await desk.join("v", 3, process="p")
+    assert await claim_one(desk) == ["cys"]
+    await desk.enqueue("cys too", "cys three", **bound)
+    await desk.enqueue("anns", tenant="ann", estimate=1)
+    assert await claim_one(desk) == ["anns"]
