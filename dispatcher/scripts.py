@@ -15,7 +15,6 @@ Arg = str | bytes | int | float
 
 _QUEUEING = ("common", "fairness", "queueing")
 _PARTS = {
-    "api_heartbeat": ("common",),
     "emit": ("common",),
     "position": ("common", "fairness"),
     "claim": (*_QUEUEING, "leaving", "claiming"),

@@ -1,5 +1,6 @@
 """lua/api_heartbeat.lua: an api lives, what it has read is removed, what is lost is named."""
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
@@ -69,14 +70,39 @@ async def test_heartbeat_keeps_the_api_from_being_reaped(desk: Desk) -> None:
     assert (await desk.reap_after(2 * LEASE_MS))[4] == 0
 
 
-async def test_api_that_was_taken_for_dead_learns_which_jobs_ended(desk: Desk) -> None:
-    await desk.join(slots=2)
-    await desk.enqueue("j1", "j2", "j3", wait_ms=10**6, deadline_ms=10**7)
-    _, (token, _) = await desk.claim()
-    await desk.redis.zrem(desk.keys.named("workers"), "w")  # it lives on
+async def be_away(desk: Desk) -> None:
+    """So long that the api is taken for dead; its workers live on."""
+    await desk.redis.zrem(desk.keys.named("workers"), "w")
     await desk.reap_after(6 * LEASE_MS)
-    await desk.finish(token)
-    assert (await desk.heartbeat("a", "j1", "j2", "j3"))[2:] == []
+
+
+async def test_api_that_was_taken_for_dead_begins_again_what_it_has_not_heard(desk: Desk) -> None:
+    await desk.join(slots=3)
+    jobs = "done", "abandoned", "running", "queued", "never"
+    await desk.enqueue(*jobs[:4], estimate=5, wait_ms=10**6, deadline_ms=10**7)
+    _, (first, second, third) = await desk.claim()
+    await be_away(desk)
+    await desk.finish(first)
+    await desk.release(second)
+    assert await desk.state("abandoned") == "abandoned"
+    assert (await desk.heartbeat("a", *jobs))[2:] == [b"done", b"abandoned", b"running", b"never"]
+    assert await desk.told() == []
+    assert (await desk.running(), await desk.queue()) == ([], ["queued"])
+    assert (await desk.emit(third))[1:] == [third.encode()]
+    assert await desk.finish(third) == "FENCED"
+    assert await desk.counter("running") == 0
+    assert await desk.enqueue("running") == [b"OK", 2, 2]
+    assert (await desk.heartbeat("a", "running", "queued"))[2:] == []
+
+
+@pytest.mark.parametrize("state", ["rejected", "failed"])
+async def test_it_is_told_what_has_failed(desk: Desk, state: str) -> None:
+    await desk.join()
+    await desk.enqueue("j1", wait_ms=10**6, deadline_ms=10**7)
+    token = await desk.take()
+    await be_away(desk)
+    await desk.finish(token, state=state)
+    assert (await desk.heartbeat("a", "j1"))[2:] == []
     told = await desk.told()
     assert [(frame.token, frame.kind) for frame in told] == [("j1:", "failed")]
     assert b"worker_failed" in told[0].payload
