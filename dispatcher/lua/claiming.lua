@@ -2,6 +2,7 @@
 -- whose arguments it reads; dispatcher/reference/choice.py makes the same choice in Python.
 
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
+local WIDE = 32                -- and so many where all of these are
 local DEEP = 8                 -- and of a user's jobs
 local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
@@ -38,12 +39,14 @@ local mine = {}                -- the classes of jobs that wait and that this wo
 
 -- Those who wait at one level, the least first, over all classes that this worker may take.
 local seen_at = {}             -- until a job is taken
-local function waiting_at(parent)
-  if seen_at[parent] then return seen_at[parent] end
+local function waiting_at(parent, most)
+  most = most or FAN
+  local name = most .. parent
+  if seen_at[name] then return seen_at[name] end
   local found, seen = {}, {}
-  seen_at[parent] = found
+  seen_at[name] = found
   for _, class in ipairs(mine) do
-    local pairs_ = redis.call('ZRANGE', turns(class, parent), 0, FAN - 1, 'WITHSCORES')
+    local pairs_ = redis.call('ZRANGE', turns(class, parent), 0, most - 1, 'WITHSCORES')
     for i = 1, #pairs_, 2 do
       if not seen[pairs_[i]] then found[#found + 1] = {pairs_[i], tonumber(pairs_[i + 1])} end
       seen[pairs_[i]] = true
@@ -173,16 +176,29 @@ local function find_of_user(path)
   return best, best_job
 end
 
-local function find_fair()
+-- Returns nothing, and whether there are more, if all of so many at each level are left to others.
+local function find_among(most)
+  local is_cut = false
   for _, tier in ipairs(waiting_at('')) do
-    for _, tenant in ipairs(waiting_at(tier[1])) do
+    local tenants = waiting_at(tier[1], most)
+    is_cut = is_cut or #tenants >= most
+    for _, tenant in ipairs(tenants) do
       local path = tier[1] .. '|' .. tenant[1]
-      for _, user in ipairs(waiting_at(path)) do
+      local users = waiting_at(path, most)
+      is_cut = is_cut or #users >= most
+      for _, user in ipairs(users) do
         local id, job = find_of_user(path .. '|' .. user[1])
         if id or looked >= heads then return id, job end
       end
     end
   end
+  return nil, is_cut
+end
+
+local function find_fair()
+  local id, job = find_among(FAN)
+  if not id and job then id, job = find_among(WIDE) end
+  return id, job
 end
 
 local function take(id, job)

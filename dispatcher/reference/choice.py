@@ -10,7 +10,7 @@ from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
-FAN, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 8, 2_000_000, 2, 8, 100
+FAN, WIDE, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 32, 8, 2_000_000, 2, 8, 100
 LEAST_WORTH_MS, MOST_WORTH_MS, DEAR = 200, 10_000, 4
 SECOND_TRY_MS = NEWCOMER_MS = 2000
 
@@ -26,6 +26,7 @@ class Choice:
         self._patience = patience
         self._mine = [c for c in state.turns.classes if self._worker.can_take(c)]
         self._looked = 0
+        self._is_cut = False
         self._got = Claimed()
 
     def take(self, wanted: int) -> Claimed:
@@ -38,10 +39,10 @@ class Choice:
             self._got.jobs.append(entry)
         return self._got
 
-    def _waiting_at(self, parent: str) -> list[tuple[int, str]]:
+    def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[int, str]]:
         found: set[tuple[int, str]] = set()
         for class_ in self._mine:
-            found.update(self._state.turns.of(class_, parent).first(FAN))
+            found.update(self._state.turns.of(class_, parent).first(most))
         if not parent:  # of tiers that are even the more urgent one is first
             return sorted(found, key=lambda row: (row[0], -Tier(row[1]).weight))
         return sorted(found)
@@ -78,16 +79,24 @@ class Choice:
         )
 
     def _fair(self) -> Entry | None:
-        for path in self._in_turn():
-            entry = self._of_user(path)
-            if entry or self._looked >= HEADS:
-                return entry
+        for most in FAN, WIDE:
+            self._is_cut = False
+            for path in self._in_turn(most):
+                entry = self._of_user(path)
+                if entry or self._looked >= HEADS:
+                    return entry
+            if not self._is_cut:
+                return None
         return None
 
-    def _in_turn(self) -> Iterator[str]:
+    def _in_turn(self, most: int) -> Iterator[str]:
         for _, tier in self._waiting_at(""):
-            for _, tenant in self._waiting_at(tier):
-                for _, user in self._waiting_at(f"{tier}|{tenant}"):
+            tenants = self._waiting_at(tier, most)
+            self._is_cut |= len(tenants) >= most
+            for _, tenant in tenants:
+                users = self._waiting_at(f"{tier}|{tenant}", most)
+                self._is_cut |= len(users) >= most
+                for _, user in users:
                     yield f"{tier}|{tenant}|{user}"
 
     def _of_user(self, path: str) -> Entry | None:

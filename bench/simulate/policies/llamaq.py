@@ -129,7 +129,8 @@ class Llamaq:
             error, kind = self._errors[machine.name], machine.kind
             prompt, decode = kind.prompt_tps * error, kind.decode_tps * error
             self._speeds[machine.name] = Speed(kind.slots, _rounded(prompt), _rounded(decode))
-            self._queue.workers[machine.name].prompt_tps = _rounded(prompt)
+            worker = self._queue.workers[machine.name]
+            worker.prompt_tps, worker.decode_tps = _rounded(prompt), _rounded(decode)
         part = 1 / _LEARNED if self._completion_tokens else 1
         self._prompt_tokens += part * (job.prompt_tokens - self._prompt_tokens)
         self._completion_tokens += part * (job.completion_tokens - self._completion_tokens)

@@ -199,6 +199,14 @@ async def test_others_jobs_behind_those_left_are_found(pair: Desk) -> None:
     assert jobs_of((await pair.claim("w"))[1]) == ["j1"]
 
 
+async def test_others_jobs_behind_those_of_many_tenants_are_found(pair: Desk) -> None:
+    for number in range(9):
+        await next_turn(pair, f"next{number}", tenant=f"t{number}")
+    await pair.enqueue("last", tenant="z", weight=0.5)
+    await pair.enqueue("z0", tenant="z", estimate=10 * TOKENS)
+    assert jobs_of((await pair.claim("w"))[1]) == ["last", "z0"]
+
+
 # Jobs left to faster workers.
 
 SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
