@@ -2,7 +2,7 @@
 -- whose arguments it reads; dispatcher/reference/choice.py makes the same choice in Python.
 
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
-local WIDE = 32                -- and so many where all of these are
+local WIDE = 32                -- and so many where there is nothing else to do
 local DEEP = 8                 -- and of a user's jobs
 local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
@@ -176,29 +176,16 @@ local function find_of_user(path)
   return best, best_job
 end
 
--- Returns nothing, and whether there are more, if all of so many at each level are left to others.
-local function find_among(most)
-  local is_cut = false
+local function find_fair(most)
   for _, tier in ipairs(waiting_at('')) do
-    local tenants = waiting_at(tier[1], most)
-    is_cut = is_cut or #tenants >= most
-    for _, tenant in ipairs(tenants) do
+    for _, tenant in ipairs(waiting_at(tier[1], most)) do
       local path = tier[1] .. '|' .. tenant[1]
-      local users = waiting_at(path, most)
-      is_cut = is_cut or #users >= most
-      for _, user in ipairs(users) do
+      for _, user in ipairs(waiting_at(path, most)) do
         local id, job = find_of_user(path .. '|' .. user[1])
         if id or looked >= heads then return id, job end
       end
     end
   end
-  return nil, is_cut
-end
-
-local function find_fair()
-  local id, job = find_among(FAN)
-  if not id and job then id, job = find_among(WIDE) end
-  return id, job
 end
 
 local function take(id, job)
@@ -234,8 +221,9 @@ local function take_jobs(running)
   end
   while #jobs < wanted do
     local id, job = find_favourite(false)
-    if not id then id, job = find_fair() end
+    if not id then id, job = find_fair(FAN) end
     if not id then id, job = find_favourite(true) end
+    if not id then id, job = find_fair(WIDE) end
     if not id then break end
     if job then take(id, job) end
   end

@@ -3,6 +3,7 @@
 
 local LEAST_WORTH_MS = 200     -- so long a job waits at least for the worker that has its beginning in its
 local MOST_WORTH_MS = 10000    -- cache, if that has room; and so long at most
+local BACKLOG = 32             -- where more jobs wait, no slot stays empty for the cache of a full worker
 local DEAR = 4                 -- how many times the time it takes a prompt's evaluation anew counts
 local SECOND_TRY_MS = 2000     -- and one that has failed here for another worker
 local NEWCOMER_MS = 2000       -- and a new conversation for a worker that has fewer of them
@@ -173,7 +174,9 @@ end
 -- Whether a job is to be left to the worker that it prefers, if it was for no time so far.
 local function is_worth_leaving(job, there, has_room, anew)
   if job.cached_there == '0' then return urgency() >= TIER_WEIGHTS[job.tier] end  -- new, and given to it
-  return has_room or (anew > 0 and (has_favourites() or comes_sooner(job, there, anew)))
+  if has_room then return true end
+  if anew == 0 or has_favourites() then return anew > 0 end
+  return redis.call('ZCARD', K.queue) <= BACKLOG and comes_sooner(job, there, anew)
 end
 
 local function is_left_for_cache(id, job)

@@ -11,7 +11,7 @@ from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
 FAN, WIDE, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 32, 8, 2_000_000, 2, 8, 100
-LEAST_WORTH_MS, MOST_WORTH_MS, DEAR = 200, 10_000, 4
+LEAST_WORTH_MS, MOST_WORTH_MS, DEAR, BACKLOG = 200, 10_000, 4, 32
 SECOND_TRY_MS = NEWCOMER_MS = 2000
 
 
@@ -26,13 +26,13 @@ class Choice:
         self._patience = patience
         self._mine = [c for c in state.turns.classes if self._worker.can_take(c)]
         self._looked = 0
-        self._is_cut = False
         self._got = Claimed()
 
     def take(self, wanted: int) -> Claimed:
         """Takes up to `wanted` jobs."""
         while len(self._got.jobs) < wanted:
-            entry = self._favourite() or self._fair() or self._favourite(anyhow=True)
+            entry = self._favourite() or self._fair(FAN)
+            entry = entry or self._favourite(anyhow=True) or self._fair(WIDE)
             if entry is None:
                 break
             self._state.begin(entry, self._name, self._now_ms)
@@ -78,25 +78,17 @@ class Choice:
             and entry.sequence - head.sequence <= span
         )
 
-    def _fair(self) -> Entry | None:
-        for most in FAN, WIDE:
-            self._is_cut = False
-            for path in self._in_turn(most):
-                entry = self._of_user(path)
-                if entry or self._looked >= HEADS:
-                    return entry
-            if not self._is_cut:
-                return None
+    def _fair(self, most: int) -> Entry | None:
+        for path in self._in_turn(most):
+            entry = self._of_user(path)
+            if entry or self._looked >= HEADS:
+                return entry
         return None
 
     def _in_turn(self, most: int) -> Iterator[str]:
         for _, tier in self._waiting_at(""):
-            tenants = self._waiting_at(tier, most)
-            self._is_cut |= len(tenants) >= most
-            for _, tenant in tenants:
-                users = self._waiting_at(f"{tier}|{tenant}", most)
-                self._is_cut |= len(users) >= most
-                for _, user in users:
+            for _, tenant in self._waiting_at(tier, most):
+                for _, user in self._waiting_at(f"{tier}|{tenant}", most):
                     yield f"{tier}|{tenant}|{user}"
 
     def _of_user(self, path: str) -> Entry | None:
@@ -159,9 +151,11 @@ class Choice:
             return self._urgency >= Tier(entry.tier).weight
         if len(other.running) < other.slots:
             return True
+        if not anew_ms or self._urgency:
+            return anew_ms > 0
         turn_ms = (self._state.mean_service_ms or 0) / other.slots
         sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < anew_ms
-        return anew_ms > 0 and (self._urgency > 0 or sooner)
+        return self._state.queued <= BACKLOG and sooner
 
     def _is_left_for_balance(self, entry: Entry) -> bool:
         left_ms = self._left_ms(entry)

@@ -85,6 +85,19 @@ async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
     assert jobs_of((await pair.claim("w"))[1]) == ([] if is_left else ["next"])
 
 
+@pytest.mark.parametrize(("waiting", "first"), [(32, []), (33, ["next0"])])
+async def test_full_worker_is_not_waited_for_where_many_jobs_wait(
+    pair: Desk, waiting: int, first: list[str]
+) -> None:
+    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.enqueue("j1", "j2")
+    await pair.claim("v")
+    await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1)
+    for number in range(waiting):
+        await next_turn(pair, f"next{number}")
+    assert jobs_of((await pair.claim("w", 1))[1]) == first
+
+
 async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> None:
     await pair.join("w", 2, process="p2", prompt_tps=36)
     await pair.enqueue("j1", "j2")
