@@ -138,11 +138,11 @@ local function crowd_of(other, its_slots, more)
 end
 
 -- The worker that has fewest conversations for its slots and speed, if that are fewer than here and all
--- are full: one with room takes what it wants.
+-- are full: one with room takes what it wants. Of a large fleet those few that renewed last are looked at.
 local function find_less_crowded(class)
   -- Where a slot has come free a conversation goes on in a moment.
   local least, found = crowd_of(worker, slots, 2), nil
-  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
+  for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 15)) do
     local its = redis.call('HMGET', K.worker .. other, 'accepting', 'slots', 'decode_tps')
     local its_slots = tonumber(its[2] or '0')
     if other ~= worker and its[1] == '1' and can_take(class, other) then
