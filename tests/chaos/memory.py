@@ -30,7 +30,6 @@ class Memory:
 
     def report(self) -> list[str]:
         """The most of each; and of those that no fault has ended its mean in each quarter."""
-        self._seen.append(self._look())
         most = {
             name: max(row[name] for row in self._seen if name in row)
             for name in self._names
