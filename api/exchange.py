@@ -18,7 +18,7 @@ from api.request_log import Record
 from api.splice import Splice
 from dispatcher.errors import DeadlineExceeded, LlamaqError, TenantQueueFull, WorkerFailed
 from dispatcher.frames import Frame, Kind
-from dispatcher.job import Job
+from dispatcher.job import Job, Want
 from dispatcher.reply import Place, Reply
 
 _BY_OTHERS = frozenset({Kind.CANCELLED, Kind.ABANDONED})
@@ -184,7 +184,10 @@ class Exchange:
         self.record.tokens = sum(self._tokens.values())
 
     def _go_on(self, choice: int, frame: Frame) -> Piece | None:
-        """After a loss: what is left is done elsewhere; where nothing is, the stream ends."""
+        """After a loss: what is left is done elsewhere; where nothing is, the stream ends.
+
+        Of an answer that nobody has seen all is left.
+        """
         self.record.worker = None
         self._lost_s[choice] = self.waited_s
         try:
@@ -194,7 +197,7 @@ class Exchange:
         if rest is None:
             return self._end(choice)
         self.context.queue.resume(self.jobs[choice], rest)
-        return None
+        return None if Want.STREAM in self.jobs[choice].wants else Piece(choice, restart=True)
 
     def _end(self, choice: int) -> Piece:
         self._done.add(choice)

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from math import ceil
 
-from dispatcher.errors import SlowClient, WorkerFailed
+from dispatcher.errors import SlowClient
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import split_token
 from dispatcher.needs import ANYBODY, Needs
@@ -13,7 +13,11 @@ from dispatcher.needs import ANYBODY, Needs
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
 """The kinds of frame after which nothing more comes."""
 
-_FORGOTTEN = b'{"code":"worker_failed","message":"Redis has lost the request."}'
+_LOST = Frame(
+    Kind.LOST,
+    FROM_SCRIPT,
+    payload=b'{"code":"worker_failed","message":"Redis has lost a part of the answer."}',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class Reply:
             self._restart()
             return
         self._past |= {past, newer or past}
-        self._lose(newer or past, Frame(Kind.LOST, FROM_SCRIPT, payload=_FORGOTTEN))
+        self._lose(newer or past, _LOST)
 
     def fail(self, code: str, message: str) -> None:
         """Ends the reply from this side."""
@@ -143,8 +147,9 @@ class Reply:
             self._attempt = attempt
         if frame.seq < self._next_seq:
             return
-        if frame.seq > self._next_seq:
-            self.fail(WorkerFailed.code, "A part of the answer was lost on its way through Redis.")
+        if frame.seq > self._next_seq:  # Redis has forgotten frames, and not the attempt
+            self._past.add(attempt)
+            self._lose(attempt, _LOST)
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:

@@ -1,7 +1,7 @@
--- resume: a job goes on, with another body, whose worker was lost in the middle of its answer. Or whose
--- attempt Redis forgot, and began it anew: what the newer attempt says would not continue what was seen.
+-- resume: a job goes on, with another body, whose worker was lost in the middle of its answer. Or of which
+-- Redis forgot an attempt, or some frames: what the one that it knows says does not continue what was seen.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id  2 the attempt that was lost, or is the newer one
+-- ARGV     1 job id  2 the attempt that was lost, or that Redis knows
 --          3 build: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
 --          7 cost of what the client has seen, over all attempts, as far as what is left won't pay for it
@@ -12,16 +12,16 @@
 local id, attempt, body = ARGV[1], ARGV[2], ARGV[8]
 local job = read_job(id)
 if job and job.resumed == attempt then return {'OK', job.class} end
-local is_running = job and job.state == 'running'
-if not job or job.attempt ~= attempt or not (is_running or job.state == 'lost') then
+local goes_on = {lost = true, running = true, done = true}
+if not job or job.attempt ~= attempt or not goes_on[job.state] then
   return {'GONE', job and job.state or 'unknown'}
 end
-if is_running then
+if job.state == 'running' then
   take_off(job.worker, id .. ':' .. attempt)
   ring_worker(job.worker)
   stopped_running(job)
   charge(job, job.estimate, 0)
-elseif is_spent(job) then
+elseif job.state == 'lost' and is_spent(job) then
   end_job(id, 'failed')
   return {'SPENT', tonumber(job.attempts)}
 end
@@ -46,7 +46,9 @@ forget_attempt(id, job)
 redis.call('HSET', K.job .. id, 'state', 'queued', 'resumed', attempt, 'class', job.class,
   'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms, 'estimate', ARGV[4],
   'prompt_estimate', ARGV[5], 'completion_estimate', ARGV[6], 'seen_cost', ARGV[7], 'visible', 1)
-redis.call('SET', K.body .. id, body, 'PX', redis.call('PTTL', K.job .. id))
+local ttl = digits(job.deadline_ms - now_ms() + WORKER_TTL_MS)
+redis.call('PEXPIRE', K.job .. id, ttl)
+redis.call('SET', K.body .. id, body, 'PX', ttl)
 enter_queue(id, job)
 redis.call('HINCRBY', K.counters, 'resumed', 1)
 return {'OK', job.class}

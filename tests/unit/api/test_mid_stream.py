@@ -162,3 +162,11 @@ def test_stream_ends_with_one_error_where_no_worker_is_left(api: Service) -> Non
     api.queue.frames, api.queue.needs = (*BEGUN, LOST), SAME
     api.registry.models = {"tiny": a_model(seen_s=31.0)}
     assert error_of(api.chat(make_chat(stream=True)).text)["code"] == "model_unavailable"
+
+
+def test_answer_that_nobody_has_seen_begins_anew(api: Service) -> None:
+    api.queue.frames, api.queue.continued = (*BEGUN, LOST), [REST]
+    answer = api.chat(make_chat())
+    assert answer.json()["choices"][0]["message"]["content"] == "on"
+    (rest,) = api.queue.rests
+    assert (rest.body, rest.same_build) == (api.queue.jobs[0].body, False)

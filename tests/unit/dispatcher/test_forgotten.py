@@ -188,3 +188,16 @@ async def test_stream_goes_on_whose_claim_redis_forgot_and_began_anew(
     await server.finish(again, 1)
     assert [kind for kind, _ in await client.read_to(Kind.DONE)] == ["chunk", "done"]
     client.close()
+
+
+async def test_answer_goes_on_of_which_redis_forgot_a_part(queue: Queue, server: Server) -> None:
+    client = await Client(queue, make_job("j1", "ann", Want.STREAM)).submit()
+    claim = await see_a_part(server, client)
+    server.say(claim, 3, b"one is missing")
+    await client.read_to(Kind.LOST)
+    again = await go_on(queue, client, server)
+    held = {claim.token: 0, again.token: 0}
+    assert (await server.session.renew(2, True, FACTS, held)).foreign == [claim.token]
+    await server.finish(again, 0)
+    await client.read_to(Kind.DONE)
+    client.close()

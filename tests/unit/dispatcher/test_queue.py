@@ -230,16 +230,6 @@ async def test_slow_reader_fails_and_its_job_is_cancelled(
         await until(told)
 
 
-async def test_gap_fails(queue: Queue, server: Server) -> None:
-    client = await Client(queue, make_job()).submit()
-    claim = await server.take()
-    server.say(claim, 0, b"one")
-    server.say(claim, 2, b"three")
-    _, last = (await client.read_to(Kind.FAILED))[-1]
-    assert json.loads(last)["code"] == "worker_failed"
-    client.close()
-
-
 async def test_without_redis_nothing_is_accepted(redis_url: str) -> None:
     async with Queue(make_settings("redis://127.0.0.1:1"), 2**20) as queue:
         with pytest.raises(RedisUnavailable):

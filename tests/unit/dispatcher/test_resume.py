@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import LEASE_MS, WAIT_MS, Desk
+from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, WAIT_MS, Desk
 
 LOST_MS = 10_000
 
@@ -88,17 +88,14 @@ async def test_repeated_resume_happens_once(desk: Desk) -> None:
     assert await desk.running() == [running]
 
 
-@pytest.mark.parametrize("state", ["unknown", "queued", "running", "done", "cancelled"])
+@pytest.mark.parametrize("state", ["unknown", "queued", "running", "cancelled"])
 async def test_only_a_lost_job_goes_on(desk: Desk, state: str) -> None:
     await desk.join(fingerprint="f1")
     token = "j1:n-1"
     if state != "unknown":
         await desk.enqueue("j1")
-    if state in ("running", "done"):
-        taken = await desk.take()
-    if state == "done":
-        token = taken
-        await desk.finish(token)
+    if state == "running":
+        await desk.take()  # in another attempt
     if state == "cancelled":
         await desk.cancel("j1")
     before = await desk.everything()
@@ -120,6 +117,18 @@ async def test_attempt_that_begins_anew_what_was_seen_is_taken_off_its_worker(de
     (token,) = (await desk.claim("same", 1))[1]
     assert token.startswith("j1:")
     assert await desk.release(token, "same", costs=0) == ["OK", "lost"]
+
+
+async def test_attempt_that_has_ended_goes_on_where_its_last_words_were_lost(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await desk.take()
+    await desk.finish(token)
+    assert await desk.resume(token) == [b"OK", b"build=f1"]
+    assert await desk.redis.pttl(desk.keys.named("job", "j1")) > DEADLINE_MS
+    again = await desk.take()
+    assert await desk.finish(again) == "OK"
+    assert await desk.counter("running") == 0
 
 
 async def test_older_attempt_is_not_resumed(desk: Desk) -> None:
