@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -149,23 +150,23 @@ def socket_url(socket_path: Path, password: str | None) -> str:
 
 
 async def wait_until_ready(url: str, timeout_s: float) -> None:
-    """Return once the server answers, its data loaded; raises TimeoutError with the reason."""
+    """Return once the server answers, its data loaded; raises TimeoutError with the reason.
+
+    No timer around the calls: the client has its own, and may take both for one when it is busy.
+    """
     client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=timeout_s)
-    reason: Exception | None = None
+    until, reason = time.monotonic() + timeout_s, ""
     try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                try:
-                    await client.ping()
-                    return
-                except (RedisConnectionError, RedisTimeoutError) as error:
-                    reason = error
-                await asyncio.sleep(POLL_S)
-    except TimeoutError:
-        message = f"The Redis server did not answer within {timeout_s:g} s: {reason}"
-        raise TimeoutError(message) from None
+        while time.monotonic() < until:
+            try:
+                await client.ping()
+                return
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                reason = str(error)
+            await asyncio.sleep(POLL_S)
     finally:
         await client.aclose()
+    raise TimeoutError(f"The Redis server did not answer within {timeout_s:g} s: {reason}")
 
 
 def _quoted(value: str) -> str:
