@@ -4,7 +4,7 @@
 local FAN = 4                  -- of each level so many are looked at, where the first are left to others
 local WIDE = 32                -- and so many where there is nothing else to do
 local DEEP = 8                 -- and of a user's jobs
-local QUANTUM = 2000000        -- for its cache a worker passes over no more than this (cost per weight)
+local QUANTUM = 500000         -- for its cache a worker passes over no more than this (cost per weight)
 local SPAN = 2                 -- nor over jobs of the same user that are older by so many times the slots
 local FAVOURITES = 8           -- jobs that prefer this worker and are looked at
 local SMALL = 32768            -- bytes of a body that comes with its claim; larger ones are read apart
@@ -192,8 +192,8 @@ local function take(id, job)
   job.claimed_ms = now
   local attempt = nonce .. '-' .. #jobs + 1
   local token = id .. ':' .. attempt
-  leave_queue(id, job)
   charge(job, 0, job.estimate)
+  leave_queue(id, job)
   seen_at, most_urgent = {}, nil
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
     'claimed_ms', digits(now), 'attempts', job.attempts + 1)

@@ -6,7 +6,8 @@
 -- Of each child two counters are kept, in cost per weight: `served`, what it had, and `charged`, what its
 -- running jobs are expected to cost. The least sum is next. Who returns starts at the least `served` of
 -- those who wait: not at a sum, for estimates may be far too high, and it would wait until others had
--- as much in truth. What waits in several classes (dispatcher/needs.py) has the same sum in each.
+-- as much in truth. What waits in several classes (dispatcher/needs.py) has the same sum in each. Of who
+-- doesn't wait the sum is kept in `idle`.
 
 local function turns(class, parent)
   if parent == '' then return K.turns .. class end
@@ -32,24 +33,36 @@ local function call_all()
   for _, class in ipairs(all_classes()) do call_one(class) end
 end
 
+local function least_served(parent)
+  return tonumber(redis.call('ZRANGE', K.served .. parent, 0, 0, 'WITHSCORES')[2])
+end
+
+-- Who was forgotten had no more than those who wait: it would start where they are.
+local function move_idle(parent, child, amount)
+  if redis.call('ZADD', K.idle .. parent, 'XX', 'INCR', digits(amount), child) or amount <= 0 then return end
+  local least = least_served(parent)
+  if least then redis.call('ZADD', K.idle .. parent, digits(least + amount), child) end
+end
+
 local function move(parent, child, amount)
+  local waits = false
   for _, class in ipairs(all_classes()) do
-    redis.call('ZADD', turns(class, parent), 'XX', 'INCR', digits(amount), child)
+    if redis.call('ZADD', turns(class, parent), 'XX', 'INCR', digits(amount), child) then waits = true end
   end
+  if not waits then move_idle(parent, child, amount) end
 end
 
 -- Returns whether the child was not waiting in this class already.
 local function begin_waiting(class, parent, child)
   if redis.call('ZSCORE', turns(class, parent), child) then return false end
   local served = redis.call('ZSCORE', K.served .. parent, child)
+  local charged = redis.call('HGET', K.charged .. parent, child) or '0'
   if not served then
-    local own = redis.call('ZSCORE', K.idle .. parent, child) or '0'
-    local least = redis.call('ZRANGE', K.served .. parent, 0, 0, 'WITHSCORES')[2]
-    served = math.max(tonumber(own), tonumber(least or own))
+    local own = (redis.call('ZSCORE', K.idle .. parent, child) or charged) - charged
+    served = math.max(own, least_served(parent) or own)
     redis.call('ZREM', K.idle .. parent, child)
     redis.call('ZADD', K.served .. parent, digits(served), child)
   end
-  local charged = redis.call('HGET', K.charged .. parent, child) or '0'
   redis.call('ZADD', turns(class, parent), digits(served + charged), child)
   return true
 end
@@ -57,23 +70,25 @@ end
 -- Where nobody waits any more, nobody is behind: what they were served is forgotten. Else one who was
 -- served for long, while others were away, would wait until they had as much.
 local function stop_waiting(class, parent, child)
-  if redis.call('ZREM', turns(class, parent), child) == 0 then return end
+  local sum = redis.call('ZSCORE', turns(class, parent), child)
+  if not sum then return end
+  redis.call('ZREM', turns(class, parent), child)
   for _, other in ipairs(all_classes()) do
     if redis.call('ZSCORE', turns(other, parent), child) then return end
   end
-  local served = redis.call('ZSCORE', K.served .. parent, child)
   redis.call('ZREM', K.served .. parent, child)
   if redis.call('EXISTS', K.served .. parent) == 1 then
-    redis.call('ZADD', K.idle .. parent, served, child)
+    redis.call('ZADD', K.idle .. parent, sum, child)
   else
     redis.call('DEL', K.idle .. parent)
   end
 end
 
--- What those away were served counts no more once all who wait were served as much.
+-- What those away were served, and what their jobs will cost, counts no more once all who wait were served
+-- as much.
 local function forget_idle(parent)
-  local least = redis.call('ZRANGE', K.served .. parent, 0, 0, 'WITHSCORES')[2]
-  if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', least) end
+  local least = least_served(parent)
+  if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', digits(least)) end
 end
 
 local function tenant_waits(class, tier, tenant)
@@ -156,10 +171,7 @@ local function settle(job, cost)
     local parent, child, weight = unpack(level)
     local expected, real = share(job.estimate, weight), share(cost, weight)
     add_charge(parent, child, 0 - expected)
-    if redis.call('ZADD', K.served .. parent, 'XX', 'INCR', digits(real), child) then
-      move(parent, child, real - expected)
-    elseif redis.call('EXISTS', K.served .. parent) == 1 then
-      redis.call('ZINCRBY', K.idle .. parent, digits(real), child)
-    end
+    redis.call('ZADD', K.served .. parent, 'XX', 'INCR', digits(real), child)
+    move(parent, child, real - expected)
   end
 end

@@ -10,7 +10,7 @@ from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
 
 # As in lua/claiming.lua.
-FAN, WIDE, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 32, 8, 2_000_000, 2, 8, 100
+FAN, WIDE, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 32, 8, 500_000, 2, 8, 100
 LEAST_WORTH_MS, MOST_WORTH_MS, DEAR, BACKLOG = 200, 10_000, 4, 32
 SECOND_TRY_MS = NEWCOMER_MS = 2000
 

@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Level:
-    """What the children of one parent were served and are charged."""
+    """What the children of one parent were served and are charged; `idle` is the sum of both."""
 
     served: Scores = field(default_factory=Scores)
     idle: dict[str, int] = field(default_factory=dict)
@@ -103,9 +103,7 @@ class Turns:
             served = level.served.get(child)
             if served is not None:
                 level.served.set(child, served + real)
-                self._move(parent, child, real - expected)
-            elif level.served:
-                level.idle[child] = level.idle.get(child, 0) + real
+            self._move(parent, child, real - expected)
 
     def park(self, tenant: str) -> None:
         """The tenant has as many running jobs as it may have."""
@@ -137,23 +135,25 @@ class Turns:
         if turns.get(child) is not None:
             return False
         served = level.served.get(child)
+        charged = level.charged[child]
         if served is None:
-            own = level.idle.pop(child, 0)
+            own = level.idle.pop(child, charged) - charged
             served = max(own, level.served.least(own))
             level.served.set(child, served)
-        turns.set(child, served + level.charged[child])
+        turns.set(child, served + charged)
         return True
 
     def _stop(self, class_: str, parent: str, child: str) -> None:
-        if not self.of(class_, parent).remove(child):
+        sum_ = self.of(class_, parent).get(child)
+        if sum_ is None:
             return
+        self.of(class_, parent).remove(child)
         if any(self.of(other, parent).get(child) is not None for other in self.classes):
             return
         level = self._levels[parent]
-        served = level.served.get(child) or 0
         level.served.remove(child)
         if level.served:
-            level.idle[child] = served
+            level.idle[child] = sum_
         else:
             level.idle.clear()
 
@@ -167,7 +167,16 @@ class Turns:
             self._stop(class_, "", tier)
 
     def _move(self, parent: str, child: str, amount: int) -> None:
-        for class_ in self.classes:
-            score = self.of(class_, parent).get(child)
-            if score is not None:
-                self.of(class_, parent).set(child, score + amount)
+        known = [(class_, self.of(class_, parent).get(child)) for class_ in self.classes]
+        waiting = [(class_, score) for class_, score in known if score is not None]
+        for class_, score in waiting:
+            self.of(class_, parent).set(child, score + amount)
+        if not waiting:
+            self._move_idle(parent, child, amount)
+
+    def _move_idle(self, parent: str, child: str, amount: int) -> None:
+        level = self._levels[parent]
+        if child in level.idle:
+            level.idle[child] += amount
+        elif level.served and amount > 0:
+            level.idle[child] = level.served.least(0) + amount

@@ -126,7 +126,7 @@ async def test_worker_with_conversations_of_its_own_leaves_those_of_others(pair:
     await pair.join("w", 2, process="p2", prompt_tps=36)
     await pair.enqueue("k1", tenant="ann", prefixes=("walk1",))
     await pair.finish(await pair.take("w"), "w")
-    await pair.enqueue("c0", tenant="cy", estimate=2001 * TOKENS)
+    await pair.enqueue("c0", tenant="cy", estimate=501 * TOKENS)
     await pair.take("w")
     await pair.enqueue("j1", "j2", tenant="bob")
     await pair.claim("v")
@@ -169,7 +169,7 @@ async def test_worker_takes_its_own_conversations_first(pair: Desk) -> None:
 
 
 async def test_but_not_before_a_tenant_that_is_far_behind(pair: Desk) -> None:
-    await pair.enqueue("b0", tenant="bob", estimate=2001 * TOKENS)
+    await pair.enqueue("b0", tenant="bob", estimate=501 * TOKENS)
     await pair.claim("w")
     await next_turn(pair, tenant="bob")
     await pair.enqueue("a1", tenant="ann")
@@ -177,7 +177,7 @@ async def test_but_not_before_a_tenant_that_is_far_behind(pair: Desk) -> None:
 
 
 async def test_a_tenant_a_little_behind_is_passed_over(pair: Desk) -> None:
-    await pair.enqueue("b0", tenant="bob", estimate=1999 * TOKENS)
+    await pair.enqueue("b0", tenant="bob", estimate=499 * TOKENS)
     await pair.claim("w")
     await next_turn(pair, tenant="bob")
     await pair.enqueue("a1", tenant="ann")

@@ -142,6 +142,26 @@ async def test_served_tokens_stay_within_the_bound_of_each_other(backlog: Backlo
     assert min(backlog.served.values()) > 10 * large
 
 
+async def test_tenants_that_send_one_job_at_a_time_take_turns(desk: Desk) -> None:
+    """While one of theirs runs they don't wait, and the reaper comes by."""
+    tenants, slots = ("ann", "bob", "cid", "dan", "eve"), 2
+    await desk.join(slots=slots)
+    done = dict.fromkeys(tenants, 0)
+    for tenant in tenants:
+        await desk.enqueue(f"{tenant}-0", tenant=tenant, estimate=100 * TOKENS)
+    running: list[str] = []
+    for _ in range(40):
+        running += (await desk.claim())[1]
+        await desk.reap()
+        token = running.pop(0)
+        tenant, number = job_of(token).split("-")
+        done[tenant] += 1
+        await desk.renew(*running, slots=slots)
+        await desk.finish(token, cost=90 * TOKENS)
+        await desk.enqueue(f"{tenant}-{int(number) + 1}", tenant=tenant, estimate=100 * TOKENS)
+    assert max(done.values()) - min(done.values()) <= 1
+
+
 async def test_users_of_one_tenant_share_its_part(backlog: Backlog) -> None:
     await backlog.add("chat/u1", 100 * TOKENS, jobs=40)
     await backlog.add("chat/u2", 100 * TOKENS)
