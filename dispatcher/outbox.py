@@ -16,7 +16,7 @@ from dispatcher.settings import QueueSettings
 log = logging.getLogger("llamaq.outbox")
 
 _LAZY_S = 1.0
-_SPACING_S = 0.005
+_SPACING_S = 0.02
 _RETRY_S = 0.2
 
 
@@ -24,7 +24,7 @@ class Pace(Enum):
     """How soon a frame must be on its way."""
 
     NOW = auto()  # the first token: people wait for it
-    SOON = auto()  # within 5 ms: many streams then share an emit
+    SOON = auto()  # within 20 ms: many streams then share an emit
     LAZY = auto()  # within 1 s: nobody looks before the answer is complete
 
 
@@ -37,7 +37,7 @@ class _Pending:
 class Outbox:
     """Collects frames and sends them, one emit per api at a time.
 
-    The next emit starts when the last one was answered, and 5 ms after it began unless there is a
+    The next emit starts when the last one was answered, and 20 ms after it began unless there is a
     first token in it: no delay when idle, big batches under load. `stop(token, fenced)` is called
     for each attempt that is no longer this worker's (fenced) or that nobody can read any more;
     `fenced()` when the registration has ended.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-from dispatcher.bells import wait_for_call
+from dispatcher.bells import Call, wait_for_call
 from dispatcher.connection import BLOCK_S
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
@@ -60,18 +60,23 @@ class Calls:
 
     async def _take_one(self) -> None:
         left_s = self._again_at - time.monotonic()
-        token = None
+        call = Call()
         if left_s > 0:
-            token = await wait_for_call(
+            call = await wait_for_call(
                 self._waiter,
                 self._keys,
                 self._session.worker,
                 has_room=self._has_room,
                 longest_s=min(max(left_s, _SHORTEST_S), BLOCK_S),
             )
-        if token is not None:
-            self._attempts.stop(token, Stop.CANCELLED)
-            return
+        if call.cancel is not None:
+            self._attempts.stop(call.cancel, Stop.CANCELLED)
+        elif call.only_room:
+            self._has_room = True
+        else:
+            await self._claim()
+
+    async def _claim(self) -> None:
         taken = await self._session.claim(self._appetite.most, self._appetite.patience)
         for claim in taken.claims:
             self._attempts.start(claim)

@@ -57,6 +57,39 @@ local function find_preferred()
   end
 end
 
+local ASKED = 8                -- workers of a fleet that are looked at
+local NOTICEABLY = 1.25        -- as in dispatcher/patience.py
+
+-- Of those with room that are about as fast as any with room the one with most of its slots free; nil where
+-- all are as fast, or many. One that is not measured yet is tried at once.
+local function find_fastest()
+  if redis.call('HLEN', K.speeds) > ASKED then return nil end
+  local rows, tps, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
+  for i = 1, #rows, 2 do
+    local speed = tonumber(string.match(rows[i + 1], '%S+$'))
+    tps[rows[i]] = speed > 0 and speed or math.huge
+    least, most = math.min(least, tps[rows[i]]), math.max(most, tps[rows[i]])
+  end
+  if most <= NOTICEABLY * least then return nil end
+  local best, fastest, best_part = 0, nil, 0
+  for worker, speed in pairs(tps) do
+    local slots = tonumber(redis.call('HGET', K.worker .. worker, 'slots') or '0')
+    local part = can_take(job.class, worker) and slots > 0 and free_slots(worker) / slots or 0
+    local is_faster, is_as_fast = speed > NOTICEABLY * best, speed * NOTICEABLY >= best
+    if part > 0 and (is_faster or (is_as_fast and part > best_part)) then
+      fastest, best_part, best = worker, part, math.max(best, speed)
+    end
+  end
+  return fastest
+end
+
+-- The bell that all share is heard first by who has waited longest. Where that is a slow worker it would only
+-- call a faster one, so that is called too.
+local function call_for(preferred)
+  local called = preferred and free_slots(preferred) > 0 and preferred or find_fastest()
+  if called then ring_worker(called) end
+end
+
 local now = now_ms()
 local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
 job.wait_until_ms = digits(now + math.min(ARGV[12], ARGV[13]))
@@ -82,7 +115,7 @@ if preferred then
   redis.call('HSET', K.job .. id, 'prefers', preferred, 'cached_there', tokens)
   redis.call('ZADD', K.prefers .. preferred, sequence, job.place)
   redis.call('PEXPIRE', K.prefers .. preferred, ttl)
-  if free_slots(preferred) > 0 then ring_worker(preferred) end
 end
+call_for(preferred)
 redis.call('HINCRBY', K.counters, 'enqueued', 1)
 return {'OK', jobs - places + 1, mine - places + 1}

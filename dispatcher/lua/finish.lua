@@ -64,5 +64,6 @@ else
 end
 local free = take_jobs(running)
 -- A full bridge waits on its own bell only; and it shall come again for what is left to others now.
-if (was_full and free > 0) or again > 0 then ring_worker(worker) end
+if was_full and free > 0 and #all_classes() == 0 then tell_of_room(worker)
+elseif (was_full and free > 0) or again > 0 then ring_worker(worker) end
 return {'OK', free, digits(again), unpack(jobs)}

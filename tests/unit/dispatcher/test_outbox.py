@@ -119,10 +119,11 @@ async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
     desk: Desk, relay: Relay, sender: Sender, token: str
 ) -> None:
     async with sender.running():
-        sender.add(token, 0)
+        claim = sender.add(token, 0)
         await until(lambda: _length(desk, 1))
+        assert await sender.outbox.take(claim) == []  # its reply is here
         relay.hold_replies()
-        claim = sender.add(token, 1)
+        sender.add(token, 1)
         await relay.held.wait()
         sender.add(token, 2, pace=Pace.LAZY)
         taking = asyncio.create_task(sender.outbox.take(claim))

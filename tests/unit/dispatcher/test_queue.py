@@ -6,7 +6,7 @@ import json
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.bells import wait_for_call
+from dispatcher.bells import Call, wait_for_call
 from dispatcher.connection import open_redis
 from dispatcher.errors import QueueFull, RedisUnavailable
 from dispatcher.frames import Kind
@@ -65,7 +65,7 @@ async def test_bridge_that_waits_is_called(queue: Queue, server: Server, redis_u
     await wait_for_call(waiter, KEYS, "w", has_room=True)  # the ring of its registration
     waiting = asyncio.create_task(wait_for_call(waiter, KEYS, "w", has_room=True))
     client = await Client(queue, make_job()).submit()
-    assert await waiting is None
+    assert await waiting == Call()
     client.close()
     await waiter.aclose()
 

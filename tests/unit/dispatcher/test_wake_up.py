@@ -10,6 +10,51 @@ async def test_enqueue_rings(desk: Desk) -> None:
     assert await desk.rung()
 
 
+async def test_enqueue_calls_the_fastest_with_room_too(desk: Desk) -> None:
+    """A slow one that has waited longest hears the shared bell first."""
+    await desk.join("fast", 2, decode_tps=100)
+    await desk.join("equal", 2, decode_tps=90)
+    await desk.join("slow", 9, decode_tps=50)
+    called = []
+    for job in ("j1", "j2", "j3", "j4", "j5"):
+        for worker in ("fast", "equal", "slow"):
+            await desk.rung(worker)
+        await desk.enqueue(job)
+        called += [worker for worker in ("fast", "equal", "slow") if await desk.rung(worker)]
+        assert await desk.rung()
+        await desk.claim(called[-1], 1)
+    assert sorted(called[:2]) == sorted(called[2:4]) == ["equal", "fast"]
+    assert called[4:] == ["slow"]
+
+
+async def test_enqueue_calls_one_that_is_not_measured_first(desk: Desk) -> None:
+    await desk.join("fast", decode_tps=100)
+    await desk.join("new")
+    await desk.rung("new")
+    await desk.rung("fast")
+    await desk.enqueue("j1")
+    assert await desk.rung("new")
+    assert not await desk.rung("fast")
+
+
+async def test_enqueue_calls_none_of_equals(desk: Desk) -> None:
+    await desk.join("one", decode_tps=100)
+    await desk.join("two", decode_tps=81)
+    await desk.rung("one")
+    await desk.rung("two")
+    await desk.enqueue("j1")
+    assert not await desk.rung("one")
+    assert not await desk.rung("two")
+    assert await desk.rung()
+
+
+async def test_claim_that_takes_all_silences_the_shared_bell(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("j1")
+    await desk.claim()
+    assert not await desk.rung()
+
+
 async def test_claim_that_leaves_work_rings_again(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", "j2")

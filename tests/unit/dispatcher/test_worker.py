@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.bells import wait_for_call
+from dispatcher.bells import Call, wait_for_call
 from dispatcher.connection import open_redis
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
@@ -177,7 +177,7 @@ async def test_worker_hears_that_a_job_is_cancelled(
     await desk.rung("w")
     waiting = asyncio.create_task(wait_for_call(waiter, desk.keys, "w", has_room=False))
     await desk.cancel("j1")
-    assert await waiting == claim.token
+    assert await waiting == Call(cancel=claim.token)
 
 
 async def test_worker_with_room_takes_the_shared_ring(
@@ -185,7 +185,7 @@ async def test_worker_with_room_takes_the_shared_ring(
 ) -> None:
     await desk.rung("w")
     await desk.enqueue("j1")
-    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) is None
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call()
     assert not await desk.rung()
 
 
@@ -195,7 +195,7 @@ async def test_worker_without_room_leaves_the_shared_ring_to_others(
     await desk.rung("w")
     await desk.enqueue("j1")
     call = await wait_for_call(waiter, desk.keys, "w", has_room=False, longest_s=0.05)
-    assert call is None
+    assert call == Call()
     assert await desk.rung()
 
 
@@ -203,4 +203,25 @@ async def test_cancels_come_before_rings(desk: Desk, session: WorkerSession, wai
     await desk.enqueue("j1", "j2")
     (claim,) = (await session.claim(1)).claims
     await desk.cancel("j1")
-    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == claim.token
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call(cancel=claim.token)
+
+
+async def test_full_worker_hears_that_it_has_room_again(
+    desk: Desk, session: WorkerSession, waiter: Redis
+) -> None:
+    """Nothing waits, so it need not claim."""
+    await desk.enqueue("j1", "j2")
+    claim, _ = (await session.claim(2)).claims
+    await desk.rung("w")
+    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], most=1)
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call(only_room=True)
+
+
+async def test_full_worker_claims_for_what_its_finish_has_left(
+    desk: Desk, session: WorkerSession, waiter: Redis
+) -> None:
+    await desk.enqueue("j1", "j2", "j3")
+    claim, _ = (await session.claim(2)).claims
+    await desk.rung("w")
+    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], most=0)
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call()

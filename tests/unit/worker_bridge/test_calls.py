@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 
 class ScriptedSession:
     """`speeds` are the fleet's, or what asking for it raises; `again_s` the next claims' answers,
-    each once, and `fault` what the next claim raises.
+    each once, `free` the slots that they leave, and `fault` what the next claim raises.
     """
 
     worker = "me"
@@ -41,6 +41,7 @@ class ScriptedSession:
         self.speeds: dict[str, Speed] | Exception = {"me": SLOW, "other": FAST}
         self.again_s: list[float] = []
         self.fault: Exception | None = None
+        self.free = 1
         self.claims: list[tuple[float, int, Patience]] = []
         self.looks = 0
 
@@ -55,7 +56,7 @@ class ScriptedSession:
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
-        return Taken(1, [], self.again_s.pop(0) if self.again_s else None)
+        return Taken(self.free, [], self.again_s.pop(0) if self.again_s else None)
 
     @property
     def patience(self) -> Patience:
@@ -105,6 +106,10 @@ class Scene:
             while len(self.session.claims) == before or not patience(self.session.patience):
                 await self._redis.zadd(KEYS.named("bell"), {"ring": 0})
                 await asyncio.sleep(0.05)
+
+    async def say_room(self) -> None:
+        await self._redis.delete(KEYS.named("bell"))
+        await self._redis.zadd(KEYS.named("bell_of", "me"), {"room": 1})
 
     async def drop(self, token: str) -> None:
         await self._redis.zadd(KEYS.named("cancels", "me"), {token: 0})
@@ -195,3 +200,15 @@ async def test_claims_go_on_after_a_fault(scene: Scene) -> None:
         await scene.ring()
         await scene.ring()
     assert scene.fenced == 1
+
+
+async def test_full_worker_that_has_room_again_listens_to_all_without_a_claim(
+    scene: Scene,
+) -> None:
+    scene.session.free = 0
+    async with scene.taking():
+        await scene.ring()
+        await scene.say_room()
+        await asyncio.sleep(0.1)
+        assert len(scene.session.claims) == 1
+        await scene.ring()  # it hears the shared bell
