@@ -49,6 +49,18 @@ def warm(system: System) -> None:
     time.sleep(2.5)  # the bridges look at each other's speeds once a second
 
 
+def wait_for_bridges(system: System) -> None:
+    """Until llamaq's bridges see that what HAProxy sent is no longer in the servers' slots."""
+    if not system.redis_url:
+        return
+    redis = Redis.from_url(system.redis_url)
+    prefix = f"llamaq:{{{MODEL}}}:"
+    workers = [name.decode() for name in redis.zrange(f"{prefix}workers", 0, -1)]
+    wait_until(
+        lambda: all(redis.hget(f"{prefix}worker:{name}", "foreign") == b"0" for name in workers)
+    )
+
+
 def measure(
     systems: Sequence[System], fleet: Fleet, runs: Sequence[list[Job]], load: Load
 ) -> Sequence[Figures]:
@@ -56,6 +68,7 @@ def measure(
     found = [Figures() for _ in systems]
     for jobs in runs:
         for system, figures in zip(systems, found, strict=True):
+            wait_for_bridges(system)
             started_s = time.monotonic()
             asked = asyncio.run(load(system, jobs))
             figures.add(jobs, asked, fleet.served(started_s))
