@@ -37,8 +37,8 @@ class WorkerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A live worker with the same server, and when its lease ends if it isn't renewed."""
+    """A worker with the same server whose lease has not run out, and when it was last heard of."""
 
     worker: str
-    lease_until_ms: int
+    renewed_ms: int
     draining: bool

@@ -11,7 +11,7 @@ from dispatcher.worker import WorkerSession
 log = logging.getLogger("llamaq.bridge")
 
 _RETRY_S = 1.0
-_ALIVE = 2  # renewals that are seen of a lease; one may be the reaper's, after an outage
+_ALIVE = 2  # renewals that are seen; one may have been on its way, or be an older copy's
 
 
 class ServerTaken(Exception):
@@ -28,8 +28,8 @@ class ServerTaken(Exception):
 async def join(session: WorkerSession, state: Callable[[], tuple[int, bool, WorkerFacts]]) -> None:
     """Registers; waits out an outage of Redis, and a bridge of the same server that is leaving.
 
-    One that was killed leaves a lease that runs out; one that lives renews it: then this raises
-    `ServerTaken`.
+    One that was killed leaves a lease that runs out, later where a reaper has extended it; one that
+    lives renews it itself: then this raises `ServerTaken`.
     """
     seen: Rival | None = None
     renewals = 0
@@ -43,7 +43,7 @@ async def join(session: WorkerSession, state: Callable[[], tuple[int, bool, Work
                 return
             if seen is None or seen.worker != rival.worker:
                 log.warning("worker=%s still has this server: waiting for its end", rival.worker)
-            elif rival.lease_until_ms > seen.lease_until_ms and not rival.draining:
+            elif rival.renewed_ms != seen.renewed_ms and not rival.draining:
                 renewals += 1
             if renewals == _ALIVE:
                 raise ServerTaken(state()[2].server, rival)

@@ -3,8 +3,8 @@
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
 -- Returns  {'OK', n}  n attempts of an earlier epoch were given back
---          {'TAKEN', worker, lease, draining (1 or 0)}  another live one has the same `server_id`, until
---                      its lease ends (Unix ms); nothing was changed
+--          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same `server_id`; it
+--                      has renewed that itself last at this time (Unix ms); nothing was changed
 local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
 
 -- Two would both fill the server's slots.
@@ -14,11 +14,10 @@ local function find_rival()
     if ARGV[i] == 'server_id' then server = ARGV[i + 1] end
   end
   if not server or server == '' then return nil end
-  local living = redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(now), '+inf', 'WITHSCORES')
-  for i = 1, #living, 2 do
-    local about = redis.call('HMGET', K.worker .. living[i], 'server_id', 'health')
-    if living[i] ~= worker and about[1] == server then
-      return {'TAKEN', living[i], living[i + 1], about[2] == 'draining' and 1 or 0}
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(now), '+inf')) do
+    local about = redis.call('HMGET', K.worker .. other, 'server_id', 'health', 'renewed_ms')
+    if other ~= worker and about[1] == server then
+      return {'TAKEN', other, about[3] or '0', about[2] == 'draining' and 1 or 0}
     end
   end
 end
@@ -35,7 +34,7 @@ if not is_registered(worker, epoch) then
   redis.call('DEL', K.cancels .. worker, K.worker .. worker)
 end
 redis.call('HSET', K.worker .. worker, 'epoch', epoch, 'slots', ARGV[4], 'accepting', ARGV[5],
-  unpack(ARGV, 6))
+  'renewed_ms', digits(now), unpack(ARGV, 6))
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
 redis.call('ZADD', K.workers, digits(now + tonumber(ARGV[3])), worker)
 publish_speed(worker)

@@ -13,7 +13,7 @@ extend_lease(worker, now + tonumber(ARGV[3]))
 local before = redis.call('HMGET', K.worker .. worker, 'slots', 'accepting')
 local facts = tonumber(ARGV[7]) * 2
 redis.call('HSET', K.worker .. worker, 'slots', ARGV[4], 'accepting', ARGV[5],
-  unpack(ARGV, 8, 7 + facts))
+  'renewed_ms', digits(now), unpack(ARGV, 8, 7 + facts))
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
 publish_speed(worker)
 if ARGV[5] == '1' and (before[2] ~= '1' or tonumber(ARGV[4]) > tonumber(before[1])) then

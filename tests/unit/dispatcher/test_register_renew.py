@@ -7,6 +7,7 @@ async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:
     assert await desk.join(slots=4) == [b"OK", 0]
     row = await desk.redis.hgetall(desk.keys.named("worker", "w"))
     shown = {b"epoch": b"e", b"slots": b"4", b"accepting": b"1"}
+    assert abs(int(row.pop(b"renewed_ms")) - await desk.now_ms()) < 5000
     assert row == shown | {b"model": b"tiny", b"health": b"healthy"}
 
 
@@ -112,9 +113,12 @@ async def test_second_worker_of_the_same_server_is_refused_and_told_whose_it_is(
 ) -> None:
     await desk.join("first", server_id="s1")
     before = await desk.everything()
-    lease = int(await desk.redis.zscore(desk.keys.named("workers"), "first"))
-    assert await desk.join("second", server_id="s1") == [b"TAKEN", b"first", b"%d" % lease, 0]
+    at = await desk.redis.hget(desk.keys.named("worker", "first"), "renewed_ms")
+    assert await desk.join("second", server_id="s1") == [b"TAKEN", b"first", at, 0]
     assert await desk.everything() == before
+    desk.later(100)
+    await desk.renew(worker="first")
+    assert int((await desk.join("second", server_id="s1"))[2]) >= int(at) + 100
     assert await desk.join("third", server_id="s2") == [b"OK", 0]
 
 
