@@ -47,12 +47,6 @@ local function ring(bell)
   redis.call('ZADD', bell, 0, 'ring')
 end
 
--- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.
-local function tell_of_room(worker)
-  redis.call('ZADD', K.bell_of .. worker, 1, 'room')
-  redis.call('PEXPIRE', K.bell_of .. worker, WORKER_TTL_MS)
-end
-
 local function ring_worker(worker)
   ring(K.bell_of .. worker)
   redis.call('PEXPIRE', K.bell_of .. worker, WORKER_TTL_MS)

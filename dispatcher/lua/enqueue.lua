@@ -64,16 +64,17 @@ local NOTICEABLY = 1.25        -- as in dispatcher/patience.py
 -- all are as fast, or many. One that is not measured yet is tried at once.
 local function find_fastest()
   if redis.call('HLEN', K.speeds) > ASKED then return nil end
-  local rows, tps, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
+  local rows, workers, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
   for i = 1, #rows, 2 do
-    local speed = tonumber(string.match(rows[i + 1], '%S+$'))
-    tps[rows[i]] = speed > 0 and speed or math.huge
-    least, most = math.min(least, tps[rows[i]]), math.max(most, tps[rows[i]])
+    local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
+    local speed = tonumber(tps) > 0 and tonumber(tps) or math.huge
+    workers[#workers + 1] = {rows[i], tonumber(slots), speed}
+    least, most = math.min(least, speed), math.max(most, speed)
   end
   if most <= NOTICEABLY * least then return nil end
   local best, fastest, best_part = 0, nil, 0
-  for worker, speed in pairs(tps) do
-    local slots = tonumber(redis.call('HGET', K.worker .. worker, 'slots') or '0')
+  for _, about in ipairs(workers) do
+    local worker, slots, speed = unpack(about)
     local part = can_take(job.class, worker) and slots > 0 and free_slots(worker) / slots or 0
     local is_faster, is_as_fast = speed > NOTICEABLY * best, speed * NOTICEABLY >= best
     if part > 0 and (is_faster or (is_as_fast and part > best_part)) then

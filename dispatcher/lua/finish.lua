@@ -49,6 +49,12 @@ local function finish(job)
     'cached_tokens', cached_tokens, 'cost', cost)
 end
 
+-- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.
+local function tell_of_room()
+  redis.call('ZADD', K.bell_of .. worker, 1, 'room')
+  redis.call('PEXPIRE', K.bell_of .. worker, WORKER_TTL_MS)
+end
+
 local running = redis.call('ZCARD', K.running .. worker)
 local was_full = running >= slots
 if take_off(worker, token) then
@@ -64,6 +70,6 @@ else
 end
 local free = take_jobs(running)
 -- A full bridge waits on its own bell only; and it shall come again for what is left to others now.
-if was_full and free > 0 and #all_classes() == 0 then tell_of_room(worker)
+if was_full and free > 0 and #all_classes() == 0 then tell_of_room()
 elseif (was_full and free > 0) or again > 0 then ring_worker(worker) end
 return {'OK', free, digits(again), unpack(jobs)}
