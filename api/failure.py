@@ -3,7 +3,7 @@
 import json
 
 from api.errors import ApiError, from_llama_server
-from dispatcher.errors import JobCancelled, LlamaqError, Superseded, WorkerFailed
+from dispatcher.errors import JobCancelled, LlamaqError, QueueFull, Superseded, WorkerFailed
 from dispatcher.frames import Frame, Kind
 
 _TOO_LONG = "exceed_context_size_error"
@@ -18,6 +18,11 @@ def failure(frame: Frame) -> LlamaqError | ApiError:
         failed = WorkerFailed(said["message"])
         failed.code = said["code"]
         return failed
+    if frame.kind is Kind.DROPPED:
+        return QueueFull(
+            "The model's queue is full, and a tenant with nothing in it got the place of this "
+            "request, your newest one. Send fewer requests at a time, or try again later."
+        )
     if frame.kind is Kind.SUPERSEDED:
         return Superseded(
             "A newer request with the same `x-llamaq-supersede` key took this one's place in "

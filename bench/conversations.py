@@ -112,7 +112,7 @@ async def watch(redis_url: str, looks: list[Look]) -> None:
     async with Redis.from_url(redis_url) as redis:
         while True:
             async with redis.pipeline(transaction=True) as both:
-                both.hkeys(keys.named("waiting"))
+                both.zrange(keys.named("waiting"), 0, -1)
                 both.zrange(keys.named("served", Tier.DEFAULT), 0, -1, withscores=True)
                 waiting, served = await both.execute()
             now_s = time.monotonic() - started

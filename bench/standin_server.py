@@ -2,8 +2,10 @@
 
 .venv/bin/python bench/standin_server.py PORT SLOTS TOKENS_PER_SECOND [PROMPT_TOKENS_PER_SECOND]
 
-The speeds are those of each slot; 0: as fast as it can. A prompt has a token for four bytes. As in
-llama-server, a request that finds no free slot waits inside until its turn comes. GET /account
+The speeds are those of each slot; 0: as fast as it can. A prompt has a token for four bytes. A token
+of an answer is the request's seed and a number, so that one which is missing, doubled or another
+request's is seen. A continued answer goes on with its next number. As in llama-server, a request
+that finds no free slot waits inside until its turn comes. GET /account
 tells what was at work at most, what waited inside at most, and when each request began and ended.
 """
 
@@ -22,7 +24,7 @@ TIMINGS = (
 )
 ABOUT = b'"created":1,"id":"chatcmpl-standin","model":"standin","system_fingerprint":"b1-standin",'
 CHUNK = (
-    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"word "}}],'
+    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"%%b"}}],'
     b"%b"
     b'"object":"chat.completion.chunk",%%b}\n\n'
 ) % ABOUT
@@ -41,12 +43,16 @@ STREAM = HEAD + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\
 
 @dataclass(slots=True)
 class Figures:
-    """Of one request: its `seed`, tokens, and times of the monotonic clock in seconds."""
+    """Of one request: its `seed`, tokens, and times of the monotonic clock in seconds.
+
+    `said` are the tokens of its answer that stand in the request already.
+    """
 
     seed: int
     prompt: int
     tokens: int
     came_s: float
+    said: int = 0
     started_s: float = 0
     first_s: float = 0
     ended_s: float = 0
@@ -58,6 +64,10 @@ class Figures:
         ms = max(0.001, (now_s - self.first_s) * 1000)
         done = self.generated
         return TIMINGS % (self.prompt, prompt_ms, done, ms, done * 1000 / ms)
+
+    def token(self, number: int) -> str:
+        """The token of this number, counted from where the request begins."""
+        return f"{self.seed}-{self.said + number} "
 
     def row(self) -> list[float]:
         """As GET /account tells it."""
@@ -117,7 +127,9 @@ class Standin:
         clock = asyncio.get_running_loop().time
         prompt = sum(len(message["content"]) for message in body["messages"]) // BYTES_PER_TOKEN
         tokens = body.get("max_tokens", 100)
-        figures = Figures(body.get("seed", -1), max(1, prompt), tokens, clock())
+        goes_on = body.get("continue_final_message")
+        said = len(body["messages"][-1]["content"].split()) if goes_on else 0
+        figures = Figures(body.get("seed", -1), max(1, prompt), tokens, clock(), said)
         self._inside += 1
         self._most_inside = max(self._most_inside, self._inside)
         try:
@@ -152,7 +164,8 @@ class Standin:
             if stream is not None:
                 if stream.is_closing():
                     return False
-                stream.write(_chunked(CHUNK % figures.timings(now_s)))
+                token = figures.token(number).encode()
+                stream.write(_chunked(CHUNK % (token, figures.timings(now_s))))
             due_s += self._pause_s
         figures.ended_s = clock()
         return True
@@ -166,7 +179,8 @@ def _end(figures: Figures) -> bytes:
 
 
 def _whole(figures: Figures) -> bytes:
-    message = {"role": "assistant", "content": "word " * figures.tokens}
+    text = "".join(map(figures.token, range(figures.tokens)))
+    message = {"role": "assistant", "content": text}
     choice = {"finish_reason": "length", "index": 0, "message": message}
     said, read = figures.tokens, figures.prompt
     usage = {"completion_tokens": said, "prompt_tokens": read, "total_tokens": said + read}

@@ -45,15 +45,15 @@ def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
     )
 
 
-async def resume(scripts: Scripts, left: Job, attempt: str) -> Needs | None:
-    """Queues what is left of a job that was lost in this attempt.
+async def resume(scripts: Scripts, left: Job, generation: int) -> Needs | None:
+    """Queues what is left of a job, in place of all its earlier submissions.
 
     Returns what it needs of its worker now; None if Redis doesn't know the job. Raises
     `WorkerFailed` if it may not go on, and `RedisUnavailable`; it may then be repeated.
     """
     verdict, said = await scripts.run(
         "resume",
-        *(left.id, attempt, left.needs.build, left.estimate),
+        *(left.id, generation, left.needs.build, left.estimate),
         *(left.prompt_tokens, left.completion_tokens, left.seen_cost or 0, left.body),
     )
     if verdict == b"OK":

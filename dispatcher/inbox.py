@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator
 
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from dispatcher.connection import BLOCK_S, redis_faults
 from dispatcher.errors import RedisUnavailable, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
+from dispatcher.redis_clock import RedisClock
 from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 
@@ -24,8 +26,9 @@ _RETRY_S = 0.2
 class Inbox:
     """Hands the frames of one model's jobs to the replies that wait for them.
 
-    `reader` is a blocking client that nobody else uses. `forgotten(job)` is called for a job that
-    Redis has lost.
+    `scripts` use a connection that no request uses, so that the heartbeat waits behind none.
+    `reader` is a blocking client that nobody else uses. `forgotten(job, generation)` is called for
+    a job that has to be submitted again, `known` are those that Redis is asked about.
     """
 
     def __init__(
@@ -34,10 +37,11 @@ class Inbox:
         scripts: Scripts,
         reader: Redis,
         lease_s: float,
-        forgotten: Callable[[str], None],
+        forgotten: Callable[[str, int], None],
     ) -> None:
         self.replies: dict[str, Reply] = {}
         self.known: set[str] = set()
+        self.clock = RedisClock()
         self._api = api
         self._scripts = scripts
         self._reader = reader
@@ -47,29 +51,44 @@ class Inbox:
         self._position = _START
         self._read_bytes = 0
         self._boot = b""
+        self._told_at = float("-inf")
+        self._telling = asyncio.Lock()
 
     async def heartbeat(self) -> None:
         """Tells Redis that this API lives and what it waits for; makes the reply stream."""
         read, self._read_bytes = self._read_bytes, 0
         position = self._position  # the reader goes on while this is on its way
-        asked = [job for job in self.known if not self.replies[job].ended]
+        asked = {
+            job: self.replies[job].generation
+            for job in self.known
+            if not self.replies[job].ended and not self.replies[job].lost
+        }
         try:
-            boot, last, *unknown = await self._scripts.run(
+            boot, last, now_ms, *unknown = await self._scripts.run(
                 "api_heartbeat",
                 self._api,
                 int(self._lease_s * 1000),
                 position,
                 read,
                 secrets.token_hex(8),
-                *asked,
+                *(part for pair in asked.items() for part in pair),
             )
         except RedisUnavailable:
             self._read_bytes += read
             raise
+        self.clock.learn(int(now_ms))
         if boot != self._boot or _entry(last) < _entry(position):
             self._boot, self._position = boot, _START
-        for job in unknown:
-            self._forgotten(job.decode())
+        for job in map(bytes.decode, unknown):
+            self._forgotten(job, asked[job])
+
+    async def tell_again(self) -> None:
+        """A heartbeat that begins now; those who call at the same time share one."""
+        asked_at = time.monotonic()
+        async with self._telling:
+            if self._told_at < asked_at:
+                self._told_at = time.monotonic()
+                await self.heartbeat()
 
     async def run_heartbeat(self) -> None:
         """Four heartbeats per lease, for ever; the next one sooner where one has failed."""

@@ -95,13 +95,24 @@ def tenant_key(tenant: str) -> str:
 
 
 def split_token(token: str) -> tuple[str, str]:
-    """The job and the attempt that a token names; a job never claimed has an empty attempt.
+    """The job and the attempt that a token names; without an attempt only the generation stands
+    there.
 
-    >>> split_token("j1:5f-1")
-    ('j1', '5f-1')
+    >>> split_token("j1:5f-1-2"), split_token("j1:-2")
+    (('j1', '5f-1-2'), ('j1', '-2'))
     """
     job, _, attempt = token.rpartition(":")
     return job, attempt
+
+
+def generation_of(attempt: str) -> int:
+    """The submission of its job that an attempt belongs to; 0 where its name tells none.
+
+    >>> generation_of("5f-1-3"), generation_of("-2"), generation_of("5f")
+    (3, 2, 0)
+    """
+    number = attempt.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def encode_wants(wants: frozenset[Want]) -> str:

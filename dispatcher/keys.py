@@ -13,6 +13,7 @@ NAMES = {
     "idle": "idle:",
     "charged": "charged:",
     "waiting": "waiting",
+    "waiting_bytes": "waiting_bytes",
     "busy": "busy",
     "parked": "parked",
     "supersede": "supersede:",

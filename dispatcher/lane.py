@@ -8,37 +8,43 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from dispatcher.cancels import Cancels
 from dispatcher.connection import open_redis
-from dispatcher.continuation import Continuation, resume, what_is_left
-from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull, WorkerFailed
+from dispatcher.continuation import Continuation, what_is_left
+from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
 from dispatcher.inbox import Inbox
-from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
+from dispatcher.job import Job
 from dispatcher.keys import Keys
-from dispatcher.needs import Needs
 from dispatcher.reaper import run_reaper
 from dispatcher.reply import Place, Reply, eta_s
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.submission import Submissions
 from dispatcher.tasks import cancel
 
 log = logging.getLogger("llamaq.queue")
 
-_CANCEL_TRIES = 25
-_RETRY_S = 0.2
-_FULL_RETRY_S = 5
 _PLACES_EVERY_S = 1.0
 _PLACES = 200  # replies that are told where their jobs stand, in one round
 
 
 class Lane:
-    """One model's queue and reply stream, with the tasks that keep them going."""
+    """One model's queue and reply stream, with the tasks that keep them going.
 
-    def __init__(self, model: str, api: str, redis: Redis, settings: QueueSettings) -> None:
-        self._api = api
-        self._settings = settings
-        self._scripts = Scripts(redis, Keys(model))
+    `redis` is for what requests need, `lifeline` for what shows that the API lives: the heartbeat
+    and the reaper never wait behind requests.
+    """
+
+    def __init__(
+        self, model: str, api: str, redis: Redis, lifeline: Redis, settings: QueueSettings
+    ) -> None:
+        keys = Keys(model)
+        self._lease_s = settings.lease_s
+        self._scripts, self._lifeline = Scripts(redis, keys), Scripts(lifeline, keys)
         self._reader = open_redis(settings.redis_url.get_secret_value(), blocking=True)
-        self._inbox = Inbox(api, self._scripts, self._reader, settings.lease_s, self._resubmit)
+        self._inbox = Inbox(api, self._lifeline, self._reader, settings.lease_s, self._submit_again)
+        self._submissions = Submissions(api, self._scripts, settings, self._inbox)
+        self._cancels = Cancels(self._scripts)
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,7 +54,8 @@ class Lane:
         self._start(_for_ever(self._inbox.run_reader))
         self._start(_for_ever(self._inbox.run_heartbeat))
         self._start(_for_ever(self._run_places))
-        self._start(_for_ever(lambda: run_reaper(self._scripts, self._settings.lease_s)))
+        self._start(_for_ever(self._cancels.run))
+        self._start(_for_ever(lambda: run_reaper(self._lifeline, self._lease_s)))
 
     async def close(self) -> None:
         """Stops reading."""
@@ -60,70 +67,32 @@ class Lane:
         self._inbox.replies[job.id] = reply
         self._jobs[job.id] = job
         try:
-            await self._enqueue(job, reply)
+            await self._submissions.submit(job, reply)
+        except QueueFull:
+            self._forget(job.id)
+            raise
         except BaseException:
             self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
             raise
-        if job.id in self._jobs:
-            self._inbox.known.add(job.id)
+        self._ask_about(job, reply)
         return reply
 
     def resume(self, job: str, rest: Continuation) -> None:
         """See `dispatcher.queue.Queue.resume`."""
         if reply := self._inbox.replies.get(job):
-            self._start(self._resume(self._jobs[job], reply, rest))
+            self._inbox.known.discard(job)
+            self._start(self._go_on(self._jobs[job], reply, rest))
 
     def close_reply(self, job: str) -> None:
         """See `dispatcher.queue.Queue.close`."""
+        reply = self._forget(job)
+        if reply is not None and (reply.failed_here or not reply.ended):
+            self._cancels.add(job)
+
+    def _forget(self, job: str) -> Reply | None:
         self._inbox.known.discard(job)
         self._jobs.pop(job, None)
-        reply = self._inbox.replies.pop(job, None)
-        if reply is not None and (reply.failed_here or not reply.ended):
-            self._start(self._cancel(job))
-
-    async def _enqueue(self, job: Job, reply: Reply) -> None:
-        try:
-            verdict = await self._enqueue_once(job)
-        except RedisUnavailable:
-            verdict = await self._enqueue_once(job)  # a repeated enqueue does no harm
-        if verdict[0] == b"UNKNOWN_API":
-            await self._inbox.heartbeat()
-            verdict = await self._enqueue_once(job)
-        if verdict[0] in (b"FULL", b"TENANT_FULL"):
-            raise await self._full(job, verdict)
-        if verdict[0] == b"OK":
-            reply.tenant_queued = int(verdict[2])
-
-    async def _enqueue_once(self, job: Job) -> list[Any]:
-        bounds = self._settings
-        user = tenant_key(job.user) or NOBODY
-        return await self._scripts.run(
-            "enqueue",
-            *(job.id, self._api, tenant_key(job.tenant), user, job.tier, job.weight),
-            *(str(job.needs), encode_wants(job.wants)),
-            *(job.estimate, job.prompt_tokens, job.completion_tokens),
-            *(int(job.wait_s * 1000), int(job.deadline_s * 1000)),
-            *(bounds.max_attempts, bounds.max_crashes),
-            *(bounds.max_queue_jobs, bounds.max_queue_bytes),
-            *(bounds.max_tenant_jobs, bounds.max_tenant_running),
-            *(tenant_key(job.supersedes), " ".join(job.remembered)),
-            *("" if job.seen_cost is None else job.seen_cost, job.body),
-            *job.prefixes,
-        )
-
-    async def _full(self, job: Job, verdict: list[Any]) -> QueueFull:
-        slots, mean_ms, *_ = await self._scripts.run("position")
-        wait_s = eta_s(verdict[1], slots, float(mean_ms)) or _FULL_RETRY_S
-        if verdict[0] == b"FULL":
-            return QueueFull(
-                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later.",
-                wait_s,
-            )
-        return TenantQueueFull(
-            f"{verdict[1]} of your requests wait for the model '{job.model}' already; send more "
-            "when some are answered.",
-            wait_s,
-        )
+        return self._inbox.replies.pop(job, None)
 
     async def _run_places(self) -> None:
         while True:
@@ -141,53 +110,36 @@ class Lane:
             eta = eta_s(position, slots, float(mean_ms))
             reply.place = Place(position, eta) if position else None
 
-    def _resubmit(self, job: str) -> None:
-        if job in self._jobs:
-            log.warning("job=%s was forgotten by Redis; it is queued again", job)
-            self._start(self._submit_again(self._jobs[job]))
-
-    async def _submit_again(self, job: Job) -> None:
-        reply = self._inbox.replies.get(job.id)
-        if reply is None or reply.ended:
+    def _submit_again(self, job: str, generation: int) -> None:
+        reply = self._inbox.replies.get(job)
+        if reply is None or reply.ended or reply.lost or reply.generation != generation:
             return  # meanwhile
+        log.warning("job=%s was forgotten by Redis; it is queued again", job)
+        self._inbox.known.discard(job)
         reply.forget()  # first: a worker may answer before Redis has answered us
-        if reply.lost:
-            return  # it goes on, with what is left
+        if not reply.lost:  # else its exchange has it go on, with what is left
+            self._start(self._bring_back(self._jobs[job], reply))
+
+    async def _bring_back(self, job: Job, reply: Reply) -> None:
+        if await self._submissions.submit_again(job, reply, reply.generation):
+            self._ask_about(job, reply)
+
+    async def _go_on(self, job: Job, reply: Reply, rest: Continuation) -> None:
+        generation = reply.generation
         try:
-            await self._enqueue(job, reply)
-        except RedisUnavailable:
-            pass  # the next heartbeat tells whether Redis has it
-        except QueueFull as error:
+            left = what_is_left(job, rest, reply.build)
+            needs = await self._submissions.submit_rest(left, reply, generation)
+        except WorkerFailed as error:
             reply.fail(error.code, error.message)
+            return
+        if needs is not None and reply.resumed(generation, needs):
+            self._ask_about(left, reply)
 
-    async def _resume(self, job: Job, reply: Reply, rest: Continuation) -> None:
-        attempt = reply.lost
-        while not reply.ended and self._inbox.replies.get(job.id) is reply:
-            try:
-                left = what_is_left(job, rest, reply.build)
-                needs = await self._queue_again(left, attempt, reply)
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
-            except (WorkerFailed, QueueFull) as error:
-                reply.fail(error.code, error.message)
-            else:
-                if reply.resumed(attempt, needs) and job.id in self._jobs:
-                    self._jobs[job.id] = left
-                return
-
-    async def _queue_again(self, left: Job, attempt: str, reply: Reply) -> Needs:
-        needs = await resume(self._scripts, left, attempt)
-        if needs is None:
-            await self._enqueue(left, reply)
-        return needs or left.needs
-
-    async def _cancel(self, job: str) -> None:
-        for _ in range(_CANCEL_TRIES):
-            with suppress(RedisUnavailable):
-                # Unknown: an enqueue whose answer nobody waited for may still be on its way.
-                if await self._scripts.run("cancel", job) != [b"unknown"]:
-                    return
-            await asyncio.sleep(_RETRY_S)
+    def _ask_about(self, job: Job, reply: Reply) -> None:
+        """Redis has this job: the heartbeat may ask whether it still has."""
+        if self._inbox.replies.get(job.id) is reply:
+            self._jobs[job.id] = job
+            self._inbox.known.add(job.id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

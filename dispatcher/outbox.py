@@ -28,6 +28,14 @@ class Pace(Enum):
     LAZY = auto()  # within 1 s: nobody looks before the answer is complete
 
 
+class Refusal(Enum):
+    """Why the frames of an attempt were not passed on."""
+
+    FOREIGN = auto()  # it is no longer this worker's
+    GONE = auto()  # its API was taken for dead
+    SLOW = auto()  # its API doesn't keep up
+
+
 @dataclass(slots=True)
 class _Pending:
     frames: list[Frame] = field(default_factory=list)
@@ -38,9 +46,8 @@ class Outbox:
     """Collects frames and sends them, one emit per api at a time.
 
     The next emit starts when the last one was answered, and 20 ms after it began unless there is a
-    first token in it: no delay when idle, big batches under load. `stop(token, fenced)` is called
-    for each attempt that is no longer this worker's (fenced) or that nobody can read any more;
-    `fenced()` when the registration has ended.
+    first token in it: no delay when idle, big batches under load. `stop(token, refusal)` is called
+    for each attempt that can't go on; `fenced()` when the registration has ended.
     """
 
     def __init__(
@@ -48,7 +55,7 @@ class Outbox:
         scripts: Scripts,
         identity: Callable[[], tuple[str, str]],
         settings: QueueSettings,
-        stop: Callable[[str, bool], None],
+        stop: Callable[[str, Refusal], None],
         fenced: Callable[[], None],
     ) -> None:
         self._scripts = scripts
@@ -129,10 +136,10 @@ class Outbox:
             self._fenced()
         elif verdict == "OK":
             for token in refused:
-                self._stop(token, True)
+                self._stop(token, Refusal.FOREIGN)
         else:
             for token in sent:
-                self._stop(token, False)
+                self._stop(token, Refusal[verdict])
 
 
 async def _wait(event: asyncio.Event, longest_s: float) -> None:

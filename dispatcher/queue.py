@@ -21,7 +21,8 @@ class Queue:
 
     def __init__(self, settings: QueueSettings, max_reply_bytes: int) -> None:
         self.api = f"api-{secrets.token_hex(4)}"
-        self.redis = open_redis(settings.redis_url.get_secret_value())
+        url = settings.redis_url.get_secret_value()
+        self.redis, self.lifeline = open_redis(url), open_redis(url)
         self._settings = settings
         self._max_reply_bytes = max_reply_bytes
         self._lanes: dict[str, Lane] = {}
@@ -38,7 +39,8 @@ class Queue:
     ) -> None:
         for lane in self._lanes.values():
             await lane.close()
-        await self.redis.aclose()
+        for client in (self.redis, self.lifeline):
+            await client.aclose()
 
     async def submit(self, job: Job, news: asyncio.Event) -> Reply:
         """Puts a job into its model's queue; `news` tells of its reply, which must be closed.
@@ -63,7 +65,7 @@ class Queue:
     async def _lane(self, model: str) -> Lane:
         async with self._opening:
             if model not in self._lanes:
-                lane = Lane(model, self.api, self.redis, self._settings)
+                lane = Lane(model, self.api, self.redis, self.lifeline, self._settings)
                 await lane.open()
                 self._lanes[model] = lane
             return self._lanes[model]

@@ -87,7 +87,7 @@ async def read_turns(redis: Redis, model: str, most: int = 10) -> list[Turn]:
         names = [(tier.value, name.decode()) for tier, row in rows for name in row]
         if not names:
             return []
-        queued: Any = await redis.hmget(keys.named("waiting"), [name for _, name in names])
+        queued: Any = await redis.zmscore(keys.named("waiting"), [name for _, name in names])
     return [Turn(*name, int(count or 0)) for name, count in zip(names, queued, strict=True)][:most]
 
 

@@ -7,7 +7,7 @@ from math import ceil
 
 from dispatcher.errors import SlowClient
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from dispatcher.job import split_token
+from dispatcher.job import generation_of, split_token
 from dispatcher.needs import ANYBODY, Needs
 
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
@@ -42,21 +42,23 @@ def eta_s(position: int, slots: int, mean_service_ms: float) -> int | None:
 class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
-    `news` is set when there are some; several replies may share it. A `REVOKED` frame says that
-    what came before it counts for nothing; a `LOST` one that it counts, but that no more will come
-    of this attempt, `lost`: the job may be resumed, and `needs` then says what it needs of its
-    worker, by the `build` of the attempt that was lost. With `streamed` a client sees the frames as
-    they come, so that an attempt that Redis forgets is lost; else it is revoked. Past `max_bytes`
-    unread the reply ends as failed with the code `slow_client`. `failed_here` says that it ended so
-    while its job may still run. `place` is where the job stands while it is queued, a second old at
-    most, and `tenant_queued` how many jobs its tenant had in the queue when it came, this one
-    included.
+    `news` is set when there are some; several replies may share it. Only frames of the job's newest
+    submission count, which is number `generation`. A `REVOKED` frame says that what came before it
+    counts for nothing. A `LOST` one says that it counts, but that no more will come of this
+    submission: the job is `lost` until it goes on under the next generation, and `needs` then says
+    what it needs of its worker, by the `build` of the attempt that was lost. With `streamed` a
+    client sees the frames as they come, so that an attempt that Redis forgets is lost; else it is
+    revoked. Past `max_bytes` unread the reply ends as failed with the code `slow_client`.
+    `failed_here` says that it ended so while its job may still run. `place` is where the job stands
+    while it is queued, a second old at most, and `tenant_queued` how many jobs its tenant had in
+    the queue when it came, this one included.
     """
 
     def __init__(self, max_bytes: int, news: asyncio.Event, *, streamed: bool = False) -> None:
         self.ended = False
         self.failed_here = False
-        self.lost = ""
+        self.generation = 1
+        self.lost = False
         self.build = ""
         self.needs: Needs = ANYBODY
         self.place: Place | None = None
@@ -82,9 +84,9 @@ class Reply:
 
     def put(self, token: str, frame: Frame) -> None:
         """Takes a frame of the attempt that `token` names."""
-        if self.ended:
-            return
         attempt = split_token(token)[1]
+        if self.ended or generation_of(attempt) != self.generation:
+            return
         if attempt in self._past:
             return  # what was read before is read again
         if frame.kind in (Kind.REVOKED, Kind.LOST):
@@ -97,39 +99,43 @@ class Reply:
     def _part_with(self, attempt: str, frame: Frame) -> None:
         if self._attempt not in (attempt, None):
             return
-        self._past.add(attempt)
         if frame.kind is Kind.REVOKED:
+            self._past.add(attempt)
             self._restart()
         else:
-            self._lose(attempt, frame)
+            self._lose(frame)
 
     def _restart(self) -> None:
         self._attempt, self._next_seq = None, 0
         self._frames, self._bytes = [], 0
         self._push(Frame(Kind.REVOKED, FROM_SCRIPT))
 
-    def _lose(self, attempt: str, frame: Frame) -> None:
-        self.lost = attempt
-        self._attempt, self._next_seq = None, 0
+    def _lose(self, frame: Frame) -> None:
+        self._await_next_generation()
+        self.lost = True
         self._push(frame)
 
-    def resumed(self, attempt: str, needs: Needs) -> bool:
-        """The job goes on after this loss; returns whether it was the last one."""
-        if self.lost != attempt:
+    def _await_next_generation(self) -> None:
+        self.generation += 1
+        self._attempt, self._next_seq = None, 0
+        self._past.clear()
+
+    def resumed(self, generation: int, needs: Needs) -> bool:
+        """The job goes on under this generation; returns whether that is still the newest one."""
+        if not self.lost or self.generation != generation:
             return False
-        self.lost, self.needs = "", needs
+        self.lost, self.needs = False, needs
         return True
 
-    def forget(self, newer: str = "") -> None:
-        """Redis has forgotten the attempt, and perhaps begun a `newer` one."""
-        past = self._attempt
-        if past is None:
+    def forget(self) -> None:
+        """Redis has lost the job, or what it said: it is to be submitted again."""
+        has_begun = self._attempt is not None
+        if has_begun and self._streamed:
+            self._lose(_LOST)
             return
-        if not self._streamed:
+        self._await_next_generation()
+        if has_begun:
             self._restart()
-            return
-        self._past |= {past, newer or past}
-        self._lose(newer or past, _LOST)
 
     def fail(self, code: str, message: str) -> None:
         """Ends the reply from this side."""
@@ -140,16 +146,17 @@ class Reply:
     def _follow(self, attempt: str, frame: Frame) -> None:
         if self._attempt is None:
             self._attempt, self.place = attempt, None
+        elif attempt != self._attempt and self._streamed:  # Redis has handed it out again
+            self._lose(_LOST)
+            return
         elif attempt != self._attempt:
-            self.forget(attempt)  # it was handed out again
-            if self.lost:
-                return
+            self._past.add(self._attempt)
+            self._restart()
             self._attempt = attempt
         if frame.seq < self._next_seq:
             return
         if frame.seq > self._next_seq:  # Redis has forgotten frames, and not the attempt
-            self._past.add(attempt)
-            self._lose(attempt, _LOST)
+            self._lose(_LOST)
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:

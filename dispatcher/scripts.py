@@ -16,6 +16,7 @@ Arg = str | bytes | int | float
 _QUEUEING = ("common", "fairness", "queueing")
 _PARTS = {
     "emit": ("common",),
+    "enqueue": (*_QUEUEING, "admission"),
     "position": ("common", "fairness"),
     "claim": (*_QUEUEING, "leaving", "claiming"),
     "finish": (*_QUEUEING, "leaving", "claiming"),

@@ -26,10 +26,15 @@ _RETRY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What Redis says of the attempts that a bridge holds."""
+    """What Redis says of the attempts that a bridge holds.
+
+    The `foreign` ones are not, or no longer, this worker's. Nobody waits for the `unwanted` ones.
+    The API of the `orphaned` ones was taken for dead.
+    """
 
     foreign: list[str]
     unwanted: list[str]
+    orphaned: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,7 @@ class WorkerSession:
             *(item for pair in held.items() for item in pair),
         )
         await self._announce(facts.model)
-        foreign, unwanted = ([token.decode() for token in tokens] for tokens in answer)
-        return Renewal(foreign, unwanted)
+        return Renewal(*([token.decode() for token in tokens] for tokens in answer))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
         """Takes up to `most` jobs, never more than there are free slots.

@@ -13,7 +13,7 @@ from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.job import Claim
 from dispatcher.keys import Keys
-from dispatcher.outbox import Outbox
+from dispatcher.outbox import Outbox, Refusal
 from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
@@ -35,6 +35,11 @@ from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.bridge")
 
+_STOPS = {
+    Refusal.FOREIGN: Stop.FENCED,
+    Refusal.GONE: Stop.ORPHANED,
+    Refusal.SLOW: Stop.CANCELLED,
+}
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
 
 
@@ -69,9 +74,7 @@ class Bridge:
             Scripts(flusher, keys),
             lambda: self._session.identity,
             queue,
-            lambda token, fenced: self._attempts.stop(
-                token, Stop.FENCED if fenced else Stop.CANCELLED
-            ),
+            lambda token, refusal: self._attempts.stop(token, _STOPS[refusal]),
             self._fence,
         )
         self._appetite = Appetite(self._session, lambda: self._offer.most)
@@ -137,6 +140,8 @@ class Bridge:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
             self._attempts.stop(token, Stop.CANCELLED)
+        for token in renewal.orphaned:
+            self._attempts.stop(token, Stop.ORPHANED)
 
     def _fence(self) -> None:
         """Redis says that we are not who we think: others may hold our jobs already."""

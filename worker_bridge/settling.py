@@ -37,6 +37,8 @@ _GIVEN_BACK = {
     Stop.HURRY: (End.GIVEN_BACK, "The worker was stopped."),
 }
 
+_ORPHANED = failure("The API was taken for dead while it waited for the answer.")
+
 
 def stopped(run: Run, why: Stop, now: float) -> Result | None:
     """How a stopped attempt has ended; None where nobody is to go on with its job."""
@@ -82,12 +84,15 @@ class Settling:
         return []
 
     async def drop(self, run: Run, why: Stop) -> list[Claim]:
-        """Ends an attempt that nobody waits for, or that is somebody else's."""
+        """Ends an attempt that nobody waits for, as far as is known, or that is somebody else's."""
         log.info("job=%s stopped: %s", run.claim.job, why)
         await self._outbox.take(run.claim)
         # Its slot counts as taken until the server has freed it: it would queue the next request.
         await self._slot_is_free()
         if why is Stop.FENCED:
+            return []
+        if why is Stop.ORPHANED:  # its API may be back, and then still waits
+            await self._release(run, Result(End.GIVEN_BACK, _ORPHANED))
             return []
         # Not numbered: frames before it may have been dropped on purpose.
         last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")

@@ -9,6 +9,7 @@ class Stop(StrEnum):
     """Why an attempt is stopped before its end."""
 
     CANCELLED = "cancelled"  # nobody waits for it
+    ORPHANED = "orphaned"  # its API was taken for dead
     DEADLINE = "deadline"
     FENCED = "fenced"  # it is somebody else's
     STALLED = "stalled"

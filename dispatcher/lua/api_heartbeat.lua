@@ -1,11 +1,12 @@
 -- api_heartbeat: the api replica lives, has read this far, and waits for these jobs.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 api  2 lease ms  3 last entry read ('0-0': none)  4 bytes read since the last heartbeat
---          5 a random id: becomes the boot id if this Redis has none  6… ids of the jobs waited for
--- Returns  {boot id, last entry of the reply stream, id, …}  the ids are jobs that Redis does not know: it
---          lost them, or what they said while the api was taken for dead and had no stream. They may be
---          enqueued again under the same id. A changed boot id, or a last entry before the one read, says
---          that data was lost: read again from '0-0'.
+--          5 a random id: becomes the boot id if this Redis has none
+--          6… pairs of a job waited for and its generation
+-- Returns  {boot id, last entry of the reply stream, now (Unix ms), id, …}  the ids are jobs that the api has
+--          to submit again, under a newer generation. Redis doesn't know them, or knows an older generation,
+--          or has lost what they said while the api was taken for dead and had no stream. A changed boot id, or a
+--          last entry before the one read, says that data was lost: read again from '0-0'.
 local api, now = ARGV[1], now_ms()
 local stream = K.replies .. api
 redis.call('XTRIM', stream, 'MINID', ARGV[3])  -- first: after a removal it passes at maxmemory too
@@ -20,32 +21,35 @@ redis.call('HINCRBY', K.api .. api, 'read_bytes', ARGV[4])
 redis.call('PEXPIRE', K.api .. api, WORKER_TTL_MS)
 redis.call('PEXPIRE', stream, WORKER_TTL_MS)
 local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-local answer = {redis.call('HGET', K.counters, 'boot'), last and last[1] or '0-0'}
+local answer = {redis.call('HGET', K.counters, 'boot'), last and last[1] or '0-0', digits(now)}
 
 -- What failed while nobody could hear it is not tried again.
-local HAS_FAILED = {rejected = true, failed = true, expired = true, superseded = true}
+local HAS_FAILED = {rejected = true, failed = true, expired = true, superseded = true, dropped = true}
 
-local function forget(id, job)
-  if job.state == 'running' then
-    take_off(job.worker, id .. ':' .. job.attempt)
-    ring_worker(job.worker)
-    stopped_running(job)
-    charge(job, job.estimate, 0)
-  end
+-- Whether the api will never hear how the job ended: the entry that said so is gone, with the stream that was
+-- before this one.
+local is_all_read = made or (last and last[1] == ARGV[3])
+local function is_unheard(state)
+  return (is_all_read and FINAL[state]) or (made and state ~= 'queued')
+end
+
+local function forget(id)
+  withdraw(id, read_job(id))
   redis.call('ZREM', K.deadlines, id)
   redis.call('DEL', K.job .. id, K.body .. id)
 end
 
-for i = 6, #ARGV do
-  local id = ARGV[i]
-  local job = read_job(id)
-  if job and made and HAS_FAILED[job.state] then
-    tell(api, id .. ':', 'failed',
+for i = 6, #ARGV, 2 do
+  local id, generation = ARGV[i], ARGV[i + 1]
+  local state, known = unpack(redis.call('HMGET', K.job .. id, 'state', 'generation'))
+  if known ~= generation then
+    answer[#answer + 1] = id
+  elseif is_unheard(state) and HAS_FAILED[state] then
+    tell(api, id .. ':-' .. generation, 'failed',
       '{"code":"worker_failed","message":"The API was cut off from Redis while the job ended."}')
-  elseif job and made and job.state ~= 'queued' then
-    forget(id, job)
-    job = nil
+  elseif is_unheard(state) then
+    forget(id)
+    answer[#answer + 1] = id
   end
-  if not job then answer[#answer + 1] = id end
 end
 return answer

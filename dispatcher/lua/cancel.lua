@@ -1,20 +1,29 @@
--- cancel: nobody waits for this job any more.
+-- cancel: nobody waits for these jobs any more.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id
--- Returns  {state}  the state it was in: queued or lost (now gone), running (its worker is told), a
---                   final state (nothing changed) or unknown
-local id = ARGV[1]
-local job = read_job(id)
-if not job then return {'unknown'} end
-if job.state == 'queued' then
-  leave_queue(id, job)
-  end_job(id, 'cancelled')
-elseif job.state == 'lost' then
-  end_job(id, 'cancelled')
-elseif job.state == 'running' then
-  redis.call('DEL', K.body .. id)  -- nobody will run it again; and a removal first passes at maxmemory
+-- ARGV     1… job ids
+-- Returns  {state, …}  the state that each was in: queued or lost (now gone), running (its worker is told), a
+--                      final state (nothing changed) or unknown. An unknown job is marked as cancelled: its
+--                      enqueue may still be on the way.
+local function cancel_running(id, job)
   redis.call('HSET', K.job .. id, 'cancelled', 1)
   redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
   redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
 end
-return {job.state}
+
+local function cancel(id)
+  redis.call('DEL', K.body .. id)  -- nobody will run it again; and a removal first passes at maxmemory
+  local job = read_job(id)
+  if not job then
+    redis.call('HSET', K.job .. id, 'state', 'cancelled', 'cancelled', 1)
+    redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
+    return 'unknown'
+  end
+  if job.state == 'running' then cancel_running(id, job) end
+  if job.state == 'queued' then leave_queue(id, job) end
+  if job.state == 'queued' or job.state == 'lost' then end_job(id, 'cancelled', 'cancelled', 1) end
+  return job.state
+end
+
+local states = {}
+for _, id in ipairs(ARGV) do states[#states + 1] = cancel(id) end
+return states

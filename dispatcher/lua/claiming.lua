@@ -89,7 +89,8 @@ end
 local function look_at(id, place)
   local job = read_fields(id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
     'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
-    'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes', 'visible')
+    'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes', 'visible',
+    'generation', 'supersedes')
     or {bytes = 0}
   job.place, job.class, job.tier, job.tenant, job.user = place, split_place(place)
   return job
@@ -190,13 +191,13 @@ end
 
 local function take(id, job)
   job.claimed_ms = now
-  local attempt = nonce .. '-' .. #jobs + 1
+  local attempt = nonce .. '-' .. #jobs + 1 .. '-' .. (job.generation or '0')
   local token = id .. ':' .. attempt
   charge(job, 0, job.estimate)
   leave_queue(id, job)
   seen_at, most_urgent = {}, nil
   redis.call('HSET', K.job .. id, 'state', 'running', 'worker', worker, 'attempt', attempt,
-    'claimed_ms', digits(now), 'attempts', job.attempts + 1)
+    'claimed_ms', digits(now), 'attempts', job.attempts + 1, 'accepted', 1)
   begin_running(worker, token, job, now)
   runs_suspect = runs_suspect or is_suspect(job)
   jobs[#jobs + 1] = describe(id, token, job)

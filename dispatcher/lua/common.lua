@@ -2,7 +2,8 @@
 --   K                the model's key names (dispatcher/keys.py); those that end in ':' take an id
 --   CLOCK_OFFSET_MS  0, but for tests that move the clock
 --   TIER_WEIGHTS     tier → its weight (dispatcher/tier.py)
--- Words: `token` names an attempt: '<job>:<attempt>'. `class` is what a job needs of its worker
+-- Words: `token` names an attempt: '<job>:<nonce>-<number>-<generation>'. `generation` counts how often the API
+-- has submitted a job: of two submissions the newer one wins, whichever comes first. `class` is what a job needs of its worker
 -- (dispatcher/needs.py). `place` is a member of the queue: '<class>|<tier>|<tenant>|<user>|<sequence>|<job>',
 -- so that the jobs of one user and class lie next to each other, oldest first.
 -- Every script gets KEYS[1] = the model's key prefix, which routes it in a Cluster; further keys are
@@ -11,7 +12,7 @@
 local DONE_TTL_MS = 60000      -- an ended job stays visible, and answers a repeated call, this long
 local WORKER_TTL_MS = 600000   -- only for what a reaper never gets to see
 local FINAL = {done = true, rejected = true, failed = true, cancelled = true, expired = true,
-               superseded = true, abandoned = true}
+               superseded = true, dropped = true, abandoned = true}
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -41,6 +42,11 @@ local function read_fields(id, ...)
   if not found[1] then return nil end
   for i, name in ipairs({...}) do job[name] = found[i] or nil end
   return job
+end
+
+-- Names a job that no attempt holds. What stands behind the last '-' of an attempt is the generation.
+local function unclaimed(id, job)
+  return id .. ':-' .. (job.generation or '0')
 end
 
 local function ring(bell)

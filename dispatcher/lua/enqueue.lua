@@ -1,53 +1,71 @@
 -- enqueue: put a job into the queue, once.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id               2 api that waits for it   3 tenant          4 user ('-': none)
---          5 tier                 6 weight of the tenant    7 class (what it needs of its worker)
---          8 wants (flags)        9 estimate (cost)         10 prompt tokens  11 completion tokens (estimates)
---          12 wait ms: longest time in the queue            13 deadline ms: longest time in all
---          14 max attempts        15 max crashes
---          16 queue bound, jobs   17 queue bound, bytes     18 tenant's bound on queued jobs (0: none)
---          19 tenant's bound on running jobs (0: none)      20 key it supersedes ('': none)
---          21 beginnings by which a worker is to remember it, parted by blanks
---          22 cost of what its client has seen before Redis forgot it ('': it has not begun)
---          23 body                24… beginnings of the conversation, the longest first
+-- ARGV     1 job id               2 generation: how often the api has submitted the job, this time included
+--          3 latest ms: after this time of Redis' clock it does nothing
+--          4 api that waits for it   5 tenant               6 user ('-': none)
+--          7 tier                 8 weight of the tenant    9 class (what it needs of its worker)
+--          10 wants (flags)       11 estimate (cost)        12 prompt tokens  13 completion tokens (estimates)
+--          14 wait ms: longest time in the queue            15 deadline ms: longest time in all
+--          16 max attempts        17 max crashes
+--          18 queue bound, jobs   19 queue bound, bytes     20 tenant's bound on queued jobs (0: none)
+--          21 tenant's bound on running jobs (0: none)      22 key it supersedes ('': none)
+--          23 beginnings by which a worker is to remember it, parted by blanks
+--          24 cost of what its client has seen before Redis forgot it ('': it has not begun)
+--          25 body                26… beginnings of the conversation, the longest first
 -- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the tenant
 --                                 has n jobs in the queue
---          {'KNOWN', state}       a job of this id exists: a repeated call changes nothing
+--          {'KNOWN', state}       a job of this id and generation exists, or it was cancelled: nothing changed
+--          {'STALE', generation}  a newer submission was here before: nothing changed
+--          {'LATE', now ms}       it is later than latest ms: nothing changed
 --          {'UNKNOWN_API'}        the api has no reply stream: send api_heartbeat first
 --          {'FULL', jobs, bytes}  over a bound of the model
 --          {'TENANT_FULL', jobs}  over the tenant's
-local id, api, body = ARGV[1], ARGV[2], ARGV[23]
-local state = redis.call('HGET', K.job .. id, 'state')
-if state then return {'KNOWN', state} end
+-- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted already.
+local id, generation, api, body, now = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[25], now_ms()
+local older = read_job(id)
+if older then
+  local known = tonumber(older.generation or '0')
+  if known == generation or older.cancelled then return {'KNOWN', older.state} end
+  if known > generation then return {'STALE', known} end
+end
+if now > tonumber(ARGV[3]) then return {'LATE', digits(now)} end
 if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
 
 local job = {
-  api = api, tenant = ARGV[3], user = ARGV[4], tier = ARGV[5], weight = ARGV[6], class = ARGV[7],
-  bytes = digits(#body),
+  api = api, tenant = ARGV[5], user = ARGV[6], tier = ARGV[7], weight = ARGV[8], class = ARGV[9],
+  bytes = digits(#body), supersedes = ARGV[22] ~= '' and ARGV[22] or nil, generation = ARGV[2],
 }
 
-local superseding = K.supersede .. job.tenant .. '|' .. job.user .. '|' .. ARGV[20]
-local older = ARGV[20] ~= '' and redis.call('GET', superseding)
-local replaced = older and read_job(older)
-if replaced and replaced.state ~= 'queued' then replaced = nil end
+local replaced, rival = nil, job.supersedes and redis.call('GET', supersede_key(job, job.supersedes))
+if rival and rival ~= id then
+  replaced = read_job(rival)
+  if replaced and replaced.state ~= 'queued' then replaced = nil end
+end
 local places, weight = replaced and 1 or 0, replaced and replaced.bytes or 0  -- that it makes room for
 
 local jobs = redis.call('ZCARD', K.queue)
 if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
 local bytes = tonumber(redis.call('HGET', K.counters, 'queued_bytes') or '0')
-if jobs - places >= tonumber(ARGV[16])
-    or (jobs > places and bytes - weight + #body > tonumber(ARGV[17])) then
-  return {'FULL', jobs, bytes}
+local mine = tonumber(redis.call('ZSCORE', K.waiting, job.tenant) or '0')
+if generation == 1 then
+  local jobs_over = jobs - places + 1 - tonumber(ARGV[18])
+  local bytes_over = jobs > places and bytes - weight + #body - tonumber(ARGV[19]) or 0
+  if jobs_over > 0 or bytes_over > 0 then
+    local dropped = mine == 0 and make_room(jobs_over, bytes_over)
+    if not dropped then return {'FULL', jobs, bytes} end
+    places = places + dropped
+  end
+  local most = tonumber(ARGV[20])
+  if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
 end
-local most, mine = tonumber(ARGV[18]), tonumber(redis.call('HGET', K.waiting, job.tenant) or '0')
-if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
-if replaced then end_queued(older, replaced, 'superseded') end
+if replaced then end_queued(rival, replaced, 'superseded') end
+if older then withdraw(id, older) end
 
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
-  if #ARGV < 24 then return nil end
+  if #ARGV < 26 then return nil end
   local names = {}
-  for i = 24, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
+  for i = 26, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
     local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
     if worker and redis.call('HGET', K.worker .. worker, 'process') == process
@@ -91,24 +109,27 @@ local function call_for(preferred)
   if called then ring_worker(called) end
 end
 
-local now = now_ms()
 local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
-job.wait_until_ms = digits(now + math.min(ARGV[12], ARGV[13]))
+job.wait_until_ms = digits(now + math.min(ARGV[14], ARGV[15]))
 job.place = table.concat({job.class, job.tier, job.tenant, job.user,
   string.format('%014.0f', sequence), id}, '|')
-local ttl = digits(tonumber(ARGV[13]) + WORKER_TTL_MS)
+local ttl = digits(tonumber(ARGV[15]) + WORKER_TTL_MS)
+redis.call('DEL', K.job .. id)
 redis.call('HSET', K.job .. id,
-  'state', 'queued', 'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier,
-  'weight', job.weight, 'class', job.class, 'wants', ARGV[8], 'estimate', ARGV[9],
-  'prompt_estimate', ARGV[10], 'completion_estimate', ARGV[11],
+  'state', 'queued', 'generation', job.generation, 'api', api, 'tenant', job.tenant, 'user', job.user,
+  'tier', job.tier, 'weight', job.weight, 'class', job.class, 'wants', ARGV[10], 'estimate', ARGV[11],
+  'prompt_estimate', ARGV[12], 'completion_estimate', ARGV[13],
   'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(now),
-  'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[13])),
-  'attempts', 0, 'max_attempts', ARGV[14], 'crashes', 0, 'max_crashes', ARGV[15],
-  'max_tenant_running', ARGV[19], 'prefix', ARGV[21])
-if ARGV[22] ~= '' then redis.call('HSET', K.job .. id, 'visible', 1, 'seen_cost', ARGV[22]) end
+  'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[15])),
+  'attempts', 0, 'max_attempts', ARGV[16], 'crashes', 0, 'max_crashes', ARGV[17],
+  'max_tenant_running', ARGV[21], 'prefix', ARGV[23])
+if ARGV[24] ~= '' then redis.call('HSET', K.job .. id, 'visible', 1, 'seen_cost', ARGV[24]) end
 redis.call('PEXPIRE', K.job .. id, ttl)
 redis.call('SET', K.body .. id, body, 'PX', ttl)
-if ARGV[20] ~= '' then redis.call('SET', superseding, id, 'PX', ttl) end
+if job.supersedes then
+  redis.call('HSET', K.job .. id, 'supersedes', job.supersedes)
+  redis.call('SET', supersede_key(job, job.supersedes), id, 'PX', ttl)
+end
 enter_queue(id, job)
 
 local preferred, tokens = find_preferred()

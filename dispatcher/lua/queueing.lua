@@ -13,15 +13,26 @@ local function publish_speed(worker)
   end
 end
 
+local function supersede_key(job, name)
+  return K.supersede .. job.tenant .. '|' .. job.user .. '|' .. name
+end
+
 local function enter_queue(id, job)
   redis.call('ZADD', K.queue, 0, job.place)
   redis.call('ZINCRBY', K.classes, 1, job.class)
-  redis.call('HINCRBY', K.waiting, job.tenant, 1)
+  redis.call('ZINCRBY', K.waiting, 1, job.tenant)
+  redis.call('ZINCRBY', K.waiting_bytes, job.bytes, job.tenant)
   redis.call('HINCRBY', K.counters, 'queued_bytes', job.bytes)
   redis.call('ZADD', K.deadlines, job.wait_until_ms, id)
   classes_seen = nil
   enter_turns(job)
   call_one(job.class)
+end
+
+-- Only a queued job can be superseded, so its key ends when it leaves the queue.
+local function forget_key(id, job)
+  local key = supersede_key(job, job.supersedes)
+  if redis.call('GET', key) == id then redis.call('DEL', key) end
 end
 
 local function leave_queue(id, job)
@@ -30,17 +41,21 @@ local function leave_queue(id, job)
     redis.call('ZREM', K.classes, job.class)
     classes_seen = nil
   end
-  if redis.call('HINCRBY', K.waiting, job.tenant, -1) <= 0 then
-    redis.call('HDEL', K.waiting, job.tenant)
+  if tonumber(redis.call('ZINCRBY', K.waiting, -1, job.tenant)) <= 0 then
+    redis.call('ZREM', K.waiting, job.tenant)
+    redis.call('ZREM', K.waiting_bytes, job.tenant)
+  else
+    redis.call('ZINCRBY', K.waiting_bytes, digits(0 - job.bytes), job.tenant)
   end
   redis.call('HINCRBY', K.counters, 'queued_bytes', digits(0 - job.bytes))
+  if job.supersedes then forget_key(id, job) end
   if job.prefers then redis.call('ZREM', K.prefers .. job.prefers, job.place) end
   leave_turns(job)
 end
 
 local function end_queued(id, job, state)
   leave_queue(id, job)
-  tell(job.api, id .. ':', state, '{}')
+  tell(job.api, unclaimed(id, job), state, '{}')
   end_job(id, state)
 end
 
@@ -77,6 +92,21 @@ local function stopped_running(job)
   local capped = redis.call('HDEL', K.counters, 'capped') == 1
   local unparked = is_bound and unpark(job.tenant)
   if unparked or capped then call_all() end
+end
+
+-- Takes a job out of the queue or off its worker. What becomes of it then is up to the caller.
+local function withdraw(id, job)
+  if job.state == 'queued' then
+    leave_queue(id, job)
+  elseif job.state == 'running' then
+    local token = id .. ':' .. job.attempt
+    take_off(job.worker, token)
+    redis.call('ZADD', K.cancels .. job.worker, 0, token)
+    redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
+    ring_worker(job.worker)
+    stopped_running(job)
+    charge(job, job.estimate, 0)
+  end
 end
 
 local function forget_attempt(id, job)
@@ -126,5 +156,9 @@ local function recover(token, now, error)
   redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
   redis.call('HINCRBY', K.counters, 'revoked', 1)
   enter_queue(id, job)
+  if job.supersedes then
+    redis.call('SET', supersede_key(job, job.supersedes), id, 'NX', 'PX',
+      digits(job.deadline_ms - now + WORKER_TTL_MS))
+  end
   return verdict
 end

@@ -5,8 +5,8 @@
 --          7 number of pairs of field and value that follow; behind them pairs of a token that is held
 --          and what it has cost so far
 -- Returns  {'FENCED'}                       register again
---          {'OK', {token, …}, {token, …}}   those that are not, or no longer, this worker's; and
---                                           those whose client has gone
+--          {'OK', {token, …}, {token, …}, {token, …}}  those that are not, or no longer, this worker's; those
+--                                           whose client has gone; and those whose api was taken for dead
 local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
 if not is_registered(worker, epoch) then return {'FENCED'} end
 extend_lease(worker, now + tonumber(ARGV[3]))
@@ -29,7 +29,7 @@ local function raise_estimate(id, cost)
   end
 end
 
-local held, foreign, unwanted = {}, {}, {}
+local held, foreign, unwanted, orphaned = {}, {}, {}, {}
 for i = 8 + facts, #ARGV, 2 do
   local token = ARGV[i]
   held[token] = true
@@ -38,9 +38,8 @@ for i = 8 + facts, #ARGV, 2 do
   else
     local id = split_token(token)
     local job = redis.call('HMGET', K.job .. id, 'cancelled', 'api')
-    if job[1] or not job[2] or not redis.call('ZSCORE', K.apis, job[2]) then
-      unwanted[#unwanted + 1] = token
-    end
+    if job[1] or not job[2] then unwanted[#unwanted + 1] = token
+    elseif not redis.call('ZSCORE', K.apis, job[2]) then orphaned[#orphaned + 1] = token end
     if job[2] then raise_estimate(id, ARGV[i + 1]) end
   end
 end
@@ -53,4 +52,4 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', 
   end
 end
 redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
-return {'OK', foreign, unwanted}
+return {'OK', foreign, unwanted, orphaned}

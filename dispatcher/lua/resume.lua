@@ -1,30 +1,27 @@
--- resume: a job goes on, with another body, whose worker was lost in the middle of its answer. Or of which
--- Redis forgot an attempt, or some frames: what the one that it knows says does not continue what was seen.
+-- resume: queues what is left of a job. Its worker was lost in the middle of its answer, or Redis has lost an
+-- attempt or some frames, so that the attempt it knows does not continue what the client has seen.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id  2 the attempt that was lost, or that Redis knows
+-- ARGV     1 job id  2 generation: newer than that of all earlier submissions
 --          3 build: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
 --          7 cost of what the client has seen, over all attempts, as far as what is left won't pay for it
 --          8 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
---          {'GONE', state}    not in this attempt, or over: nothing was changed
-local id, attempt, body = ARGV[1], ARGV[2], ARGV[8]
+--          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed
+local id, generation, body = ARGV[1], tonumber(ARGV[2]), ARGV[8]
+local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
 local job = read_job(id)
-if job and job.resumed == attempt then return {'OK', job.class} end
-local goes_on = {lost = true, running = true, done = true}
-if not job or job.attempt ~= attempt or not goes_on[job.state] then
+local known = job and tonumber(job.generation or '0')
+if known == generation then return {'OK', job.class} end
+if not job or known > generation or job.cancelled or OVER[job.state] then
   return {'GONE', job and job.state or 'unknown'}
 end
-if job.state == 'running' then
-  take_off(job.worker, id .. ':' .. attempt)
-  ring_worker(job.worker)
-  stopped_running(job)
-  charge(job, job.estimate, 0)
-elseif job.state == 'lost' and is_spent(job) then
-  end_job(id, 'failed')
+if (job.state == 'lost' or job.state == 'failed') and is_spent(job) then
+  if job.state == 'lost' then end_job(id, 'failed') end
   return {'SPENT', tonumber(job.attempts)}
 end
+withdraw(id, job)
 
 -- A worker of the same build continues the text as the lost one would have. `build=` is a class's last word.
 local function class_of(build)
@@ -43,7 +40,7 @@ if ARGV[3] ~= '' then
 end
 job.bytes, job.wait_until_ms = digits(#body), job.deadline_ms
 forget_attempt(id, job)
-redis.call('HSET', K.job .. id, 'state', 'queued', 'resumed', attempt, 'class', job.class,
+redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', ARGV[2], 'class', job.class,
   'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms, 'estimate', ARGV[4],
   'prompt_estimate', ARGV[5], 'completion_estimate', ARGV[6], 'seen_cost', ARGV[7], 'visible', 1)
 local ttl = digits(job.deadline_ms - now_ms() + WORKER_TTL_MS)

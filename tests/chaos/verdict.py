@@ -13,7 +13,7 @@ from tests.chaos.fleet import MODEL, Fleet
 _PREFIX = Keys(MODEL).prefix
 # Keys that are there for ever, and what tenants were served: remembered while others had less.
 _MAY_STAY = ("llamaq:models", "workers", "apis", "bell", "counters", "speeds", "served:", "idle:")
-_EMPTY = "queue", "classes", "deadlines", "waiting", "busy", "parked"
+_EMPTY = "queue", "classes", "deadlines", "waiting", "waiting_bytes", "busy", "parked"
 _MISTAKES = "Traceback", "nobody thought of", "task failed"
 
 

@@ -78,15 +78,16 @@ class ScriptedQueue:
         reply = self._replies[job.id]
         reply.needs = self.needs
         if self.continued:
-            _put(reply, job, self.continued.pop(0), attempt=1 + len(self.rests))
+            _put(reply, job, self.continued.pop(0))
 
     def close(self, job: Job) -> None:
         """Nothing to cancel."""
 
 
-def _put(reply: Reply, job: Job, frames: Sequence[Frame], attempt: int = 1) -> None:
+def _put(reply: Reply, job: Job, frames: Sequence[Frame]) -> None:
+    token = f"{job.id}:n-1-{reply.generation}"
     for frame in frames:
-        reply.put(f"{job.id}:{attempt}", frame)
+        reply.put(token, frame)
 
 
 class Registry(Directory):

@@ -7,6 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind, pack, unpack
+from dispatcher.job import generation_of, split_token
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
@@ -14,8 +15,12 @@ from dispatcher.scripts import Scripts
 LEASE_MS = 10_000
 WAIT_MS = 60_000
 DEADLINE_MS = 120_000
+FOR_EVER_MS = 2**52
 
-OF_JOBS = ("classes", "turns:", "served:", "idle:", "charged:", "waiting", "busy", "parked")
+OF_JOBS = (
+    *("classes", "turns:", "served:", "idle:", "charged:", "waiting", "waiting_bytes"),
+    *("busy", "parked"),
+)
 
 Taken = tuple[int, list[str]]
 
@@ -52,11 +57,20 @@ class Desk:
     # What apis do.
 
     async def heartbeat(
-        self, api: str, *jobs: str, read_to: str = "0-0", read: int = 0, boot: str = "boot"
+        self,
+        api: str,
+        *jobs: str,
+        read_to: str = "0-0",
+        read: int = 0,
+        boot: str = "boot",
+        generation: int = 1,
     ) -> list[bytes]:
-        return await self.scripts.run(
-            "api_heartbeat", api, 6 * LEASE_MS, read_to, read, boot, *jobs
+        """What it answers, but for the time."""
+        asked = chain(*((job, generation) for job in jobs))
+        boot_id, last, _, *unknown = await self.scripts.run(
+            "api_heartbeat", api, 6 * LEASE_MS, read_to, read, boot, *asked
         )
+        return [boot_id, last, *unknown]
 
     async def enqueue(
         self,
@@ -79,19 +93,23 @@ class Desk:
         supersedes: str = "",
         prefixes: tuple[str, ...] = (),
         seen_cost: int | str = "",
+        generation: int = 1,
+        latest_ms: int = FOR_EVER_MS,
     ) -> list[Any]:
         answer: list[Any] = []
         for job in jobs:
             answer = await self.scripts.run(
                 "enqueue",
-                *(job, api, tenant, user, tier, weight, class_, "stream", estimate, *tokens),
+                *(job, generation, latest_ms, api, tenant, user, tier, weight, class_, "stream"),
+                *(estimate, *tokens),
                 *(wait_ms, deadline_ms, attempts, crashes, *bounds, *tenant_bounds),
                 *(supersedes, " ".join(prefixes[:1]), seen_cost, body, *prefixes),
             )
         return answer
 
-    async def cancel(self, job: str) -> str:
-        return str((await self.scripts.run("cancel", job))[0], "ascii")
+    async def cancel(self, *jobs: str) -> str:
+        """The states that they were in."""
+        return ",".join(state.decode() for state in await self.scripts.run("cancel", *jobs))
 
     async def resume(
         self,
@@ -101,12 +119,12 @@ class Desk:
         estimate: int = 1,
         seen_cost: int = 0,
         body: bytes = b"the rest",
+        generation: int = 0,
     ) -> list[Any]:
-        """Has the job of a lost attempt go on."""
-        job, _, attempt = token.rpartition(":")
-        return await self.scripts.run(
-            "resume", job, attempt, build, estimate, 1, 0, seen_cost, body
-        )
+        """Has the job of an attempt go on, under the next generation where none is given."""
+        job, attempt = split_token(token)
+        newer = generation or generation_of(attempt) + 1
+        return await self.scripts.run("resume", job, newer, build, estimate, 1, 0, seen_cost, body)
 
     # What bridges do.
 

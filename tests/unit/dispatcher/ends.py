@@ -71,7 +71,7 @@ class Server:
             Scripts(redis, KEYS),
             lambda: self.session.identity,
             make_settings("redis://unused"),
-            lambda token, fenced: None,
+            lambda token, refusal: None,
             lambda: None,
         )
 
@@ -125,6 +125,7 @@ async def lose(server: Server, client: Client) -> Claim:
 async def over(relay: Relay, redis_url: str) -> AsyncIterator[Queue]:
     """A queue whose calls go over a relay; what blocks goes straight."""
     async with Queue(make_settings(redis_url), 2**20) as queue:
-        await queue.redis.aclose()
-        queue.redis = open_redis(relay.url)
+        for client in (queue.redis, queue.lifeline):
+            await client.aclose()
+        queue.redis, queue.lifeline = open_redis(relay.url), open_redis(relay.url)
         yield queue

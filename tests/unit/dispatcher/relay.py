@@ -9,11 +9,15 @@ from redis.asyncio.connection import parse_url
 
 
 class Relay:
-    """Passes everything on until told otherwise. `held` is set once a reply is held back."""
+    """Passes everything on until told otherwise, each reply after `delay_s`.
+
+    `held` is set once a reply is held back.
+    """
 
     def __init__(self, redis_url: str, path: Path) -> None:
         self.url = f"unix://{path}"
         self.held = asyncio.Event()
+        self.delay_s = 0.0
         self._target = parse_url(redis_url)
         self._cuts = 0
         self._open = asyncio.Event()
@@ -51,6 +55,8 @@ class Relay:
             if not self._open.is_set():
                 self.held.set()
             await self._open.wait()
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
             if self._cuts:
                 self._cuts -= 1
                 break

@@ -21,6 +21,7 @@ class SmallJob:
     avoids: str = ""
     visible: bool = False
     cancelled: bool = False
+    generation: int = 1
 
     @property
     def ended(self) -> bool:
@@ -66,6 +67,7 @@ class SmallModel:
         failed = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
         spent = failed and job.state == "lost"
         job.state = "failed" if spent else "queued"
+        job.generation += not spent
         return "SPENT" if spent else "OK"
 
     def give_back(self, id_: str) -> str:

@@ -91,7 +91,7 @@ async def test_api_that_was_taken_for_dead_begins_again_what_it_has_not_heard(de
     assert (await desk.emit(third))[1:] == [third.encode()]
     assert await desk.finish(third) == "FENCED"
     assert await desk.counter("running") == 0
-    assert await desk.enqueue("running") == [b"OK", 2, 2]
+    assert await desk.enqueue("running", generation=1) == [b"OK", 2, 2]
     assert (await desk.heartbeat("a", "running", "queued"))[2:] == []
 
 
@@ -104,5 +104,5 @@ async def test_it_is_told_what_has_failed(desk: Desk, state: str) -> None:
     await desk.finish(token, state=state)
     assert (await desk.heartbeat("a", "j1"))[2:] == []
     told = await desk.told()
-    assert [(frame.token, frame.kind) for frame in told] == [("j1:", "failed")]
+    assert [(frame.token, frame.kind) for frame in told] == [("j1:-1", "failed")]
     assert b"worker_failed" in told[0].payload

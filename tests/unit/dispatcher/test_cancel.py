@@ -3,10 +3,19 @@
 from tests.unit.dispatcher.desk import Desk
 
 
-async def test_unknown_job(desk: Desk) -> None:
-    before = await desk.everything()
+async def test_job_that_is_not_there_yet_never_runs(desk: Desk) -> None:
     assert await desk.cancel("j1") == "unknown"
-    assert await desk.everything() == before
+    assert await desk.enqueue("j1") == [b"KNOWN", b"cancelled"]
+    assert await desk.queue() == []
+    assert 0 < await desk.redis.pttl(desk.keys.named("job", "j1")) <= 60_000
+
+
+async def test_many_are_cancelled_at_once_each_by_itself(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", "j2", "j3")
+    token = await desk.take()
+    assert await desk.cancel("j3", "j9", "j1") == "queued,unknown,running"
+    assert (await desk.queue(), await desk.cancels()) == (["j2"], [token])
 
 
 async def test_queued_job_is_gone_at_once(desk: Desk) -> None:

@@ -31,7 +31,7 @@ async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
     _, free, again_ms, job = await desk.claim_raw(nonce="n")
     token, api, wants, left_ms, queue_ms, class_, body = job
     assert body == b"body"
-    assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1", b"a")
+    assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1-1", b"a")
     assert (wants, class_) == (b"stream", b"any")
     assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
     assert 5000 <= int(queue_ms) < 6000
@@ -107,7 +107,7 @@ async def test_nonce_that_begins_like_another_is_another(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2")
     await desk.claim(most=1, nonce="abc")
-    assert (await desk.claim(most=1, nonce="ab"))[1] == ["j2:ab-1"]
+    assert (await desk.claim(most=1, nonce="ab"))[1] == ["j2:ab-1-1"]
 
 
 async def test_job_that_waited_too_long_is_expired_not_run(desk: Desk) -> None:
@@ -118,7 +118,7 @@ async def test_job_that_waited_too_long_is_expired_not_run(desk: Desk) -> None:
     await desk.enqueue("new")
     assert jobs_of((await desk.claim())[1]) == ["new"]
     assert await desk.state("late") == "expired"
-    assert await desk.heard() == [("late:", "expired")]
+    assert await desk.heard() == [("late:-1", "expired")]
 
 
 async def test_cancelled_job_is_never_handed_out(desk: Desk) -> None:

@@ -122,9 +122,10 @@ async def test_client_connects_again_after_a_cut(
 async def test_scripts_are_loaded_again_when_the_server_forgot_them(real_redis_url: str) -> None:
     client = open_redis(real_redis_url)
     desk = Desk(client)
-    await desk.cancel("j1")
-    await client.script_flush()
     assert await desk.cancel("j1") == "unknown"
+    await client.script_flush()
+    assert await desk.cancel("j1") == "cancelled"
+    await client.flushall()
     await client.aclose()
 
 

@@ -243,7 +243,7 @@ async def test_newer_job_supersedes_the_queued_one_of_its_key(desk: Desk) -> Non
     await desk.enqueue("old", supersedes="line", tenant_bounds=(1, 0))
     await desk.enqueue("other", tenant="bob", supersedes="line")
     assert (await desk.enqueue("new", supersedes="line", tenant_bounds=(1, 0)))[0] == b"OK"
-    assert await desk.heard() == [("old:", "superseded")]
+    assert await desk.heard() == [("old:-1", "superseded")]
     assert await desk.state("old") == "superseded"
     assert sorted(await desk.queue()) == ["new", "other"]
 

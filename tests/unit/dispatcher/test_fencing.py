@@ -100,8 +100,8 @@ async def test_only_the_holder_can_release(desk: Desk) -> None:
 
 async def test_only_the_holder_can_renew(desk: Desk) -> None:
     first, second = await two_holders(desk)
-    assert await desk.renew(first, worker="w") == [b"OK", [first.encode()], []]
-    assert await desk.renew(second, worker="v") == [b"OK", [], []]
+    assert await desk.renew(first, worker="w") == [b"OK", [first.encode()], [], []]
+    assert await desk.renew(second, worker="v") == [b"OK", [], [], []]
 
 
 async def test_death_of_who_lost_the_claim_does_not_touch_the_holder(desk: Desk) -> None:

@@ -84,7 +84,7 @@ async def test_freed_slot_gets_the_next_job_without_a_ring(desk: Desk) -> None:
     token = await desk.take()
     await desk.rung("w")
     _, free, again_ms, job = await desk.finish_raw(token, nonce="n")
-    assert (free, again_ms, job[0]) == (0, b"0", b"j2:n-1")
+    assert (free, again_ms, job[0]) == (0, b"0", b"j2:n-1-1")
     assert await desk.queue() == ["j3"]
     assert not await desk.rung("w")
 
@@ -96,8 +96,8 @@ async def test_repeated_finish_finds_the_same_jobs(desk: Desk) -> None:
     await desk.enqueue("j2", "j3", "j4")
     first = await desk.finish_raw(token, nonce="n")
     second = await desk.finish_raw(token, nonce="n")
-    assert [job[0] for job in first[3:]] == [b"j2:n-1", b"j3:n-2"]
-    assert [job[0] for job in second[3:]] == [b"j2:n-1", b"j3:n-2"]
+    assert [job[0] for job in first[3:]] == [b"j2:n-1-1", b"j3:n-2-1"]
+    assert [job[0] for job in second[3:]] == [b"j2:n-1-1", b"j3:n-2-1"]
     assert await desk.heard() == [(token, "done")]
     assert await desk.queue() == ["j4"]
 

@@ -22,8 +22,11 @@ class Reading:
     """An inbox of api `a`, and the jobs that it reported as forgotten."""
 
     def __init__(self, desk: Desk, commands: Redis, reader: Redis) -> None:
-        self.forgotten: list[str] = []
-        self.inbox = Inbox("a", Scripts(commands, desk.keys), reader, 4, self.forgotten.append)
+        self.forgotten: list[tuple[str, int]] = []
+        self.inbox = Inbox("a", Scripts(commands, desk.keys), reader, 4, self._forget)
+
+    def _forget(self, job: str, generation: int) -> None:
+        self.forgotten.append((job, generation))
 
     def expect(self, job: str) -> Reply:
         reply = self.inbox.replies[job] = Reply(2**20, asyncio.Event())
@@ -151,7 +154,7 @@ async def test_frames_read_during_a_heartbeat_are_not_read_again(
 async def test_job_that_redis_has_lost_is_reported(desk: Desk, reading: Reading) -> None:
     reading.expect("j9")
     await reading.inbox.heartbeat()
-    assert reading.forgotten == ["j9"]
+    assert reading.forgotten == [("j9", 1)]
 
 
 async def test_ended_job_is_not_asked_for(desk: Desk, reading: Reading) -> None:

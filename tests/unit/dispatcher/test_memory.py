@@ -73,7 +73,7 @@ async def test_cancel(desk: Desk, tokens: list[str], job: str, was: str) -> None
 async def test_renew(desk: Desk, tokens: list[str]) -> None:
     desk.later(6000)
     async with full_memory(desk.redis):
-        assert await desk.renew(tokens[0], slots=3) == [b"OK", [], []]
+        assert await desk.renew(tokens[0], slots=3) == [b"OK", [], [], []]
     assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000
     assert (await desk.running(), await desk.queue()) == ([tokens[0]], ["j2", "j3", "j4"])
 

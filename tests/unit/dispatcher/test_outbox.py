@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim
-from dispatcher.outbox import Outbox, Pace
+from dispatcher.outbox import Outbox, Pace, Refusal
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
@@ -22,7 +22,7 @@ class Sender:
     """An outbox of worker `w`, and what it reported."""
 
     def __init__(self, redis: Redis, desk: Desk) -> None:
-        self.stopped: list[tuple[str, bool]] = []
+        self.stopped: list[tuple[str, Refusal]] = []
         self.fenced = asyncio.Event()
         self.epoch = "e"
         settings = QueueSettings(redis_url="redis://unused", max_unread_bytes=2**20)
@@ -30,7 +30,7 @@ class Sender:
             Scripts(redis, desk.keys),
             lambda: ("w", self.epoch),
             settings,
-            lambda token, fenced: self.stopped.append((token, fenced)),
+            lambda token, refusal: self.stopped.append((token, refusal)),
             self.fenced.set,
         )
 
@@ -156,7 +156,7 @@ async def test_attempt_of_another_is_stopped_as_fenced(
     async with sender.running():
         sender.add("j9:n-1", 0)
         await until(lambda: _is_set(bool(sender.stopped)))
-    assert sender.stopped == [("j9:n-1", True)]
+    assert sender.stopped == [("j9:n-1", Refusal.FOREIGN)]
 
 
 async def _is_set(value: bool) -> bool:
@@ -174,7 +174,7 @@ async def test_attempt_that_nobody_reads_is_stopped(
     async with sender.running():
         sender.add(token, 0)
         await until(lambda: _is_set(bool(sender.stopped)))
-    assert sender.stopped == [(token, False)]
+    assert sender.stopped == [(token, Refusal[why.upper()])]
 
 
 async def test_fenced_worker_is_told(desk: Desk, sender: Sender, token: str) -> None:

@@ -109,7 +109,7 @@ async def test_queued_job_expires_and_its_client_is_told(desk: Desk) -> None:
     await desk.heartbeat("a")
     assert (await desk.reap_after(6000))[3] == 1
     assert (await desk.queue(), await desk.state("j1")) == ([], "expired")
-    assert await desk.heard() == [("j1:", "expired")]
+    assert await desk.heard() == [("j1:-1", "expired")]
     assert await desk.counter("queued_bytes") == 0
 
 

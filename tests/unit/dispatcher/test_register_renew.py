@@ -40,7 +40,7 @@ async def test_new_registration_starts_without_cancels(desk: Desk) -> None:
 async def test_renew_changes_slots_and_facts_and_extends_the_lease(desk: Desk) -> None:
     await desk.join(slots=1, accepting=0)
     desk.later(3000)
-    assert await desk.renew(slots=5, accepting=1) == [b"OK", [], []]
+    assert await desk.renew(slots=5, accepting=1) == [b"OK", [], [], []]
     row = await desk.redis.hgetall(desk.keys.named("worker", "w"))
     assert (row[b"slots"], row[b"accepting"]) == (b"5", b"1")
     assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000
@@ -52,7 +52,7 @@ async def test_repeated_renew_answers_the_same(desk: Desk) -> None:
     token = await desk.take()
     await desk.cancel("j1")
     answers = [await desk.renew(token, "j9:n-1", slots=2) for _ in range(2)]
-    assert answers == [[b"OK", [b"j9:n-1"], [token.encode()]]] * 2
+    assert answers == [[b"OK", [b"j9:n-1"], [token.encode()], []]] * 2
 
 
 async def test_held_attempts_are_kept(desk: Desk) -> None:
@@ -60,7 +60,7 @@ async def test_held_attempts_are_kept(desk: Desk) -> None:
     await desk.enqueue("j1")
     token = await desk.take()
     desk.later(6000)
-    assert await desk.renew(token) == [b"OK", [], []]
+    assert await desk.renew(token) == [b"OK", [], [], []]
     assert await desk.running() == [token]
 
 
@@ -83,12 +83,12 @@ async def test_attempt_whose_claim_may_be_on_its_way_is_kept(desk: Desk) -> None
     assert await desk.running() == [token]
 
 
-async def test_attempt_whose_api_is_dead_is_unwanted(desk: Desk) -> None:
+async def test_attempt_whose_api_is_dead_is_orphaned(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
     token = await desk.take()
     await desk.redis.zrem(desk.keys.named("apis"), "a")
-    assert await desk.renew(token) == [b"OK", [], [token.encode()]]
+    assert await desk.renew(token) == [b"OK", [], [], [token.encode()]]
 
 
 async def test_attempt_whose_job_redis_has_lost_is_unwanted(desk: Desk) -> None:
@@ -96,7 +96,7 @@ async def test_attempt_whose_job_redis_has_lost_is_unwanted(desk: Desk) -> None:
     await desk.enqueue("j1")
     token = await desk.take()
     await desk.redis.delete(desk.keys.named("job", "j1"))
-    assert await desk.renew(token) == [b"OK", [], [token.encode()]]
+    assert await desk.renew(token) == [b"OK", [], [token.encode()], []]
 
 
 async def test_attempt_given_to_another_is_foreign(desk: Desk) -> None:
@@ -104,7 +104,7 @@ async def test_attempt_given_to_another_is_foreign(desk: Desk) -> None:
     await desk.join("v")
     await desk.enqueue("j1")
     token = await desk.take("v")
-    assert await desk.renew(token) == [b"OK", [token.encode()], []]
+    assert await desk.renew(token) == [b"OK", [token.encode()], [], []]
     assert await desk.running("v") == [token]
 
 

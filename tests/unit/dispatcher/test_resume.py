@@ -88,18 +88,45 @@ async def test_repeated_resume_happens_once(desk: Desk) -> None:
     assert await desk.running() == [running]
 
 
-@pytest.mark.parametrize("state", ["unknown", "queued", "running", "cancelled"])
-async def test_only_a_lost_job_goes_on(desk: Desk, state: str) -> None:
+@pytest.mark.parametrize("state", ["unknown", "cancelled", "running and cancelled", "rejected"])
+async def test_job_that_is_over_does_not_go_on(desk: Desk, state: str) -> None:
     await desk.join(fingerprint="f1")
-    token = "j1:n-1"
     if state != "unknown":
         await desk.enqueue("j1")
-    if state == "running":
-        await desk.take()  # in another attempt
-    if state == "cancelled":
+    if state in ("running and cancelled", "rejected"):
+        token = await desk.take()
+    if state == "rejected":
+        await desk.finish(token, state="rejected")
+    elif state != "unknown":
         await desk.cancel("j1")
     before = await desk.everything()
-    assert await desk.resume(token) == [b"GONE", state.encode()]
+    assert await desk.resume("j1:n-1-1") == [b"GONE", state.partition(" ")[0].encode()]
+    assert await desk.everything() == before
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done"])
+async def test_what_is_left_takes_the_place_of_an_older_submission(desk: Desk, state: str) -> None:
+    """Redis was restored from an older copy, or an enqueue came late: the API knows better."""
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1", "j2", estimate=5)
+    tokens = [await desk.take()] if state != "queued" else []
+    if state == "done":
+        await desk.finish(tokens[0])
+    assert await desk.resume("j1:n-1-1") == [b"OK", b"build=f1"]
+    assert (await desk.queue(), await desk.running()) == (["j2", "j1"], [])
+    assert await desk.cancels() == (tokens if state == "running" else [])
+    assert (await desk.take()).endswith("-2")
+    assert (await desk.running())[0].startswith("j1:")
+
+
+async def test_older_submission_of_what_is_left_changes_nothing(desk: Desk) -> None:
+    await desk.join(fingerprint="f1")
+    await desk.enqueue("j1")
+    token = await lose(desk)
+    await desk.resume(token, generation=3, body=b"newer")
+    before = await desk.everything()
+    assert await desk.resume(token, generation=2, body=b"older") == [b"GONE", b"queued"]
+    assert await desk.enqueue("j1", generation=2, body=b"older") == [b"STALE", 3]
     assert await desk.everything() == before
 
 
@@ -131,16 +158,6 @@ async def test_attempt_that_has_ended_goes_on_where_its_last_words_were_lost(des
     assert await desk.counter("running") == 0
 
 
-async def test_older_attempt_is_not_resumed(desk: Desk) -> None:
-    await desk.join(fingerprint="f1")
-    await desk.enqueue("j1")
-    first = await lose(desk)
-    await desk.resume(first)
-    second = await lose(desk)
-    assert await desk.resume("j1:nonsense") == [b"GONE", b"lost"]
-    assert await desk.resume(second) == [b"OK", b"build=f1"]
-
-
 @pytest.mark.parametrize(("attempts", "crashes", "failed"), [(1, 9, 1), (9, 1, 1), (2, 9, 2)])
 async def test_job_that_failed_often_enough_is_over(
     desk: Desk, attempts: int, crashes: int, failed: int
@@ -154,7 +171,8 @@ async def test_job_that_failed_often_enough_is_over(
     assert (await desk.state("j1"), await desk.queue()) == ("failed", [])
 
 
-async def test_job_that_its_api_leaves_lost_is_reaped(desk: Desk) -> None:
+async def test_job_that_its_api_leaves_lost_is_reaped_and_may_still_go_on(desk: Desk) -> None:
+    """The API was late: it lives, and its client waits."""
     await desk.join(fingerprint="f1")
     await desk.enqueue("j1")
     token = await lose(desk)
@@ -162,7 +180,8 @@ async def test_job_that_its_api_leaves_lost_is_reaped(desk: Desk) -> None:
     assert await desk.state("j1") == "lost"
     await desk.reap_after(2000)
     assert (await desk.state("j1"), (await desk.heard())[-1]) == ("failed", (token, "failed"))
-    assert await desk.resume(token) == [b"GONE", b"failed"]
+    assert await desk.resume(token) == [b"OK", b"build=f1"]
+    assert await desk.queue() == ["j1"]
 
 
 async def test_lost_job_is_cancelled_at_once(desk: Desk) -> None:

@@ -1,0 +1,43 @@
+"""Cancels the jobs that nobody waits for, in the background."""
+
+import asyncio
+
+from dispatcher.errors import RedisUnavailable
+from dispatcher.scripts import Scripts
+
+_BATCH = 64
+_RETRY_S = 0.2
+
+
+class Cancels:
+    """Tells Redis of cancelled jobs: all that came together in one call, and one call at a time.
+
+    So many clients that leave at once cost few calls, and none of these is in the way of others.
+    """
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        self._jobs: dict[str, None] = {}  # in the order in which they came
+        self._news = asyncio.Event()
+
+    def add(self, job: str) -> None:
+        """Nobody waits for this job any more. Redis may not know it yet."""
+        self._jobs[job] = None
+        self._news.set()
+
+    async def run(self) -> None:
+        """Cancels for ever; waits out an outage of Redis."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._jobs:
+                await self._cancel(list(self._jobs)[:_BATCH])
+
+    async def _cancel(self, jobs: list[str]) -> None:
+        try:
+            await self._scripts.run("cancel", *jobs)
+        except RedisUnavailable:
+            await asyncio.sleep(_RETRY_S)
+            return
+        for job in jobs:
+            del self._jobs[job]

@@ -1,0 +1,18 @@
+"""What time it is in Redis, as far as its answers have told."""
+
+import time
+
+
+class RedisClock:
+    """The clock of Redis, carried on by this process' own between two answers."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0.0
+
+    def learn(self, now_ms: int) -> None:
+        """Redis has just said that it is so late, in Unix ms."""
+        self._ahead_ms = now_ms - time.monotonic() * 1000
+
+    def in_ms(self, seconds: float) -> int:
+        """The time in Redis, Unix ms, when so many seconds have passed."""
+        return int(self._ahead_ms + (time.monotonic() + seconds) * 1000)

@@ -1,0 +1,121 @@
+"""Brings the jobs of an API into the queue of one model, and back into it."""
+
+import asyncio
+from typing import Any
+
+from dispatcher.continuation import resume
+from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull
+from dispatcher.inbox import Inbox
+from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
+from dispatcher.needs import Needs
+from dispatcher.reply import Reply, eta_s
+from dispatcher.scripts import Scripts
+from dispatcher.settings import QueueSettings
+
+_EFFECT_S = 5.0  # longer than a command is waited for
+_TRIES = 5
+_RETRY_S = 0.2
+_FULL_RETRY_S = 5
+_AT_ONCE = 16
+
+
+class Submissions:
+    """The submissions of one API's jobs.
+
+    Each submission of a job has a generation, and Redis keeps the newest: one that is late, or done
+    twice, does no harm. Jobs that come back into the queue wait for each other, so that thousands
+    that were lost at once leave room for new ones.
+    """
+
+    def __init__(self, api: str, scripts: Scripts, settings: QueueSettings, inbox: Inbox) -> None:
+        self._api = api
+        self._scripts = scripts
+        self._settings = settings
+        self._inbox = inbox
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def submit(self, job: Job, reply: Reply) -> None:
+        """The first one. Raises `QueueFull`, which says that nothing is queued, and
+        `RedisUnavailable`, after which it may be.
+        """
+        generation = reply.generation
+        try:
+            verdict = await self._enqueue(job, generation)
+        except RedisUnavailable:
+            verdict = await self._enqueue(job, generation)
+        if verdict[0] in (b"FULL", b"TENANT_FULL"):
+            raise await self._full(job, verdict)
+        if verdict[0] == b"OK":
+            reply.tenant_queued = int(verdict[2])
+
+    async def submit_again(self, job: Job, reply: Reply, generation: int) -> bool:
+        """Queues a whole job that Redis has lost. False where that is not wanted any more."""
+        async with self._room:
+            while not reply.ended and reply.generation == generation:
+                try:
+                    await self._enqueue(job, generation)
+                except RedisUnavailable:
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    return True
+        return False
+
+    async def submit_rest(self, left: Job, reply: Reply, generation: int) -> Needs | None:
+        """Queues what is left of a job; returns what that needs of its worker.
+
+        None where it is not wanted any more. Raises `WorkerFailed` where it may not go on.
+        """
+        async with self._room:
+            while not reply.ended and reply.generation == generation:
+                try:
+                    needs = await resume(self._scripts, left, generation)
+                    if needs is None:
+                        await self._enqueue(left, generation)
+                except RedisUnavailable:
+                    await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
+                else:
+                    return needs or left.needs
+        return None
+
+    async def _enqueue(self, job: Job, generation: int) -> list[Any]:
+        for _ in range(_TRIES):
+            verdict = await self._enqueue_once(job, generation)
+            if verdict[0] == b"UNKNOWN_API":
+                await self._inbox.tell_again()
+            elif verdict[0] == b"LATE":
+                self._inbox.clock.learn(int(verdict[1]))
+            else:
+                return verdict
+        raise RedisUnavailable("Redis is too slow to take the request.")
+
+    async def _enqueue_once(self, job: Job, generation: int) -> list[Any]:
+        bounds = self._settings
+        user = tenant_key(job.user) or NOBODY
+        return await self._scripts.run(
+            "enqueue",
+            *(job.id, generation, self._inbox.clock.in_ms(_EFFECT_S), self._api),
+            *(tenant_key(job.tenant), user, job.tier, job.weight),
+            *(str(job.needs), encode_wants(job.wants)),
+            *(job.estimate, job.prompt_tokens, job.completion_tokens),
+            *(int(job.wait_s * 1000), int(job.deadline_s * 1000)),
+            *(bounds.max_attempts, bounds.max_crashes),
+            *(bounds.max_queue_jobs, bounds.max_queue_bytes),
+            *(bounds.max_tenant_jobs, bounds.max_tenant_running),
+            *(tenant_key(job.supersedes), " ".join(job.remembered)),
+            *("" if job.seen_cost is None else job.seen_cost, job.body),
+            *job.prefixes,
+        )
+
+    async def _full(self, job: Job, verdict: list[Any]) -> QueueFull:
+        slots, mean_ms, *_ = await self._scripts.run("position")
+        wait_s = eta_s(verdict[1], slots, float(mean_ms)) or _FULL_RETRY_S
+        if verdict[0] == b"FULL":
+            return QueueFull(
+                f"{verdict[1]} requests wait for the model '{job.model}' already; try again later.",
+                wait_s,
+            )
+        return TenantQueueFull(
+            f"{verdict[1]} of your requests wait for the model '{job.model}' already; send more "
+            "when some are answered.",
+            wait_s,
+        )
