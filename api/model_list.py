@@ -5,12 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.context import Context, context_of
+from api.paths import READ
 from dispatcher.errors import ModelNotFound
 
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.api_route("/v1/models", methods=READ)
 async def list_models(request: Request) -> dict[str, Any]:
     """OpenAI's list of models, with what llama-server calls `meta`."""
     context = _authenticated(request)
@@ -19,7 +20,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": [_describe(context, name) for name in names]}
 
 
-@router.get("/v1/models/{name:path}")
+@router.api_route("/v1/models/{name:path}", methods=READ)
 async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
     """One model of the list; 404 for one that no live worker serves."""
     context = _authenticated(request)
