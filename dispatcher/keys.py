@@ -32,6 +32,7 @@ NAMES = {
     "api": "api:",
     "replies": "replies:",
     "counters": "counters",
+    "aliases": "aliases",
 }
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from openai import OpenAI
@@ -165,6 +166,31 @@ def test_models_tell_what_their_workers_take(api: Service) -> None:
     token = {"Authorization": api.chat(make_chat()).request.headers["authorization"]}
     models = api.client.get("/v1/models", headers=token).json()["data"]
     assert models[0]["meta"]["modalities"] == ["audio", "vision"]
+
+
+def test_request_by_an_alias_is_one_for_the_model(
+    api: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.registry.models = {"tiny": a_model(a_worker(aliases=("org/tiny",)))}
+    with caplog.at_level("INFO", log.name):
+        assert api.chat(make_chat(model="org/tiny")).status_code == 200
+    job = api.queue.jobs[0]
+    assert (job.model, json.loads(job.body)["model"]) == ("tiny", "tiny")
+    assert "model=tiny" in caplog.text
+
+
+def test_model_is_listed_once_and_found_by_each_of_its_names(api: Service) -> None:
+    names = ("/models/a b.gguf", "org/tiny", "tiny:latest")
+    api.registry.models = {"tiny": a_model(a_worker(aliases=names))}
+    token = {"Authorization": f"Bearer {make_token()}"}
+    (model,) = api.client.get("/v1/models", headers=token).json()["data"]
+    assert (model["id"], model["aliases"]) == ("tiny", list(names))
+    for name in ("tiny", *names):
+        for path in (quote(name), quote(name, safe="")):
+            for door in (f"/v1/models/{path}", f"/models/{path}/"):
+                assert api.client.get(door, headers=token).json() == model
+    missing = api.client.get("/v1/models/org", headers=token)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
 def test_superseded_request_is_a_conflict_that_is_not_to_be_retried(api: Service) -> None:
