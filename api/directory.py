@@ -63,7 +63,10 @@ class Directory:
     def _tell_shared_names(self) -> None:
         for name, *models in shared_names(self.models) - self._told:
             held, first = ", ".join(models), model_named(name, self.models)
-            log.warning("'%s' is a name of %s: '%s' gets its requests", name, held, first)
+            log.warning(
+                "'%s' is a name of %s: '%s' gets its requests. Give the others another --alias.",
+                *(name, held, first),
+            )
             self._told.add((name, *models))
 
     def _forgotten(self, later_s: float) -> dict[str, ModelState]:

@@ -42,9 +42,9 @@ def _fits(name: str) -> bool:
 def _tell(left_out: Iterable[str]) -> None:
     if shown := ", ".join(repr(name[:80]) for name in left_out):
         log.warning(
-            "names of the server that are not served: %s. A name has up to %s characters, no blank "
-            "and none of {}|, and %s are the most. Choose others with llama-server's --alias, or "
-            "one with LLAMAQ_MODEL.",
+            "names of the server that are not served: %s. A name may have up to %s characters, no "
+            "blanks and none of {}|. A model may have up to %s besides its own. Choose others with "
+            "llama-server's --alias, or one with LLAMAQ_MODEL.",
             shown[:1000],
             MAX_NAME_CHARS,
             MOST_ALIASES,

@@ -181,6 +181,6 @@ async def test_name_of_two_models_goes_to_the_first_and_is_told_once(
     assert await directory.require("a") == "a"
     told = [record.getMessage() for record in caplog.records]
     assert sorted(told) == [
-        "'a' is a name of a, b: 'a' gets its requests",
-        "'chat' is a name of a, b: 'a' gets its requests",
+        "'a' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
+        "'chat' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
     ]

@@ -71,3 +71,13 @@ async def test_worker_that_leaves_has_no_names_of_the_model_that_came(stage: Sta
         await eventually(stage.knows(server, health="draining"))
         assert (await stage.facts(server))["aliases"] == "old"
     asking.cancel()
+
+
+@pytest.mark.real
+async def test_worker_with_a_chosen_name_shows_no_other(stage: Stage) -> None:
+    server = stage.server()
+    server.model, server.aliases = "org/its-own", ["org/its-own"]
+    async with stage.bridged(server, model=stage.model):
+        assert (await stage.facts(server))["aliases"] == ""
+        assert (await stage.ask()).json()["model"] == stage.model
+        assert (await stage.ask(model="org/its-own")).status_code == 404
