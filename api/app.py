@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import Lifespan
 
 from api import chat, health, model_list
 from api.auth import Authenticator
 from api.context import Context, Pulse
+from api.cors import install_cors
 from api.directory import Directory
 from api.error_handlers import install_error_handlers
+from api.not_relayed import not_relayed_routes
+from api.origins import read_origins
+from api.paths import Doors
 from api.request_log import RequestLog
 from api.settings import ApiSettings
 from dispatcher.connection import check_redis
@@ -38,11 +43,20 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             yield
             await cancel(tasks)
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None, title="llamaq")
+    return assemble(settings, lifespan)
+
+
+def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The app around a `lifespan` that sets its `state.context`."""
+    app = FastAPI(lifespan=lifespan, openapi_url=None, title="llamaq", redirect_slashes=False)
     for module in (chat, model_list, health):
         app.include_router(module.router)
+    app.router.routes.extend(not_relayed_routes())
     install_error_handlers(app)
     app.add_middleware(RequestLog)
+    app.add_middleware(Doors)
+    if origins := read_origins(settings.cors_origins):
+        install_cors(app, origins)
     return app
 
 

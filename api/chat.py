@@ -28,7 +28,8 @@ async def create_chat_completion(request: Request) -> Response:
     chat = parse_chat(body, context.settings)
     terms = read_terms(tenant, request.headers, chat.fields)
     record.model, record.tier = chat.model, terms.tier
-    await context.directory.require(chat.model)
+    record.model = await context.directory.require(chat.model)
+    chat = chat.of_model(record.model)
     await context.directory.require_able(chat.model, needs_of(chat))
     mean = context.directory.mean_completion(chat.model)
     jobs = jobs_of(chat, tenant, terms, record.id, context.settings, mean)

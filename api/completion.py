@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.errors import from_llama_server
+from api.sse import without_comments
 from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
@@ -32,7 +33,7 @@ class Completion:
     def add(self, events: bytes) -> None:
         """Take in some bytes of the stream; an error event in them is raised as `ApiError`."""
         *whole, self._rest = (self._rest + events).split(b"\n\n")
-        for event in whole:
+        for event in map(without_comments, whole):
             if event == b"data: [DONE]":
                 self.done = True
             elif event.startswith(b"data: "):

@@ -9,6 +9,8 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from api.errors import bad_request
+from api.names import is_here, model_named, shared_names
+from dispatcher.announcement import REMEMBERED_S
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import Needs
 from dispatcher.registry import ModelState, read_models
@@ -16,8 +18,6 @@ from dispatcher.registry import ModelState, read_models
 log = logging.getLogger("llamaq.directory")
 
 _REFRESH_S = 1.0
-_REMEMBERED_S = 60.0  # a model seen within this time is waited for
-_FORGOTTEN_S = 86400.0
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 
 
@@ -30,6 +30,7 @@ class Directory:
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._told: set[tuple[str, ...]] = set()
 
     async def run(self) -> None:
         """Keeps the copy fresh, for ever."""
@@ -57,33 +58,53 @@ class Directory:
         self._back_at = min(self._back_at, time.monotonic())
         kept = self._forgotten(self._read_at - before)
         self.models = kept | {state.model: state for state in states}
+        self._tell_shared_names()
+
+    def _tell_shared_names(self) -> None:
+        for name, *models in shared_names(self.models) - self._told:
+            held, first = ", ".join(models), model_named(name, self.models)
+            log.warning(
+                "'%s' is a name of %s: '%s' gets its requests. Give the others another --alias.",
+                *(name, held, first),
+            )
+            self._told.add((name, *models))
 
     def _forgotten(self, later_s: float) -> dict[str, ModelState]:
         """The models, as if their workers had left: a Redis that lost its data knows none of them
         until the workers have joined again.
         """
         return {
-            model: replace(state, seen_s=state.seen_s + later_s, workers=(), queued=0)
+            model: _without_workers(state, later_s)
             for model, state in self.models.items()
-            if state.seen_s + later_s < _FORGOTTEN_S
+            if state.seen_s + later_s < REMEMBERED_S
         }
 
-    async def require(self, model: str) -> None:
-        """Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
+    async def require(self, name: str) -> str:
+        """The own name of the model that a client calls `name`.
+
+        Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
         where no model is known at all.
         """
-        if not self.serves(model):
+        state = self.state(name)
+        if state is None or not state.workers:
             await self.refresh()
-        state = self.models.get(model)
+            state = self.state(name)
         if not self.models:  # Redis is new, or has lost its data: who knows what it knew
-            raise self.unavailable(model)
+            raise self.unavailable(name)
         if state is None:
-            served = ", ".join(sorted(m for m in self.models if self.serves(m))) or "none"
+            titles = sorted(state.title for state in self.models.values() if state.workers)
             raise ModelNotFound(
-                f"No worker has ever served the model '{model}'. Served now: {served}."
+                f"No worker has ever served the model '{name}'. "
+                f"Served now: {', '.join(titles) or 'none'}."
             )
-        if not state.workers and state.seen_s > _REMEMBERED_S:
-            raise self.unavailable(model)
+        if not is_here(state):
+            raise self.unavailable(name)
+        return state.model
+
+    def state(self, name: str) -> ModelState | None:
+        """The model that clients call `name`, if there ever was one."""
+        model = model_named(name, self.models)
+        return None if model is None else self.models[model]
 
     async def require_able(self, model: str, needs: Needs) -> None:
         """Raises `ApiError` 400 if workers serve the model, but none that meets these needs."""
@@ -139,3 +160,9 @@ class Directory:
             f"No worker serves the model '{model}' now. Start its llama-server and its bridge, "
             "or try again later."
         )
+
+
+def _without_workers(state: ModelState, later_s: float) -> ModelState:
+    names = {*state.past_aliases, *state.aliases}
+    seen_s = state.seen_s + later_s
+    return replace(state, seen_s=seen_s, workers=(), queued=0, past_aliases=tuple(names))

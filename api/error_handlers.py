@@ -11,13 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError, crash, from_llamaq
+from api.paths import asked_path
 from dispatcher.errors import LlamaqError
 
 log = logging.getLogger(__name__)
 
 ADVICE: Mapping[int, str] = {
     404: "Nothing is at {path}: see /v1/models and /v1/chat/completions.",
-    405: "{path} does not take {method}.",
+    405: "{path} does not take {method}: use {allowed}.",
 }
 
 
@@ -75,13 +76,14 @@ def _llamaq_error(request: Request, error: LlamaqError) -> JSONResponse:
 
 def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     advice = ADVICE.get(error.status_code)
-    where = {"path": request.url.path, "method": request.method}
+    allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+    where = {"path": asked_path(request.scope), "method": request.method, "allowed": allowed}
     return ApiError(
         error.status_code,
         advice.format_map(where) if advice else error.detail,
         type="invalid_request_error" if error.status_code < 500 else "server_error",
         code={404: "not_found", 405: "method_not_allowed"}.get(error.status_code),
-        headers=error.headers,
+        headers={**(error.headers or {}), **({"Allow": allowed} if allowed else {})},
     ).response()
 
 

@@ -5,17 +5,18 @@ from fastapi.responses import JSONResponse
 
 from api.context import context_of
 from api.errors import ApiError
+from api.paths import READ
 
 router = APIRouter()
 
 
-@router.get("/health")
+@router.api_route("/v1/health", methods=READ)
 async def health() -> dict[str, str]:
     """Always 200 while the process answers."""
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.api_route("/v1/ready", methods=READ)
 async def ready(request: Request) -> JSONResponse:
     """200 when Redis can be reached and a worker accepts jobs, else 503 and the reason."""
     directory = context_of(request).directory

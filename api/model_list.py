@@ -5,28 +5,32 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.context import Context, context_of
+from api.paths import READ
 from dispatcher.errors import ModelNotFound
+from dispatcher.registry import ModelState
 
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.api_route("/v1/models", methods=READ)
 async def list_models(request: Request) -> dict[str, Any]:
     """OpenAI's list of models, with what llama-server calls `meta`."""
     context = _authenticated(request)
     await context.directory.refresh()
-    names = sorted(name for name in context.directory.models if context.directory.serves(name))
-    return {"object": "list", "data": [_describe(context, name) for name in names]}
+    models = context.directory.models.values()
+    live = sorted((state for state in models if state.workers), key=lambda state: state.model)
+    return {"object": "list", "data": [_describe(state) for state in live]}
 
 
-@router.get("/v1/models/{name:path}")
+@router.api_route("/v1/models/{name:path}", methods=READ)
 async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
-    """One model of the list; 404 for one that no live worker serves."""
+    """One model of the list, by any of its names; 404 for one that no live worker serves."""
     context = _authenticated(request)
     await context.directory.refresh()
-    if not context.directory.serves(name):
+    state = context.directory.state(name)
+    if state is None or not state.workers:
         raise ModelNotFound(f"No worker serves the model '{name}' now: see /v1/models.")
-    return _describe(context, name)
+    return _describe(state)
 
 
 def _authenticated(request: Request) -> Context:
@@ -35,8 +39,8 @@ def _authenticated(request: Request) -> Context:
     return context
 
 
-def _describe(context: Context, name: str) -> dict[str, Any]:
-    workers = context.directory.models[name].workers
+def _describe(state: ModelState) -> dict[str, Any]:
+    workers = state.workers
     slots = sum(worker.slots for worker in workers)
     context_tokens = min(worker.context for worker in workers)
     modalities = sorted({word for worker in workers for word in worker.modalities})
@@ -46,4 +50,5 @@ def _describe(context: Context, name: str) -> dict[str, Any]:
         "n_ctx": context_tokens,
         "modalities": modalities,
     }
-    return {"id": name, "object": "model", "created": 0, "owned_by": "llamaq", "meta": meta}
+    names = {"id": state.model, "aliases": list(state.aliases)}
+    return {**names, "object": "model", "created": 0, "owned_by": "llamaq", "meta": meta}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.body import parse_object
@@ -46,6 +46,10 @@ class ChatRequest:
     cache_key: str | None
     prefill: str = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
+
+    def of_model(self, model: str) -> "ChatRequest":
+        """The same request for the model of this name."""
+        return replace(self, model=model, fields={**self.fields, "model": model})
 
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes choice number `choice`, always streamed."""

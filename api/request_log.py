@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("llamaq.access")
 
+_PROBES = ("/v1/health", "/v1/ready")  # asked every few seconds
+
 
 @dataclass(slots=True)
 class Record:
@@ -57,7 +59,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, naming_send)
         finally:
-            if scope["path"].startswith("/v1/"):
+            if scope["path"] not in _PROBES:
                 log.info(_line(record))
 
 

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from api.sse import without_comments
+
 Json = dict[str, Any]
 
 NAMES = ("created", "id", "model", "system_fingerprint")
@@ -67,7 +69,7 @@ class Memory:
 
     def _fold(self) -> None:
         for events, tokens in self._events:
-            for event in events.split(b"\n\n"):
+            for event in map(without_comments, events.split(b"\n\n")):
                 text = _TEXT.match(event)
                 if text is not None and self._read.names:
                     self._content.append(_plain(text[1]))

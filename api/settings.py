@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from api.origins import read_origins
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
@@ -47,6 +48,18 @@ class ApiSettings(BaseSettings):
     client_buffer_bytes: int = Field(
         8 * 2**20, ge=2**16, description="unsent bytes at which a slow client is given up"
     )
+
+    cors_origins: str = Field(
+        "",
+        max_length=4096,
+        description="origins of the web pages that may use the API, with commas between, or *",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        read_origins(origins)
+        return origins
 
     @field_validator("jwt_secret")
     @classmethod

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.continuation import continuation
 from api.seen import Json, Memory, Seen
+from api.sse import without_comments
 from dispatcher.continuation import Continuation
 from dispatcher.job import Job, Want
 
@@ -78,7 +79,7 @@ class Seam:
     def spliced(self, events: bytes) -> bytes:
         """Events of a later attempt, as a part of the first one's stream."""
         shown = []
-        for event in events.split(b"\n\n"):
+        for event in map(without_comments, events.split(b"\n\n")):
             if event.startswith(b"data: {"):
                 shown.append(self._readable(event))
             elif event:

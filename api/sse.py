@@ -6,8 +6,18 @@ DONE = b"data: [DONE]\n\n"
 
 
 def comment(text: str) -> bytes:
-    """An SSE comment, which clients skip; keeps a quiet connection alive."""
-    return f": {' '.join(text.split())}\n\n".encode()
+    """An SSE comment, which clients skip; keeps a quiet connection alive.
+
+    The next event follows directly: some clients take a blank line for the end of an empty event.
+    """
+    return f": {' '.join(text.split())}\n".encode()
+
+
+def without_comments(event: bytes) -> bytes:
+    """The lines of an event that are no comments; empty where there are none."""
+    if not event.startswith(b":") and b"\n:" not in event:
+        return event
+    return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
 
 
 def reindex(event: bytes, index: int, completion_id: str) -> bytes:

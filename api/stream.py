@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from api.completion import merge_usage
 from api.errors import ApiError, from_llamaq, sse_error
 from api.exchange import ClientGone, Exchange, Piece
-from api.sse import DONE, comment, reindex
+from api.sse import DONE, comment, reindex, without_comments
 from dispatcher.errors import LlamaqError, WorkerFailed
 
 _USAGE = b'"choices":[]'
@@ -44,7 +44,7 @@ class Shape:
         if self._choices == 1:
             return piece.events
         shown = []
-        for event in piece.events.split(b"\n\n"):
+        for event in map(without_comments, piece.events.split(b"\n\n")):
             if _USAGE in event:
                 self._usages.append(event)
             elif event:

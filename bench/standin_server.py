@@ -5,7 +5,8 @@
 The speeds are those of each slot; 0: as fast as it can. A prompt has a token for four bytes. Each
 token of an answer is the request's seed and a number: so a test sees one that is missing, doubled
 or another request's. A continued answer goes on with its next number. As in llama-server, a request
-that finds no free slot waits inside until its turn comes. GET /account tells what was at work at most, what waited inside at most, and when each request began and ended.
+that finds no free slot waits inside until its turn comes. GET /account tells what was
+at work at most, what waited inside at most, and when each request began and ended.
 """
 
 import asyncio

@@ -12,7 +12,8 @@ class WorkerFacts:
     `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
     `process` tells a restarted server from the one before, the speeds are tokens per second in one
     slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
-    two workers have a `server_id` in common.
+    two workers have a `server_id` in common. `aliases` are more names of the model, with blanks
+    between.
     """
 
     model: str
@@ -28,6 +29,7 @@ class WorkerFacts:
     breaker: str = "closed"
     foreign: int = 0
     server_id: str = ""
+    aliases: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

@@ -33,6 +33,7 @@ NAMES = {
     "api": "api:",
     "replies": "replies:",
     "counters": "counters",
+    "aliases": "aliases",
 }
 
 

@@ -5,11 +5,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from dispatcher.announcement import REMEMBERED_S
 from dispatcher.connection import answer_in_time, redis_faults
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import ANY
 from dispatcher.reply import eta_s
 from dispatcher.tier import Tier
+
+_SHOWN_ALIASES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,8 @@ class WorkerState:
     """A live worker. `running` counts the attempts that occupy its slots.
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
-    `foreign` slots of its server are at work for others, and not among its `slots`.
+    `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
+    more names of its model.
     """
 
     id: str
@@ -34,6 +38,7 @@ class WorkerState:
     decode_tps: float = 0
     breaker: str = "closed"
     foreign: int = 0
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class ModelState:
     """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time.
 
     The means are over about the last sixteen answers, 0 where there were none; `mean_completion` is
-    in tokens.
+    in tokens. `past_aliases` are those that its workers have had within a day.
     """
 
     model: str
@@ -51,6 +56,24 @@ class ModelState:
     queued_bytes: int
     mean_completion: float = 0
     mean_service_ms: float = 0
+    past_aliases: tuple[str, ...] = ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """All names besides its own that its workers have for it, in order."""
+        return tuple(sorted({name for worker in self.workers for name in worker.aliases}))
+
+    @property
+    def title(self) -> str:
+        """Its name, and some of the others.
+
+        >>> one = WorkerState("w", "", "", True, 1, 0, 1, "", aliases=("a", "b", "c", "d", "e"))
+        >>> ModelState("m", 0, (one,), 0, 0).title
+        'm (also a, b, c and 2 more)'
+        """
+        shown, more = self.aliases[:_SHOWN_ALIASES], len(self.aliases) - _SHOWN_ALIASES
+        rest = f" and {more} more" if more > 0 else ""
+        return f"{self.model} (also {', '.join(shown)}{rest})" if shown else self.model
 
     @property
     def accepting(self) -> bool:
@@ -96,7 +119,8 @@ async def read_models(redis: Redis) -> list[ModelState]:
     async with answer_in_time():
         time: Any = await redis.time()
         now = time[0] + time[1] / 1e6
-        seen: Any = await redis.zrangebyscore(MODELS, now - 86400, "+inf", withscores=True)
+        since = now - REMEMBERED_S
+        seen: Any = await redis.zrangebyscore(MODELS, since, "+inf", withscores=True)
         return [await _read_model(redis, m.decode(), now, now - at) for m, at in sorted(seen)]
 
 
@@ -107,7 +131,8 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     head.zcard(keys.named("queue"))
     names = "queued_bytes", "mean_completion_tokens", "mean_service_ms"
     head.hmget(keys.named("counters"), names)
-    ids, queued, counters = await head.execute()
+    head.zrangebyscore(keys.named("aliases"), now - REMEMBERED_S, "+inf")
+    ids, queued, counters, past = await head.execute()
     each = redis.pipeline(transaction=False)
     for worker in ids:
         each.hgetall(keys.named("worker", worker.decode()))
@@ -119,7 +144,9 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     queued_bytes, completion, service_ms = (float(value or 0) for value in counters)
     waiting_bytes = int(queued_bytes) if queued else 0
     seen_s = max(0.0, seen_s)
-    return ModelState(model, seen_s, workers, queued, waiting_bytes, completion, service_ms)
+    means = completion, service_ms
+    aliases = tuple(sorted(name.decode() for name in past))
+    return ModelState(model, seen_s, workers, queued, waiting_bytes, *means, aliases)
 
 
 def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerState:
@@ -139,4 +166,5 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         decode_tps=float(text.get("decode_tps", 0)),
         breaker=text.get("breaker", "closed"),
         foreign=int(text.get("foreign", 0)),
+        aliases=tuple(text.get("aliases", "").split()),
     )

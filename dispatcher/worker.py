@@ -4,17 +4,16 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.announcement import announce
 from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, decode_wants, split_token
-from dispatcher.keys import MODELS
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
@@ -90,14 +89,8 @@ class WorkerSession:
         if verdict == b"TAKEN":
             return Rival(rival[0].decode(), int(rival[1]), rival[2] == 1)
         self._epoch = epoch
-        await self._announce(facts.model)
+        await announce(self._scripts.redis, self._scripts.keys, facts)
         return None
-
-    async def _announce(self, model: str) -> None:
-        redis = self._scripts.redis
-        with suppress(RedisUnavailable), redis_faults():  # it is refused at `maxmemory`
-            time: Any = await redis.time()
-            await redis.zadd(MODELS, {model: time[0]})
 
     async def renew(
         self, slots: int, accepting: bool, facts: WorkerFacts, held: Mapping[str, int]
@@ -116,7 +109,7 @@ class WorkerSession:
             *pairs,
             *(item for pair in held.items() for item in pair),
         )
-        await self._announce(facts.model)
+        await announce(self._scripts.redis, self._scripts.keys, facts)
         return Renewal(*([token.decode() for token in tokens] for tokens in answer))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:

@@ -81,7 +81,7 @@ def _parameters(options: ServerOptions) -> Any:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(options.model)
-    parameters.model_alias = {options.alias} if options.alias else set()
+    parameters.model_alias = set(options.alias.split(",")) if options.alias else set()
     parameters.hostnames = [options.host]
     parameters.port = options.port
     parameters.n_parallel = options.parallel
@@ -130,7 +130,7 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
 )
 @click.option("-b", "--batch-size", type=click.IntRange(1), default=2048)
 @click.option("-t", "--threads", type=click.IntRange(1), default=1)
-@click.option("-a", "--alias", help="The model's name.")
+@click.option("-a", "--alias", help="The model's names, with commas between.")
 @click.option("--api-key", envvar="LLAMA_API_KEY", help="Demand this bearer token.")
 @click.option("--metrics", is_flag=True, help="Offer /metrics.")
 @click.option("-fa", "--flash-attn", type=click.Choice(list(FLASH)), default="auto")

@@ -25,7 +25,7 @@ def as_json(models: Sequence[ModelState], turns: Turns) -> str:
     """The state for programs."""
     rows = [
         asdict(model)
-        | {"accepting": model.accepting, "eta_s": model.eta_s}
+        | {"aliases": model.aliases, "accepting": model.accepting, "eta_s": model.eta_s}
         | {"waiting": [asdict(turn) for turn in turns[model.model]]}
         for model in models
     ]
@@ -56,7 +56,7 @@ def _model_line(model: ModelState) -> str:
     slots = sum(worker.slots for worker in model.workers)
     seen = "" if model.workers else f"; last worker seen {model.seen_s:.0f} s ago"
     last = f" (the last starts in about {model.eta_s} s)" if model.eta_s else ""
-    return f"{model.model}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
+    return f"{model.title}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
 
 
 def _worker_line(worker: WorkerState, width: int) -> str:

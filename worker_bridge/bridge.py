@@ -26,6 +26,7 @@ from worker_bridge.foreign import ForeignLoad
 from worker_bridge.health import HealthMonitor
 from worker_bridge.joining import ServerTaken, join
 from worker_bridge.llama import LlamaServer, Props
+from worker_bridge.names import Aliases
 from worker_bridge.offer import Offer
 from worker_bridge.recovery import Recovery
 from worker_bridge.run import Run
@@ -65,6 +66,7 @@ class Bridge:
         self._monitor = monitor
         self._props = props
         self.model = settings.model or props.model
+        self._aliases = Aliases(self.model, only=settings.model is not None)
         name = settings.worker_name or socket.gethostname()
         self.worker = f"{name}-{secrets.token_hex(3)}"
         keys = Keys(self.model)
@@ -168,6 +170,7 @@ class Bridge:
 
     def _facts(self) -> WorkerFacts:
         props = self._monitor.props or self._props
+        is_same = props.model_id == self._props.model_id
         prompt_tps, decode_tps = self._attempts.speed.of(props.process)
         return WorkerFacts(
             model=self.model,
@@ -181,6 +184,7 @@ class Bridge:
             process=props.process,
             foreign=self._attempts.others,
             server_id=server_id(props, self._server.url),
+            aliases=self._aliases.of((props if is_same else self._props).names),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )

@@ -56,6 +56,17 @@ def read_event(event: bytes) -> Event:
     return Event(type_, int(found[1]) if found else 0)
 
 
+def without_comments(event: bytes) -> bytes:
+    """The lines of an event that are no comments; a comment needs no blank line behind it.
+
+    >>> without_comments(b":\\ndata: {}")
+    b'data: {}'
+    """
+    if not event.startswith(b":") and b"\n:" not in event:
+        return event
+    return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
+
+
 def model_of(event: bytes) -> bytes | None:
     """The model that an event names, as a JSON string with its quotes."""
     found = _MODEL.search(event)

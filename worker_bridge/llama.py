@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +17,7 @@ from worker_bridge.chat_connection import ChatConnection, post
 
 # What tells models apart that have the same alias.
 _SIZES = "size", "n_params", "n_embd", "n_vocab"
+_MOST_ALIASES = 100
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -37,7 +38,7 @@ class Props:
     """What a llama-server says of itself. `context` is per slot, in tokens.
 
     `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
-    after a restart; empty where the server doesn't tell.
+    after a restart; empty where the server doesn't tell. `names` are all that it has for the model.
     """
 
     model_id: str
@@ -48,6 +49,7 @@ class Props:
     sleeping: bool
     modalities: frozenset[str]
     process: str
+    names: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -157,6 +159,7 @@ def _read_props(props: Any, models: Any) -> Props:
     build, form = str(props.get("build_info", "")), str(props.get("model_ftype", ""))
     template = str(props.get("chat_template", ""))
     model_id = str(models["data"][0]["id"])
+    aliases = models["data"][0].get("aliases")
     about = models["data"][0].get("meta") or {}
     sizes = [str(about.get(name, "")) for name in _SIZES]
     kind = "\0".join((build, form, template, PurePosixPath(model_id).name, *sizes))
@@ -169,7 +172,13 @@ def _read_props(props: Any, models: Any) -> Props:
         sleeping=bool(props.get("is_sleeping")),
         modalities=_read_modalities(props.get("modalities")),
         process=str(props.get("media_marker") or ""),
+        names=(model_id, *_read_aliases(aliases)),
     )
+
+
+def _read_aliases(said: Any) -> Iterator[str]:
+    if isinstance(said, list):  # older builds have none
+        yield from (name for name in said[:_MOST_ALIASES] if isinstance(name, str))
 
 
 def _read_modalities(said: Any) -> frozenset[str]:

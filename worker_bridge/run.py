@@ -18,6 +18,7 @@ from worker_bridge.events import (
     prompt_is_done,
     read_event,
     with_timings_of,
+    without_comments,
 )
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.meter import Meter
@@ -115,6 +116,7 @@ class Run:
         return _crash("it broke off its answer")
 
     def _take(self, event: bytes) -> Result | None:
+        event = without_comments(event)
         seen = read_event(event)
         if seen.type is Type.NOTHING:
             return None  # a comment comes from a wedged engine too

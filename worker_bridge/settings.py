@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
+from worker_bridge.names import MAX_NAME_CHARS, PLAIN_NAME
 
 
 class BridgeSettings(BaseSettings):
@@ -18,9 +19,9 @@ class BridgeSettings(BaseSettings):
     model: str | None = Field(
         None,
         min_length=1,
-        max_length=200,
-        pattern=r"^[^\s{}|]+$",
-        description="name to serve the model under; else its alias, else its file's name",
+        max_length=MAX_NAME_CHARS,
+        pattern=PLAIN_NAME,
+        description="the only name to serve the model under; else its aliases, or its file's name",
     )
     worker_name: str | None = Field(
         None,

@@ -109,10 +109,12 @@ def test_wait_for_a_slot_ends_with_504_that_is_not_to_be_retried(single: Single)
 def test_streaming_client_that_waits_gets_signs_of_life_and_then_the_error(single: Single) -> None:
     with slot_taken(single), single.http() as client:
         answer = client.post(CHAT, json={**BODY, "stream": True})
-    events = answer.text.removesuffix("\n\n").split("\n\n")
+    first, *comments, last = answer.text.removesuffix("\n\n").split("\n")
     assert answer.status_code == 200
-    assert events[0] in (": queued position=1", ": queued waiting=1")  # known after a second
-    assert '"code": "deadline_exceeded"' in events[-1]
+    assert first in (": queued position=1", ": queued waiting=1")  # known after a second
+    assert all(line.startswith(": queued position=") for line in comments)
+    assert last.startswith("data: {")
+    assert '"code": "deadline_exceeded"' in last
     assert "[DONE]" not in answer.text
 
 

@@ -98,7 +98,7 @@ class FakeLlamaServer:
     without it and without `modalities` it is a server of an older build, which tells neither.
     While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
     answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
-    `chats` the bodies that came.
+    `chats` the bodies that came. `aliases` are what it says that they are, None as older builds do.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class FakeLlamaServer:
         self.process = process
         self.slots = 2
         self.key: str | None = None
+        self.aliases: object = None
         self.loading = False
         self.broken = False
         self.hanging: set[str] = set()
@@ -209,7 +210,8 @@ class FakeLlamaServer:
 
     def _about(self, path: str) -> Any:
         if path == "/v1/models":
-            return {"data": [{"id": self.model}]}
+            said = {} if self.aliases is None else {"aliases": self.aliases}
+            return {"data": [{"id": self.model, **said}]}
         if path == "/slots":
             return [{"id": i, "is_processing": i < self.busy} for i in range(self.slots)]
         about = {"total_slots": self.slots, "build_info": "b1-fake", "chat_template": ""}

@@ -11,12 +11,10 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from redis.asyncio import Redis
 
-from api import chat, model_list
+from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.directory import Directory
-from api.error_handlers import install_error_handlers
-from api.request_log import RequestLog
 from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
@@ -150,13 +148,9 @@ async def _beating(pulse: Pulse, app: FastAPI) -> AsyncIterator[None]:
 def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
     queue, registry, pulse = ScriptedQueue(), Registry(), Pulse()
     loaded = make_settings(**settings)
-    app = FastAPI(lifespan=partial(_beating, pulse))
+    app = assemble(loaded, partial(_beating, pulse))
     app.state.context = Context(
         loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs
     )
-    for module in (chat, model_list):
-        app.include_router(module.router)
-    install_error_handlers(app)
-    app.add_middleware(RequestLog)
     with TestClient(app) as client:
         yield Service(client, queue, registry)

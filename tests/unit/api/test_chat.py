@@ -1,23 +1,28 @@
 """A chat request on its way to the queue, and what its answer tells of the way."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from openai import OpenAI
 
 from api.request_log import log
+from api.sse import DONE
 from dispatcher.errors import QueueFull, TenantQueueFull
 from dispatcher.frames import Kind
 from dispatcher.job import CACHE_KEY
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.reply import Place
 from dispatcher.tier import Tier
-from tests.builders import make_chat
+from tests.builders import make_chat, make_token
 from tests.unit.api.service import ANSWER, STARTED, Service, a_model, a_worker, end, service
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+EVENTS = b"".join(frame.payload for frame in ANSWER if frame.kind is Kind.CHUNK)
 QUIET_S = 0.05
 
 
@@ -163,6 +168,31 @@ def test_models_tell_what_their_workers_take(api: Service) -> None:
     assert models[0]["meta"]["modalities"] == ["audio", "vision"]
 
 
+def test_request_by_an_alias_is_one_for_the_model(
+    api: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.registry.models = {"tiny": a_model(a_worker(aliases=("org/tiny",)))}
+    with caplog.at_level("INFO", log.name):
+        assert api.chat(make_chat(model="org/tiny")).status_code == 200
+    job = api.queue.jobs[0]
+    assert (job.model, json.loads(job.body)["model"]) == ("tiny", "tiny")
+    assert "model=tiny" in caplog.text
+
+
+def test_model_is_listed_once_and_found_by_each_of_its_names(api: Service) -> None:
+    names = ("/models/a b.gguf", "org/tiny", "tiny:latest")
+    api.registry.models = {"tiny": a_model(a_worker(aliases=names))}
+    token = {"Authorization": f"Bearer {make_token()}"}
+    (model,) = api.client.get("/v1/models", headers=token).json()["data"]
+    assert (model["id"], model["aliases"]) == ("tiny", list(names))
+    for name in ("tiny", *names):
+        for path in (quote(name), quote(name, safe="")):
+            for door in (f"/v1/models/{path}", f"/models/{path}/"):
+                assert api.client.get(door, headers=token).json() == model
+    missing = api.client.get("/v1/models/org", headers=token)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
 def test_superseded_request_is_a_conflict_that_is_not_to_be_retried(api: Service) -> None:
     api.queue.frames = end(Kind.SUPERSEDED)
     answer = api.chat(make_chat())
@@ -204,9 +234,9 @@ def test_tenant_with_a_full_queue_of_its_own_learns_its_bound(bounded: Service) 
 @pytest.mark.parametrize(
     ("place", "said", "headers"),
     [
-        (Place(3, 4), b": queued position=3 eta=4s\n\n", ("3", "4")),
-        (Place(3, None), b": queued position=3\n\n", ("3", None)),
-        (None, b": queued waiting=3\n\n", (None, None)),
+        (Place(3, 4), b": queued position=3 eta=4s\n", ("3", "4")),
+        (Place(3, None), b": queued position=3\n", ("3", None)),
+        (None, b": queued waiting=3\n", (None, None)),
     ],
 )
 def test_waiting_stream_tells_its_place(
@@ -214,8 +244,8 @@ def test_waiting_stream_tells_its_place(
 ) -> None:
     api.queue.place, api.queue.wait_s = place, 3 * QUIET_S
     answer = api.chat(make_chat(stream=True))
-    assert answer.content.startswith(said)
-    assert answer.content.endswith(b"data: [DONE]\n\n")
+    exact = b"(?:%b)+%b" % (re.escape(said), re.escape(EVENTS + DONE))
+    assert re.fullmatch(exact, answer.content), answer.content
     told = [answer.headers.get(f"x-llamaq-queue-{name}") for name in ("position", "eta")]
     assert tuple(told) == headers
 
@@ -224,13 +254,31 @@ def test_stream_at_work_tells_no_place(api: Service) -> None:
     api.queue.frames, api.queue.place, api.queue.wait_s = (STARTED,), Place(1, 1), QUIET_S / 2
     api.queue.later = ANSWER[1:], 3 * QUIET_S
     answer = api.chat(make_chat(stream=True))
-    assert answer.content.startswith(b": the model is at work\n\n")
+    exact = b"(?:: the model is at work\n)+" + re.escape(EVENTS + DONE)
+    assert re.fullmatch(exact, answer.content), answer.content
     assert "x-llamaq-queue-position" not in answer.headers
+
+
+def test_comment_comes_between_two_events_never_within_one(api: Service) -> None:
+    api.queue.frames, api.queue.later = ANSWER[:2], (ANSWER[2:], 3 * QUIET_S)
+    answer = api.chat(make_chat(stream=True))
+    exact = re.escape(EVENTS) + b"(?:: the model is at work\n)+" + re.escape(DONE)
+    assert re.fullmatch(exact, answer.content), answer.content
+
+
+def test_official_client_reads_a_stream_with_comments(api: Service) -> None:
+    api.queue.frames, api.queue.wait_s = ANSWER[:2], 2 * QUIET_S
+    api.queue.later = ANSWER[2:], 4 * QUIET_S
+    client = OpenAI(base_url="http://testserver/v1", api_key=make_token(), http_client=api.client)
+    asked: Any = json.loads(make_chat())
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hi"]
 
 
 def test_stream_that_has_begun_ends_with_the_error_when_it_is_superseded(api: Service) -> None:
     api.queue.frames, api.queue.wait_s = end(Kind.SUPERSEDED), 3 * QUIET_S
     answer = api.chat(make_chat(stream=True))
     assert answer.status_code == 200
-    last = answer.text.removesuffix("\n\n").split("\n\n")[-1]
+    *comments, last = answer.text.removesuffix("\n\n").split("\n")
+    assert set(comments) == {": queued waiting=3"}
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "superseded"

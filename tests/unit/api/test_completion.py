@@ -111,7 +111,7 @@ def test_an_answer_cut_short_is_a_workers_failure(events: bytes) -> None:
 def test_comments_and_progress_add_nothing() -> None:
     completion = Completion()
     completion.add(b":\n\n" + chunk({"role": "assistant", "content": None}, prompt_progress={}))
-    completion.add(stream({"content": "x"}))
+    completion.add(stream({"content": "x"}).replace(b"data: ", b": alive\ndata: "))
     assert completion.choice()["message"] == {"role": "assistant", "content": "x"}
 
 

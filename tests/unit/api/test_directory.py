@@ -1,5 +1,6 @@
 """Which models are served, which are waited for, and which are not known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def facts(model: str, modalities: str = "") -> WorkerFacts:
 async def join(redis: Redis, model: str, modalities: str = "") -> WorkerSession:
     session = WorkerSession("w", Scripts(redis, Keys(model)), lease_s=4)
     await session.register(2, True, facts(model, modalities))
+    return session
+
+
+async def join_as(redis: Redis, model: str, worker: str, aliases: str) -> WorkerSession:
+    session = WorkerSession(worker, Scripts(redis, Keys(model)), lease_s=4)
+    await session.register(2, True, replace(facts(model), aliases=aliases))
     return session
 
 
@@ -116,3 +123,64 @@ async def test_nobody_is_given_up_before_workers_could_come_back_from_an_outage_
         await directory.refresh()
         assert not directory.given_up("m", waited_s=40)
         await client.aclose()
+
+
+async def test_request_by_any_name_goes_to_the_model(redis: Redis) -> None:
+    await join_as(redis, "m", "w1", "org/m /models/m.gguf")
+    await join_as(redis, "m", "w2", "fast")
+    directory = Directory(redis, grace_s=30)
+    names = ["m", "org/m", "/models/m.gguf", "fast"]
+    assert [await directory.require(name) for name in names] == ["m"] * 4
+    with pytest.raises(
+        ModelNotFound, match=r"Served now: m \(also /models/m.gguf, fast, org/m\)\."
+    ):
+        await directory.require("models/m.gguf")
+
+
+async def test_new_name_is_looked_for_before_it_is_refused(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    session = await join_as(redis, "m", "w", "")
+    await directory.refresh()
+    await session.renew(2, True, replace(facts("m"), aliases="new"), {})
+    assert await directory.require("new") == "m"
+
+
+@pytest.mark.parametrize("forgets", ["nothing", "the worker", "everything", "the API"])
+async def test_name_stays_known_while_its_workers_are_away(redis: Redis, forgets: str) -> None:
+    directory = Directory(redis, grace_s=30)
+    session = await join_as(redis, "m", "w", "org/m")
+    await directory.refresh()
+    await session.leave(replace(facts("m"), aliases="org/m"))
+    if forgets == "the worker":
+        await redis.delete(Keys("m").named("worker", "w"))
+    elif forgets == "everything":
+        await redis.flushall()
+    elif forgets == "the API":
+        directory = Directory(redis, grace_s=30)
+    await directory.refresh()
+    assert await directory.require("org/m") == "m"
+    assert not directory.serves("m")
+
+
+async def test_name_stays_known_while_only_workers_are_there_that_lack_it(redis: Redis) -> None:
+    await join_as(redis, "m", "w1", "fast")
+    await join_as(redis, "m", "w2", "")
+    await redis.zadd(Keys("m").named("workers"), {"w1": 1})
+    assert await Directory(redis, grace_s=30).require("fast") == "m"
+
+
+async def test_name_of_two_models_goes_to_the_first_and_is_told_once(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = Directory(redis, grace_s=30)
+    for model in ("b", "a"):
+        await join_as(redis, model, "w", "chat a")
+    for _ in range(3):
+        await directory.refresh()
+        assert await directory.require("chat") == "a"
+    assert await directory.require("a") == "a"
+    told = [record.getMessage() for record in caplog.records]
+    assert sorted(told) == [
+        "'a' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
+        "'chat' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
+    ]

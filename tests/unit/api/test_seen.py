@@ -54,10 +54,17 @@ def test_tool_call_is_noticed() -> None:
 
 def test_comments_usage_and_progress_are_no_text() -> None:
     memory = Memory()
-    memory.add(b": alive\n\ndata: [DONE]\n\n", 0)
+    memory.add(b": alive\n\n: alive\ndata: [DONE]\n\n", 0)
     memory.add(event({"role": "assistant", "content": None}, prompt_progress={"total": 3}), 0)
     memory.add(b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', 4)
     assert (memory.seen.content, memory.seen.tokens) == ("", 0)
+
+
+def test_comment_directly_before_an_event_hides_nothing_of_it() -> None:
+    memory = Memory()
+    for text in ("a", "b"):
+        memory.add(b": alive\n" + event({"content": text}), 1)
+    assert (memory.seen.content, memory.seen.is_strange) == ("ab", False)
 
 
 def test_long_answer_stays_small() -> None:

@@ -37,5 +37,11 @@ def test_secret_is_not_printed() -> None:
     assert SECRET not in repr(ApiSettings(jwt_secret=SECRET))
 
 
+def test_origins_that_no_browser_sends_are_refused_with_a_sentence() -> None:
+    with pytest.raises(ValidationError) as caught:
+        ApiSettings(jwt_secret=SECRET, cors_origins="https://chat.example.org/")
+    assert "nothing behind it" in problems(caught.value)["cors_origins"]
+
+
 def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in ApiSettings.model_fields.values())

@@ -1,6 +1,8 @@
 import json
 
-from api.sse import DONE, comment, reindex
+import pytest
+
+from api.sse import DONE, comment, reindex, without_comments
 
 CHUNK = {
     "choices": [{"finish_reason": None, "index": 0, "delta": {"content": "日 \n"}}],
@@ -19,8 +21,23 @@ def chunk_of(event: bytes) -> dict[str, object]:
     return chunk
 
 
-def test_comment_is_one_line() -> None:
-    assert comment("place 3\n\ndata: x") == b": place 3 data: x\n\n"
+def test_comment_is_one_line_without_a_blank_line_after_it() -> None:
+    """openai-go up to 3.42 takes the blank line for the end of an empty event, and fails."""
+    assert comment("place 3\n\ndata: x") == b": place 3 data: x\n"
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (b"data: {}", b"data: {}"),
+        (b": a\n:\ndata: {}", b"data: {}"),
+        (b"data: {}\n: a", b"data: {}"),
+        (b'data: {"a":"\\n: b"}', b'data: {"a":"\\n: b"}'),
+        (b": a", b""),
+    ],
+)
+def test_comments_are_no_part_of_an_event(event: bytes, left: bytes) -> None:
+    assert without_comments(event) == left
 
 
 def test_reindexed_chunk_differs_only_in_index_and_id() -> None:

@@ -38,6 +38,11 @@ def test_several_choices_get_one_id_and_their_own_indexes() -> None:
     assert [c["choices"][0]["index"] for c in (first, second)] == [0, 1]  # type: ignore[index]
 
 
+def test_comment_before_an_event_of_several_choices_hides_nothing_of_it() -> None:
+    (shown,) = read(Shape(2, "x").take(Piece(1, b": alive\n" + chunk("a"))))
+    assert shown["choices"][0]["index"] == 1  # type: ignore[index]
+
+
 def test_usage_of_several_choices_comes_once_and_adds_up() -> None:
     shape = Shape(2, "x")
     assert shape.take(Piece(0, usage(3))) + shape.take(Piece(1, usage(4))) == b""

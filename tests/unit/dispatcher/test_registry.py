@@ -1,5 +1,7 @@
 """What the API and `llamaq status` see of the workers."""
 
+from dataclasses import replace
+
 from redis.asyncio import Redis
 
 from dispatcher.registry import WorkerState, read_models
@@ -8,10 +10,12 @@ from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import Desk
 
 
-async def join(desk: Desk, worker: str, *, accepting: bool = True) -> WorkerSession:
+async def join(
+    desk: Desk, worker: str, *, accepting: bool = True, aliases: str = ""
+) -> WorkerSession:
     session = WorkerSession(worker, Scripts(desk.redis, desk.keys), 10)
     facts = WorkerFacts(desk.keys.model, "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
-    await session.register(2, accepting, facts)
+    await session.register(2, accepting, replace(facts, aliases=aliases))
     return session
 
 
@@ -55,3 +59,27 @@ async def test_model_not_seen_for_a_day_is_forgotten(desk: Desk) -> None:
     seen = await desk.redis.zscore("llamaq:models", "tiny")
     await desk.redis.zadd("llamaq:models", {"tiny": seen - 86_500})
     assert await read_models(desk.redis) == []
+
+
+async def test_model_has_the_aliases_of_its_live_workers_and_remembers_those_of_others(
+    desk: Desk,
+) -> None:
+    await join(desk, "w1", aliases="org/tiny fast")
+    await join(desk, "w2", aliases="fast slow")
+    (model,) = await read_models(desk.redis)
+    assert model.aliases == model.past_aliases == ("fast", "org/tiny", "slow")
+    assert await desk.redis.hget(desk.keys.named("worker", "w1"), "aliases") == b"org/tiny fast"
+    await desk.redis.zadd(desk.keys.named("workers"), {"w2": 1})
+    (model,) = await read_models(desk.redis)
+    assert model.aliases == ("fast", "org/tiny")
+    assert model.past_aliases == ("fast", "org/tiny", "slow")
+
+
+async def test_aliases_are_forgotten_after_a_day_and_never_too_many(desk: Desk) -> None:
+    known = desk.keys.named("aliases")
+    await desk.redis.zadd(known, {f"old{number}": number for number in range(100)})
+    await join(desk, "w", aliases="new")
+    assert await desk.redis.zcard(known) == 64
+    assert 0 < await desk.redis.ttl(known) <= 86_400
+    (model,) = await read_models(desk.redis)
+    assert model.past_aliases == ("new",)

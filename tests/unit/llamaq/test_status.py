@@ -1,11 +1,14 @@
 """`llamaq status`, as text and for programs, and what the command says when Redis is away."""
 
+import doctest
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from dispatcher import registry
 from dispatcher.registry import ModelState, Turn, WorkerState
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
@@ -47,6 +50,14 @@ def test_text_shows_breakers_of_servers_that_look_well() -> None:
         "  gpu-c3  breaker half-open  slots 1/1  context 4096  http://x",
         "  gpu-d4  down           slots 0/4  context 4096  http://y",
     ]
+
+
+def test_status_shows_the_other_names_of_a_model() -> None:
+    worker = replace(GPU, aliases=("fast", "org/qwen"))
+    model = ModelState("qwen", 0.2, (worker,), 0, 0)
+    assert as_text([model], {}).startswith("qwen (also fast, org/qwen): 0 queued, ")
+    assert json.loads(as_json([model], {"qwen": []}))[0]["aliases"] == ["fast", "org/qwen"]
+    assert doctest.testmod(registry).failed == 0
 
 
 def test_text_shows_slots_that_others_use() -> None:

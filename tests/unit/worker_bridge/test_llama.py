@@ -46,6 +46,22 @@ async def test_context_modalities_and_process_are_read() -> None:
     assert props.modalities == {"vision", "audio"}
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        (["fake", "org/fake"], ("fake", "fake", "org/fake")),
+        (None, ("fake",)),
+        ("org/fake", ("fake",)),
+        ([None, 7, "x", ["y"]], ("fake", "x")),
+        (["x"] * 1000, ("fake", *["x"] * 100)),
+    ],
+)
+async def test_names_are_the_id_and_the_aliases(said: object, names: tuple[str, ...]) -> None:
+    server = FakeLlamaServer("fake")
+    server.aliases = said
+    assert (await props_of(server)).names == names
+
+
 async def test_server_that_does_not_tell_its_modalities_has_none() -> None:
     props = await props_of(FakeLlamaServer("fake"))
     assert (props.modalities, props.process) == (frozenset(), "")

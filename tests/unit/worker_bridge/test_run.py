@@ -8,7 +8,7 @@ import pytest
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox, Pace
-from tests.fakes.llama_server import Chat, FakeLlamaServer
+from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.run import End, Run
 
@@ -39,11 +39,20 @@ async def answer_slowly(chat: Chat) -> None:
     await chat.finish()
 
 
-async def frames(*wants: Want, model: str = "m") -> list[tuple[str, list[str]]]:
+async def comment_before_each_event(chat: Chat) -> None:
+    await chat.raw(b":\n: alive\n")
+    await chat.say("Hi")
+    await chat.raw(b":\n")
+    await chat.finish()
+
+
+async def frames(
+    *wants: Want, model: str = "m", reply: Reply = answer_slowly
+) -> list[tuple[str, list[str]]]:
     """The kinds of the frames of such an answer, each with the data of its events."""
     outbox = Collected()
     claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1)
-    async with FakeLlamaServer("m", deque([answer_slowly])).running() as server:
+    async with FakeLlamaServer("m", deque([reply])).running() as server:
         run = Run(claim, "w", outbox, PROPS, model)
         result = await run.ask(LlamaServer(server.url, None), b"{}")
     assert result.end is End.DONE
@@ -65,6 +74,12 @@ async def test_size_of_the_prompt_is_told_once_to_those_who_stream() -> None:
     assert data(prompt[1][0])["prompt_progress"] == told
     assert [kind for kind, _ in others] == ["chunk"] * 2
     assert {kind for kind, _ in await frames(Want.USAGE)} == {"chunk"}
+
+
+async def test_comment_directly_before_an_event_is_left_out_and_the_event_is_not() -> None:
+    chunks = await frames(Want.STREAM, reply=comment_before_each_event)
+    assert [kind for kind, _ in chunks] == ["chunk"] * 2
+    assert all(event.startswith("data: {") for _, events in chunks for event in events)
 
 
 async def test_last_chunk_and_usage_are_one_frame_under_the_name_of_the_model() -> None:

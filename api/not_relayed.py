@@ -1,0 +1,62 @@
+"""The paths that a llama-server has and llamaq does not relay: a 404 would blame the model."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from api.errors import NO_RETRY, ApiError
+from api.paths import PREFIX, asked_path
+
+_PATHS = (
+    "/completions",
+    "/completion",
+    "/chat/completions/input_tokens",
+    "/chat/completions/control",
+    "/responses",
+    "/responses/input_tokens",
+    "/messages",
+    "/messages/count_tokens",
+    "/embeddings",
+    "/embedding",
+    "/rerank",
+    "/reranking",
+    "/audio/transcriptions",
+    "/infill",
+    "/systemone",
+    "/tokenize",
+    "/detokenize",
+    "/apply-template",
+    "/props",
+    "/slots",
+    "/slots/{id}",
+    "/metrics",
+    "/lora-adapters",
+    "/stream",
+    "/streams/lookup",
+    "/models/load",
+    "/models/unload",
+    "/tools",
+    "/cors-proxy",
+)
+
+
+class NotRelayed:
+    """Answers any method with a 501 that says what is served."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request (ASGI)."""
+        error = ApiError(
+            501,
+            f"llamaq does not relay {asked_path(scope)} to its llama-servers yet. It serves "
+            "/v1/chat/completions, /v1/models, /health and /ready.",
+            type="invalid_request_error",
+            code="not_relayed",
+            headers=NO_RETRY,
+        )
+        await error.response()(scope, receive, send)
+
+
+def not_relayed_routes() -> Sequence[BaseRoute]:
+    """A route for each of them, for any method; to be put behind those that are served."""
+    return [Route(PREFIX + path, NotRelayed()) for path in _PATHS]
