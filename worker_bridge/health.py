@@ -14,7 +14,6 @@ _PROBE_S = 1.0
 _PROPS_EVERY_S = 2.0
 _ENGINE_QUIET_S = 7.0  # /slots costs the engine something: asked only where no job shows progress
 _ENGINE_S = 5.0
-_DISTRUST_S = 5.0
 _SILENCES = 2  # a busy machine may miss one probe
 
 
@@ -26,10 +25,12 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DOWN = "down"
     SUSPECT = "suspect"  # it has failed a request, and is looked at before it gets another
+    OVERLOADED = "overloaded"  # it has refused a request because it has too many
     WEDGED = "wedged"  # it answers, but its engine doesn't
     MISCONFIGURED = "misconfigured"  # not the server that this bridge was told of
 
 
+_DISTRUST_S = {Health.MISCONFIGURED: 5.0, Health.OVERLOADED: 1.0}
 _AFTER = {
     Answer.OK: Health.HEALTHY,
     Answer.LOADING: Health.LOADING,
@@ -37,6 +38,7 @@ _AFTER = {
     Answer.UNREACHABLE: Health.DOWN,
     Answer.UNAUTHORIZED: Health.MISCONFIGURED,
     Answer.STRANGE: Health.MISCONFIGURED,
+    Answer.FAILED: Health.MISCONFIGURED,
 }
 
 
@@ -85,11 +87,11 @@ class HealthMonitor:
     def doubt(self, health: Health) -> None:
         """A request has failed: no more work until a probe of all three levels says otherwise.
 
-        One that looks well but is misconfigured gets its next try only after some seconds.
+        One that looks well but is misconfigured or overloaded gets its next try only after a while.
         """
         self._suspicious = True
-        if health is Health.MISCONFIGURED:
-            self._trusted_at = time.monotonic() + _DISTRUST_S
+        if health in _DISTRUST_S:
+            self._trusted_at = time.monotonic() + _DISTRUST_S[health]
         self._become(health)
         self._doubted.set()
 

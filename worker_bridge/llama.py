@@ -30,6 +30,14 @@ class Answer(StrEnum):
     SILENT = "silent"  # no answer in time
     UNAUTHORIZED = "unauthorized"
     STRANGE = "strange"  # something answers, but not as a llama-server does
+    FAILED = "failed"  # it says itself that it can't
+
+
+_STATUSES = {
+    401: Answer.UNAUTHORIZED,
+    503: Answer.LOADING,
+    **dict.fromkeys((500, 502, 504), Answer.FAILED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +124,26 @@ class LlamaServer:
             return answer, 0
         return answer, sum(bool(slot.get("is_processing")) for slot in slots)
 
-    async def answers(self, timeout_s: float) -> bool:
-        """Whether it generates a token when asked for one."""
+    async def generate(self, timeout_s: float) -> Answer:
+        """Asks it for a token."""
         asked = {"prompt": "Hi", "n_predict": 1, "cache_prompt": False}
-        try:
-            response = await self._client.post("/completion", json=asked, timeout=timeout_s)
-        except httpx.HTTPError:
-            return False
-        return response.status_code == 200
+        return (await self._send("POST", "/completion", timeout_s, json=asked))[0]
 
     async def _look(self, path: str, timeout_s: float) -> tuple[Answer, Any]:
+        return await self._send("GET", path, timeout_s)
+
+    async def _send(
+        self, method: str, path: str, timeout_s: float, **content: Any
+    ) -> tuple[Answer, Any]:
         try:
-            response = await self._client.get(path, timeout=timeout_s)
+            response = await self._client.request(method, path, timeout=timeout_s, **content)
         except httpx.ConnectError as error:
             return (Answer.REFUSED if _is_refusal(error) else Answer.UNREACHABLE), None
         except httpx.HTTPError:
             return Answer.SILENT, None
         if response.status_code == 200:
             return Answer.OK, _parse(response.content)
-        if response.status_code == 503:
-            return Answer.LOADING, None
-        return (Answer.UNAUTHORIZED if response.status_code == 401 else Answer.STRANGE), None
+        return _STATUSES.get(response.status_code, Answer.STRANGE), None
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ if job.state == 'running' then
   charge(job, job.estimate, 0)
 elseif job.state == 'lost' and is_spent(job) then
   end_job(id, 'failed')
-  return {'SPENT', tonumber(job.attempts)}
+  return {'SPENT', tonumber(job.attempts) + tonumber(job.setbacks or '0')}
 end
 
 -- A worker of the same build continues the text as the lost one would have. `build=` is a class's last word.

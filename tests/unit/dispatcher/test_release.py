@@ -78,6 +78,15 @@ async def test_crashes_end(desk: Desk) -> None:
     assert await desk.release(await desk.take(), crashed=1) == ["OK", "failed"]
 
 
+async def test_setbacks_end_though_they_cost_no_attempt(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=2)
+    verdicts = [await desk.release(await desk.take(), costs=0, setback=1) for _ in range(4)]
+    assert verdicts == [["OK", "revoked"]] * 3 + [["OK", "failed"]]
+    assert (await desk.told())[-1].payload == b'{"e":1}'
+    assert (await desk.job("j1"))["attempts"] == "0"
+
+
 async def test_job_that_a_client_has_seen_is_lost(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
