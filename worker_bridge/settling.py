@@ -38,6 +38,7 @@ _GIVEN_BACK = {
         End.GIVEN_BACK,
         "The worker's llama-server is busy with the requests of others.",
     ),
+    Stop.WEDGED: (End.GIVEN_BACK, "The worker's llama-server stands still."),
     Stop.HURRY: (End.GIVEN_BACK, "The worker was stopped."),
 }
 

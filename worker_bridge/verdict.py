@@ -11,6 +11,8 @@ _BAD_REQUEST = (
     "Failed to parse",
     "image input is not supported",
     "audio input is not supported",
+    "video input is not supported",
+    "Failed to load image or audio file",
     "tools param requires --jinja",
     "input (",
     "Unable to generate parser",
@@ -35,7 +37,7 @@ _BROKEN = (
     "decode() failed",
     "pre_decode() failed",
     "post_decode() failed",
-    "failed to process",
+    "failed to process speculative batch",
     "context shift is disabled",
     "proxy error",
 )
