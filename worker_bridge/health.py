@@ -40,7 +40,6 @@ _AFTER = {
     Answer.UNREACHABLE: Health.DOWN,
     Answer.UNAUTHORIZED: Health.MISCONFIGURED,
     Answer.STRANGE: Health.MISCONFIGURED,
-    Answer.FAILED: Health.MISCONFIGURED,
 }
 
 

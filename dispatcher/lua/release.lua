@@ -8,8 +8,9 @@
 -- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
 --                           cancelled, abandoned; gone: the attempt is not, or no longer, this
 --                           worker's (a call repeated after its reply was cut); nobody: no live worker
---                           has what the job needs; twice: it got this refusal before, which is
---                           its answer. In the last three cases nothing was changed
+--                           has what the job needs; twice: it got this refusal before, from another
+--                           worker or the only one there is, which is its answer. In the last three
+--                           cases nothing was changed
 --          {'FENCED'}       register again; nothing was changed
 local worker, epoch, token, toll, failure, class = unpack(ARGV, 1, 6)
 local id = split_token(token)
@@ -21,9 +22,23 @@ local function somebody_can_take()
   end
 end
 
+local function another_accepts(of_class)
+  for _, other in ipairs(redis.call('ZRANGE', K.workers, 0, -1)) do
+    local accepts = other ~= worker and redis.call('HGET', K.worker .. other, 'accepting') == '1'
+    if accepts and can_take(of_class, other) then return true end
+  end
+end
+
+local function is_refused_again(refusal)
+  if refusal == '' then return false end
+  local before = redis.call('HMGET', K.job .. id, 'refusal', 'refused_by', 'class')
+  if before[1] ~= refusal then return false end
+  return before[2] ~= worker or not another_accepts(before[3])
+end
+
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
 local refusal = ARGV[7]
-if refusal ~= '' and redis.call('HGET', K.job .. id, 'refusal') == refusal then return {'OK', 'twice'} end
+if is_refused_again(refusal) then return {'OK', 'twice'} end
 local full = is_full(worker)
 if not take_off(worker, token) then return {'OK', 'gone'} end
 if full then ring_worker(worker) end
@@ -33,7 +48,7 @@ if job then
   if not costs_attempt then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if toll == 'setback' then redis.call('HINCRBY', K.job .. id, 'setbacks', 1) end
   if toll == 'crash' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
-  if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal) end
+  if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal, 'refused_by', worker) end
   if costs_attempt then redis.call('HSET', K.job .. id, 'avoids', worker) end
   if class ~= '' then
     local place = class .. string.sub(job.place, #job.class + 1)

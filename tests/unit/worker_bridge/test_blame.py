@@ -10,9 +10,11 @@ import pytest
 import worker_bridge.health as health
 import worker_bridge.recovery as recovery
 from llamaq.demo_model import write_demo_model
-from tests.fakes.llama_server import Chat, Reply
+from tests.fakes.llama_server import OWN, Chat, Reply
 from tests.processes import LlamaServer, free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from worker_bridge.llama import Answer
+from worker_bridge.llama import LlamaServer as Llama
 
 pytestmark = pytest.mark.real
 
@@ -92,6 +94,9 @@ async def test_real_template_that_raises_is_a_400_and_no_servers_fault(
         unreadable = await stage.ask(messages=user("good"), max_tokens=3)
         assert (unreadable.status_code, UNREADABLE in unreadable.text) == (502, True)
         assert await breakers(stage) == [("closed", True)] * 2
+        llama = Llama(server.url, None)
+        assert await llama.generate(20) is Answer.OK  # though a word alone fits no format
+        await llama.close()
 
 
 @pytest.mark.parametrize("fault", [unreadable, unreadable_midway])
@@ -124,9 +129,7 @@ async def test_what_two_servers_refuse_counts_for_neither(stage: Stage) -> None:
         for _ in range(6):
             assert (await stage.ask(messages=user("bad"))).status_code == 500
             assert await breakers(stage) == [("closed", True)] * 2
-        await eventually(
-            lambda: _is("/completion" in first.looks and "/completion" in second.looks)
-        )
+        await eventually(lambda: _is(OWN in first.looks and OWN in second.looks))
         assert await stage.text() == WHOLE
         assert await breakers(stage) == [("closed", True)] * 2
 

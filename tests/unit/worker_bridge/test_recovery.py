@@ -7,7 +7,7 @@ import pytest
 
 import worker_bridge.breaker as breaker
 import worker_bridge.recovery as recovery
-from tests.fakes.llama_server import Chat, FakeLlamaServer, answer
+from tests.fakes.llama_server import OWN, Chat, FakeLlamaServer, answer
 from tests.processes import LlamaServer as RealServer
 from tests.processes import free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
@@ -49,7 +49,7 @@ async def test_jobs_wait_while_the_only_server_fails_and_are_answered_when_it_ha
         await eventually(stage.has_breaker("open"))
         assert not (await stage.workers())[0].accepting
         asked = asyncio.create_task(stage.text())
-        await eventually(lambda: _is(server.looks.count("/completion") > 0))
+        await eventually(lambda: _is(server.looks.count(OWN) > 0))
         assert len(server.chats) == 3
         heal(server)
         assert await asked == WHOLE
@@ -93,14 +93,14 @@ async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
         assert (await stage.ask()).status_code == 502
         heal(server)
         await eventually(stage.knows(server, breaker="closed", slots="4"))
-        assert (len(server.chats), server.looks.count("/completion")) == (3, 2)
+        assert (len(server.chats), server.looks.count(OWN)) == (3, 2)
 
 
 async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Stage) -> None:
     server = stage.server()
     async with stage.bridged(server, stall_first_token_s=0.5):
         break_(server)
-        server.hanging.add("/completion")
+        server.hanging.add(OWN)
         assert (await stage.ask()).status_code == 502
         asked = asyncio.create_task(stage.text())
         await eventually(lambda: _is(server.waiting == 1))
