@@ -161,6 +161,7 @@ async def test_request_that_an_overloaded_server_refuses_is_done_by_another(
     async with stage.bridged(first), stage.bridged(second):
         assert await stage.text() == WHOLE
         assert (len(first.chats), len(second.chats)) == (1, 1)
+        assert [job["attempts"] for job in await stage.jobs()] == ["2"]
         await eventually(stage.has_workers(2))
         assert await breakers(stage) == [("closed", True)] * 2
 
