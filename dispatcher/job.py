@@ -24,6 +24,15 @@ class Want(StrEnum):
     TIMINGS = "timings"
 
 
+class Toll(StrEnum):
+    """What an attempt that failed costs its job."""
+
+    NOTHING = "nothing"
+    SETBACK = "setback"  # the server was not what its bridge was told of: a job meets only a few
+    ATTEMPT = "attempt"
+    CRASH = "crash"  # an attempt, and a server
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One request on its way into the queue.

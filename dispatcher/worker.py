@@ -13,7 +13,7 @@ from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
-from dispatcher.job import Claim, decode_wants, split_token
+from dispatcher.job import Claim, Toll, decode_wants, split_token
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.scripts import Arg, Scripts
@@ -163,8 +163,7 @@ class WorkerSession:
         self,
         token: str,
         *,
-        costs: bool,
-        crashed: bool,
+        toll: Toll,
         error: bytes,
         needs: Needs | None = None,
         refusal: bytes = b"",
@@ -177,9 +176,8 @@ class WorkerSession:
         nothing was changed.
         """
         class_ = "" if needs is None else str(needs)
-        fault = int(costs), int(crashed), error
         hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
-        answer = await self._insist("release", token, *fault, class_, hashed)
+        answer = await self._insist("release", token, toll, error, class_, hashed)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:

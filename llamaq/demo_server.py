@@ -37,6 +37,7 @@ class ServerOptions:
     cache_type_k: str
     cache_type_v: str
     flash_attn: str
+    sleep_idle_seconds: int
 
 
 def missing_demo_parts() -> list[str]:
@@ -97,6 +98,7 @@ def _parameters(options: ServerOptions) -> Any:
     parameters.cache_ram_mib = PROMPT_CACHE_MIB
     parameters.api_keys = [options.api_key] if options.api_key else []
     parameters.endpoint_metrics = options.metrics
+    parameters.sleep_idle_seconds = options.sleep_idle_seconds
     parameters.ui = False
     parameters.verbosity = LOG_ERRORS
     return parameters
@@ -136,6 +138,12 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
 @click.option("-fa", "--flash-attn", type=click.Choice(list(FLASH)), default="auto")
 @click.option("-ctk", "--cache-type-k", type=CACHE_TYPES, default="F16")
 @click.option("-ctv", "--cache-type-v", type=CACHE_TYPES, default="F16")
+@click.option(
+    "--sleep-idle-seconds",
+    type=click.IntRange(-1),
+    default=-1,
+    help="Unload the model after so many idle seconds; -1: never.",
+)
 def main(**options: Any) -> None:
     """Serve a GGUF model with the llama.cpp server of the Python package xllamacpp."""
     if missing := missing_demo_parts():

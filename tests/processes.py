@@ -122,6 +122,7 @@ class LlamaServer:
     slots: int
     key: str | None = None
     exact: bool = False
+    sleep_s: int = -1
 
     @property
     def url(self) -> str:
@@ -134,6 +135,7 @@ class LlamaServer:
             *("--ctx-size", str(2048 * self.slots), "--batch-size", "256", "--metrics"),
             *(("--api-key", self.key) if self.key else ()),
             *(_EXACT if self.exact else ()),
+            *("--sleep-idle-seconds", str(self.sleep_s)),
         ]
 
     @contextmanager

@@ -15,7 +15,7 @@ from dispatcher.worker import WorkerSession
 from worker_bridge.appetite import Appetite
 from worker_bridge.blame import doubt_about, outcome_of
 from worker_bridge.breaker import Breaker, Mode, Outcome
-from worker_bridge.health import HealthMonitor
+from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.run import Result, Run
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling, stopped
@@ -88,6 +88,7 @@ class Attempts:
         self._settling.add(task := asyncio.create_task(self._attempt(held)))
         task.add_done_callback(self._settling.discard)
         self._empty.clear()
+        self._monitor.at_work = True
 
     def stop(self, token: str, why: Stop) -> None:
         """Drops an attempt's request; does nothing for one that is not there."""
@@ -111,6 +112,8 @@ class Attempts:
                 self.stop(token, Stop.DEAD)
             elif self._is_stalled(run, now):
                 self.stop(token, Stop.STALLED)
+            elif self._waits_for_wedged(run):
+                self.stop(token, Stop.WEDGED)
             elif now - run.started_at > run.claim.left_s:
                 self.stop(token, Stop.DEADLINE)
             elif run.moved_at > run.started_at:
@@ -139,6 +142,10 @@ class Attempts:
     async def abandon(self) -> None:
         """Forgets the attempts whose end Redis can't be told."""
         await cancel(self._settling)
+
+    def _waits_for_wedged(self, run: Run) -> bool:
+        has_begun = run.phase is not Phase.SLOT or not self._tells_beginnings()
+        return self._monitor.health is Health.WEDGED and not has_begun
 
     def _tells_beginnings(self) -> bool:
         return self._monitor.props is not None and self._monitor.props.process != ""
@@ -183,6 +190,7 @@ class Attempts:
             self._stops.pop(token, None)
             if not self._held:
                 self._empty.set()
+                self._monitor.at_work = False
 
     def _judge(self, held: _Held, result: Result | None) -> None:
         """What the end of an attempt says of the server."""

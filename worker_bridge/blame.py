@@ -6,18 +6,20 @@ from worker_bridge.run import End
 
 _DOUBTS = {
     End.WORKER: Health.SUSPECT,  # while it is looked at, another worker takes the job
-    End.UNSURE: Health.SUSPECT,
+    End.OVERLOADED: Health.OVERLOADED,
     End.CRASHED: Health.DOWN,
     End.NOT_REACHED: Health.DOWN,
     End.STALLED: Health.WEDGED,
     End.LOADING: Health.LOADING,
     End.SETUP: Health.MISCONFIGURED,
 }
-# A refusal says little: the engine has not worked for it. A server that is not there, or not ready,
-# is seen by the looks at its health.
+# A refusal says little: the engine has not worked for it. In doubt the breaker has the bridge ask
+# the server, which goes on meanwhile. One that is not there, or not ready, is seen by the looks at
+# its health.
 _OUTCOMES = {
     End.DONE: Outcome.GOOD,
     End.WORKER: Outcome.BAD,
+    End.OVERLOADED: Outcome.BAD,
     End.STALLED: Outcome.BAD,
     End.UNSURE: Outcome.DOUBTFUL,
     End.CRASHED: Outcome.CRASHED,

@@ -8,6 +8,7 @@ _WINDOW = 20
 _FEWEST = 10  # results that a rate needs
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+_DOUBT_PAUSE_S = 2.0
 
 
 class Mode(StrEnum):
@@ -15,7 +16,7 @@ class Mode(StrEnum):
 
     CLOSED = "closed"  # all its slots
     OPEN = "open"  # nothing, until it has answered a request of the bridge's own
-    HALF_OPEN = "half-open"  # one job at a time, until one was answered
+    HALF_OPEN = "half-open"  # one job at a time, until one was answered, or none came for a while
 
 
 class Outcome(Enum):
@@ -24,7 +25,7 @@ class Outcome(Enum):
     GOOD = auto()
     BAD = auto()
     CRASHED = auto()  # as BAD; whatever else it had begun ends with it
-    DOUBTFUL = auto()  # as BAD, unless it was the job's fault
+    DOUBTFUL = auto()  # its own fault or the job's: the bridge's own request tells
     NOTHING = auto()
 
 
@@ -35,17 +36,23 @@ class Breaker:
     that is still broken costs no job an attempt, or a crash, and one that has recovered comes back
     without any job. The pause before that grows, up to a minute, until a job has been answered.
 
-    Times are seconds of a monotonic clock. Attempts belong to rounds; each change of the mode
-    begins another one, and what comes late from an older round is not listened to.
+    Where no job comes to try it, a second answer to the bridge closes it: then the first bad result
+    opens it again. A doubtful result counts for nothing by itself. It makes the bridge ask, and a
+    server that fails that as well is taken out at once.
+
+    Times are seconds of a monotonic clock. Attempts, and the bridge's own requests, belong to
+    rounds; each change of the mode begins another one, and what comes late from an older round is
+    not listened to.
     """
 
     def __init__(self) -> None:
         self.mode = Mode.CLOSED
-        self._round = 0
+        self.round = 0
         self._trying = 0
         self._in_a_row = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._pause_s = 0.0
+        self._is_doubted = False
         self._probe_at = 0.0
 
     def room(self, slots: int) -> int:
@@ -57,11 +64,11 @@ class Breaker:
     def begin(self) -> int:
         """An attempt begins; the result is the round that it belongs to."""
         self._trying += 1
-        return self._round
+        return self.round
 
     def ended(self, round_: int, outcome: Outcome, now: float) -> None:
         """An attempt of a round has ended."""
-        if round_ != self._round:
+        if round_ != self.round:
             return
         self._trying -= 1
         if self.mode is Mode.CLOSED:
@@ -71,21 +78,42 @@ class Breaker:
 
     def probe_is_due(self, now: float) -> bool:
         """Whether the bridge should ask the server for something itself."""
-        return self.mode is Mode.OPEN and now >= self._probe_at
+        if now < self._probe_at:
+            return False
+        if self.mode is Mode.CLOSED:
+            return self._is_doubted
+        return self.mode is Mode.OPEN or self._trying == 0
 
-    def probed(self, now: float, *, answered: bool) -> None:
-        """The bridge's own request was answered, or failed."""
+    def probed(self, round_: int, now: float, *, answered: bool) -> None:
+        """The bridge's own request of a round was answered, or failed."""
+        if round_ != self.round:
+            return
+        self._is_doubted = False
+        if not answered:
+            self._open(now)
+        elif self.mode is Mode.CLOSED:
+            self._probe_at = now + _DOUBT_PAUSE_S
+        else:
+            self._trust_more(now)
+
+    def _trust_more(self, now: float) -> None:
         if self.mode is Mode.OPEN:
-            if answered:
-                self._enter(Mode.HALF_OPEN)
-            else:
-                self._open(now)
+            self._enter(Mode.HALF_OPEN)
+            self._probe_at = now + self._pause_s
+        else:
+            self._enter(Mode.CLOSED)
+            self._recent.clear()
+            self._in_a_row = _IN_A_ROW - 1
 
     def _count(self, outcome: Outcome, now: float) -> None:
-        if outcome is Outcome.NOTHING:
+        if outcome is Outcome.DOUBTFUL:
+            self._is_doubted = True
+        if outcome in (Outcome.DOUBTFUL, Outcome.NOTHING):
             return
         good = outcome is Outcome.GOOD
         self._in_a_row = 0 if good else self._in_a_row + 1
+        if good:
+            self._pause_s, self._is_doubted = 0.0, False
         self._recent.append(good)
         often = len(self._recent) >= _FEWEST and 2 * sum(self._recent) <= len(self._recent)
         if self._in_a_row >= _IN_A_ROW or (not good and often):
@@ -112,5 +140,5 @@ class Breaker:
         self._begin_round()
 
     def _begin_round(self) -> None:
-        self._round += 1
+        self.round += 1
         self._trying = 0

@@ -1,4 +1,8 @@
-"""Slots of the server that others use: its operator's own requests, say. They are not offered."""
+"""Slots of the server that others use: its operator's own requests, say. They are not offered.
+
+They are looked for while jobs are at work, or others were seen: a server that has nothing to do is
+left alone, so that it may fall asleep. The first job that comes then finds out.
+"""
 
 import asyncio
 import logging
@@ -40,9 +44,11 @@ class ForeignLoad:
         props = self._monitor.props
         if props is None or props.sleeping or self._monitor.health is not Health.HEALTHY:
             return False
+        if self._attempts.waits_for_slot():
+            return True
         pause_s = _EVERY_WHILE_SHARED_S if self._attempts.others else _EVERY_S
         late = time.monotonic() - self._looked_at >= pause_s
-        return late or self._attempts.waits_for_slot()
+        return late and bool(self._attempts.others or len(self._attempts))
 
     async def _look(self) -> None:
         found = await self._count()

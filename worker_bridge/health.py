@@ -12,9 +12,10 @@ log = logging.getLogger("llamaq.health")
 _TICK_S = 1.0
 _PROBE_S = 1.0
 _PROPS_EVERY_S = 2.0
-_ENGINE_QUIET_S = 7.0  # /slots costs the engine something: asked only where no job shows progress
+# /slots costs the engine something, and keeps a server awake that would else unload its model. It
+# is asked where jobs show no progress, and before a server gets work.
+_ENGINE_QUIET_S = 7.0
 _ENGINE_S = 5.0
-_DISTRUST_S = 5.0
 _SILENCES = 2  # a busy machine may miss one probe
 
 
@@ -26,10 +27,12 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DOWN = "down"
     SUSPECT = "suspect"  # it has failed a request, and is looked at before it gets another
+    OVERLOADED = "overloaded"  # it has refused a request because it has too many
     WEDGED = "wedged"  # it answers, but its engine doesn't
     MISCONFIGURED = "misconfigured"  # not the server that this bridge was told of
 
 
+_DISTRUST_S = {Health.MISCONFIGURED: 5.0, Health.OVERLOADED: 1.0}
 _AFTER = {
     Answer.OK: Health.HEALTHY,
     Answer.LOADING: Health.LOADING,
@@ -58,7 +61,8 @@ def next_health(now: Health, answer: Answer, silences: int) -> Health:
 class HealthMonitor:
     """Looks at the server every second, and at once when `doubt` is called.
 
-    `moved` tells it of jobs that get something from the engine; it then needs no probe.
+    `moved` tells it of jobs that get something from the engine; it then needs no probe. Nor does it
+    while no job is `at_work`: the first one shows whether the engine answers.
     `changed` is set at each change of health or of what the server says of itself. What was begun
     before `broke_at` (s) can't end any more: the process that had it is gone. Since `silent_since`
     nothing was heard of it, or of its engine.
@@ -68,6 +72,7 @@ class HealthMonitor:
         self.health = Health.STARTING
         self.props: Props | None = None
         self.changed = asyncio.Event()
+        self.at_work = False
         self.broke_at = float("-inf")
         self.silent_since: float | None = None
         self.server = server
@@ -85,11 +90,11 @@ class HealthMonitor:
     def doubt(self, health: Health) -> None:
         """A request has failed: no more work until a probe of all three levels says otherwise.
 
-        One that looks well but is misconfigured gets its next try only after some seconds.
+        One that looks well but is misconfigured or overloaded gets its next try only after a while.
         """
         self._suspicious = True
-        if health is Health.MISCONFIGURED:
-            self._trusted_at = time.monotonic() + _DISTRUST_S
+        if health in _DISTRUST_S:
+            self._trusted_at = time.monotonic() + _DISTRUST_S[health]
         self._become(health)
         self._doubted.set()
 
@@ -156,15 +161,23 @@ class HealthMonitor:
         return answer
 
     async def _engine_answers(self) -> bool:
-        quiet = time.monotonic() - self._moved_at > _ENGINE_QUIET_S
-        asleep = self.props is not None and self.props.sleeping  # the question would wake it
-        if asleep or not (quiet or self._suspicious):
+        if self._is_asleep() or not self._engine_is_in_doubt():
             return True
         answer, _ = await self.server.busy_slots(_ENGINE_S)
         if answer is Answer.SILENT:
-            return False
+            self._props_at = float("-inf")
+            await self._look_at_props()
+            return self._is_asleep()  # it fell asleep meanwhile, and wakes up
         self._moved_at = time.monotonic()
         return True
+
+    def _engine_is_in_doubt(self) -> bool:
+        quiet = time.monotonic() - self._moved_at > _ENGINE_QUIET_S
+        is_trusted = self.health is Health.HEALTHY and not self._suspicious
+        return not is_trusted or (self.at_work and quiet)
+
+    def _is_asleep(self) -> bool:
+        return self.props is not None and self.props.sleeping  # the question would wake it
 
     def _become(self, health: Health) -> None:
         if health is not self.health:

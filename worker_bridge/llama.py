@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from worker_bridge.chat_connection import ChatConnection, post
+from worker_bridge.verdict import Fault, judge
 
 # What tells models apart that have the same alias.
 _SIZES = "size", "n_params", "n_embd", "n_vocab"
@@ -31,6 +32,19 @@ class Answer(StrEnum):
     SILENT = "silent"  # no answer in time
     UNAUTHORIZED = "unauthorized"
     STRANGE = "strange"  # something answers, but not as a llama-server does
+    FAILED = "failed"  # it can't do what it was asked for
+
+
+_OWN_REQUEST = {
+    "messages": [{"role": "user", "content": "Hi"}],
+    "max_tokens": 1,
+    "cache_prompt": False,
+    "stream": False,
+}
+_ANSWERS = {
+    **dict.fromkeys((Fault.REQUEST, Fault.CONTEXT, Fault.MODEL), Answer.OK),
+    **dict.fromkeys((Fault.WORKER, Fault.UNSURE), Answer.FAILED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +132,35 @@ class LlamaServer:
             return answer, 0
         return answer, sum(bool(slot.get("is_processing")) for slot in slots)
 
-    async def answers(self, timeout_s: float) -> bool:
-        """Whether it generates a token when asked for one."""
-        asked = {"prompt": "Hi", "n_predict": 1, "cache_prompt": False}
-        try:
-            response = await self._client.post("/completion", json=asked, timeout=timeout_s)
-        except httpx.HTTPError:
-            return False
-        return response.status_code == 200
+    async def generate(self, timeout_s: float) -> Answer:
+        """Asks it for a token, as a client would. A refusal of that request is an answer too."""
+        response = await self._send("POST", "/v1/chat/completions", timeout_s, json=_OWN_REQUEST)
+        if isinstance(response, Answer):
+            return response
+        if response.status_code == 200:
+            return Answer.OK
+        fault = judge(response.status_code, response.content).fault
+        return _ANSWERS.get(fault, Answer.STRANGE)
 
     async def _look(self, path: str, timeout_s: float) -> tuple[Answer, Any]:
-        try:
-            response = await self._client.get(path, timeout=timeout_s)
-        except httpx.ConnectError as error:
-            return (Answer.REFUSED if _is_refusal(error) else Answer.UNREACHABLE), None
-        except httpx.HTTPError:
-            return Answer.SILENT, None
+        response = await self._send("GET", path, timeout_s)
+        if isinstance(response, Answer):
+            return response, None
         if response.status_code == 200:
             return Answer.OK, _parse(response.content)
         if response.status_code == 503:
             return Answer.LOADING, None
         return (Answer.UNAUTHORIZED if response.status_code == 401 else Answer.STRANGE), None
+
+    async def _send(
+        self, method: str, path: str, timeout_s: float, **content: Any
+    ) -> httpx.Response | Answer:
+        try:
+            return await self._client.request(method, path, timeout=timeout_s, **content)
+        except httpx.ConnectError as error:
+            return Answer.REFUSED if _is_refusal(error) else Answer.UNREACHABLE
+        except httpx.HTTPError:
+            return Answer.SILENT
 
 
 def _is_refusal(error: BaseException) -> bool:

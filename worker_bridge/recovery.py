@@ -1,10 +1,10 @@
-"""Finds out whether a server that has failed jobs works again."""
+"""Finds out whether a server that has failed jobs works."""
 
 import asyncio
 import logging
 import time
 
-from worker_bridge.breaker import Breaker
+from worker_bridge.breaker import Breaker, Mode
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.llama import Answer, LlamaServer
 
@@ -15,7 +15,7 @@ _LOOK_S = 5.0
 
 
 class Recovery:
-    """Asks the server for one token while the breaker is open, so that no job is put at risk.
+    """Asks the server for one token when the breaker wants to know, so that no job is put at risk.
 
     `patience_s` is how long that may take.
     """
@@ -34,10 +34,18 @@ class Recovery:
             await asyncio.sleep(_TICK_S)
             healthy = self._monitor.health is Health.HEALTHY
             if healthy and self._breaker.probe_is_due(time.monotonic()) and await self._has_room():
-                answered = await self._server.answers(self._patience_s)
-                self._breaker.probed(time.monotonic(), answered=answered)
-                log.info("server=%s breaker=%s", self._server.url, self._breaker.mode)
-                self._monitor.changed.set()
+                await self._ask()
+
+    async def _ask(self) -> None:
+        before, round_ = self._breaker.mode, self._breaker.round
+        answer = await self._server.generate(self._patience_s)
+        # One that works otherwise may be slow, for it is busy; only its own word condemns it.
+        closed = before is Mode.CLOSED
+        answered = answer is not Answer.FAILED if closed else answer is Answer.OK
+        self._breaker.probed(round_, time.monotonic(), answered=answered)
+        if self._breaker.mode is not before:
+            log.info("server=%s breaker=%s", self._server.url, self._breaker.mode)
+            self._monitor.changed.set()
 
     async def _has_room(self) -> bool:
         """Whether a slot is idle: the request would else wait behind answers that take long."""

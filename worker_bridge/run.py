@@ -23,7 +23,7 @@ from worker_bridge.events import (
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.meter import Meter
 from worker_bridge.stop import Phase
-from worker_bridge.verdict import Fault, judge
+from worker_bridge.verdict import Fault, judge, status_for_client
 
 
 class End(Enum):
@@ -34,22 +34,28 @@ class End(Enum):
     TOO_LONG = auto()  # as REJECTED, unless there is a worker with more context
     WORKER = auto()  # another worker may try; costs an attempt
     UNSURE = auto()  # as WORKER; if that says the same, it is the answer
+    OVERLOADED = auto()  # as WORKER, and the server needs a moment
     CRASHED = auto()  # as WORKER, and the server broke while it had the job
     NOT_REACHED = auto()  # another worker may try; costs nothing
     LOADING = auto()
-    SETUP = auto()
+    SETUP = auto()  # another worker may try; a job may meet only a few such servers
     STALLED = auto()  # as WORKER, and the server stood still
     GIVEN_BACK = auto()  # for a reason that is neither the server's nor the job's
 
 
 _ENDS = {
     Fault.REQUEST: End.REJECTED,
+    Fault.MODEL: End.REJECTED,
     Fault.CONTEXT: End.TOO_LONG,
     Fault.WORKER: End.WORKER,
     Fault.UNSURE: End.UNSURE,
+    Fault.OVERLOADED: End.OVERLOADED,
     Fault.LOADING: End.LOADING,
     Fault.SETUP: End.SETUP,
 }
+_UNREADABLE = (
+    "The model's answer can't be read: {}. Please send the request again, or with other tools."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Run:
         self._seq = 0
         self._pace = Pace.NOW if Want.STREAM in claim.wants else Pace.LAZY
         self._tokens = 0
-        self._answered = False
+        self._answered = self._finished = False
         self._told_prompt = False
         self._last_chunk = b""
         started = {"worker": worker, "queue_ms": claim.queue_ms, "build": props.fingerprint}
@@ -94,7 +100,7 @@ class Run:
                 return await self._pass_on(response)
         except ConnectionBroken as gone:
             if gone.reached:
-                return _crash(str(gone))
+                return self._broken_off(str(gone))
             return Result(End.NOT_REACHED, failure(f"The worker has no llama-server: {gone}"))
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
@@ -113,7 +119,11 @@ class Run:
                 result = self._take(event)
                 if result is not None:
                     return result
-        return _crash("it broke off its answer")
+        return self._broken_off("it broke off its answer")
+
+    def _broken_off(self, how: str) -> Result:
+        """An answer that says why it ended is whole, though no `[DONE]` follows."""
+        return self._complete() if self._finished else _crash(how)
 
     def _take(self, event: bytes) -> Result | None:
         event = without_comments(event)
@@ -148,6 +158,7 @@ class Run:
             self._told_prompt = True  # who goes on with the answer elsewhere must know its size
             self._send(Kind.PROMPT, event, Pace.LAZY)
         shown = for_client(event, type_, self.claim.wants)
+        self._finished = self._finished or is_last(event, type_)
         if shown and is_last(event, type_):
             self._last_chunk = shown  # goes with the usage: a stream has both or neither
         elif self._last_chunk and type_ is Type.USAGE:
@@ -187,7 +198,10 @@ def _crash(how: str) -> Result:
 def _refusal(status: int, body: bytes) -> Result:
     verdict = judge(status, body)
     end = _ENDS[verdict.fault]
-    refusal = json.dumps({"status": status, "body": body.decode(errors="replace")}).encode()
+    if verdict.fault is Fault.MODEL:
+        body = json.dumps({"error": {"message": _UNREADABLE.format(verdict.message)}}).encode()
+    told: dict[str, int | str] = {"status": status_for_client(status, verdict.fault)}
+    refusal = json.dumps(told | {"body": body.decode(errors="replace")}).encode()
     if end in (End.REJECTED, End.TOO_LONG):
         return Result(end, refusal)
     error = failure(f"The worker failed: {verdict.message}")

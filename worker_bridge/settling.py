@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from dispatcher.job import Claim
+from dispatcher.job import Claim, Toll
 from dispatcher.outbox import Outbox
 from dispatcher.patience import Patience
 from dispatcher.worker import WorkerSession
@@ -20,7 +20,11 @@ _NOBODY = "nobody"  # release.lua: no live worker has what the job needs
 _TWICE = "twice"  # release.lua: another try had the same refusal
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
 _ANSWERS = {End.DONE: Kind.DONE, End.REJECTED: Kind.REJECTED, End.TOO_LONG: Kind.REJECTED}
-_COSTS = (End.WORKER, End.UNSURE, End.CRASHED, End.STALLED)
+_TOLLS = {
+    **dict.fromkeys((End.WORKER, End.UNSURE, End.OVERLOADED, End.STALLED), Toll.ATTEMPT),
+    End.CRASHED: Toll.CRASH,
+    End.SETUP: Toll.SETBACK,
+}
 _GIVEN_BACK = {
     Stop.STALLED: (
         End.STALLED,
@@ -34,6 +38,7 @@ _GIVEN_BACK = {
         End.GIVEN_BACK,
         "The worker's llama-server is busy with the requests of others.",
     ),
+    Stop.WEDGED: (End.GIVEN_BACK, "The worker's llama-server stands still."),
     Stop.HURRY: (End.GIVEN_BACK, "The worker was stopped."),
 }
 
@@ -108,8 +113,7 @@ class Settling:
         log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
         return await self._session.release(
             run.claim.token,
-            costs=result.end in _COSTS,
-            crashed=result.end is End.CRASHED,
+            toll=_TOLLS.get(result.end, Toll.NOTHING),
             error=result.payload,
             refusal=result.refusal,
         )
@@ -119,8 +123,7 @@ class Settling:
         context = self._monitor.props.context if self._monitor.props else 0
         verdict = await self._session.release(
             run.claim.token,
-            costs=False,
-            crashed=False,
+            toll=Toll.NOTHING,
             error=failure(f"The prompt is too long for a worker with {context} tokens of context."),
             needs=run.claim.needs.larger(context),
         )

@@ -13,6 +13,7 @@ class Stop(StrEnum):
     DEADLINE = "deadline"
     FENCED = "fenced"  # it is somebody else's
     STALLED = "stalled"
+    WEDGED = "wedged"  # the engine of the server stands still, and has not begun with it
     DEAD = "dead"  # the server has ended, though the connection has not
     CROWDED = "crowded"  # others use the slot that it was meant for
     HURRY = "hurry"  # the bridge has no time left

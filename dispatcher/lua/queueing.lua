@@ -1,5 +1,6 @@
 -- How a job enters and leaves the queue and its worker, for the scripts that do it; behind fairness.lua.
 
+local SETBACKS = 2             -- for each attempt that a job may cost, it may meet so many misconfigured servers
 local LOST_MS = 10000          -- so long its api may have a job go on that was lost
 
 -- One key for the speeds of all who take jobs: every bridge compares itself with the others.
@@ -118,6 +119,7 @@ end
 local function is_spent(job)
   return tonumber(job.attempts) >= tonumber(job.max_attempts)
       or tonumber(job.crashes) >= tonumber(job.max_crashes)
+      or tonumber(job.setbacks or '0') >= SETBACKS * tonumber(job.max_attempts)
 end
 
 -- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).

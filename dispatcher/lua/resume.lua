@@ -19,7 +19,7 @@ if not job or known > generation or job.cancelled or OVER[job.state] then
 end
 if (job.state == 'lost' or job.state == 'failed') and is_spent(job) then
   if job.state == 'lost' then end_job(id, 'failed') end
-  return {'SPENT', tonumber(job.attempts)}
+  return {'SPENT', tonumber(job.attempts) + tonumber(job.setbacks or '0')}
 end
 withdraw(id, job)
 

@@ -10,6 +10,9 @@ from typing import Any
 Reply = Callable[["Chat"], Awaitable[None]]
 """What becomes of one chat request. Where it returns, the connection is closed."""
 
+OWN = "own request"
+"""Stands for the path of what a bridge asks for itself."""
+
 _STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -188,6 +191,8 @@ class FakeLlamaServer:
 
     async def _reply(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
         path = head.split(" ")[1]
+        if body and json.loads(body).get("stream") is False:
+            path = OWN
         self.waiting += 1
         try:
             while path in self.hanging:  # noqa: ASYNC110  # a test changes it at will
@@ -203,7 +208,7 @@ class FakeLlamaServer:
             await _send(writer, 401, _error("Invalid API Key"))
         elif path == "/v1/chat/completions":
             await self._chat(json.loads(body), writer)
-        elif path == "/completion":
+        elif path == OWN:
             await _send(writer, 500 if self.broken else 200, _error("Compute error."))
         else:
             await _send(writer, 200, self._about(path))

@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import generation_of, split_token
+from dispatcher.job import Toll, generation_of, split_token
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
@@ -214,9 +214,13 @@ class Desk:
         crashed: int = 0,
         class_: str = "",
         refusal: str = "",
+        setback: int = 0,
     ) -> list[str]:
+        """Gives a job back; a crash costs an attempt in any case."""
+        free = Toll.SETBACK if setback else Toll.NOTHING
+        toll = Toll.CRASH if crashed else Toll.ATTEMPT if costs else free
         answer = await self.scripts.run(
-            "release", worker, epoch, token, costs, crashed, b'{"e":1}', class_, refusal
+            "release", worker, epoch, token, toll, b'{"e":1}', class_, refusal
         )
         return [word.decode() for word in answer]
 

@@ -11,7 +11,7 @@ from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation
 from dispatcher.cost import Usage
 from dispatcher.frames import Frame, Kind
-from dispatcher.job import Claim, Job, Want
+from dispatcher.job import Claim, Job, Toll, Want
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox, Pace
 from dispatcher.queue import Queue
@@ -116,7 +116,7 @@ async def see_a_part(server: Server, client: Client) -> Claim:
 async def lose(server: Server, client: Client) -> Claim:
     """An attempt that ends when its client has seen a part."""
     claim = await see_a_part(server, client)
-    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await server.session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
     await client.read_to(Kind.LOST)
     return claim
 

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from dispatcher.continuation import Continuation
 from dispatcher.frames import Kind
-from dispatcher.job import Claim, Want
+from dispatcher.job import Claim, Toll, Want
 from dispatcher.needs import Needs
 from dispatcher.queue import Queue
 from tests.unit.dispatcher.ends import (
@@ -130,7 +130,7 @@ async def test_what_is_left_of_a_forgotten_job_is_lost_again_before_it_has_said_
     await server.join()
     await client.read_to(Kind.LOST)
     again = await go_on(queue, client, server, replace(REST, seen_tokens=0))
-    await server.session.release(again.token, costs=True, crashed=False, error=b"{}")
+    await server.session.release(again.token, toll=Toll.ATTEMPT, error=b"{}")
     assert [kind for kind, _ in await client.read_to(Kind.LOST)] == ["lost"]
     client.close()
 

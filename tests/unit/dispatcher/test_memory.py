@@ -59,7 +59,7 @@ async def test_frames_and_the_end_reach_the_api(desk: Desk, tokens: list[str]) -
 
 async def test_release(desk: Desk, tokens: list[str]) -> None:
     async with full_memory(desk.redis):
-        assert await desk.release(tokens[0], costs=0, crashed=1) == ["OK", "revoked"]
+        assert await desk.release(tokens[0], crashed=1) == ["OK", "revoked"]
     assert await desk.queue() == ["j1", "j3", "j4"]
 
 

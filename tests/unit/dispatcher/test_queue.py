@@ -10,7 +10,7 @@ from dispatcher.bells import Call, wait_for_call
 from dispatcher.connection import open_redis
 from dispatcher.errors import QueueFull, RedisUnavailable
 from dispatcher.frames import Kind
-from dispatcher.job import Want
+from dispatcher.job import Toll, Want
 from dispatcher.needs import Needs
 from dispatcher.queue import Queue
 from tests.unit.dispatcher.ends import (
@@ -75,7 +75,7 @@ async def test_released_job_restarts_elsewhere(queue: Queue, server: Server) -> 
     first = await server.take()
     server.say(first, 0, b"half", visible=False)
     await client.read_to(Kind.CHUNK)
-    await server.session.release(first.token, costs=True, crashed=False, error=b"{}")
+    await server.session.release(first.token, toll=Toll.ATTEMPT, error=b"{}")
     second = await server.take()
     server.say(second, 0, b"whole", visible=False)
     await server.finish(second, 1)
@@ -172,7 +172,7 @@ async def test_worker_that_has_not_told_its_build_is_an_error(queue: Queue, serv
     claim = await server.take()
     server.say(claim, 0, b"a part")
     await client.read_to(Kind.CHUNK)
-    await server.session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await server.session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
     await client.read_to(Kind.LOST)
     queue.resume(client.job, REST)
     _, last = (await client.read_to(Kind.FAILED))[-1]

@@ -100,7 +100,7 @@ class Walk:
     async def release(self, pick: int) -> None:
         if found := self._running(pick):
             id_, job = found
-            costs, crashed = pick % 2, pick // 2 % 2
+            costs, crashed = min(1, pick % 3), pick % 3 // 2
             job.attempts -= 1 - costs
             job.crashes += crashed
             job.avoids = job.worker if costs else job.avoids

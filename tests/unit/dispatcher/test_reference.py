@@ -167,7 +167,7 @@ class Pair:
 
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
-            worker, costs, crashed = entry.worker, pick % 2, pick // 2 % 2
+            worker, costs, crashed = entry.worker, min(1, pick % 3), pick % 3 // 2
             self.reference.release(entry.id, costs=bool(costs), crashed=bool(crashed))
             token = self.tokens.pop(entry.id)
             await self.desk.release(token, worker, costs=costs, crashed=crashed)

@@ -78,6 +78,15 @@ async def test_crashes_end(desk: Desk) -> None:
     assert await desk.release(await desk.take(), crashed=1) == ["OK", "failed"]
 
 
+async def test_setbacks_end_though_they_cost_no_attempt(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("j1", attempts=2)
+    verdicts = [await desk.release(await desk.take(), costs=0, setback=1) for _ in range(4)]
+    assert verdicts == [["OK", "revoked"]] * 3 + [["OK", "failed"]]
+    assert (await desk.told())[-1].payload == b'{"e":1}'
+    assert (await desk.job("j1"))["attempts"] == "0"
+
+
 async def test_job_that_a_client_has_seen_is_lost(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
@@ -146,6 +155,30 @@ async def test_refusal_that_comes_again_is_told_and_changes_nothing(desk: Desk) 
     assert await desk.release(token, refusal="no") == ["OK", "twice"]
     assert await desk.everything() == before
     assert await desk.finish(token, state="rejected") == "OK"
+
+
+async def test_refusal_that_one_worker_repeats_is_no_answer_while_another_may_try(
+    desk: Desk,
+) -> None:
+    await desk.join("w")
+    await desk.join("v")
+    await desk.enqueue("j1", attempts=9)
+    for _ in range(2):
+        assert await desk.release(await desk.take("w"), refusal="no") == ["OK", "revoked"]
+        assert (await desk.claim("w"))[1] == []  # for two seconds it is left to the other one
+        desk.later(2000)
+    assert await desk.release(await desk.take("v"), "v", refusal="no") == ["OK", "twice"]
+
+
+@pytest.mark.parametrize("other", [{"accepting": 0}, {"fingerprint": "f2"}])
+async def test_refusal_that_the_only_worker_repeats_is_the_answer(
+    desk: Desk, other: dict[str, int | str]
+) -> None:
+    await desk.join("w", fingerprint="f1")
+    await desk.join("v", **other)  # type: ignore[arg-type]
+    await desk.enqueue("j1", class_="build=f1")
+    assert await desk.release(await desk.take("w"), refusal="no") == ["OK", "revoked"]
+    assert await desk.release(await desk.take("w"), refusal="no") == ["OK", "twice"]
 
 
 async def test_another_refusal_is_none_that_comes_again(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from dispatcher.connection import open_redis
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, Kind
-from dispatcher.job import Want
+from dispatcher.job import Toll, Want
 from dispatcher.scripts import Scripts
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
@@ -111,9 +111,9 @@ async def test_release_waits_out_a_lost_reply(
 ) -> None:
     await desk.enqueue("j1")
     (claim,) = (await session.claim(1)).claims
-    await session.release("j0:n-1", costs=True, crashed=False, error=b"{}")  # loads the script
+    await session.release("j0:n-1", toll=Toll.ATTEMPT, error=b"{}")  # loads the script
     relay.cut_next_reply()
-    await session.release(claim.token, costs=True, crashed=False, error=b"{}")
+    await session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
     assert await desk.heard() == [(claim.token, "revoked")]
     assert await desk.queue() == ["j1"]
 

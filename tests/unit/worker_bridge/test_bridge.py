@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+import worker_bridge.health as health
 from dispatcher.keys import Keys
 from tests.fakes.llama_server import Chat, Reply, answer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
@@ -265,13 +266,20 @@ async def test_model_can_be_served_under_another_name(stage: Stage) -> None:
     assert {json.loads(event)["model"] for event in events[:-1]} == {stage.model}
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"_TICK_S": 0.1, "_ENGINE_QUIET_S": 1, "_ENGINE_S": 0.5}.items():
+        monkeypatch.setattr(health, name, seconds)
+
+
+@pytest.mark.usefixtures("looks_often")
 async def test_wedged_engine_gets_no_work(stage: Stage) -> None:
     """Also while requests come and go: that they reach it says nothing of its engine."""
 
     async def keep_asking() -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stage.ask(), 1.5)
+                await asyncio.wait_for(stage.ask(), 0.3)
 
     server = stage.server()
     server.slots = 8
@@ -279,10 +287,27 @@ async def test_wedged_engine_gets_no_work(stage: Stage) -> None:
     async with stage.bridged(server):
         server.hanging.add("/slots")
         asking = asyncio.create_task(keep_asking())
-        assert await eventually(stage.has_health("wedged"), 20) < 15
+        await eventually(stage.has_health("wedged"), 5)
         asking.cancel()
         server.hanging.clear()
         await eventually(stage.has_workers(1))
+
+
+@pytest.mark.usefixtures("looks_often")
+async def test_first_job_of_a_server_that_was_wedged_while_it_had_none_is_done_by_another(
+    stage: Stage,
+) -> None:
+    stage.script.append(hang)
+    wedged, sound = stage.server(process="p1"), stage.server(process="p2")
+    sound.slots = 0
+    async with stage.bridged(wedged), stage.bridged(sound):
+        wedged.hanging.add("/slots")
+        asked = asyncio.create_task(stage.text())
+        await eventually(stage.knows(wedged, health="wedged"))
+        sound.slots = 1
+        assert await asked == WHOLE
+        assert (len(wedged.chats), len(sound.chats)) == (1, 1)
+        assert {job["attempts"] for job in await stage.jobs()} == {"1"}
 
 
 @pytest.mark.parametrize("fault", [hang_midway, ping_for_ever])

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 import worker_bridge.foreign as foreign
-from tests.fakes.llama_server import Chat, answer
+import worker_bridge.health as health
+from tests.fakes.llama_server import Chat, Reply, answer
 from tests.processes import LlamaServer, free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
@@ -29,32 +30,47 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_slots_that_others_use_are_not_offered_until_they_are_free(stage: Stage) -> None:
+    over = asyncio.Event()
     server = stage.server(process="p1")
-    server.slots = 3
+    server.slots = 4
+    stage.script.append(answer_after(over))
     async with stage.bridged(server):
+        first = asyncio.create_task(stage.text())
+        await eventually(lambda: is_(server.busy == 1))
         server.busy += 2
-        await eventually(stage.knows(server, slots="1", foreign="2"))
+        await eventually(stage.knows(server, slots="2", foreign="2"))
         assert await stage.text() == WHOLE
         server.busy += 1
-        await eventually(stage.knows(server, slots="0", foreign="3"))
+        await eventually(stage.knows(server, slots="1", foreign="3"))
         asked = asyncio.create_task(stage.text())
         await asyncio.sleep(0.5)
-        assert len(server.chats) == 1
+        assert len(server.chats) == 2
+        over.set()
+        assert await first == WHOLE
         server.busy -= 3
         assert await asked == WHOLE
-        await eventually(stage.knows(server, slots="3", foreign="0"))
+        await eventually(stage.knows(server, slots="4", foreign="0"))
+
+
+async def test_server_without_jobs_is_not_asked_for_its_slots(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_TICK_S", 0.05)
+    monkeypatch.setattr(health, "_ENGINE_QUIET_S", 0.05)
+    server = stage.server(process="p1")
+    async with stage.bridged(server):
+        assert "/slots" in server.looks
+        assert await stage.text() == WHOLE
+        await asyncio.sleep(0.2)
+        server.looks.clear()
+        await eventually(lambda: is_(server.looks.count("/health") >= 10))
+        assert "/slots" not in server.looks
 
 
 async def test_own_jobs_are_none_of_others(stage: Stage) -> None:
-    async def go_on(chat: Chat) -> None:
-        await chat.say(WHOLE)
-        await over.wait()
-        await chat.finish()
-
     over = asyncio.Event()
-
     server = stage.server(process="p1")
-    server.reply = go_on
+    server.reply = answer_after(over)
     async with stage.bridged(server):
         asked = [asyncio.create_task(stage.text()) for _ in range(2)]
         await eventually(lambda: is_(server.busy == 2))
@@ -139,6 +155,15 @@ async def used_by_others(server: LlamaServer) -> AsyncIterator[None]:
 async def is_busy(server: LlamaServer) -> bool:
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         return bool((await client.get("/slots")).json()[0]["is_processing"])
+
+
+def answer_after(over: asyncio.Event) -> Reply:
+    async def go_on(chat: Chat) -> None:
+        await chat.say(WHOLE)
+        await over.wait()
+        await chat.finish()
+
+    return go_on
 
 
 async def is_(condition: bool) -> bool:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.llama_server import Chat, FakeLlamaServer, answer
+import worker_bridge.breaker as breaker
+import worker_bridge.recovery as recovery
+from tests.fakes.llama_server import OWN, Chat, FakeLlamaServer, answer
 from tests.processes import LlamaServer as RealServer
 from tests.processes import free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
-from worker_bridge.llama import LlamaServer
+from worker_bridge.llama import Answer, LlamaServer
 
 pytestmark = pytest.mark.real
 
@@ -17,6 +19,12 @@ pytestmark = pytest.mark.real
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "_TICK_S", 0.05)
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE_S", 0.3)
 
 
 async def compute_error(chat: Chat) -> None:
@@ -41,7 +49,7 @@ async def test_jobs_wait_while_the_only_server_fails_and_are_answered_when_it_ha
         await eventually(stage.has_breaker("open"))
         assert not (await stage.workers())[0].accepting
         asked = asyncio.create_task(stage.text())
-        await eventually(lambda: _is(server.looks.count("/completion") == 1))
+        await eventually(lambda: _is(server.looks.count(OWN) > 0))
         assert len(server.chats) == 3
         heal(server)
         assert await asked == WHOLE
@@ -76,11 +84,23 @@ async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None
         await eventually(lambda: _slots_are(stage, 4))
 
 
+async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
+    """As where others take all jobs."""
+    server = stage.server()
+    server.slots = 4
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        heal(server)
+        await eventually(stage.knows(server, breaker="closed", slots="4"))
+        assert (len(server.chats), server.looks.count(OWN)) == (3, 2)
+
+
 async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Stage) -> None:
     server = stage.server()
     async with stage.bridged(server, stall_first_token_s=0.5):
         break_(server)
-        server.hanging.add("/completion")
+        server.hanging.add(OWN)
         assert (await stage.ask()).status_code == 502
         asked = asyncio.create_task(stage.text())
         await eventually(lambda: _is(server.waiting == 1))
@@ -97,8 +117,8 @@ async def test_real_server_answers_the_bridges_own_request(
     real = RealServer(models["tiny"], free_port(), "tiny", 1)
     llama = LlamaServer(real.url, None)
     with real.running(tmp_path / "log"):
-        assert await llama.answers(30)
-    assert not await llama.answers(1)
+        assert await llama.generate(30) is Answer.OK
+    assert await llama.generate(1) is Answer.REFUSED
     await llama.close()
 
 
