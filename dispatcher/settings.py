@@ -1,5 +1,6 @@
 """What both ends must know to meet at the queue, read from `LLAMAQ_*` environment variables."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -17,6 +18,19 @@ FROM_ENVIRONMENT = SettingsConfigDict(
     protected_namespaces=(),
 )
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for programs that are not llamaq's: no setting and no secret of llamaq.
+
+    >>> without_settings({"PATH": "/bin", "LLAMAQ_JWT_SECRET": "x", "REDIS_URL": "y"})
+    {'PATH': '/bin'}
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.upper().startswith("LLAMAQ_") and name.upper() != "REDIS_URL"
+    }
 
 
 class QueueSettings(BaseSettings):

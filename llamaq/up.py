@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import click
 from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.tasks import first_of
+from llamaq.child_environment import LOG_LEVEL, of_api, of_bridge, of_redis
 from llamaq.embedded_redis import EmbeddedRedis, prepare, wait_until_ready
 from llamaq.greeting import Greeting
 from llamaq.home import Home, write_private
@@ -46,15 +48,19 @@ class UpPlan:
     drain_s: float
     log_level: str
 
-    def environment(self) -> Mapping[str, str]:
-        """What the API and the bridges must know."""
-        return {
-            "LLAMAQ_REDIS_URL": self.redis_url,
+    def environment(self, name: str) -> Mapping[str, str]:
+        """That of the process of this name."""
+        told = {"LLAMAQ_REDIS_URL": self.redis_url, LOG_LEVEL: self.log_level}
+        if name == "redis":
+            return of_redis(os.environ)
+        if name != "api":
+            return of_bridge(os.environ, told)
+        of_its_own = {
             "LLAMAQ_JWT_SECRET": self.jwt_secret,
             "LLAMAQ_HOST": self.host,
             "LLAMAQ_PORT": str(self.port),
-            "LLAMAQ_LOG_LEVEL": self.log_level,
         }
+        return of_api(os.environ, told | of_its_own)
 
 
 def demo_bridges(model: Path) -> list[list[str]]:
@@ -134,7 +140,7 @@ class Up:
             await self._stop.wait()
 
     def _keep(self, name: str, command: Sequence[str], stop_s: float) -> None:
-        process = KeptProcess(name, command, self._plan.environment(), stop_s)
+        process = KeptProcess(name, command, self._plan.environment(name), stop_s)
         task = asyncio.create_task(process.run())
         task.add_done_callback(lambda _: self._stop.set())
         self._kept.append((process, task))

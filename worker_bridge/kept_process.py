@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import logging
-import os
 import signal
 import sys
 import time
@@ -22,7 +21,8 @@ class KeptProcess:
 
     On Linux it also ends, by SIGTERM, when this process is killed.
 
-    `environment` is added to this process' own. `stop_s` is how long it may take to end politely.
+    It sees `environment` and nothing of this process' own. `stop_s` is how long it may take to end
+    politely.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class KeptProcess:
     ) -> None:
         self.name = name
         self._command = command
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._stop_s = stop_s
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
 from dispatcher.connection import check_redis, open_redis
 from dispatcher.errors import RedisUnavailable
-from dispatcher.settings import QueueSettings
+from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
@@ -39,7 +40,7 @@ async def run_bridge(
     launch = plan_launch(command, find_free_port())
     for warning in launch.warnings:
         log.warning("%s", warning)
-    environment = {"LLAMA_API_KEY": key} if key else {}
+    environment = without_settings(os.environ) | ({"LLAMA_API_KEY": key} if key else {})
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
     serving = asyncio.create_task(

@@ -69,8 +69,43 @@ class Terminal:
         os.close(self._descriptor)
 
 
+SECRETS = {
+    "LLAMAQ_JWT_ISSUER": "the-issuer",
+    "LLAMAQ_SERVER_KEY": "the-server-key",
+    "LLAMAQ_DATA_DIR": "/nonexistent",
+    "LLAMAQ_QUEUE_WAIT_S": "200",
+    "LLAMAQ_STALL_TOKEN_S": "50",
+    "LLAMAQ_LEASE_S": "3",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "LLAMA_ARG_N_GPU_LAYERS": "1",
+}
+
+
+def seen_by(process: psutil.Process) -> dict[str, str]:
+    """What is ours or the user's own of the environment that it was started with."""
+    names = ("LLAMA", "REDIS", "CUDA")
+    return {name: value for name, value in process.environ().items() if name.startswith(names)}
+
+
+def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[str]) -> None:
+    queue = {"LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S", "LLAMAQ_LOG_LEVEL"} | users
+    api = {"JWT_SECRET", "JWT_ISSUER", "QUEUE_WAIT_S", "HOST", "PORT"}
+    needed = {
+        "valkey-server": set[str](),  # it writes over the memory that /proc shows
+        "llamaq api": queue | {f"LLAMAQ_{name}" for name in api},
+        "llamaq bridge": queue | {"LLAMAQ_SERVER_KEY", "LLAMAQ_STALL_TOKEN_S"},
+        "llamaq.demo_server": users | {"LLAMA_API_KEY"},
+    }
+    for process in processes:
+        command = " ".join(process.cmdline()).partition(" -- ")[0]
+        (kind,) = (kind for kind in needed if kind in command)
+        assert (kind, set(seen_by(process))) == (kind, needed[kind])
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Terminal]:
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
     port = str(free_port())
     terminal = Terminal(llamaq("up", "--demo", "--data-dir", str(tmp_path), "--port", port))
     yield terminal
@@ -88,6 +123,7 @@ def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     below = psutil.Process(demo.process.pid).children(recursive=True)
     assert len(below) == 6  # Redis, API, two bridges, two servers
+    assert_each_sees_what_it_needs(below, {"CUDA_VISIBLE_DEVICES", "LLAMA_ARG_N_GPU_LAYERS"})
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0
     assert not [process for process in below if process.is_running()]
