@@ -43,6 +43,9 @@ class QueueSettings(BaseSettings):
         description="redis://, rediss:// (TLS) or unix:// address of Redis or Valkey; "
         "REDIS_URL is read where this is not set",
     )
+    allow_eviction: bool = Field(
+        False, description="start though Redis evicts keys when its memory is full: it loses jobs"
+    )
     lease_s: Seconds = Field(4, description="a bridge or API not heard of for so long is dead")
     max_queue_jobs: int = Field(1000, ge=1, description="jobs that may wait for one model")
     max_queue_bytes: int = Field(

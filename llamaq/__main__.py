@@ -11,6 +11,7 @@ from api.auth import create_token
 from api.settings import ApiSettings
 from api.tenant import InvalidClaim, read_tenant
 from dispatcher.errors import RedisUnavailable
+from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from dispatcher.tier import Tier
 from llamaq import event_loop
@@ -57,7 +58,10 @@ def api(host: str | None, port: int | None) -> None:
     from llamaq.api_server import run_api  # FastAPI: half a second to load
 
     loaded = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
-    run_api(loaded[ApiSettings], loaded[QueueSettings])
+    try:
+        run_api(loaded[ApiSettings], loaded[QueueSettings])
+    except UnfitRedis as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command(epilog=describe(QueueSettings, BridgeSettings))
@@ -78,7 +82,7 @@ def bridge(server: str | None, model: str | None, name: str | None, command: Seq
     loaded = load({QueueSettings: {}, BridgeSettings: values})
     try:
         event_loop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
-    except ServerTaken as error:
+    except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
@@ -162,6 +166,8 @@ def _kept(path: Path) -> str:
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     try:
         return asyncio.run(work)
+    except UnfitRedis as error:
+        raise click.ClickException(str(error)) from error
     except RedisUnavailable as error:
         raise click.ClickException(f"{error.message} Is LLAMAQ_REDIS_URL right?") from error
 

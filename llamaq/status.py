@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from dispatcher.connection import open_redis
+from dispatcher.redis_check import check_kind
 from dispatcher.registry import ModelState, Turn, WorkerState, read_models, read_turns
 
 Turns = Mapping[str, Sequence[Turn]]
@@ -12,9 +13,10 @@ Turns = Mapping[str, Sequence[Turn]]
 
 
 async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
-    """The state of every model, and who waits for it. Raises `RedisUnavailable`."""
+    """The state of every model, and who waits. Raises `RedisUnavailable` and `UnfitRedis`."""
     redis = open_redis(redis_url)
     try:
+        await check_kind(redis)
         models = await read_models(redis)
         return models, {state.model: await read_turns(redis, state.model) for state in models}
     finally:

@@ -10,6 +10,7 @@ import click
 from api.auth import create_token
 from api.settings import ApiSettings
 from api.tenant import Tenant
+from dispatcher.redis_check import UnfitRedis, check_at_start
 from dispatcher.settings import QueueSettings
 from llamaq.embedded_redis import (
     EmbeddedRedis,
@@ -103,7 +104,16 @@ def _read_settings(
         load({BridgeSettings: {"server": server}})
     api: ApiSettings = loaded[ApiSettings]
     check_port(api.host, api.port)
+    if redis is None:
+        _check_redis(loaded[QueueSettings])
     return api, loaded[QueueSettings].redis_url.get_secret_value()
+
+
+def _check_redis(queue: QueueSettings) -> None:
+    try:
+        asyncio.run(check_at_start(queue))
+    except UnfitRedis as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _check_demo_parts() -> None:

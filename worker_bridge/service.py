@@ -7,8 +7,8 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dispatcher.connection import check_redis, open_redis
-from dispatcher.errors import RedisUnavailable
+from dispatcher.connection import open_redis
+from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of
 from worker_bridge.bridge import Bridge
@@ -30,9 +30,11 @@ async def run_bridge(
     """Bridges the server at `settings.server`, or one that `command` starts, until a signal.
 
     The first SIGTERM or SIGINT lets the running jobs end, the second gives them back at once. The
-    server that was started is stopped last. Raises `OSError` where the command can't be started.
+    server that was started is stopped last. Raises `OSError` where the command can't be started,
+    and `UnfitRedis`.
     """
     drain, hurry = _signals()
+    await check_at_start(queue)
     key = settings.server_key.get_secret_value() if settings.server_key else None
     if not command:
         await serve(settings, queue, LlamaServer(settings.server, key), drain, hurry)
@@ -72,15 +74,11 @@ async def serve(
     url = queue.redis_url.get_secret_value()
     clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
     monitor = HealthMonitor(server)
-    watching = [asyncio.create_task(monitor.run())]
+    works = monitor.run(), check_when_back(queue)
+    watching = [asyncio.create_task(work) for work in works]
     if process is not None:
         reviving = revive(process, monitor, settings.stall_prompt_s)
         watching.append(asyncio.create_task(reviving))
-    try:
-        for warning in await check_redis(clients[0]):
-            log.warning("%s", warning)
-    except RedisUnavailable as error:
-        log.warning("%s", error.message)
     try:
         while not drain.is_set():
             await first_of(drain.wait(), _seen(monitor, server.url))

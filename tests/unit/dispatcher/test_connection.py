@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
-from dispatcher.connection import check_redis, open_redis, redis_faults
+from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.relay import Relay, relay_to
@@ -125,24 +125,4 @@ async def test_scripts_are_loaded_again_when_the_server_forgot_them(real_redis_u
     await desk.cancel("j1")
     await client.script_flush()
     assert await desk.cancel("j1") == "unknown"
-    await client.aclose()
-
-
-async def test_server_that_would_lose_jobs_is_complained_about(real_redis_url: str) -> None:
-    client = open_redis(real_redis_url)
-    assert await check_redis(client) == []
-    await client.config_set("maxmemory-policy", "allkeys-lru")
-    try:
-        (complaint,) = await check_redis(client)
-    finally:
-        await client.config_set("maxmemory-policy", "noeviction")
-        await client.aclose()
-    assert "CONFIG SET maxmemory-policy noeviction" in complaint
-
-
-async def test_server_that_hides_its_configuration_is_taken_at_its_word(
-    fake_redis_url: str,
-) -> None:
-    client = open_redis(fake_redis_url)
-    assert await check_redis(client) == []
     await client.aclose()
