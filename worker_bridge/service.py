@@ -13,6 +13,7 @@ from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.impostor import look_behind
 from worker_bridge.kept_process import KeptProcess
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer, Props
@@ -22,6 +23,8 @@ from worker_bridge.settings import BridgeSettings
 log = logging.getLogger("llamaq.bridge")
 
 _STOP_S = 5.0
+_FIRST_LOOK_S = 1.0
+_LONGEST_LOOK_S = 60.0
 
 
 async def run_bridge(
@@ -81,7 +84,7 @@ async def serve(
         watching.append(asyncio.create_task(reviving))
     try:
         while not drain.is_set():
-            await first_of(drain.wait(), _seen(monitor, server.url))
+            await first_of(drain.wait(), _seen(monitor, server))
             if monitor.props is not None and not drain.is_set():
                 bridge = Bridge(settings, queue, server, monitor, monitor.props, clients)
                 await bridge.serve(drain, hurry)
@@ -92,15 +95,25 @@ async def serve(
             await client.aclose()
 
 
-async def _seen(monitor: HealthMonitor, url: str) -> Props | None:
-    said = None
+async def _seen(monitor: HealthMonitor, server: LlamaServer) -> Props | None:
+    said, pause_s = "", _FIRST_LOOK_S
     while monitor.props is None or monitor.health is not Health.HEALTHY:
-        if monitor.health is not said:
-            said = monitor.health
-            log.info("waiting for the llama-server at %s: %s", url, said)
         monitor.changed.clear()
-        await monitor.changed.wait()
+        state = await _state(monitor.health, server)
+        if state != said:
+            said, pause_s = state, _FIRST_LOOK_S
+            log.info("waiting for the llama-server at %s: %s", server.url, state)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await monitor.changed.wait()
+        pause_s = min(_LONGEST_LOOK_S, 2 * pause_s)
     return monitor.props
+
+
+async def _state(health: Health, server: LlamaServer) -> str:
+    if health is not Health.MISCONFIGURED:
+        return str(health)
+    return f"{health}: {await look_behind(server)}"
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:
