@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
+from api.arrivals import changes
 from api.errors import bad_request
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import Needs
@@ -56,7 +57,10 @@ class Directory:
             raise
         self._back_at = min(self._back_at, time.monotonic())
         kept = self._forgotten(self._read_at - before)
-        self.models = kept | {state.model: state for state in states}
+        models = kept | {state.model: state for state in states}
+        for line in changes(self.models, models):
+            log.info("%s", line)
+        self.models = models
 
     def _forgotten(self, later_s: float) -> dict[str, ModelState]:
         """The models, as if their workers had left: a Redis that lost its data knows none of them

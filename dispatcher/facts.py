@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 
 from dispatcher.scripts import Arg
 
+LEFT = "left"
+"""The health of a worker that has said that it is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
@@ -12,7 +15,7 @@ class WorkerFacts:
     `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
     `process` tells a restarted server from the one before, the speeds are tokens per second in one
     slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
-    two workers have a `server_id` in common.
+    two workers have a `server_id` in common. `host` is the name of the bridge's machine.
     """
 
     model: str
@@ -28,6 +31,7 @@ class WorkerFacts:
     breaker: str = "closed"
     foreign: int = 0
     server_id: str = ""
+    host: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

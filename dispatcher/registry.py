@@ -17,7 +17,8 @@ class WorkerState:
     """A live worker. `running` counts the attempts that occupy its slots.
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
-    `foreign` slots of its server are at work for others, and not among its `slots`.
+    `foreign` slots of its server are at work for others, and not among its `slots`. `host` is
+    the machine of its bridge.
     """
 
     id: str
@@ -34,6 +35,7 @@ class WorkerState:
     decode_tps: float = 0
     breaker: str = "closed"
     foreign: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +141,5 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         decode_tps=float(text.get("decode_tps", 0)),
         breaker=text.get("breaker", "closed"),
         foreign=int(text.get("foreign", 0)),
+        host=text.get("host", ""),
     )

@@ -58,10 +58,7 @@ def api(host: str | None, port: int | None) -> None:
     from llamaq.api_server import run_api  # FastAPI: half a second to load
 
     loaded = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
-    try:
-        run_api(loaded[ApiSettings], loaded[QueueSettings])
-    except UnfitRedis as error:
-        raise click.ClickException(str(error)) from error
+    run_api(loaded[ApiSettings], loaded[QueueSettings])
 
 
 @main.command(epilog=describe(QueueSettings, BridgeSettings))
@@ -166,8 +163,6 @@ def _kept(path: Path) -> str:
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     try:
         return asyncio.run(work)
-    except UnfitRedis as error:
-        raise click.ClickException(str(error)) from error
     except RedisUnavailable as error:
         raise click.ClickException(f"{error.message} Is LLAMAQ_REDIS_URL right?") from error
 

@@ -9,15 +9,17 @@ from api.app import create_app
 from api.settings import ApiSettings
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
+from llamaq.redis_sentences import told_to_people
 
 
 def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
     """Serves until SIGTERM or SIGINT, then takes nothing new and lets running answers end.
 
-    Raises `UnfitRedis` where the queue's Redis can't hold it.
+    Raises `click.ClickException` where Redis can't hold the queue.
     uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once.
     """
-    asyncio.run(check_at_start(queue))
+    with told_to_people():
+        asyncio.run(check_at_start(queue))
     _allow_many_connections()
     config = uvicorn.Config(
         create_app(settings, queue),

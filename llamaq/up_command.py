@@ -10,7 +10,7 @@ import click
 from api.auth import create_token
 from api.settings import ApiSettings
 from api.tenant import Tenant
-from dispatcher.redis_check import UnfitRedis, check_at_start
+from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
 from llamaq.embedded_redis import (
     EmbeddedRedis,
@@ -23,6 +23,7 @@ from llamaq.embedded_redis import (
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret
 from llamaq.logs import set_up_logs
+from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, is_set, load, set_default
 from llamaq.up import DEMO_MODEL, Up, UpPlan, check_nobody_runs, check_port, demo_bridges
 from worker_bridge.settings import BridgeSettings
@@ -105,15 +106,9 @@ def _read_settings(
     api: ApiSettings = loaded[ApiSettings]
     check_port(api.host, api.port)
     if redis is None:
-        _check_redis(loaded[QueueSettings])
+        with told_to_people():
+            asyncio.run(check_at_start(loaded[QueueSettings]))
     return api, loaded[QueueSettings].redis_url.get_secret_value()
-
-
-def _check_redis(queue: QueueSettings) -> None:
-    try:
-        asyncio.run(check_at_start(queue))
-    except UnfitRedis as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _check_demo_parts() -> None:

@@ -176,6 +176,7 @@ class Bridge:
             process=props.process,
             foreign=self._attempts.others,
             server_id=server_id(props, self._server.url),
+            host=socket.gethostname(),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )
