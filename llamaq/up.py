@@ -20,7 +20,7 @@ from llamaq.embedded_redis import EmbeddedRedis, prepare, wait_until_ready
 from llamaq.greeting import Greeting
 from llamaq.home import Home, write_private
 from llamaq.probe import Probe
-from worker_bridge.kept_process import KeptProcess
+from worker_bridge.kept_process import ORPHANED, KeptProcess
 
 log = logging.getLogger("llamaq.up")
 
@@ -140,7 +140,9 @@ class Up:
             await self._stop.wait()
 
     def _keep(self, name: str, command: Sequence[str], stop_s: float) -> None:
-        process = KeptProcess(name, command, self._plan.environment(name), stop_s)
+        # Redis and the others are told at the same time. Those wait for nothing then.
+        orphaned = signal.SIGTERM if name == "redis" else ORPHANED
+        process = KeptProcess(name, command, self._plan.environment(name), stop_s, orphaned)
         task = asyncio.create_task(process.run())
         task.add_done_callback(lambda _: self._stop.set())
         self._kept.append((process, task))

@@ -14,7 +14,7 @@ from dispatcher.tasks import cancel, first_of
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.impostor import look_behind
-from worker_bridge.kept_process import KeptProcess
+from worker_bridge.kept_process import ORPHANED, KeptProcess
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer, Props
 from worker_bridge.revival import revive
@@ -33,8 +33,8 @@ async def run_bridge(
     """Bridges the server at `settings.server`, or one that `command` starts, until a signal.
 
     The first SIGTERM or SIGINT lets the running jobs end, the second gives them back at once. The
-    server that was started is stopped last. Raises `OSError` where the command can't be started,
-    and `UnfitRedis`.
+    server that was started is stopped last. `ORPHANED` counts as both signals. Raises `OSError`
+    where the command can't be started, and `UnfitRedis`.
     """
     drain, hurry = _signals()
     await check_at_start(queue)
@@ -122,7 +122,12 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     def heed() -> None:
         (hurry if drain.is_set() else drain).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    def end_at_once() -> None:
+        drain.set()
+        hurry.set()
+
+    handlers = {ORPHANED: end_at_once, signal.SIGTERM: heed, signal.SIGINT: heed}
+    for number, handler in handlers.items():
         with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(number, heed)
+            asyncio.get_running_loop().add_signal_handler(number, handler)
     return drain, hurry

@@ -7,13 +7,17 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
-from tests.processes import answers, free_port, llamaq, program, wait_until
+from tests.builders import make_token
+from tests.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -173,3 +177,46 @@ def test_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
         refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert refused.returncode == 1
     assert "--port" in refused.stderr
+
+
+def ask(url: str, token: str, *, stream: bool) -> tuple[str, float]:
+    """How a long answer ends, and when."""
+    body = {"model": "small", "stream": stream, "max_tokens": 1500, "ignore_eos": True}
+    body["messages"] = [{"role": "user", "content": "Hi"}]
+    headers = {"Authorization": f"Bearer {token}"}
+    client = httpx.Client(base_url=url, headers=headers, timeout=60)
+    try:
+        with client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            text = "".join(answer.iter_text())
+    except httpx.HTTPError as error:
+        text = repr(error)
+    return text, time.monotonic()
+
+
+def test_every_client_gets_an_end_and_nothing_is_left_when_up_is_killed(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    server = LlamaServer(models["small"], free_port(), "small", 2)
+    url = f"http://127.0.0.1:{free_port()}"
+    options = ["--data-dir", str(tmp_path / "up"), "--port", url.rpartition(":")[2]]
+    with (
+        server.running(tmp_path / "server.log"),
+        program(llamaq("up", "--server", server.url, *options), tmp_path / "up.log") as up,
+        ThreadPoolExecutor(6) as clients,
+    ):
+        wait_until(lambda: answers(f"{url}/ready"), 60)
+        token = make_token(secret=(tmp_path / "up" / "jwt_secret").read_text().strip())
+        below = psutil.Process(up.process.pid).children(recursive=True)
+        asked = [clients.submit(ask, url, token, stream=number < 4) for number in range(6)]
+        wait_until(lambda: busy_slots(server) == 2)
+        killed = time.monotonic()
+        up.kill()
+        ends = [each.result(60) for each in asked]
+        _, alive = psutil.wait_procs(below, timeout=10)
+    assert max(at for _, at in ends) - killed < 10
+    assert sum("has to stop now" in text for text, _ in ends) >= 2
+    assert alive == []
+
+
+def busy_slots(server: LlamaServer) -> int:
+    return sum(slot["is_processing"] for slot in httpx.get(f"{server.url}/slots").json())
