@@ -12,6 +12,7 @@ from api.settings import ApiSettings
 from api.tenant import Tenant
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
+from llamaq import redis_sentences
 from llamaq.embedded_redis import (
     EmbeddedRedis,
     ListenAddress,
@@ -20,10 +21,10 @@ from llamaq.embedded_redis import (
     parse_listen,
     plan,
 )
+from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret
 from llamaq.logs import set_up_logs
-from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, is_set, load, set_default
 from llamaq.up import DEMO_MODEL, Up, UpPlan, check_nobody_runs, check_port, demo_bridges
 from worker_bridge.settings import BridgeSettings
@@ -52,6 +53,7 @@ _TOKEN_S = 24 * 3600
     metavar="ADDR[:PORT]",
     help="Let bridges of other machines reach the embedded Redis here, with a password.",
 )
+@told_to_people
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
     port: int | None,
@@ -106,7 +108,7 @@ def _read_settings(
     api: ApiSettings = loaded[ApiSettings]
     check_port(api.host, api.port)
     if redis is None:
-        with told_to_people():
+        with redis_sentences.told_to_people():
             asyncio.run(check_at_start(loaded[QueueSettings]))
     return api, loaded[QueueSettings].redis_url.get_secret_value()
 
@@ -140,6 +142,8 @@ def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> Em
                 "--redis-listen is for the embedded Redis, but LLAMAQ_REDIS_URL is set"
             )
         return None
+    if listen:
+        check_port(listen.host, listen.port, "--redis-listen ADDR:PORT")
     try:
         return plan(find_server(), home.folder, listen=listen, password=password)
     except NoServerFoundError as error:

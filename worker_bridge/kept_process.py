@@ -26,7 +26,7 @@ class KeptProcess:
     On Linux it also ends when this process is killed: it then gets the signal `orphaned`.
 
     It sees `environment` and nothing of this process' own. `stop_s` is how long it may take to end
-    politely.
+    politely. `ended` is set as soon as it has ended by itself.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class KeptProcess:
         orphaned: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
+        self.ended = asyncio.Event()
         self._command = command
         self._environment = environment
         self._stop_s = stop_s
@@ -65,6 +66,7 @@ class KeptProcess:
             code = await self._process.wait()
             if self._stopping:
                 return
+            self.ended.set()
             if time.monotonic() - started > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
             log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
