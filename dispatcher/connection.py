@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterDownError,
     NoPermissionError,
     NoScriptError,
@@ -65,7 +66,14 @@ def redis_faults() -> Iterator[None]:
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis can't be reached: {str(error) or 'no answer'}") from error
+        what = "refuses our login" if _is_login(error) else "can't be reached"
+        raise RedisUnavailable(f"Redis {what}: {str(error) or 'no answer'}") from error
+
+
+def _is_login(error: Exception) -> bool:
+    return isinstance(error, AuthenticationError) or isinstance(
+        error.__cause__, AuthenticationError
+    )
 
 
 @asynccontextmanager

@@ -47,10 +47,8 @@ class RepeatFilter(logging.Filter):
             return False
         if seen.held_back:
             since_s = now - seen.written_at
-            record.msg, record.args = (
-                f"{message} (came {seen.held_back} more times in the last {since_s:.0f} s)",
-                (),
-            )
+            record.msg = f"{message} (and {seen.held_back} times more in the last {since_s:.0f} s)"
+            record.args = ()
         seen.written_at, seen.held_back = now, 0
         seen.pause_s = min(_LONGEST_S, 2 * seen.pause_s)
         return True

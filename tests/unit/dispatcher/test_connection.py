@@ -77,7 +77,7 @@ async def test_wrong_password_is_unavailability(real_redis_url: str) -> None:
     admin, stranger = open_redis(real_redis_url), open_redis(real_redis_url)
     await admin.config_set("requirepass", "right")
     try:
-        with pytest.raises(RedisUnavailable):
+        with pytest.raises(RedisUnavailable, match="refuses our login"):
             await write(stranger)
     finally:
         await admin.config_set("requirepass", "")

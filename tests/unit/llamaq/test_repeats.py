@@ -50,8 +50,8 @@ def test_line_tells_how_often_it_was_held_back(log: Log) -> None:
     log.say_every(0.25, 4)
     assert [line for _, line in log.lines] == [
         AWAY,
-        f"{AWAY} (came 3 more times in the last 1 s)",
-        f"{AWAY} (came 7 more times in the last 2 s)",
+        f"{AWAY} (and 3 times more in the last 1 s)",
+        f"{AWAY} (and 7 times more in the last 2 s)",
     ]
 
 
