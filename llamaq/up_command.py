@@ -89,8 +89,8 @@ def up(  # noqa: PLR0913  # one argument per option
 def _open_home(data_dir: Path) -> Home:
     home = Home(data_dir.expanduser())
     home.create()
-    if home.redis_url.exists():
-        asyncio.run(check_nobody_runs(home.redis_url.read_text().strip()))
+    if home.redis_url.exists() and (url := home.redis_url.read_text().strip()):
+        asyncio.run(check_nobody_runs(url))
     return home
 
 

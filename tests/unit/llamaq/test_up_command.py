@@ -99,6 +99,7 @@ def test_redis_that_ends_at_once_ends_up_with_its_reason(tmp_path: Path) -> None
     kept = tmp_path / "redis" / "appendonlydir"
     kept.mkdir(parents=True)
     (kept / "appendonly.aof.manifest").write_text("junk\n")
+    (tmp_path / "redis_url").touch()  # of one that was killed when its disk was full
     started = time.monotonic()
     result = up(tmp_path, "--port", str(free_port()))
     assert time.monotonic() - started < 5
