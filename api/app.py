@@ -1,7 +1,6 @@
 """Builds the app: its routes, its error handlers, and what lives as long as it does."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,13 +18,10 @@ from api.origins import read_origins
 from api.paths import Doors
 from api.request_log import RequestLog
 from api.settings import ApiSettings
-from dispatcher.connection import check_redis
-from dispatcher.errors import RedisUnavailable
 from dispatcher.queue import Queue
+from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
-
-log = logging.getLogger("llamaq.api")
 
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
@@ -38,8 +34,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             app.state.context = Context(settings, queue, directory, authenticator, pulse, limit)
-            await _warn_of_redis(queue)
-            tasks = [asyncio.create_task(directory.run()), asyncio.create_task(pulse.run())]
+            works = directory.run(), pulse.run(), check_when_back(queue_settings)
+            tasks = [asyncio.create_task(work) for work in works]
             yield
             await cancel(tasks)
 
@@ -58,11 +54,3 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     if origins := read_origins(settings.cors_origins):
         install_cors(app, origins)
     return app
-
-
-async def _warn_of_redis(queue: Queue) -> None:
-    try:
-        for warning in await check_redis(queue.redis):
-            log.warning("%s", warning)
-    except RedisUnavailable as error:
-        log.warning("%s New requests get 503 until it is back.", error.message)

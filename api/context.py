@@ -19,6 +19,13 @@ class Pulse:
     """Sets every event in it once a second: one timer for all requests, instead of one for each."""
 
     events: set[asyncio.Event] = field(default_factory=set)
+    ending: bool = False
+
+    def end(self) -> None:
+        """The API ends at once: every request hears of it now."""
+        self.ending = True
+        for event in self.events:
+            event.set()
 
     async def run(self) -> None:
         """Beats for ever."""

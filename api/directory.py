@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
+from api.arrivals import changes
 from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
@@ -57,7 +58,10 @@ class Directory:
             raise
         self._back_at = min(self._back_at, time.monotonic())
         kept = self._forgotten(self._read_at - before)
-        self.models = kept | {state.model: state for state in states}
+        models = kept | {state.model: state for state in states}
+        for line in changes(self.models, models):
+            log.info("%s", line)
+        self.models = models
         self._tell_shared_names()
 
     def _tell_shared_names(self) -> None:

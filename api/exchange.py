@@ -16,7 +16,13 @@ from api.failure import cannot_continue, failure, has_no_room
 from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
 from api.splice import Splice
-from dispatcher.errors import DeadlineExceeded, LlamaqError, TenantQueueFull, WorkerFailed
+from dispatcher.errors import (
+    DeadlineExceeded,
+    JobCancelled,
+    LlamaqError,
+    TenantQueueFull,
+    WorkerFailed,
+)
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Job, Want
 from dispatcher.reply import Place, Reply
@@ -133,6 +139,8 @@ class Exchange:
         self._news.clear()
         if self._client_gone:
             raise ClientGone
+        if self.context.pulse.ending:
+            raise JobCancelled("The API has to stop now. Please send the request again.")
         pieces = [
             piece
             for choice, reply in self._replies.items()

@@ -18,9 +18,11 @@ async def health() -> dict[str, str]:
 
 @router.api_route("/v1/ready", methods=READ)
 async def ready(request: Request) -> JSONResponse:
-    """200 when Redis can be reached and a worker accepts jobs, else 503 and the reason."""
-    directory = context_of(request).directory
+    """200 when Redis takes jobs and a worker accepts them, else 503 and the reason."""
+    context = context_of(request)
+    directory = context.directory
     await directory.refresh()
+    await context.queue.writes.check()
     names = sorted(name for name, state in directory.models.items() if state.accepting)
     if names:
         return JSONResponse({"status": "ready", "models": names})

@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
+    AuthenticationError,
     ClusterDownError,
     NoPermissionError,
     NoScriptError,
@@ -30,6 +32,7 @@ _IN_ALL_S = 4.0
 # and takes them off the text; Redis 6 wraps what a script met into the text, behind a hyphen.
 _FOR_NOW = (
     *(OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError),
+    AskError,  # MOVED too: it has become a Redis Cluster
     NoScriptError,  # lost again after redis-py had loaded it again
 )
 _FOR_NOW_TEXT = re.compile(
@@ -63,7 +66,14 @@ def redis_faults() -> Iterator[None]:
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis can't be reached: {str(error) or 'no answer'}") from error
+        what = "refuses our login" if _is_login(error) else "can't be reached"
+        raise RedisUnavailable(f"Redis {what}: {str(error) or 'no answer'}") from error
+
+
+def _is_login(error: Exception) -> bool:
+    return isinstance(error, AuthenticationError) or isinstance(
+        error.__cause__, AuthenticationError
+    )
 
 
 @asynccontextmanager
@@ -75,21 +85,3 @@ async def answer_in_time() -> AsyncIterator[None]:
     with redis_faults():
         async with asyncio.timeout(_IN_ALL_S):
             yield
-
-
-async def check_redis(redis: Redis) -> list[str]:
-    """Sentences about settings of the server that could lose jobs; empty when all is well.
-
-    A server that hides its configuration, as managed ones do, is taken at its word.
-    """
-    with redis_faults():
-        try:
-            policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy")
-        except ResponseError:
-            return []
-    if policy in (None, "noeviction"):
-        return []
-    return [
-        f"Redis evicts keys when its memory is full (maxmemory-policy {policy}), which loses jobs; "
-        "run: CONFIG SET maxmemory-policy noeviction"
-    ]

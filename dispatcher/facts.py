@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 
 from dispatcher.scripts import Arg
 
+LEFT = "left"
+"""The health of a worker that has said that it is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
@@ -13,7 +16,7 @@ class WorkerFacts:
     `process` tells a restarted server from the one before, the speeds are tokens per second in one
     slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
     two workers have a `server_id` in common. `aliases` are more names of the model, with blanks
-    between.
+    between; `host` is the name of the bridge's machine.
     """
 
     model: str
@@ -30,6 +33,7 @@ class WorkerFacts:
     foreign: int = 0
     server_id: str = ""
     aliases: str = ""
+    host: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

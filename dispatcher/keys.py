@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MODELS = "llamaq:models"
+WRITABLE = "llamaq:writable"
 
 # What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.
 NAMES = {
@@ -39,7 +40,7 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one model. Its name is their hash tag: in a Cluster they share one slot."""
+    """The keys of one model. Its name is their hash tag, which a Cluster would need."""
 
     model: str
 

@@ -9,6 +9,7 @@ from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation
 from dispatcher.job import Job, Want
 from dispatcher.lane import Lane
+from dispatcher.redis_check import WriteProbe
 from dispatcher.reply import Reply
 from dispatcher.settings import QueueSettings
 
@@ -16,13 +17,15 @@ from dispatcher.settings import QueueSettings
 class Queue:
     """The queues of all models, as one API replica uses them. An async context manager.
 
-    `max_reply_bytes` bounds what is kept of an answer that its client does not read.
+    `max_reply_bytes` bounds what is kept of an answer that its client does not read. `writes` tells
+    whether Redis takes jobs.
     """
 
     def __init__(self, settings: QueueSettings, max_reply_bytes: int) -> None:
         self.api = f"api-{secrets.token_hex(4)}"
         url = settings.redis_url.get_secret_value()
         self.redis, self.lifeline = open_redis(url), open_redis(url)
+        self.writes = WriteProbe(self.lifeline)
         self._settings = settings
         self._max_reply_bytes = max_reply_bytes
         self._lanes: dict[str, Lane] = {}

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.scripts import Scripts
@@ -12,21 +15,51 @@ TICK_S = 1.0
 _LIMIT = 100
 
 
-async def reap(scripts: Scripts, lease_s: float) -> list[bytes | int]:
-    """Runs the script once; returns its answer (lua/reap.lua)."""
-    return await scripts.run("reap", int(lease_s * 1000), _LIMIT)
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A worker that is no more, and how many of its jobs were given back."""
+
+    worker: str
+    jobs: int
+    left: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What one tick found: workers, apis, and the jobs that were past a deadline."""
+
+    workers: tuple[Gone, ...] = ()
+    apis: tuple[str, ...] = ()
+    overdue: int = 0
+
+
+async def reap(scripts: Scripts, lease_s: float) -> Reaped:
+    """Runs the script once (lua/reap.lua)."""
+    verdict, *rest = await scripts.run("reap", int(lease_s * 1000), _LIMIT)
+    return _read(*rest) if verdict == b"OK" else Reaped()
 
 
 async def run_reaper(scripts: Scripts, lease_s: float) -> None:
     """Reaps for ever, also through an outage of Redis."""
     while True:
-        try:
-            verdict, *counts = await reap(scripts, lease_s)
-            if verdict == b"OK" and any(counts):
-                workers, jobs, late, apis = counts
-                log.info(
-                    "reaped workers=%s jobs=%s deadlines=%s apis=%s", workers, jobs, late, apis
-                )
-        except RedisUnavailable:
-            pass  # whoever needs Redis for more than this reports it
+        with suppress(RedisUnavailable):  # whoever needs Redis for more than this reports it
+            _tell(await reap(scripts, lease_s))
         await asyncio.sleep(TICK_S)
+
+
+def _read(workers: list[Any], _: int, overdue: int, apis: list[bytes]) -> Reaped:
+    triples = zip(*[iter(workers)] * 3, strict=True)
+    gone = (Gone(name.decode(), int(jobs), how == b"left") for name, jobs, how in triples)
+    return Reaped(tuple(gone), tuple(api.decode() for api in apis), overdue)
+
+
+def _tell(reaped: Reaped) -> None:
+    for gone in reaped.workers:
+        if gone.left:
+            log.info("worker=%s has left", gone.worker)
+        else:
+            log.warning("worker=%s died; %s of its jobs were given back", gone.worker, gone.jobs)
+    for api in reaped.apis:
+        log.info("api=%s is gone, and what it waited for with it", api)
+    if reaped.overdue:
+        log.info("jobs past a deadline: %s", reaped.overdue)

@@ -21,7 +21,7 @@ class WorkerState:
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
     `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
-    more names of its model.
+    more names of its model, `host` is the machine of its bridge.
     """
 
     id: str
@@ -39,6 +39,7 @@ class WorkerState:
     breaker: str = "closed"
     foreign: int = 0
     aliases: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +168,5 @@ def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerSt
         breaker=text.get("breaker", "closed"),
         foreign=int(text.get("foreign", 0)),
         aliases=tuple(text.get("aliases", "").split()),
+        host=text.get("host", ""),
     )

@@ -1,5 +1,6 @@
 """What both ends must know to meet at the queue, read from `LLAMAQ_*` environment variables."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -19,6 +20,19 @@ FROM_ENVIRONMENT = SettingsConfigDict(
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
 
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for programs that are not llamaq's: no setting and no secret of llamaq.
+
+    >>> without_settings({"PATH": "/bin", "LLAMAQ_JWT_SECRET": "x", "REDIS_URL": "y"})
+    {'PATH': '/bin'}
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.upper().startswith("LLAMAQ_") and name.upper() != "REDIS_URL"
+    }
+
+
 class QueueSettings(BaseSettings):
     """Where the queue is and how it is kept. All times in seconds."""
 
@@ -28,6 +42,9 @@ class QueueSettings(BaseSettings):
         validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),
         description="redis://, rediss:// (TLS) or unix:// address of Redis or Valkey; "
         "REDIS_URL is read where this is not set",
+    )
+    allow_eviction: bool = Field(
+        False, description="start though Redis evicts keys when its memory is full: it loses jobs"
     )
     lease_s: Seconds = Field(4, description="a bridge or API not heard of for so long is dead")
     max_queue_jobs: int = Field(1000, ge=1, description="jobs that may wait for one model")

@@ -4,14 +4,14 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dispatcher.announcement import announce
 from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
-from dispatcher.facts import Rival, WorkerFacts
+from dispatcher.facts import LEFT, Rival, WorkerFacts
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, Toll, decode_wants, split_token
 from dispatcher.needs import Needs, read_needs
@@ -182,7 +182,7 @@ class WorkerSession:
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
-        pairs = facts.pairs
+        pairs = replace(facts, health=LEFT).pairs
         await self._run("renew", 0, 0, 0, _GRACE_MS, len(pairs) // 2, *pairs)
 
     def end_epoch(self) -> None:

@@ -11,6 +11,7 @@ from api.auth import create_token
 from api.settings import ApiSettings
 from api.tenant import InvalidClaim, read_tenant
 from dispatcher.errors import RedisUnavailable
+from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from dispatcher.tier import Tier
 from llamaq import event_loop
@@ -78,7 +79,7 @@ def bridge(server: str | None, model: str | None, name: str | None, command: Seq
     loaded = load({QueueSettings: {}, BridgeSettings: values})
     try:
         event_loop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
-    except ServerTaken as error:
+    except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error

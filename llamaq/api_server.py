@@ -1,22 +1,37 @@
 """Runs the API on uvicorn."""
 
+import asyncio
+import os
 import resource
+import socket
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.settings import ApiSettings
+from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
+from llamaq.redis_sentences import told_to_people
+from worker_bridge.kept_process import ORPHANED
+
+_LAST_S = 5.0
 
 
 def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
     """Serves until SIGTERM or SIGINT, then takes nothing new and lets running answers end.
 
-    uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once.
+    Raises `click.ClickException` where Redis can't hold the queue.
+    uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once,
+    and so does `ORPHANED`, with an error for every client.
     """
+    with told_to_people():
+        asyncio.run(check_at_start(queue))
     _allow_many_connections()
+    app = create_app(settings, queue)
     config = uvicorn.Config(
-        create_app(settings, queue),
+        app,
         host=settings.host,
         port=settings.port,
         access_log=False,
@@ -25,7 +40,27 @@ def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
         date_header=True,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
-    uvicorn.Server(config).run()
+    _Server(app, config).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends at once when the `llamaq up` that started it was killed, and took Redis with it."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen."""
+        await super().startup(sockets)
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
+
+    def _end_at_once(self) -> None:
+        self._app.state.context.pulse.end()
+        self.should_exit = True
+        # Some may read nothing, or stand in line for Redis.
+        asyncio.get_running_loop().call_later(_LAST_S, os._exit, 1)
 
 
 def _allow_many_connections() -> None:

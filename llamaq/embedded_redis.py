@@ -22,6 +22,7 @@ DEFAULT_PORT = 6379
 # The kernel's limit is 108 bytes on Linux and 104 on macOS.
 SOCKET_PATH_BYTES = 100
 POLL_S = 0.02
+_LOG = "redis.log"
 LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[\d.]+))(?::(?P<port>\d+))?", re.ASCII)
 
 
@@ -38,6 +39,11 @@ class EmbeddedRedis:
     config: str = field(repr=False)
     socket_path: Path
     url: str = field(repr=False)
+
+    @property
+    def log_path(self) -> Path:
+        """The file that it logs to."""
+        return self.config_path.parent / _LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ def render_config(
         "maxmemory-policy noeviction",
         "daemonize no",
         "loglevel warning",
-        f"logfile {_quoted(str(home / 'redis.log'))}",
+        f"logfile {_quoted(str(home / _LOG))}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """The folder in which `llamaq up` keeps what must outlive it: secrets, queue, demo model."""
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -47,6 +48,15 @@ def keep_secret(path: Path) -> str:
 
 def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
     """Writes a file that only this user can read; an `exclusive` one must not exist yet."""
+    try:
+        _write_private(path, text, exclusive=exclusive)
+    except OSError as error:
+        if exclusive and error.errno != errno.EEXIST:  # half a secret is none
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _write_private(path: Path, text: str, *, exclusive: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | (os.O_EXCL if exclusive else 0)
     with os.fdopen(os.open(path, flags, 0o600), "w") as file:
         file.write(text)

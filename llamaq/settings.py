@@ -34,9 +34,14 @@ def is_set(name: str) -> bool:
 
 
 def set_default(name: str, value: str) -> None:
-    """The value of a variable that the environment leaves out; child processes see it too."""
+    """The value of a variable that the environment leaves out."""
     if not is_set(name):
         os.environ[name] = value
+
+
+def variables(*kinds: type[BaseSettings]) -> set[str]:
+    """The environment variables that these settings are read from."""
+    return {variable(*field) for kind in kinds for field in kind.model_fields.items()}
 
 
 def describe(*kinds: type[BaseSettings]) -> str:

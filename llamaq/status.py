@@ -5,16 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from dispatcher.connection import open_redis
+from dispatcher.redis_check import check_kind
 from dispatcher.registry import ModelState, Turn, WorkerState, read_models, read_turns
+from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
 """The tenants that wait, by model."""
 
 
 async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
-    """The state of every model, and who waits for it. Raises `RedisUnavailable`."""
+    """The state of every model, and who waits. Raises `RedisUnavailable`.
+
+    Raises `click.ClickException` for a Redis that can't hold a queue.
+    """
     redis = open_redis(redis_url)
     try:
+        with told_to_people():
+            await check_kind(redis)
         models = await read_models(redis)
         return models, {state.model: await read_turns(redis, state.model) for state in models}
     finally:

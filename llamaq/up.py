@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -14,11 +15,13 @@ import click
 from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.tasks import first_of
-from llamaq.embedded_redis import EmbeddedRedis, prepare, wait_until_ready
+from llamaq.child_environment import LOG_LEVEL, of_api, of_bridge, of_redis
+from llamaq.embedded_redis import EmbeddedRedis, prepare
 from llamaq.greeting import Greeting
 from llamaq.home import Home, write_private
 from llamaq.probe import Probe
-from worker_bridge.kept_process import KeptProcess
+from llamaq.redis_start import wait_for_start
+from worker_bridge.kept_process import ORPHANED, KeptProcess
 
 log = logging.getLogger("llamaq.up")
 
@@ -46,15 +49,19 @@ class UpPlan:
     drain_s: float
     log_level: str
 
-    def environment(self) -> Mapping[str, str]:
-        """What the API and the bridges must know."""
-        return {
-            "LLAMAQ_REDIS_URL": self.redis_url,
+    def environment(self, name: str) -> Mapping[str, str]:
+        """That of the process of this name."""
+        told = {"LLAMAQ_REDIS_URL": self.redis_url, LOG_LEVEL: self.log_level}
+        if name == "redis":
+            return of_redis(os.environ)
+        if name != "api":
+            return of_bridge(os.environ, told)
+        of_its_own = {
             "LLAMAQ_JWT_SECRET": self.jwt_secret,
             "LLAMAQ_HOST": self.host,
             "LLAMAQ_PORT": str(self.port),
-            "LLAMAQ_LOG_LEVEL": self.log_level,
         }
+        return of_api(os.environ, told | of_its_own)
 
 
 def demo_bridges(model: Path) -> list[list[str]]:
@@ -65,8 +72,8 @@ def demo_bridges(model: Path) -> list[list[str]]:
     return [["--name", name, "--", *server, *options] for name in names]
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises `click.ClickException` where the API could not listen."""
+def check_port(host: str, port: int, option: str = "--port") -> None:
+    """Raises `click.ClickException` where nobody could listen; `option` chooses another port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,7 +81,7 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise click.ClickException(
-                f"can't listen on {host}:{port} ({error.strerror}); choose another with --port"
+                f"can't listen on {host}:{port} ({error.strerror}); choose another with {option}"
             ) from error
 
 
@@ -115,8 +122,8 @@ class Up:
     async def _serve(self, *, once: bool, demo: bool) -> None:
         if self._plan.redis is not None:
             prepare(self._plan.redis)
-            self._keep("redis", self._plan.redis.command, _REDIS_STOP_S)
-            await wait_until_ready(self._plan.redis_url, _REDIS_START_S)
+            process = self._keep("redis", self._plan.redis.command, _REDIS_STOP_S)
+            await wait_for_start(self._plan.redis, process, _REDIS_START_S)
             write_private(self._plan.home.redis_url, f"{self._plan.redis_url}\n")
         polite_s = self._plan.drain_s + _BEYOND_DRAIN_S
         self._keep("api", (*LLAMAQ, "api"), polite_s)
@@ -133,11 +140,14 @@ class Up:
         if not once:
             await self._stop.wait()
 
-    def _keep(self, name: str, command: Sequence[str], stop_s: float) -> None:
-        process = KeptProcess(name, command, self._plan.environment(), stop_s)
+    def _keep(self, name: str, command: Sequence[str], stop_s: float) -> KeptProcess:
+        # Redis and the others are told at the same time. Those wait for nothing then.
+        orphaned = signal.SIGTERM if name == "redis" else ORPHANED
+        process = KeptProcess(name, command, self._plan.environment(name), stop_s, orphaned)
         task = asyncio.create_task(process.run())
         task.add_done_callback(lambda _: self._stop.set())
         self._kept.append((process, task))
+        return process
 
     async def _report_failures(self) -> None:
         for process, task in self._kept:

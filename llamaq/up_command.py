@@ -10,7 +10,9 @@ import click
 from api.auth import create_token
 from api.settings import ApiSettings
 from api.tenant import Tenant
+from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
+from llamaq import redis_sentences
 from llamaq.embedded_redis import (
     EmbeddedRedis,
     ListenAddress,
@@ -19,6 +21,7 @@ from llamaq.embedded_redis import (
     parse_listen,
     plan,
 )
+from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret
 from llamaq.logs import set_up_logs
@@ -50,6 +53,7 @@ _TOKEN_S = 24 * 3600
     metavar="ADDR[:PORT]",
     help="Let bridges of other machines reach the embedded Redis here, with a password.",
 )
+@told_to_people
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
     port: int | None,
@@ -85,8 +89,8 @@ def up(  # noqa: PLR0913  # one argument per option
 def _open_home(data_dir: Path) -> Home:
     home = Home(data_dir.expanduser())
     home.create()
-    if home.redis_url.exists():
-        asyncio.run(check_nobody_runs(home.redis_url.read_text().strip()))
+    if home.redis_url.exists() and (url := home.redis_url.read_text().strip()):
+        asyncio.run(check_nobody_runs(url))
     return home
 
 
@@ -103,6 +107,9 @@ def _read_settings(
         load({BridgeSettings: {"server": server}})
     api: ApiSettings = loaded[ApiSettings]
     check_port(api.host, api.port)
+    if redis is None:
+        with redis_sentences.told_to_people():
+            asyncio.run(check_at_start(loaded[QueueSettings]))
     return api, loaded[QueueSettings].redis_url.get_secret_value()
 
 
@@ -135,6 +142,8 @@ def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> Em
                 "--redis-listen is for the embedded Redis, but LLAMAQ_REDIS_URL is set"
             )
         return None
+    if listen:
+        check_port(listen.host, listen.port, "--redis-listen ADDR:PORT")
     try:
         return plan(find_server(), home.folder, listen=listen, password=password)
     except NoServerFoundError as error:

@@ -98,12 +98,12 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[str]:
+def valkey(folder: Path, *options: str) -> Iterator[str]:
     """A real server on a socket in `folder`, without persistence; yields its URL."""
     socket_path = folder / "valkey.sock"
     command = [str(find_server()), "--port", "0", "--unixsocket", str(socket_path)]
     command += ["--save", "", "--appendonly", "no", "--dir", str(folder), "--loglevel", "warning"]
-    with program(command, folder / "valkey.log"):
+    with program([*command, *options], folder / "valkey.log"):
         wait_until(socket_path.exists)
         yield f"unix://{socket_path}"
 

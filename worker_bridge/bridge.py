@@ -185,6 +185,7 @@ class Bridge:
             foreign=self._attempts.others,
             server_id=server_id(props, self._server.url),
             aliases=self._aliases.of((props if is_same else self._props).names),
+            host=socket.gethostname(),
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )

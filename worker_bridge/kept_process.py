@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import logging
-import os
 import signal
 import sys
 import time
@@ -14,15 +13,20 @@ log = logging.getLogger("llamaq.process")
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
 _STEADY_S = 60.0  # a program that ran for so long starts again after the first pause
+
+ORPHANED = getattr(signal, "SIGUSR1", signal.SIGTERM)
+"""Tells a process of llamaq that its parent was killed: no time is left for answers."""
 
 
 class KeptProcess:
     """One program. It gets no signal from the terminal: `stop` ends it.
 
-    On Linux it also ends, by SIGTERM, when this process is killed.
+    On Linux it also ends when this process is killed: it then gets the signal `orphaned`.
 
-    `environment` is added to this process' own. `stop_s` is how long it may take to end politely.
+    It sees `environment` and nothing of this process' own. `stop_s` is how long it may take to end
+    politely. `ended` is set as soon as it has ended by itself.
     """
 
     def __init__(
@@ -31,11 +35,14 @@ class KeptProcess:
         command: Sequence[str],
         environment: Mapping[str, str],
         stop_s: float,
+        orphaned: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
+        self.ended = asyncio.Event()
         self._command = command
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._stop_s = stop_s
+        self._orphaned = orphaned
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -51,7 +58,7 @@ class KeptProcess:
                 *self._command,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=self._end_with_parent if _libc is not None else None,
             )
             log.info("started %s pid=%s", self.name, self._process.pid)
             if self._stopping:  # meanwhile
@@ -59,11 +66,16 @@ class KeptProcess:
             code = await self._process.wait()
             if self._stopping:
                 return
+            self.ended.set()
             if time.monotonic() - started > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
             log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    def _end_with_parent(self) -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, self._orphaned)
 
     def kill(self) -> None:
         """Ends the program at once; `run` starts it again."""
@@ -89,11 +101,3 @@ class KeptProcess:
         if not ended.done():
             process.kill()
         await ended
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
-
-
-def _end_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -125,6 +125,14 @@ class LlamaServer:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return Answer.STRANGE, None
 
+    async def look_at(self, path: str, timeout_s: float) -> tuple[int, str, Any]:
+        """The status, the text and the JSON value of an answer; status 0 where there is none."""
+        try:
+            response = await self._client.get(path, timeout=timeout_s)
+        except httpx.HTTPError:
+            return 0, "", None
+        return response.status_code, response.text, _parse(response.content)
+
     async def busy_slots(self, timeout_s: float) -> tuple[Answer, int]:
         """How many slots are at work. Asks the engine: a wedged one stays silent."""
         answer, slots = await self._look("/slots", timeout_s)

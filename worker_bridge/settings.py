@@ -1,10 +1,14 @@
 """Settings of one bridge, read from `LLAMAQ_*` environment variables."""
 
-from pydantic import Field, SecretStr
+import re
+
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 from worker_bridge.names import MAX_NAME_CHARS, PLAIN_NAME
+
+_V1 = re.compile(r"(?<=[^/])/v1/?$")
 
 
 class BridgeSettings(BaseSettings):
@@ -13,7 +17,9 @@ class BridgeSettings(BaseSettings):
     model_config = FROM_ENVIRONMENT
 
     server: str = Field(
-        "http://127.0.0.1:8080", pattern=r"^https?://", description="address of the llama-server"
+        "http://127.0.0.1:8080",
+        pattern=r"^https?://",
+        description="address of the llama-server; a /v1 at its end is left out",
     )
     server_key: SecretStr | None = Field(None, description="its --api-key, if it has one")
     model: str | None = Field(
@@ -34,3 +40,9 @@ class BridgeSettings(BaseSettings):
         60, description="longest time from the end of the prompt to the first token"
     )
     stall_token_s: Seconds = Field(60, description="longest time between two tokens")
+
+    @field_validator("server")
+    @classmethod
+    def _without_v1(cls, url: str) -> str:
+        """Clients of OpenAI's API are told of the same server with /v1."""
+        return _V1.sub("", url)

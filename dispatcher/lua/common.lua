@@ -6,7 +6,7 @@
 -- has submitted a job: of two submissions the newer one wins, whichever comes first. `class` is what a job needs of its worker
 -- (dispatcher/needs.py). `place` is a member of the queue: '<class>|<tier>|<tenant>|<user>|<sequence>|<job>',
 -- so that the jobs of one user and class lie next to each other, oldest first.
--- Every script gets KEYS[1] = the model's key prefix, which routes it in a Cluster; further keys are
+-- Every script gets KEYS[1] = the model's key prefix; further keys are
 -- built from it and share its hash tag.
 
 local DONE_TTL_MS = 60000      -- an ended job stays visible, and answers a repeated call, this long

@@ -5,7 +5,8 @@
 -- Returns  {'IDLE'}            another process has just been here
 --          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
 --                              lease is extended, since no one can tell who is dead
---          {'OK', workers, jobs given back, deadlines, apis}
+--          {'OK', {worker, jobs given back, 'died' or 'left', …}, jobs given back in all, deadlines,
+--                 {api, …}}      a bridge that 'left' has said so (`WorkerSession.leave`)
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
 
@@ -35,8 +36,10 @@ for _, api in ipairs(apis) do
   redis.call('DEL', K.replies .. api, K.api .. api)
 end
 
-local workers, recovered = due(K.workers), 0
-for _, worker in ipairs(workers) do
+local gone, recovered = {}, 0
+for _, worker in ipairs(due(K.workers)) do
+  local how = redis.call('HGET', K.worker .. worker, 'health') == 'left' and 'left' or 'died'
+  local before = recovered
   redis.call('ZREM', K.workers, worker)
   for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
     take_off(worker, token)
@@ -46,6 +49,7 @@ for _, worker in ipairs(workers) do
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
     K.bell_of .. worker, K.prefers .. worker)
   redis.call('HDEL', K.speeds, worker)
+  for _, word in ipairs({worker, recovered - before, how}) do gone[#gone + 1] = word end
 end
 
 local deadlines = due(K.deadlines)
@@ -72,4 +76,4 @@ for _, id in ipairs(deadlines) do
 end
 call_all()
 for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
-return {'OK', #workers, recovered, #deadlines, #apis}
+return {'OK', gone, recovered, #deadlines, apis}

@@ -7,13 +7,17 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
-from tests.processes import answers, free_port, llamaq, program, wait_until
+from tests.builders import make_token
+from tests.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -69,8 +73,43 @@ class Terminal:
         os.close(self._descriptor)
 
 
+SECRETS = {
+    "LLAMAQ_JWT_ISSUER": "the-issuer",
+    "LLAMAQ_SERVER_KEY": "the-server-key",
+    "LLAMAQ_DATA_DIR": "/nonexistent",
+    "LLAMAQ_QUEUE_WAIT_S": "200",
+    "LLAMAQ_STALL_TOKEN_S": "50",
+    "LLAMAQ_LEASE_S": "3",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "LLAMA_ARG_N_GPU_LAYERS": "1",
+}
+
+
+def seen_by(process: psutil.Process) -> dict[str, str]:
+    """What is ours or the user's own of the environment that it was started with."""
+    names = ("LLAMA", "REDIS", "CUDA")
+    return {name: value for name, value in process.environ().items() if name.startswith(names)}
+
+
+def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[str]) -> None:
+    queue = {"LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S", "LLAMAQ_LOG_LEVEL"} | users
+    api = {"JWT_SECRET", "JWT_ISSUER", "QUEUE_WAIT_S", "HOST", "PORT"}
+    needed = {
+        "valkey-server": set[str](),  # it writes over the memory that /proc shows
+        "llamaq api": queue | {f"LLAMAQ_{name}" for name in api},
+        "llamaq bridge": queue | {"LLAMAQ_SERVER_KEY", "LLAMAQ_STALL_TOKEN_S"},
+        "llamaq.demo_server": users | {"LLAMA_API_KEY"},
+    }
+    for process in processes:
+        command = " ".join(process.cmdline()).partition(" -- ")[0]
+        (kind,) = (kind for kind in needed if kind in command)
+        assert (kind, set(seen_by(process))) == (kind, needed[kind])
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Terminal]:
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
     port = str(free_port())
     terminal = Terminal(llamaq("up", "--demo", "--data-dir", str(tmp_path), "--port", port))
     yield terminal
@@ -88,6 +127,7 @@ def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     below = psutil.Process(demo.process.pid).children(recursive=True)
     assert len(below) == 6  # Redis, API, two bridges, two servers
+    assert_each_sees_what_it_needs(below, {"CUDA_VISIBLE_DEVICES", "LLAMA_ARG_N_GPU_LAYERS"})
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0
     assert not [process for process in below if process.is_running()]
@@ -137,3 +177,46 @@ def test_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
         refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert refused.returncode == 1
     assert "--port" in refused.stderr
+
+
+def ask(url: str, token: str, *, stream: bool) -> tuple[str, float]:
+    """How a long answer ends, and when."""
+    body = {"model": "small", "stream": stream, "max_tokens": 1500, "ignore_eos": True}
+    body["messages"] = [{"role": "user", "content": "Hi"}]
+    headers = {"Authorization": f"Bearer {token}"}
+    client = httpx.Client(base_url=url, headers=headers, timeout=60)
+    try:
+        with client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            text = "".join(answer.iter_text())
+    except httpx.HTTPError as error:
+        text = repr(error)
+    return text, time.monotonic()
+
+
+def test_every_client_gets_an_end_and_nothing_is_left_when_up_is_killed(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    server = LlamaServer(models["small"], free_port(), "small", 2)
+    url = f"http://127.0.0.1:{free_port()}"
+    options = ["--data-dir", str(tmp_path / "up"), "--port", url.rpartition(":")[2]]
+    with (
+        server.running(tmp_path / "server.log"),
+        program(llamaq("up", "--server", server.url, *options), tmp_path / "up.log") as up,
+        ThreadPoolExecutor(6) as clients,
+    ):
+        wait_until(lambda: answers(f"{url}/ready"), 60)
+        token = make_token(secret=(tmp_path / "up" / "jwt_secret").read_text().strip())
+        below = psutil.Process(up.process.pid).children(recursive=True)
+        asked = [clients.submit(ask, url, token, stream=number < 4) for number in range(6)]
+        wait_until(lambda: busy_slots(server) == 2)
+        killed = time.monotonic()
+        up.kill()
+        ends = [each.result(60) for each in asked]
+        _, alive = psutil.wait_procs(below, timeout=10)
+    assert max(at for _, at in ends) - killed < 10
+    assert sum("has to stop now" in text for text, _ in ends) >= 2
+    assert alive == []
+
+
+def busy_slots(server: LlamaServer) -> int:
+    return sum(slot["is_processing"] for slot in httpx.get(f"{server.url}/slots").json())

@@ -1,21 +1,51 @@
 """The reaper's tick, and the two helpers for tasks."""
 
 import asyncio
+import logging
 
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.reaper import reap, run_reaper
+from dispatcher.reaper import Reaped, reap, run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel, first_of
+from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.ends import FACTS
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
 
+LEASE_S = 10
+
 
 async def test_tick_runs_the_script(desk: Desk) -> None:
-    assert await reap(desk.scripts, 4) == [b"EXTENDED"]
-    assert await reap(desk.scripts, 4) == [b"IDLE"]
+    assert await reap(desk.scripts, 4) == Reaped()
+    assert await desk.redis.hexists(desk.keys.named("counters"), "reaped_ms")
+
+
+async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await reap(desk.scripts, LEASE_S)
+    session = WorkerSession("tidy", desk.scripts, LEASE_S)
+    await session.register(1, True, FACTS)
+    await session.leave(FACTS)
+    await desk.join("dead", slots=2)
+    await desk.enqueue("j1", "j2")
+    await desk.claim("dead", 2)
+    due = {"dead": 1}
+    await desk.redis.zadd(desk.keys.named("workers"), due)
+    await desk.redis.zadd(desk.keys.named("apis"), {"a": 1})
+    await desk.redis.hincrby(desk.keys.named("counters"), "reaped_ms", -1000)
+    ticking = asyncio.create_task(run_reaper(desk.scripts, LEASE_S))
+
+    async def is_told() -> bool:
+        return "api=a is gone" in caplog.text
+
+    await until(is_told)
+    await cancel([ticking])
+    assert "worker=dead died; 2 of its jobs were given back" in caplog.messages
+    assert "worker=tidy has left" in caplog.messages
+    assert "tidy died" not in caplog.text
 
 
 async def test_reaper_outlives_a_lost_reply_and_recovers(

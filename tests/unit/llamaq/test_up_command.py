@@ -1,13 +1,18 @@
 """What `llamaq up` checks before it starts anything."""
 
+import errno
+import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
+from tests.processes import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +60,51 @@ def test_host_that_nobody_knows_is_told(tmp_path: Path) -> None:
 
 def test_bad_address_for_redis_is_told(tmp_path: Path) -> None:
     assert_refused(up(tmp_path, "--redis-listen", "everywhere"), 2, "0.0.0.0")  # noqa: S104
+
+
+def test_port_of_redis_in_use_is_told_before_anything_starts(
+    tmp_path: Path, taken_port: int
+) -> None:
+    address = f"127.0.0.1:{taken_port}"
+    result = up(tmp_path, "--redis-listen", address)
+    assert_refused(result, 1, f"can't listen on {address}")
+    assert "--redis-listen" in result.stderr
+    assert not (tmp_path / "redis").exists()
+
+
+def test_address_for_redis_that_is_not_this_machines_is_told(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--redis-listen", "192.0.2.1"), 1, "can't listen on 192.0.2.1:6379")
+
+
+def test_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert_refused(up(tmp_path / "file" / "data"), 1, "choose another folder with --data-dir")
+
+
+def test_full_disk_is_told_and_leaves_no_half_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_no_space(descriptor: int, mode: str) -> IO[str]:
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("llamaq.home.os.fdopen", find_no_space)
+    result = up(tmp_path)
+    assert_refused(result, 1, f"no space is left to write {tmp_path}: free some")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real
+def test_redis_that_ends_at_once_ends_up_with_its_reason(tmp_path: Path) -> None:
+    kept = tmp_path / "redis" / "appendonlydir"
+    kept.mkdir(parents=True)
+    (kept / "appendonly.aof.manifest").write_text("junk\n")
+    (tmp_path / "redis_url").touch()  # of one that was killed when its disk was full
+    started = time.monotonic()
+    result = up(tmp_path, "--port", str(free_port()))
+    assert time.monotonic() - started < 5
+    assert_refused(result, 1, "Redis can't read the queue")
+    assert f"move {kept} away" in result.stderr
 
 
 def test_only_the_embedded_redis_can_listen(

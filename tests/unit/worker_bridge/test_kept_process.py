@@ -1,6 +1,7 @@
 """A kept program: real processes of a shell."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def anyio_backend() -> str:
 
 def kept(script: str, file: Path, stop_s: float = 10) -> KeptProcess:
     command = ["sh", "-c", script.format(file=file)]
-    return KeptProcess("shell", command, {"LLAMAQ_TEST": "told"}, stop_s)
+    return KeptProcess("shell", command, {**os.environ, "LLAMAQ_TEST": "told"}, stop_s)
 
 
 async def has_lines(file: Path, count: int) -> None:

@@ -4,9 +4,16 @@ from pydantic import ValidationError
 from worker_bridge.settings import BridgeSettings
 
 
-@pytest.mark.parametrize("server", ["http://127.0.0.1:8080", "https://gpu.example.org/v1"])
+@pytest.mark.parametrize(
+    "server", ["http://127.0.0.1:8080", "https://gpu.example.org/llama", "http://v1"]
+)
 def test_server_is_an_address(server: str) -> None:
     assert BridgeSettings(server=server).server == server
+
+
+@pytest.mark.parametrize("given", ["http://gpu:1/llama/v1", "http://gpu:1/llama/v1/"])
+def test_address_for_clients_of_openai_means_the_same_server(given: str) -> None:
+    assert BridgeSettings(server=given).server == "http://gpu:1/llama"
 
 
 @pytest.mark.parametrize(

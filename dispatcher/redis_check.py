@@ -1,0 +1,195 @@
+"""Can this Redis hold the queue? Asked when a process starts; what is wrong then ends it."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from dispatcher.connection import answer_in_time, open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.keys import MODELS, WRITABLE
+from dispatcher.settings import QueueSettings
+
+log = logging.getLogger("llamaq.redis")
+
+_AGAIN_S = 2.0
+_WRITE = "return redis.call('SET', KEYS[1], 1, 'PX', 60000)"
+_CLUSTER = (
+    "Redis Cluster is not supported: set LLAMAQ_REDIS_URL to a Redis or Valkey server that runs "
+    "with cluster-enabled no."
+)
+_SENTINEL = (
+    "LLAMAQ_REDIS_URL names a Sentinel, which holds no data: set it to the address of the master, "
+    "or of a proxy that follows the master."
+)
+
+
+class UnfitRedis(Exception):
+    """This Redis can't hold the queue. The message tells its operator what to do."""
+
+
+async def check_at_start(settings: QueueSettings) -> None:
+    """Raises `UnfitRedis`. A server that is away now is waited for by `check_when_back`."""
+    with suppress(RedisUnavailable):  # whoever goes on reports it
+        await _check(settings)
+
+
+async def check_when_back(settings: QueueSettings) -> None:
+    """Returns when the server has passed. Until then it logs what is wrong.
+
+    It ends nothing: requests may have been accepted meanwhile.
+    """
+    while True:
+        try:
+            await _check(settings)
+        except RedisUnavailable as error:
+            log.warning("%s", error.message)
+        except UnfitRedis as error:
+            log.error("%s", error)
+        else:
+            return
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _check(settings: QueueSettings) -> None:
+    redis = open_redis(settings.redis_url.get_secret_value())
+    try:
+        await check_redis(redis, may_evict=settings.allow_eviction)
+    finally:
+        await redis.aclose()
+
+
+async def check_redis(redis: Redis, *, may_evict: bool) -> None:
+    """Raises `UnfitRedis`, or `RedisUnavailable` where the server does not answer or write now.
+
+    A server that hides its configuration, as managed ones do, is taken at its word.
+    """
+    await check_kind(redis)
+    if problem := _eviction(await _read_policy(redis)):
+        if not may_evict:
+            raise UnfitRedis(problem)
+        log.warning("%s LLAMAQ_ALLOW_EVICTION allows it.", problem)
+    try:
+        await check_writes(redis)
+    except RedisUnavailable as error:
+        raise _unfit(error) or error from error.__cause__
+
+
+async def check_kind(redis: Redis) -> None:
+    """Raises `UnfitRedis` for a wrong password, Redis Cluster, a Sentinel, and what is no Redis.
+
+    Raises `RedisUnavailable` where it does not answer.
+    """
+    try:
+        mode = await _read_mode(redis)
+        if mode == "sentinel":
+            raise UnfitRedis(_SENTINEL)
+        if mode == "cluster":
+            raise UnfitRedis(_CLUSTER)
+        async with answer_in_time():
+            await redis.exists(MODELS)
+    except RedisUnavailable as error:
+        raise _unfit(error) or error from error.__cause__
+
+
+async def check_writes(redis: Redis) -> None:
+    """Raises `RedisUnavailable` where a script can't write.
+
+    The memory or the disk is full, the server is a replica, or the user lacks the permission.
+    """
+    async with answer_in_time():
+        await redis.eval(_WRITE, 1, WRITABLE)
+
+
+class WriteProbe:
+    """`check_writes` for many callers: those who ask at the same time share one look."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._looked_at = float("-inf")
+        self._refusal: RedisUnavailable | None = None
+        self._looking = asyncio.Lock()
+
+    async def check(self) -> None:
+        """Raises `RedisUnavailable`."""
+        asked_at = time.monotonic()
+        async with self._looking:
+            if self._looked_at < asked_at:
+                self._looked_at = time.monotonic()
+                self._refusal = await self._look()
+            refusal = self._refusal
+        if refusal is not None:
+            raise RedisUnavailable(refusal.message)
+
+    async def _look(self) -> RedisUnavailable | None:
+        try:
+            await check_writes(self._redis)
+        except RedisUnavailable as error:
+            return error
+        return None
+
+
+async def _read_mode(redis: Redis) -> str:
+    """`standalone`, `cluster` or `sentinel`; empty where the server doesn't tell."""
+    async with answer_in_time():
+        try:
+            about = await redis.info()
+        except (AskError, ResponseError):
+            return ""
+    if about.get("cluster_enabled") == 1:
+        return "cluster"
+    return str(about.get("redis_mode") or about.get("server_mode") or "")  # Redis, Valkey
+
+
+async def _read_policy(redis: Redis) -> str:
+    """The `maxmemory-policy`; empty where the server doesn't tell."""
+    async with answer_in_time():
+        try:
+            return str((await redis.config_get("maxmemory-policy")).get("maxmemory-policy") or "")
+        except ResponseError:
+            return ""
+
+
+def _eviction(policy: str) -> str:
+    if policy in ("", "noeviction"):
+        return ""
+    return (
+        f"Redis evicts keys when its memory is full (maxmemory-policy {policy}), which loses "
+        "requests. Run: CONFIG SET maxmemory-policy noeviction, and write it into its "
+        "configuration. LLAMAQ_ALLOW_EVICTION=1 starts all the same."
+    )
+
+
+def _unfit(error: RedisUnavailable) -> UnfitRedis | None:
+    """What no waiting cures, in words for the operator."""
+    cause = error.__cause__
+    if isinstance(cause, RedisConnectionError) and cause.__cause__ is not None:
+        cause = cause.__cause__  # what it met while it connected
+    if isinstance(cause, AuthenticationError):
+        return UnfitRedis(
+            f"Redis refuses the login of LLAMAQ_REDIS_URL ({cause}). Write the right password "
+            "into it: redis://:PASSWORD@HOST:PORT/0, or redis://USER:PASSWORD@HOST:PORT/0."
+        )
+    if isinstance(cause, InvalidResponse):
+        return UnfitRedis(
+            "What listens at the address of LLAMAQ_REDIS_URL does not speak as Redis does "
+            f"({cause}). Check its host and port."
+        )
+    if isinstance(cause, AskError):  # MOVED too
+        return UnfitRedis(_CLUSTER)
+    if isinstance(cause, NoPermissionError) or "NOPERM" in str(cause):
+        return UnfitRedis(
+            f"The user of LLAMAQ_REDIS_URL may not do what llamaq needs ({cause}). "
+            "Run: ACL SETUSER NAME ~llamaq:* +@all"
+        )
+    return None

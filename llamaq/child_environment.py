@@ -1,0 +1,33 @@
+"""Which environment variables each process of `llamaq up` gets: those it needs, no secret more."""
+
+from collections.abc import Mapping
+
+from pydantic_settings import BaseSettings
+
+from api.settings import ApiSettings
+from dispatcher.settings import QueueSettings, without_settings
+from llamaq.settings import variables
+from worker_bridge.settings import BridgeSettings
+
+LOG_LEVEL = "LLAMAQ_LOG_LEVEL"
+
+
+def of_redis(ours: Mapping[str, str]) -> dict[str, str]:
+    """That of the embedded Redis: the user's own, without any setting of llamaq."""
+    return without_settings(ours)
+
+
+def of_api(ours: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """The API's: the settings of the queue and of the API. `told` goes before `ours`."""
+    return _with_settings({**ours, **told}, QueueSettings, ApiSettings)
+
+
+def of_bridge(ours: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """A bridge's: the settings of the queue and of bridges, so nothing that signs tokens."""
+    return _with_settings({**ours, **told}, QueueSettings, BridgeSettings)
+
+
+def _with_settings(whole: Mapping[str, str], *kinds: type[BaseSettings]) -> dict[str, str]:
+    needed = variables(*kinds) | {LOG_LEVEL}
+    settings = {name: value for name, value in whole.items() if name.upper() in needed}
+    return without_settings(whole) | settings

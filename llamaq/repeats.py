@@ -1,0 +1,66 @@
+"""A warning that comes again and again is written at growing intervals."""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_FIRST_S = 1.0
+_LONGEST_S = 60.0
+_MOST = 1000  # different messages that are remembered
+
+
+@dataclass(slots=True)
+class _Seen:
+    written_at: float
+    seen_at: float
+    pause_s: float = _FIRST_S
+    held_back: int = 0
+
+
+class RepeatFilter(logging.Filter):
+    """Lets each warning or error through, and the same one again after 1, 2, 4 … 60 s.
+
+    What was held back meanwhile is counted in the next line. The same message of any logger counts
+    as a repetition; one that names another job or request is another message. One that did not come
+    for a minute is new again. `clock` tells the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: OrderedDict[tuple[int, str, str], _Seen] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; adds to it how often it was held back."""
+        if record.levelno < logging.WARNING:
+            return True
+        now, message = self._clock(), record.getMessage()
+        error = repr(record.exc_info[1]) if record.exc_info else ""
+        seen = self._recall((record.levelno, message, error), now)
+        if seen is None:
+            return True
+        seen.seen_at = now
+        if now - seen.written_at < seen.pause_s:
+            seen.held_back += 1
+            return False
+        if seen.held_back:
+            since_s = now - seen.written_at
+            record.msg = f"{message} (and {seen.held_back} times more in the last {since_s:.0f} s)"
+            record.args = ()
+        seen.written_at, seen.held_back = now, 0
+        seen.pause_s = min(_LONGEST_S, 2 * seen.pause_s)
+        return True
+
+    def _recall(self, key: tuple[int, str, str], now: float) -> _Seen | None:
+        """What is known of a message that is not new; a new one is remembered."""
+        seen = self._seen.get(key)
+        if seen is not None and now - seen.seen_at <= _LONGEST_S:
+            self._seen.move_to_end(key)
+            return seen
+        self._seen[key] = _Seen(now, now)
+        self._seen.move_to_end(key)
+        if len(self._seen) > _MOST:
+            self._seen.popitem(last=False)
+        return None
