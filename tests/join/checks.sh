@@ -1,0 +1,63 @@
+# shellcheck shell=sh
+# What the trial looks at; each check prints what it saw.
+
+show_failure() { tail -n 15 "$WORK"/*.log >&2 2>/dev/null || true; }
+
+start_servers() {
+    "$PYTHON" -c 'import sys, pathlib, llamaq.demo_model as m; m.write_demo_model(pathlib.Path(sys.argv[1]), size="small")' \
+        "$WORK/trial.gguf"
+    for machine in main worker; do
+        start_on "$machine" "server-$machine" "$PYTHON" -m llamaq.demo_server --model "$WORK/trial.gguf" --parallel 2 --ctx-size 8192
+    done
+}
+
+# README.md's line, on a terminal: secrets are printed nowhere else. Then what it printed is picked up.
+check_up() {
+    line=$(readme_block '**More machines.**')
+    as_user_of main nsenter --net=/run/netns/llamaq-main "$PYTHON" -c 'import pty, sys; pty.spawn(["sh", "-c", sys.argv[1]])' "$line" \
+        </dev/null >"$WORK/up.log" 2>&1 &
+    PIDS="${PIDS:-} $!"
+    wait_for 60 printed '^A worker serves trial'
+    JOINING=$(printed '^ LLAMAQ_REDIS_URL=')
+    TOKEN=$(printed '^eyJ')
+    URL=$(printed '^From other machines: ' | sed 's/^From other machines: \([^ ]*\).*/\1/')
+    [ "$URL" = http://10.78.0.1:8484/v1 ]
+    echo "$line"
+    printed '^(llamaq is up|From other machines)'
+    trying=$(printed '^Try it:' -A 1 | tail -n 1)
+    type_on main "$trying" 2>/dev/null | tail -n 2 | grep -F 'data: [DONE]'
+    echo "its line to try works: $(echo "$trying" | cut -c 1-60)…"
+}
+
+printed() { tr -d '\r' <"$WORK/up.log" | grep -E -e "$@"; }
+
+# The printed line is typed on the worker as it is; `llamaq join` prints the same again.
+check_join() {
+    ! workers_are 2 || return 1
+    [ "$(type_on main 'llamaq join')" = "$JOINING" ]
+    as_user_of worker nsenter --net=/run/netns/llamaq-worker sh -c "exec env $JOINING" >"$WORK/bridge.log" 2>&1 &
+    PIDS="$PIDS $!"
+    wait_for 30 workers_are 2
+    echo "$JOINING" | sed 's/:[0-9a-f]*@/:…@/'
+    type_on main 'llamaq status'
+}
+
+workers_are() { [ "$(type_on main 'llamaq status' | grep -c ' healthy .*slots')" -eq "$1" ]; }
+
+# Four chats at a time need all slots of both workers. The second token is from README.md's line.
+check_client() {
+    ask "$TOKEN"
+    # shellcheck disable=SC2016
+    line=$(grep -o '`llamaq token create ann [^`]*`' README.md | tr -d '`')
+    ask "$(type_on main "$line")"
+    echo "a token of: $line"
+}
+
+ask() {
+    nsenter --net=/run/netns/llamaq-client "$PYTHON" tests/join/client.py "$URL" "$1" >"$WORK/client.log" 2>&1 || {
+        cat "$WORK/client.log" >&2
+        return 1
+    }
+    cat "$WORK/client.log"
+    [ "$(sed 's/.* by //' "$WORK/client.log" | sort -u | wc -l)" -eq 2 ] || { echo 'only one worker answered' >&2; return 1; }
+}
