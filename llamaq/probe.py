@@ -31,7 +31,7 @@ class Probe:
         """The name of a model of which a worker accepts jobs; says so when it has to wait."""
         async with self._client() as client:
             if not (models := await _ready_models(client)):
-                click.echo("It waits for a worker: a llama-server with a bridge beside it.")
+                click.echo("\nIt waits for a worker: a llama-server with a bridge beside it.")
             while not models:
                 await asyncio.sleep(_WORKER_POLL_S)
                 models = await _ready_models(client)
