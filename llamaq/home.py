@@ -30,6 +30,11 @@ class Home:
         return self.folder / "redis_url"
 
     @property
+    def redis_listen(self) -> Path:
+        """Where it listens for other machines, as ADDR:PORT; there is none where it doesn't."""
+        return self.folder / "redis_listen"
+
+    @property
     def demo_model(self) -> Path:
         """The generated model of `up --demo`."""
         return self.folder / "demo.gguf"

@@ -9,6 +9,7 @@ import httpx
 
 _START_S = 60.0
 _POLL_S = 0.1
+_WORKER_POLL_S = 0.5
 
 
 class Probe:
@@ -25,6 +26,16 @@ class Probe:
     async def wait_until_ready(self) -> None:
         """Returns when a worker accepts jobs."""
         await self._wait("/ready")
+
+    async def wait_for_model(self) -> str:
+        """The name of a model of which a worker accepts jobs; says so when it has to wait."""
+        async with self._client() as client:
+            if not (models := await _ready_models(client)):
+                click.echo("\nIt waits for a worker: a llama-server with a bridge beside it.")
+            while not models:
+                await asyncio.sleep(_WORKER_POLL_S)
+                models = await _ready_models(client)
+        return models[0]
 
     async def show_chat(self, model: str) -> None:
         """Prints the answer of one streamed chat while it comes."""
@@ -70,6 +81,14 @@ async def _answers(client: httpx.AsyncClient, path: str) -> bool:
         return (await client.get(path)).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+async def _ready_models(client: httpx.AsyncClient) -> list[str]:
+    try:
+        answer = await client.get("/ready")
+    except httpx.HTTPError:
+        return []
+    return list(answer.json()["models"]) if answer.status_code == 200 else []
 
 
 def _texts(line: str) -> Iterator[str]:

@@ -135,8 +135,10 @@ class Up:
         else:
             await probe.wait_until_alive()
         self._greeting.show()
+        model = DEMO_MODEL if demo else await probe.wait_for_model()
+        self._greeting.show_chat_line(model)
         if demo:
-            await probe.show_chat(DEMO_MODEL)
+            await probe.show_chat(model)
         if not once:
             await self._stop.wait()
 

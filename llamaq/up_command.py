@@ -13,6 +13,8 @@ from api.tenant import Tenant
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
 from llamaq import redis_sentences
+from llamaq.addresses import EVERYWHERE, in_url
+from llamaq.data_dir import data_dir_option
 from llamaq.embedded_redis import (
     EmbeddedRedis,
     ListenAddress,
@@ -23,10 +25,10 @@ from llamaq.embedded_redis import (
 )
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
-from llamaq.home import Home, keep_secret
+from llamaq.home import Home, keep_secret, write_private
 from llamaq.logs import set_up_logs
 from llamaq.settings import describe, is_set, load, set_default
-from llamaq.up import DEMO_MODEL, Up, UpPlan, check_nobody_runs, check_port, demo_bridges
+from llamaq.up import Up, UpPlan, check_nobody_runs, check_port, demo_bridges
 from worker_bridge.settings import BridgeSettings
 
 _TOKEN_S = 24 * 3600
@@ -35,19 +37,16 @@ _TOKEN_S = 24 * 3600
 @click.command(epilog=describe(QueueSettings, ApiSettings))
 @click.option("--host", help="Address the API listens on.")
 @click.option("--port", type=int, help="Port the API listens on.")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="LLAMAQ_DATA_DIR",
-    show_envvar=True,
-    default=Path("~/.local/share/llamaq"),
-    show_default=True,
-    help="Folder for secrets and the queue.",
-)
+@data_dir_option("Folder for secrets and the queue.")
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
 @click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
 @click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
 @click.option("--log-level", envvar="LLAMAQ_LOG_LEVEL", hidden=True)
+@click.option(
+    "--lan",
+    is_flag=True,
+    help="Let other machines reach both: --host 0.0.0.0 --redis-listen 0.0.0.0.",
+)
 @click.option(
     "--redis-listen",
     metavar="ADDR[:PORT]",
@@ -62,6 +61,7 @@ def up(  # noqa: PLR0913  # one argument per option
     demo: bool,
     once: bool,
     log_level: str | None,
+    lan: bool,
     redis_listen: str | None,
 ) -> None:
     """Run everything on this machine: Redis, the API, and a bridge per --server."""
@@ -72,7 +72,8 @@ def up(  # noqa: PLR0913  # one argument per option
     log_level = log_level or ("warning" if demo else "info")
     set_up_logs(log_level)
     home = _open_home(data_dir)
-    listen = _listen(redis_listen)
+    host = host or (EVERYWHERE if lan else None)
+    listen = _listen(redis_listen, lan)
     password = keep_secret(home.redis_password) if listen else None
     redis = _redis(home, listen, password)
     api, url = _read_settings(home, redis, {"host": host, "port": port}, servers)
@@ -81,8 +82,11 @@ def up(  # noqa: PLR0913  # one argument per option
     secret = api.jwt_secret.get_secret_value()
     token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
-    model = DEMO_MODEL if demo else "MODEL"
-    greeting = Greeting(api.host, api.port, model, token, url, password, listen, home.folder)
+    kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
+    greeting = Greeting(api.host, api.port, token, url, password, listen, home.folder, kept)
+    _remember(home, listen)
+    if demo:
+        click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
     asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
 
 
@@ -92,6 +96,14 @@ def _open_home(data_dir: Path) -> Home:
     if home.redis_url.exists() and (url := home.redis_url.read_text().strip()):
         asyncio.run(check_nobody_runs(url))
     return home
+
+
+def _remember(home: Home, listen: ListenAddress | None) -> None:
+    """Tells `llamaq join` where the Redis of this `up` listens."""
+    if listen:
+        write_private(home.redis_listen, f"{in_url(listen.host)}:{listen.port}\n")
+    else:
+        home.redis_listen.unlink(missing_ok=True)
 
 
 def _read_settings(
@@ -124,11 +136,14 @@ def _demo_model(home: Home) -> Path:
     from llamaq.demo_model import write_demo_model  # numpy: only for the demo
 
     if not home.demo_model.exists():
+        click.echo("Generating a tiny model…", err=True)
         write_demo_model(home.demo_model)
     return home.demo_model
 
 
-def _listen(text: str | None) -> ListenAddress | None:
+def _listen(text: str | None, lan: bool) -> ListenAddress | None:
+    if lan and not text and not _has_redis():
+        text = EVERYWHERE
     try:
         return parse_listen(text) if text else None
     except ValueError as error:
@@ -136,7 +151,7 @@ def _listen(text: str | None) -> ListenAddress | None:
 
 
 def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> EmbeddedRedis | None:
-    if is_set("LLAMAQ_REDIS_URL") or is_set("REDIS_URL"):
+    if _has_redis():
         if listen:
             raise click.UsageError(
                 "--redis-listen is for the embedded Redis, but LLAMAQ_REDIS_URL is set"
@@ -148,3 +163,8 @@ def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> Em
         return plan(find_server(), home.folder, listen=listen, password=password)
     except NoServerFoundError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _has_redis() -> bool:
+    """Whether there is a Redis already, so that none is started."""
+    return is_set("LLAMAQ_REDIS_URL") or is_set("REDIS_URL")

@@ -17,14 +17,6 @@ docker() {
     command $COMPOSE --project-name llamaq-trial --env-file "$WORK/env" "$@"
 }
 
-# The lines of the first shell block behind the line of README.md that begins with $1.
-readme_block() {
-    awk -v start="$1" 'index($0, start) == 1 { found = 1 }
-        shell && /^```/ { exit }
-        shell
-        found && /^```sh/ { shell = 1 }' README.md
-}
-
 # Run the one Docker command of README.md that has $1 in it, with machine A's address.
 run_readme() {
     found=$(readme_block '**Docker.**' | sed 's/192\.168\.1\.5/10.77.0.1/' | grep -F -e "$1") || found=

@@ -26,32 +26,10 @@ start_machines() {
 
 stop_machines() {
     docker compose --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
-    for pid in ${PIDS:-}; do kill "$pid" 2>/dev/null || true; done
-    for pid in ${PIDS:-}; do wait "$pid" 2>/dev/null || true; done
+    stop_started
     # shellcheck disable=SC2046
     kill $(ip netns pids llamaq-b 2>/dev/null) 2>/dev/null || true
     for machine in a b; do ip netns delete "llamaq-$machine" 2>/dev/null || true; done
     rm -rf --one-file-system "$WORK"
     ! grep --files-with-matches "$WORK" /proc/[0-9]*/cmdline 2>/dev/null || echo 'left behind: these processes' >&2
-}
-
-# Run a command in the background on machine $1 until the trial ends; its output goes to $WORK/$2.log.
-start_on() {
-    machine=$1 name=$2
-    shift 2
-    (exec nsenter --net="/run/netns/llamaq-$machine" "$@") >"$WORK/$name.log" 2>&1 &
-    PIDS="${PIDS:-} $!"
-}
-
-# Repeat a command until it succeeds, for at most $1 seconds.
-wait_for() {
-    deadline=$(($(date +%s) + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if [ "$(date +%s)" -ge $deadline ]; then
-            echo "still fails: $*" >&2
-            "$@" >&2 || return 1
-        fi
-        sleep 0.2
-    done
 }

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -22,15 +23,9 @@ from tests.processes import LlamaServer, answers, free_port, llamaq, program, wa
 pytestmark = pytest.mark.real
 
 
-FAKES = Path(__file__).parents[1] / "fakes"
-
-
 def paste(line: str) -> str:
-    """What a shell prints for this line; a machine without curl gets a stand-in."""
-    path = f"{os.environ['PATH']}:{FAKES}"
-    environment = {**os.environ, "PATH": path, "LLAMAQ_TEST_PYTHON": sys.executable}
-    command = ["sh", "-c", line]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    """What a shell prints for this line."""
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -116,11 +111,11 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     terminal.close()
 
 
-def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
+def test_printed_line_works_when_pasted_and_one_ctrl_c_ends_everything(
     demo: Terminal, tmp_path: Path
 ) -> None:
     wait_until(lambda: "Answered by demo" in demo.text(), 60)
-    line = next(line for line in demo.text().splitlines() if line.startswith("curl "))
+    line = demo.text().partition("\nTry it:\n")[2].partition("\n")[0]
     assert paste(line).rstrip().endswith("data: [DONE]")
     assert "LLAMAQ_REDIS_URL=" in demo.text()
     for name in ("jwt_secret", "redis_url"):
@@ -136,22 +131,26 @@ def test_printed_curl_line_works_when_pasted_and_one_ctrl_c_ends_everything(
 
 def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[str, Path]) -> None:
     port, redis_port, server_port = free_port(), free_port(), free_port()
-    options = ["--port", str(port), "--data-dir", str(tmp_path / "up")]
+    folder = ["--data-dir", str(tmp_path / "up")]
+    options = ["--port", str(port), *folder]
+    joining = shlex.join(llamaq("join", *folder))
     up = Terminal(llamaq("up", *options, "--redis-listen", f"127.0.0.1:{redis_port}"))
     server = [*llamaq()[:2], "llamaq.demo_server", "-m", str(models["tiny"]), "--parallel", "2"]
     with program([*server, "--port", str(server_port)], tmp_path / "server.log"):
-        wait_until(lambda: "llamaq bridge" in up.text(), 60)
-        line = next(x for x in up.text().splitlines() if x.startswith("LLAMAQ_REDIS_URL="))
+        wait_until(lambda: "It waits for a worker" in up.text(), 60)
+        assert "MODEL" not in up.text()
+        line = next(x for x in up.text().splitlines() if x.startswith(" LLAMAQ_REDIS_URL="))
+        assert paste(joining).splitlines() == [line]
         assert f"127.0.0.1:{redis_port}" in line
         assert not answers(f"http://127.0.0.1:{port}/ready")
         pasted = line.replace("llamaq bridge", " ".join(llamaq("bridge")))
         pasted = pasted.replace("8080", str(server_port))
         with program(["sh", "-c", f"exec env {pasted}"], tmp_path / "bridge.log"):
             wait_until(lambda: answers(f"http://127.0.0.1:{port}/ready"), 30)
-            shown = subprocess.run(
-                llamaq("status", "--data-dir", str(tmp_path / "up")), capture_output=True, text=True
-            ).stdout
-            assert "slots 0/2" in shown
+            shown = subprocess.run(llamaq("status", *folder), capture_output=True, text=True)
+            assert "slots 0/2" in shown.stdout
+            wait_until(lambda: "A worker serves tiny." in up.text(), 10)
+            assert '"model": "tiny"' in up.text()
     up.close()
 
 

@@ -92,7 +92,7 @@ def test_missing_package_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "gguf" else name)
     (sentence,) = missing_demo_parts()
     assert "gguf" in sentence
-    assert "llamaq[demo]" in sentence
+    assert "'.[embedded,demo]' as README.md says" in sentence
 
 
 def test_missing_library_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

