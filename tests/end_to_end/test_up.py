@@ -7,7 +7,6 @@ import shlex
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
