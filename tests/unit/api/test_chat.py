@@ -204,6 +204,17 @@ def test_superseded_request_is_a_conflict_that_is_not_to_be_retried(api: Service
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_request_that_made_room_for_another_tenant_may_come_again(
+    api: Service, stream: bool
+) -> None:
+    api.queue.frames = end(Kind.DROPPED)
+    answer = api.chat(make_chat(stream=stream))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+    error = answer.json()["error"]
+    assert (error["code"], "try again later" in error["message"]) == ("queue_full", True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_reply_tells_how_many_more_requests_may_wait(bounded: Service, stream: bool) -> None:
     bounded.queue.tenant_queued = 2
     answer = bounded.chat(make_chat(stream=stream))
@@ -275,10 +286,15 @@ def test_official_client_reads_a_stream_with_comments(api: Service) -> None:
     assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hi"]
 
 
-def test_stream_that_has_begun_ends_with_the_error_when_it_is_superseded(api: Service) -> None:
-    api.queue.frames, api.queue.wait_s = end(Kind.SUPERSEDED), 3 * QUIET_S
+@pytest.mark.parametrize(
+    ("kind", "code"), [(Kind.SUPERSEDED, "superseded"), (Kind.DROPPED, "queue_full")]
+)
+def test_stream_that_has_begun_ends_with_the_error_when_its_job_leaves_the_queue(
+    api: Service, kind: Kind, code: str
+) -> None:
+    api.queue.frames, api.queue.wait_s = end(kind), 3 * QUIET_S
     answer = api.chat(make_chat(stream=True))
     assert answer.status_code == 200
     *comments, last = answer.text.removesuffix("\n\n").split("\n")
     assert set(comments) == {": queued waiting=3"}
-    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "superseded"
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == code
