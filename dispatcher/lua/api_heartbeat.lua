@@ -17,6 +17,7 @@ if made then
   redis.call('DEL', K.api .. api)
 end
 redis.call('HINCRBY', K.api .. api, 'read_bytes', ARGV[4])
+redis.call('HSET', K.api .. api, 'protocol', PROTOCOL)
 redis.call('PEXPIRE', K.api .. api, WORKER_TTL_MS)
 redis.call('PEXPIRE', stream, WORKER_TTL_MS)
 local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -36,16 +37,38 @@ local function forget(id, job)
   redis.call('DEL', K.job .. id, K.body .. id)
 end
 
-for i = 6, #ARGV do
-  local id = ARGV[i]
+-- Of a job that was retired while its api was not known.
+local function tell_of_flaw(id)
+  tell(api, id .. ':', 'failed', string.format(UNREADABLE, fields_of(K.job .. id, 'flaw')[1] or 'unknown'))
+  redis.call('HSET', K.job .. id, 'untold', '')
+end
+
+-- After the api was taken for dead. Returns whether Redis knows the job still.
+local function knows(id)
   local job = read_job(id)
-  if job and made and HAS_FAILED[job.state] then
+  if job and job.flaw then
+    if FINAL[job.state] then tell_of_flaw(id) else retire(id, job.flaw) end
+  elseif job and HAS_FAILED[job.state] then
     tell(api, id .. ':', 'failed',
       '{"code":"worker_failed","message":"The API was cut off from Redis while the job ended."}')
-  elseif job and made and job.state ~= 'queued' then
+  elseif job and job.state ~= 'queued' then
     forget(id, job)
     job = nil
   end
-  if not job then answer[#answer + 1] = id end
+  return job ~= nil
+end
+
+local function look_at(id)
+  local said = fields_of(K.job .. id, 'state', 'untold')
+  if said[2] == '1' then tell_of_flaw(id) end
+  if made then return knows(id) end
+  return said[1] or redis.call('EXISTS', K.job .. id) == 1
+end
+
+for i = 6, #ARGV do
+  local id = ARGV[i]
+  local is_well, is_known = guarded(look_at, id)
+  if not is_well then retire(id, UNFIT)
+  elseif not is_known then answer[#answer + 1] = id end
 end
 return answer

@@ -6,6 +6,10 @@
 local id = ARGV[1]
 local job = read_job(id)
 if not job then return {'unknown'} end
+if job.flaw then
+  retire(id, job.flaw)
+  return {'failed'}
+end
 if job.state == 'queued' then
   leave_queue(id, job)
   end_job(id, 'cancelled')

@@ -29,12 +29,12 @@ local job = {
 local superseding = K.supersede .. job.tenant .. '|' .. job.user .. '|' .. ARGV[20]
 local older = ARGV[20] ~= '' and redis.call('GET', superseding)
 local replaced = older and read_job(older)
-if replaced and replaced.state ~= 'queued' then replaced = nil end
+if replaced and (replaced.flaw or replaced.state ~= 'queued') then replaced = nil end
 local places, weight = replaced and 1 or 0, replaced and replaced.bytes or 0  -- that it makes room for
 
 local jobs = redis.call('ZCARD', K.queue)
 if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
-local bytes = tonumber(redis.call('HGET', K.counters, 'queued_bytes') or '0')
+local bytes = number(redis.call('HGET', K.counters, 'queued_bytes'))
 if jobs - places >= tonumber(ARGV[16])
     or (jobs > places and bytes - weight + #body > tonumber(ARGV[17])) then
   return {'FULL', jobs, bytes}
@@ -43,14 +43,16 @@ local most, mine = tonumber(ARGV[18]), tonumber(redis.call('HGET', K.waiting, jo
 if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
 if replaced then end_queued(older, replaced, 'superseded') end
 
+local BEGINNINGS = 100         -- of a conversation that are looked for, at most
+
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
   if #ARGV < 24 then return nil end
   local names = {}
-  for i = 24, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
+  for i = 24, math.min(#ARGV, 23 + BEGINNINGS) do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
     local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
-    if worker and redis.call('HGET', K.worker .. worker, 'process') == process
+    if worker and fields_of(K.worker .. worker, 'process')[1] == process
         and can_take(job.class, worker) then
       return worker, tokens
     end
@@ -67,8 +69,8 @@ local function find_fastest()
   local rows, workers, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
   for i = 1, #rows, 2 do
     local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
-    local speed = tonumber(tps) > 0 and tonumber(tps) or math.huge
-    workers[#workers + 1] = {rows[i], tonumber(slots), speed}
+    local speed = number(tps) > 0 and number(tps) or math.huge
+    workers[#workers + 1] = {rows[i], number(slots), speed}
     least, most = math.min(least, speed), math.max(most, speed)
   end
   if most <= NOTICEABLY * least then return nil end

@@ -6,6 +6,8 @@
 --          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
 --                              lease is extended, since no one can tell who is dead
 --          {'OK', workers, jobs given back, deadlines, apis}
+-- A worker leaves `workers` last, when nothing of it is left. Of one with very many jobs some are left to the
+-- next ticks; it is fenced already. What can't be read is retired, by itself, and then all is counted anew.
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
 
@@ -35,41 +37,80 @@ for _, api in ipairs(apis) do
   redis.call('DEL', K.replies .. api, K.api .. api)
 end
 
-local workers, recovered = due(K.workers), 0
-for _, worker in ipairs(workers) do
-  redis.call('ZREM', K.workers, worker)
-  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
-    take_off(worker, token)
-    recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
+local recovered = 0
+
+local function recover_one(worker, token)
+  take_off(worker, token)
+  recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
+end
+
+-- Returns whether nothing of it is left.
+local function bury(worker)
+  redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it
+  redis.call('HDEL', K.speeds, worker)
+  local tokens = try('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1) or {}
+  for _, token in ipairs(tokens) do
+    guarded(recover_one, worker, token)
     recovered = recovered + 1
   end
+  if #tokens == MOST_RECOVERED then return false end
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
     K.bell_of .. worker, K.prefers .. worker)
-  redis.call('HDEL', K.speeds, worker)
+  redis.call('ZREM', K.workers, worker)
+  return true
+end
+
+local workers = 0
+for _, worker in ipairs(due(K.workers)) do
+  if recovered >= MOST_RECOVERED then break end
+  local _, is_gone = guarded(bury, worker)
+  if is_gone then workers = workers + 1 end
+end
+
+local function cancel_overdue(id, job)
+  redis.call('HSET', K.job .. id, 'cancelled', 1)
+  redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
+  redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
+end
+
+-- Its worker is not known, or does not have it.
+local function end_astray(id, job)
+  redis.call('HSET', K.counters, 'recount', 1)
+  take_off(job.worker, id .. ':' .. job.attempt)
+  stopped_running(job)
+  charge(job, job.estimate, 0)
+  tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
+  end_job(id, 'expired')
+end
+
+local function is_at_work(id, job)
+  return redis.call('EXISTS', K.worker .. job.worker) == 1
+      and redis.call('ZSCORE', K.running .. job.worker, id .. ':' .. job.attempt)
+end
+
+local function end_overdue(id, job)
+  if job.state == 'queued' then
+    end_queued(id, job, 'expired')
+  elseif job.state == 'running' and tonumber(job.deadline_ms) > now then
+    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
+  elseif job.state == 'lost' then
+    tell(job.api, id .. ':' .. (job.attempt or ''), 'failed', NOT_RESUMED)
+    end_job(id, 'failed')
+  elseif job.state == 'running' and is_at_work(id, job) then
+    cancel_overdue(id, job)
+  elseif job.state == 'running' then
+    end_astray(id, job)
+  end
 end
 
 local deadlines = due(K.deadlines)
 for _, id in ipairs(deadlines) do
   redis.call('ZREM', K.deadlines, id)
   local job = read_job(id)
-  if job and job.state == 'queued' then
-    end_queued(id, job, 'expired')
-  elseif job and job.state == 'running' and tonumber(job.deadline_ms) > now then
-    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
-  elseif job and job.state == 'lost' then
-    tell(job.api, id .. ':' .. job.attempt, 'failed', NOT_RESUMED)
-    end_job(id, 'failed')
-  elseif job and job.state == 'running' and redis.call('EXISTS', K.worker .. job.worker) == 1 then
-    redis.call('HSET', K.job .. id, 'cancelled', 1)
-    redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
-    redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
-  elseif job and job.state == 'running' then
-    stopped_running(job)
-    charge(job, job.estimate, 0)
-    tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
-    end_job(id, 'expired')
-  end
+  if job and job.flaw then retire(id, job.flaw)
+  elseif job then work_on(id, nil, nil, end_overdue, id, job) end
 end
+recount()
 call_all()
 for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
-return {'OK', #workers, recovered, #deadlines, #apis}
+return {'OK', workers, recovered, #deadlines, #apis}

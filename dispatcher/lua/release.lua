@@ -22,12 +22,12 @@ end
 
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
 local refusal = ARGV[8] or ''
-if refusal ~= '' and redis.call('HGET', K.job .. id, 'refusal') == refusal then return {'OK', 'twice'} end
+if refusal ~= '' and fields_of(K.job .. id, 'refusal')[1] == refusal then return {'OK', 'twice'} end
 local full = is_full(worker)
 if not take_off(worker, token) then return {'OK', 'gone'} end
 if full then ring_worker(worker) end
 local job = read_job(id)
-if job then
+if job and not job.flaw then
   if ARGV[4] == '0' then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if ARGV[5] == '1' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
   if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal) end

@@ -12,6 +12,10 @@
 local id, attempt, body = ARGV[1], ARGV[2], ARGV[8]
 local job = read_job(id)
 if job and job.resumed == attempt then return {'OK', job.class} end
+if job and job.flaw then
+  retire(id, job.flaw)
+  return {'GONE', 'failed'}
+end
 local goes_on = {lost = true, running = true, done = true}
 if not job or job.attempt ~= attempt or not goes_on[job.state] then
   return {'GONE', job and job.state or 'unknown'}
