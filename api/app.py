@@ -18,7 +18,7 @@ from dispatcher.connection import check_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.queue import Queue
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel
+from dispatcher.tasks import cancel, go_on
 
 log = logging.getLogger("llamaq.api")
 
@@ -29,12 +29,13 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            directory = Directory(queue.redis, settings.model_grace_s)
+            directory = Directory(queue.redis, settings.model_grace_s, queue.open)
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             app.state.context = Context(settings, queue, directory, authenticator, pulse, limit)
             await _warn_of_redis(queue)
-            tasks = [asyncio.create_task(directory.run()), asyncio.create_task(pulse.run())]
+            works = {"directory": directory.run, "pulse": pulse.run}
+            tasks = [asyncio.create_task(go_on(name, work)) for name, work in works.items()]
             yield
             await cancel(tasks)
 

@@ -36,7 +36,7 @@ def _authenticated(request: Request) -> Context:
 
 
 def _describe(context: Context, name: str) -> dict[str, Any]:
-    workers = context.directory.models[name].workers
+    workers = [w for w in context.directory.models[name].workers if w.is_understood]
     slots = sum(worker.slots for worker in workers)
     context_tokens = min(worker.context for worker in workers)
     modalities = sorted({word for worker in workers for word in worker.modalities})

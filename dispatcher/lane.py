@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation, resume, what_is_left
@@ -19,7 +21,7 @@ from dispatcher.reaper import run_reaper
 from dispatcher.reply import Place, Reply, eta_s
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel
+from dispatcher.tasks import cancel, go_on, log_failure
 
 log = logging.getLogger("llamaq.queue")
 
@@ -45,10 +47,11 @@ class Lane:
     async def open(self) -> None:
         """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
         await self._inbox.heartbeat()
-        self._start(_for_ever(self._inbox.run_reader))
-        self._start(_for_ever(self._inbox.run_heartbeat))
-        self._start(_for_ever(self._run_places))
-        self._start(_for_ever(lambda: run_reaper(self._scripts, self._settings.lease_s)))
+        self._start(go_on("reader of replies", self._inbox.run_reader))
+        self._start(go_on("heartbeat", self._inbox.run_heartbeat))
+        self._start(go_on("look at places", self._run_places))
+        reaping = partial(run_reaper, self._scripts, self._settings.lease_s)
+        self._start(go_on("reaper", reaping))
 
     async def close(self) -> None:
         """Stops reading."""
@@ -159,6 +162,9 @@ class Lane:
             pass  # the next heartbeat tells whether Redis has it
         except QueueFull as error:
             reply.fail(error.code, error.message)
+        except ResponseError:
+            reply.fail(WorkerFailed.code, "Redis can't queue the request. Please try again.")
+            raise
 
     async def _resume(self, job: Job, reply: Reply, rest: Continuation) -> None:
         attempt = reply.lost
@@ -170,6 +176,11 @@ class Lane:
                 await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
             except (WorkerFailed, QueueFull) as error:
                 reply.fail(error.code, error.message)
+            except ResponseError:
+                reply.fail(
+                    WorkerFailed.code, "Redis can't have the answer go on. Please try again."
+                )
+                raise
             else:
                 if reply.resumed(attempt, needs) and job.id in self._jobs:
                     self._jobs[job.id] = left
@@ -193,13 +204,4 @@ class Lane:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """A mistake in one round must not end what every request of a model depends on."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("a background task failed; it starts again")
-            await asyncio.sleep(1)
+        task.add_done_callback(log_failure)

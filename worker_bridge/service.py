@@ -5,11 +5,12 @@ import logging
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from dispatcher.connection import check_redis, open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel, first_of
+from dispatcher.tasks import cancel, first_of, go_on
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.kept_process import KeptProcess
@@ -71,10 +72,10 @@ async def serve(
     url = queue.redis_url.get_secret_value()
     clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
     monitor = HealthMonitor(server)
-    watching = [asyncio.create_task(monitor.run())]
+    watching = [asyncio.create_task(go_on("look at the server", monitor.run))]
     if process is not None:
-        reviving = revive(process, monitor, settings.stall_prompt_s)
-        watching.append(asyncio.create_task(reviving))
+        reviving = partial(revive, process, monitor, settings.stall_prompt_s)
+        watching.append(asyncio.create_task(go_on("watch over the process", reviving)))
     try:
         for warning in await check_redis(clients[0]):
             log.warning("%s", warning)

@@ -1,4 +1,4 @@
-"""One job whose record in Redis is damaged ends as failed; whatever script meets it, the others go on."""
+"""A job whose record in Redis is damaged ends, whatever script meets it, and the others go on."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -175,9 +175,8 @@ async def complaints(desk: Desk, act: Act) -> list[str]:
     """What is not as it should be, after all has ended."""
     found = []
     ends = ("done",) if act is not pass_deadlines else ("done", "expired", "cancelled")
-    for job in GOOD:
-        if await desk.state(job) not in ends:
-            found.append(f"{job} is {await desk.state(job)}")
+    states = {job: await desk.state(job) for job in GOOD}
+    found += [f"{job} is {state}" for job, state in states.items() if state not in ends]
     for job in await bad_ones(desk):
         if await desk.redis.type(desk.keys.named("job", job)) != b"hash":
             found.append("the damaged job is no hash")
