@@ -56,7 +56,8 @@ class Authenticator:
 
     def _claims(self, token: str, *, is_whole: bool = True) -> dict[str, Any]:
         """The claims of a token with our signature; with `is_whole` they are checked as well."""
-        checks = () if is_whole else ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+        checks = ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+        options: Any = {f"verify_{name}": is_whole for name in checks}
         return jwt.decode(
             token,
             self._key,
@@ -64,10 +65,7 @@ class Authenticator:
             audience=self._audience,
             issuer=self._issuer,
             leeway=LEEWAY_S,
-            options={
-                "require": ["exp", "sub"] if is_whole else [],
-                **{f"verify_{name}": False for name in checks},
-            },
+            options=options | {"require": ["exp", "sub"] if is_whole else []},
         )
 
     def _advice(self, token: str, error: jwt.PyJWTError) -> str:

@@ -36,7 +36,9 @@ for first = 1, #fields, PIECE do
 end
 redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
 for _, token in ipairs(seen) do
-  local id = split_token(token)
-  if id then try('HSET', K.job .. id, 'visible', 1) end
+  local key = K.job .. (split_token(token) or '')
+  local is_new = try('HSET', key, 'visible', 1) == 1
+  -- Redis has lost the job: nobody would remove what is left of it.
+  if is_new and redis.call('HLEN', key) == 1 then redis.call('DEL', key) end
 end
 return answer

@@ -43,11 +43,13 @@ def advice(token: str, **settings: str) -> str:
     try:
         tenant = Authenticator(make_settings(**settings)).authenticate(f"Bearer {token}")
     except ApiError as error:
-        assert error.status == 401
-        error.message.encode()
-        return error.message
-    tenant_key(tenant.subject)
-    return ""
+        refusal = error
+    else:
+        tenant_key(tenant.subject)
+        return ""
+    assert refusal.status == 401
+    refusal.message.encode()
+    return refusal.message
 
 
 @given(CLAIMS, HEADERS, SETTINGS)

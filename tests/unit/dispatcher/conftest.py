@@ -28,10 +28,12 @@ async def redis(redis: Redis) -> AsyncIterator[Redis]:
 async def real_redis(real_redis_url: str) -> AsyncIterator[Redis]:
     """As `redis`, for what would take too long on the fake as well."""
     client = open_redis(real_redis_url)
+    await client.flushall()
     yield client
-    assert await leaked_keys(client) == []
+    leaks = await leaked_keys(client)
     await client.flushall()
     await client.aclose()
+    assert leaks == []
 
 
 @pytest.fixture
