@@ -42,10 +42,14 @@ local function raise_refusal(fault)
   end
 end
 
--- Does the work for one job. Returns whether it went well, and what the work has returned.
+-- Does the work for one job. Returns whether it went well, and what the work has returned. Where it was
+-- done by half, the next reap counts anew (recount.lua).
 local function guarded(work, ...)
   local is_well, answer = pcall(work, ...)
-  if not is_well then raise_refusal(answer) end
+  if not is_well then
+    raise_refusal(answer)
+    redis.call('HSET', K.counters, 'recount', 1)
+  end
   return is_well, answer
 end
 
