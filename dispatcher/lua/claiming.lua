@@ -25,7 +25,7 @@ local function find_taken()
   local running = redis.call('ZRANGE', K.running .. worker, 0, -1)
   for _, token in ipairs(running) do
     local id, attempt = split_token(token)
-    if string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then
+    if attempt and string.sub(attempt, 1, #nonce + 1) == nonce .. '-' then
       local job = read_job(id)
       if job and not job.flaw then jobs[#jobs + 1] = describe(id, token, job) end
     end

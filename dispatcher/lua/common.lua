@@ -62,7 +62,10 @@ end
 
 -- These fields of a hash, each false where there is none.
 local function fields_of(key, ...)
-  return try('HMGET', key, ...) or {}
+  local found = redis.pcall('HMGET', key, ...)
+  if not found.err then return found end
+  raise_refusal(found.err)
+  return {}
 end
 
 -- HSET of the pairs among the arguments.

@@ -13,7 +13,7 @@ local function look_at_running()
   for _, worker in ipairs(redis.call('ZRANGE', K.workers, 0, -1)) do
     for _, token in ipairs(try('ZRANGE', K.running .. worker, 0, -1) or {}) do
       running = running + 1
-      local job = read_job((split_token(token)))
+      local job = read_job(split_token(token) or '')
       if job and not job.flaw then
         if number(job.max_tenant_running) > 0 then add(busy, job.tenant, 1) end
         for _, level in ipairs(levels(job)) do

@@ -6,21 +6,17 @@ local NUMBERS = {'weight', 'estimate', 'prompt_estimate', 'completion_estimate',
   'wait_until_ms', 'deadline_ms', 'attempts', 'max_attempts', 'crashes', 'max_crashes'}
 local OPTIONAL = {'max_tenant_running', 'claimed_ms', 'cached_there', 'left_since_ms', 'seen_cost'}
 
-local function is_number(field)
-  local found = tonumber(field)
-  return found and found >= 0 and found <= LARGEST  -- nan is neither
-end
-
 -- What is wrong with these fields of a job, in words; nil where nothing is.
 local function flaw_in(job, texts, numbers)
-  for _, name in ipairs(texts) do
-    if not job[name] or (job[name] == '' and name ~= 'wants') then return 'it has no ' .. name end
+  for i = 1, #texts do
+    local text = job[texts[i]]
+    if not text or (text == '' and texts[i] ~= 'wants') then return 'it has no ' .. texts[i] end
   end
-  for _, name in ipairs(numbers) do
-    if not is_number(job[name] or 'none') then return 'its ' .. name .. ' is not a number' end
-  end
-  for _, name in ipairs(OPTIONAL) do
-    if job[name] and not is_number(job[name]) then return 'its ' .. name .. ' is not a number' end
+  for i = 1, #numbers + #OPTIONAL do
+    local name = numbers[i] or OPTIONAL[i - #numbers]
+    local found = tonumber(job[name])
+    local is_number = found and found >= 0 and found <= LARGEST  -- nan is neither
+    if not is_number and (job[name] or numbers[i]) then return 'its ' .. name .. ' is not a number' end
   end
   if not TIER_WEIGHTS[job.tier] then return 'nobody knows its tier' end
 end
