@@ -34,10 +34,9 @@ local function number(field, otherwise)
 end
 
 -- Redis refuses all work for now: that is no job's fault, and the caller tries again.
-local REFUSALS = {'OOM ', 'READONLY ', 'MASTERDOWN ', 'NOREPLICAS ', 'MISCONF ', 'NOPERM '}
 local function raise_refusal(fault)
   local text = type(fault) == 'table' and fault.err or tostring(fault)
-  for _, word in ipairs(REFUSALS) do
+  for _, word in ipairs({'OOM ', 'READONLY ', 'MASTERDOWN ', 'NOREPLICAS ', 'MISCONF ', 'NOPERM '}) do
     if string.find(text, word, 1, true) then error(fault, 0) end
   end
 end

@@ -8,8 +8,6 @@
 --                      nonce after its reply was cut
 --          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
 local MEANS = {'mean_service_ms', 'mean_prompt_tokens', 'mean_completion_tokens'}
-local TEXTS_FINISHED = {'api', 'tenant', 'user', 'tier', 'place', 'class'}
-local NUMBERS_FINISHED = {'weight', 'estimate', 'claimed_ms'}
 local REMEMBERED_MS = 1800000  -- so long a worker is taken to have a conversation in its cache
 
 local first = 12 + #faster
@@ -69,7 +67,8 @@ if take_off(worker, token) then
   local job = read_fields(id, 'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
     'max_tenant_running', 'place', 'class')
   local is_there = job.api or redis.call('EXISTS', K.job .. id) == 1
-  local flaw = is_there and flaw_in(job, TEXTS_FINISHED, NUMBERS_FINISHED)
+  local flaw = is_there and flaw_in(job, {'api', 'tenant', 'user', 'tier', 'place', 'class'},
+    {'weight', 'estimate', 'claimed_ms'})
   if is_there and not flaw and not is_placed(id, job) then flaw = 'its place is not its own' end
   local is_answered = job.api and pass_on(job.api)
   if flaw then retire(id, flaw, nil, token, is_answered)

@@ -5,48 +5,54 @@ local UNREADABLE = '{"code":"worker_failed","message":"Redis holds a damaged rec
   .. 'Please send it again."}'
 local UNFIT = 'it can not be worked on'
 
--- Where it waits; the place that it names may be wrong.
-local function find_place(id, job)
-  if job.place and try('ZSCORE', K.queue, job.place) then return job.place end
-  if job.state == 'running' or job.state == 'lost' or FINAL[job.state] then return nil end
-  local tail = '|' .. id
-  for first = 0, redis.call('ZCARD', K.queue) - 1, 1000 do
-    for _, place in ipairs(redis.call('ZRANGE', K.queue, first, first + 999)) do
-      if string.sub(place, -#tail) == tail then return place end
-    end
-  end
-end
-
-local function leave_place(id, place, job)
-  local class, tier, tenant, user = split_place(place)
-  if not class then return redis.call('ZREM', K.queue, place) end
-  leave_queue(id, {place = place, class = class, tier = tier, tenant = tenant, user = user,
-    prefers = job.prefers, bytes = number(job.bytes, try('STRLEN', K.body .. id))})
-end
-
-local function leave_worker(id, job)
-  if job.worker and job.attempt and take_off(job.worker, id .. ':' .. job.attempt) then
-    ring_worker(job.worker)
-  end
-end
-
 -- Ends a job that can't be read. `place` is where it was found in the queue, `token` its attempt, which is
 -- off its worker already; each may be nil. With `is_answered` its api has the whole answer.
+-- The steps are made in it: other calls of a script shall not pay for them.
 local function retire(id, flaw, place, token, is_answered)
   local pairs_, job = try('HGETALL', K.job .. id) or {}, {}
   for i = 1, #pairs_, 2 do job[pairs_[i]] = pairs_[i + 1] end
   if FINAL[job.state] then return end
-  try('ZREM', K.deadlines, id)
-  guarded(leave_worker, id, job)
-  place = place or find_place(id, job)
-  if place then guarded(leave_place, id, place, job) end
-  try('DEL', K.body .. id)
-  local is_told = is_answered
-  if job.api and not is_told then
-    local payload = string.format(UNREADABLE, flaw)
-    is_told = try('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', token or id .. ':' .. (job.attempt or ''),
-      'failed -1 0 ' .. #payload .. '\n' .. payload)
+
+  local function leave_its_worker()
+    if job.worker and job.attempt and take_off(job.worker, id .. ':' .. job.attempt) then
+      ring_worker(job.worker)
+    end
   end
+
+  -- The place that it names may be wrong.
+  local function find_place()
+    if job.place and try('ZSCORE', K.queue, job.place) then return job.place end
+    if job.state == 'running' or job.state == 'lost' then return nil end
+    local tail = '|' .. id
+    for first = 0, redis.call('ZCARD', K.queue) - 1, 1000 do
+      for _, found in ipairs(redis.call('ZRANGE', K.queue, first, first + 999)) do
+        if string.sub(found, -#tail) == tail then return found end
+      end
+    end
+  end
+
+  local function leave_its_place()
+    local found = place or find_place()
+    if not found then return end
+    local class, tier, tenant, user = split_place(found)
+    if not class then return redis.call('ZREM', K.queue, found) end
+    leave_queue(id, {place = found, class = class, tier = tier, tenant = tenant, user = user,
+      prefers = job.prefers, bytes = number(job.bytes, try('STRLEN', K.body .. id))})
+  end
+
+  local function tell_its_api()
+    if not job.api then return false end
+    local payload = string.format(UNREADABLE, flaw)
+    local frame = 'failed -1 0 ' .. #payload .. '\n' .. payload
+    local name = token or id .. ':' .. (job.attempt or '')
+    return try('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', name, frame)
+  end
+
+  try('ZREM', K.deadlines, id)
+  guarded(leave_its_worker)
+  guarded(leave_its_place)
+  try('DEL', K.body .. id)
+  local is_told = is_answered or tell_its_api()
   if #pairs_ > 0 then
     -- The api's next heartbeat is told of what it could not be told now.
     redis.call('HSET', K.job .. id, 'state', 'failed', 'flaw', flaw, 'untold', is_told and '' or '1')

@@ -1,9 +1,6 @@
 -- Reads a job, and tells whether it can be run, charged and ended; behind common.lua.
 
 local STATES = {queued = true, running = true, lost = true}
-local TEXTS = {'api', 'tenant', 'user', 'tier', 'class', 'place', 'state', 'wants'}
-local NUMBERS = {'weight', 'estimate', 'prompt_estimate', 'completion_estimate', 'bytes', 'enqueued_ms',
-  'wait_until_ms', 'deadline_ms', 'attempts', 'max_attempts', 'crashes', 'max_crashes'}
 local OPTIONAL = {'max_tenant_running', 'claimed_ms', 'cached_there', 'left_since_ms', 'seen_cost'}
 
 -- What is wrong with these fields of a job, in words; nil where nothing is.
@@ -29,7 +26,10 @@ local function is_placed(id, job)
 end
 
 local function flaw_of(id, job)
-  local flaw = flaw_in(job, TEXTS, NUMBERS)
+  -- Made here, as some scripts never need them: what is made for each call adds up.
+  local flaw = flaw_in(job, {'api', 'tenant', 'user', 'tier', 'class', 'place', 'state', 'wants'},
+    {'weight', 'estimate', 'prompt_estimate', 'completion_estimate', 'bytes', 'enqueued_ms',
+      'wait_until_ms', 'deadline_ms', 'attempts', 'max_attempts', 'crashes', 'max_crashes'})
   if flaw then return flaw end
   if not STATES[job.state] and not FINAL[job.state] then return 'nobody knows its state' end
   if not is_placed(id, job) then return 'its place is not its own' end
