@@ -40,13 +40,13 @@ local function recount_charges(parent, charged)
   local expected, counted = charged[parent] or {}, {}
   local pairs_ = redis.call('HGETALL', K.charged .. parent)
   for i = 1, #pairs_, 2 do
+    if not tonumber(pairs_[i + 1]) then redis.call('HDEL', K.charged .. parent, pairs_[i]) end
     counted[pairs_[i]] = number(pairs_[i + 1])
     expected[pairs_[i]] = expected[pairs_[i]] or 0
   end
   for child, cost in pairs(expected) do
     local wrong = counted[child] or 0
     if cost ~= wrong then
-      redis.call('HSET', K.charged .. parent, child, digits(wrong))
       add_charge(parent, child, cost - wrong)
       move(parent, child, cost - wrong)
     end

@@ -226,3 +226,34 @@ async def test_damaged_job_that_runs_harms_no_other(real_redis: Redis, act: Act)
     for damage in damages((*CORE, "attempt")):
         found += await meet(real_redis, act, [damage], running=True)
     assert found == []
+
+
+async def spoil_body(desk: Desk) -> None:
+    await desk.redis.delete(desk.keys.named("body", "bad0"))
+    await desk.redis.rpush(desk.keys.named("body", "bad0"), "x")
+    await desk.redis.expire(desk.keys.named("body", "bad0"), 60)
+
+
+async def spoil_charge(desk: Desk) -> None:
+    await desk.redis.hset(desk.keys.named("charged", "default"), "bad0", "much")
+
+
+async def spoil_count(desk: Desk) -> None:
+    await desk.redis.hset(desk.keys.named("busy"), "bad1", "some")
+
+
+@pytest.mark.parametrize("act", [be_reaped, claim_all, finish_all, release_all])
+@pytest.mark.parametrize("spoil", [spoil_body, spoil_charge, spoil_count])
+async def test_damage_around_a_job_that_looks_sound_harms_no_other(
+    real_redis: Redis, act: Act, spoil: Act
+) -> None:
+    """What no look at its fields can find."""
+    desk = await begin(real_redis, 2)
+    if act is not claim_all:
+        await desk.claim()
+    await spoil(desk)
+    await act(desk)
+    for _ in range(2):
+        await work_off(desk)
+    await let_time_pass(desk)
+    assert await complaints(desk, act) == []
