@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.scripts import Scripts
@@ -12,7 +13,7 @@ TICK_S = 1.0
 _LIMIT = 100
 
 
-async def reap(scripts: Scripts, lease_s: float) -> list[bytes | int]:
+async def reap(scripts: Scripts, lease_s: float) -> list[Any]:
     """Runs the script once; returns its answer (lua/reap.lua)."""
     return await scripts.run("reap", int(lease_s * 1000), _LIMIT)
 
@@ -23,10 +24,16 @@ async def run_reaper(scripts: Scripts, lease_s: float) -> None:
         try:
             verdict, *counts = await reap(scripts, lease_s)
             if verdict == b"OK" and any(counts):
-                workers, jobs, late, apis = counts
-                log.info(
-                    "reaped workers=%s jobs=%s deadlines=%s apis=%s", workers, jobs, late, apis
-                )
+                _log(*counts)
         except RedisUnavailable:
             pass  # whoever needs Redis for more than this reports it
         await asyncio.sleep(TICK_S)
+
+
+def _log(
+    workers: int, jobs: int, late: int, apis: int, damaged: int = 0, what: bytes = b""
+) -> None:
+    log.info("reaped workers=%s jobs=%s deadlines=%s apis=%s", workers, jobs, late, apis)
+    if damaged:  # one reaper is told
+        said = what.decode(errors="replace")
+        log.error("%s damaged jobs have ended as failed; the last: %s", damaged, said)

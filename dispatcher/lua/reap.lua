@@ -5,7 +5,8 @@
 -- Returns  {'IDLE'}            another process has just been here
 --          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
 --                              lease is extended, since no one can tell who is dead
---          {'OK', workers, jobs given back, deadlines, apis}
+--          {'OK', workers, jobs given back, deadlines, apis, damaged, what}  the last two only where jobs
+--                              were found damaged since the last reap: how many, and of the last one what
 -- A worker leaves `workers` last, when nothing of it is left. Of one with very many jobs some are left to the
 -- next ticks; it is fenced already. What can't be read is retired, by itself, and then all is counted anew.
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
@@ -113,4 +114,10 @@ end
 recount()
 call_all()
 for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
-return {'OK', workers, recovered, #deadlines, #apis}
+local answer = {'OK', workers, recovered, #deadlines, #apis}
+local damage = fields_of(K.counters, 'damaged_untold', 'last_damage')
+if damage[1] then
+  redis.call('HDEL', K.counters, 'damaged_untold')
+  answer[6], answer[7] = number(damage[1]), damage[2] or ''
+end
+return answer

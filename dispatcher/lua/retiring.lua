@@ -62,7 +62,8 @@ local function retire(id, flaw, place, token, is_answered)
   end
   redis.call('HINCRBY', K.counters, 'failed', 1)
   redis.call('HINCRBY', K.counters, 'damaged', 1)
-  redis.call('HSET', K.counters, 'recount', 1)
+  redis.call('HINCRBY', K.counters, 'damaged_untold', 1)
+  redis.call('HSET', K.counters, 'recount', 1, 'last_damage', id .. ': ' .. flaw)
 end
 
 -- Does the work for one job, which is retired where that fails. Returns what the work returns, or nil.
@@ -70,5 +71,6 @@ local function work_on(id, place, token, work, ...)
   local is_well, answer = guarded(work, ...)
   if is_well then return answer end
   retire(id, UNFIT, place, token)
-  redis.call('HSET', K.counters, 'last_fault', type(answer) == 'table' and answer.err or tostring(answer))
+  local fault = type(answer) == 'table' and answer.err or tostring(answer)
+  redis.call('HSET', K.counters, 'last_damage', id .. ': ' .. fault)
 end

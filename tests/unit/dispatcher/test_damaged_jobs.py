@@ -257,3 +257,37 @@ async def test_damage_around_a_job_that_looks_sound_harms_no_other(
         await work_off(desk)
     await let_time_pass(desk)
     assert await complaints(desk, act) == []
+
+
+async def test_reaper_is_told_once_what_was_found_damaged(desk: Desk) -> None:
+    await desk.reap()
+    await desk.join()
+    await desk.enqueue("bad1", "bad2", "j1")
+    for job in ("bad1", "bad2"):
+        await Damage("weight", "many").strike(desk, job)
+    assert [token[:2] for token in (await desk.claim())[1]] == ["j1"]
+    assert (await desk.reap())[5:] == [2, b"bad2: its weight is not a number"]
+    assert len(await desk.reap()) == 5
+    assert (await desk.job("bad1"))["flaw"] == "its weight is not a number"
+    told = [(told.token, told.kind, b"its weight" in told.payload) for told in await desk.told()]
+    assert told == [("bad1:", "failed", True), ("bad2:", "failed", True)]
+
+
+async def test_api_whose_name_was_lost_is_told_by_its_next_heartbeat(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("bad1")
+    await Damage("api").strike(desk, "bad1")
+    await desk.claim()
+    assert (await desk.told(), (await desk.heartbeat("a", "bad1"))[2:]) == ([], [])
+    assert await desk.heard() == [("bad1:", "failed")]
+    await desk.heartbeat("a", "bad1")
+    assert len(await desk.heard()) == 1
+
+
+async def test_answer_that_is_complete_is_passed_on_though_its_job_is_damaged(desk: Desk) -> None:
+    await desk.join()
+    await desk.enqueue("bad1")
+    token = await desk.take()
+    await Damage("tenant").strike(desk, "bad1")
+    assert await desk.finish(token) == "OK"
+    assert await desk.heard() == [(token, "done")]
