@@ -13,7 +13,6 @@ FIELDS = (
     *("prompt_estimate", "completion_estimate", "bytes", "enqueued_ms", "wait_until_ms"),
     *("deadline_ms", "attempts", "max_attempts", "crashes", "max_crashes", "max_tenant_running"),
 )
-CORE = ("tenant", "estimate", "place")  # each of these also alone: else one hides the other
 SLOTS = 99
 OF_ATTEMPTS = ("worker", "attempt", "claimed_ms")
 GARBAGE = ("", "many", "nan", "-1", "1e300", "5.5")
@@ -39,6 +38,10 @@ class Damage:
             await desk.redis.hdel(key, self.field)
         else:
             await desk.redis.hset(key, self.field, self.value)
+
+
+# Each of these also alone: else one may hide what another one leaves.
+ALONE = (Damage(), Damage("tenant"), Damage("estimate", "nan"), Damage("place"))
 
 
 def damages(fields: tuple[str, ...]) -> list[Damage]:
@@ -215,7 +218,7 @@ async def meet(redis: Redis, act: Act, damages_: list[Damage], *, running: bool)
 @pytest.mark.parametrize("act", QUEUED, ids=lambda act: act.__name__)
 async def test_damaged_job_that_waits_harms_no_other(real_redis: Redis, act: Act) -> None:
     found = await meet(real_redis, act, damages(FIELDS), running=False)
-    for damage in damages(CORE):
+    for damage in ALONE:
         found += await meet(real_redis, act, [damage], running=False)
     assert found == []
 
@@ -223,7 +226,7 @@ async def test_damaged_job_that_waits_harms_no_other(real_redis: Redis, act: Act
 @pytest.mark.parametrize("act", RUNNING, ids=lambda act: act.__name__)
 async def test_damaged_job_that_runs_harms_no_other(real_redis: Redis, act: Act) -> None:
     found = await meet(real_redis, act, damages((*FIELDS, *OF_ATTEMPTS)), running=True)
-    for damage in damages((*CORE, "attempt")):
+    for damage in (*ALONE, Damage("attempt")):
         found += await meet(real_redis, act, [damage], running=True)
     assert found == []
 
