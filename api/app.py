@@ -21,7 +21,7 @@ from api.settings import ApiSettings
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel
+from dispatcher.tasks import cancel, go_on
 
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
@@ -30,11 +30,15 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            directory = Directory(queue.redis, settings.model_grace_s)
+            directory = Directory(queue.redis, settings.model_grace_s, queue.open)
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             app.state.context = Context(settings, queue, directory, authenticator, pulse, limit)
-            works = directory.run(), pulse.run(), check_when_back(queue_settings)
+            works = (
+                go_on("directory", directory.run),
+                go_on("pulse", pulse.run),
+                check_when_back(queue_settings),
+            )
             tasks = [asyncio.create_task(work) for work in works]
             yield
             await cancel(tasks)

@@ -15,6 +15,7 @@ from api.tenant import InvalidClaim, Tenant, read_tenant
 ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
 LEEWAY_S = 30
 MAX_KNOWN_TOKENS = 1024
+LATEST_S = 253402300799
 
 
 class Authenticator:
@@ -39,10 +40,13 @@ class Authenticator:
 
     def _verify(self, token: str) -> Tenant:
         try:
+            _check_times(self._claims(token, is_whole=False))
             claims = self._claims(token)
             tenant = read_tenant(claims)
         except jwt.PyJWTError as error:
             raise _invalid_token(self._advice(token, error)) from error
+        except (TypeError, OverflowError, RecursionError) as error:
+            raise _invalid_token(ADVICE[jwt.PyJWTError]) from error
         except InvalidClaim as error:
             raise _invalid_token(f"The token's {error}: ask for a new token.") from error
         if len(self._known) >= MAX_KNOWN_TOKENS:
@@ -50,7 +54,10 @@ class Authenticator:
         self._known[token] = tenant, int(claims["exp"]) + LEEWAY_S
         return tenant
 
-    def _claims(self, token: str, *, verify_exp: bool = True) -> dict[str, Any]:
+    def _claims(self, token: str, *, is_whole: bool = True) -> dict[str, Any]:
+        """The claims of a token with our signature; with `is_whole` they are checked as well."""
+        checks = ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+        options: Any = {f"verify_{name}": is_whole for name in checks}
         return jwt.decode(
             token,
             self._key,
@@ -58,12 +65,12 @@ class Authenticator:
             audience=self._audience,
             issuer=self._issuer,
             leeway=LEEWAY_S,
-            options={"require": ["exp", "sub"], "verify_exp": verify_exp},
+            options=options | {"require": ["exp", "sub"] if is_whole else []},
         )
 
     def _advice(self, token: str, error: jwt.PyJWTError) -> str:
         if isinstance(error, jwt.ExpiredSignatureError):
-            expired_at = self._claims(token, verify_exp=False)["exp"]
+            expired_at = self._claims(token, is_whole=False)["exp"]
             when = datetime.fromtimestamp(int(expired_at), UTC)
             return f"The token expired at {when:%Y-%m-%d %H:%M:%S} UTC: ask for a new one."
         if isinstance(error, jwt.MissingRequiredClaimError):
@@ -79,6 +86,18 @@ class Authenticator:
                 "without `aud`, or have LLAMAQ_JWT_AUDIENCE set."
             )
         return f"The token is for another audience: its `aud` must name {self._audience!r}."
+
+
+def _check_times(claims: dict[str, Any]) -> None:
+    """Raises `InvalidClaim` for a time that is none, or that no calendar has."""
+    for name in ("exp", "nbf", "iat"):
+        value = claims.get(name, 0)
+        try:
+            is_time = not isinstance(value, bool) and 0 <= int(value) <= LATEST_S
+        except (TypeError, ValueError, OverflowError):
+            is_time = False
+        if not is_time:
+            raise InvalidClaim(f"`{name}` must be a time in seconds since 1970, before year 10000")
 
 
 # The first that fits: kinds before the more general ones they belong to.

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from redis.asyncio import Redis
@@ -13,20 +14,33 @@ from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.fault_log import FaultLog
 from dispatcher.needs import Needs
-from dispatcher.registry import ModelState, read_models
+from dispatcher.protocol import worker_is_strange
+from dispatcher.registry import ModelState, WorkerState, read_models
 
 log = logging.getLogger("llamaq.directory")
+faults = FaultLog(log)
 
 _REFRESH_S = 1.0
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 
 
 class Directory:
-    """Every model that workers serve or have served."""
+    """Every model that workers serve or have served.
 
-    def __init__(self, redis: Redis, grace_s: float) -> None:
+    `announce` makes this API known to the bridges of a model, which then can say that they don't
+    understand it.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        grace_s: float,
+        announce: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
         self.models: Mapping[str, ModelState] = {}
+        self._announce = announce
         self._redis = redis
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
@@ -101,6 +115,9 @@ class Directory:
                 f"No worker has ever served the model '{name}'. "
                 f"Served now: {', '.join(titles) or 'none'}."
             )
+        if state.workers and not self.serves(state.model):
+            await self._tell_of_strangers(state.model)
+            raise self.unavailable(name)
         if not is_here(state):
             raise self.unavailable(name)
         return state.model
@@ -123,16 +140,25 @@ class Directory:
                 param="messages",
             )
 
-    def _able(self, model: str, needs: Needs) -> bool:
+    async def _tell_of_strangers(self, model: str) -> None:
+        faults.tell(self.unavailable(model).message)
+        if self._announce is not None:
+            with suppress(RedisUnavailable):
+                await self._announce(model)
+
+    def _workers(self, model: str) -> list[WorkerState]:
+        """Those that understand this API."""
         state = self.models.get(model)
-        workers = state.workers if state else ()
+        return [worker for worker in state.workers if worker.is_understood] if state else []
+
+    def _able(self, model: str, needs: Needs) -> bool:
+        workers = self._workers(model)
         able = (needs.met_by(w.context, w.modalities, w.fingerprint) for w in workers)
         return not workers or any(able)
 
     def serves(self, model: str) -> bool:
-        """Whether a worker of this model lives, be it busy or loading."""
-        state = self.models.get(model)
-        return state is not None and bool(state.workers)
+        """Whether a worker of this model lives that understands this API, be it busy or loading."""
+        return bool(self._workers(model))
 
     def queued(self, model: str) -> int:
         """How many jobs wait for this model."""
@@ -147,7 +173,8 @@ class Directory:
     def given_up(self, model: str, waited_s: float) -> bool:
         """Whether one who has waited for so long has waited long enough for a worker to come."""
         state = self.models.get(model)
-        away_s = state.seen_s if state else waited_s
+        is_away = state is not None and not state.workers
+        away_s = state.seen_s if state and is_away else waited_s
         # Workers need a moment too, once Redis is back.
         looking_s = time.monotonic() - self._back_at
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
@@ -160,6 +187,9 @@ class Directory:
 
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""
+        state = self.models.get(model)
+        for worker in state.workers if state and not self.serves(model) else ():
+            return ModelUnavailable(worker_is_strange(model, worker.id, worker.protocol))
         return ModelUnavailable(
             f"No worker serves the model '{model}' now. Start its llama-server and its bridge, "
             "or try again later."

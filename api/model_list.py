@@ -40,7 +40,7 @@ def _authenticated(request: Request) -> Context:
 
 
 def _describe(state: ModelState) -> dict[str, Any]:
-    workers = state.workers
+    workers = [worker for worker in state.workers if worker.is_understood]
     slots = sum(worker.slots for worker in workers)
     context_tokens = min(worker.context for worker in workers)
     modalities = sorted({word for worker in workers for word in worker.modalities})

@@ -7,7 +7,7 @@ from typing import Any
 from dispatcher.tier import Tier
 
 MAX_SUBJECT_CHARS = 256
-MAX_WEIGHT = 1000
+MIN_WEIGHT, MAX_WEIGHT = 0.001, 1000  # as in dispatcher/lua/fairness.lua
 
 
 class InvalidClaim(ValueError):
@@ -53,17 +53,21 @@ def read_tenant(claims: Mapping[str, Any]) -> Tenant:
     )
 
 
-def _subject(subject: str) -> str:
-    if not subject.strip() or len(subject) > MAX_SUBJECT_CHARS:
-        raise InvalidClaim(f"`sub` must have 1 to {MAX_SUBJECT_CHARS} characters")
+def _subject(subject: Any) -> str:
+    if not isinstance(subject, str) or not subject.strip() or len(subject) > MAX_SUBJECT_CHARS:
+        raise InvalidClaim(f"`sub` must be a string of 1 to {MAX_SUBJECT_CHARS} characters")
+    try:
+        subject.encode()
+    except UnicodeEncodeError as error:  # JSON can name halves of a character
+        raise InvalidClaim("`sub` must be text, without half a surrogate pair") from error
     return subject
 
 
 def _weight(weight: Any) -> float:
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         weight = 0
-    if not 0 < weight <= MAX_WEIGHT:
-        raise InvalidClaim(f"`weight` must be a number above 0 and up to {MAX_WEIGHT}")
+    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+        raise InvalidClaim(f"`weight` must be a number from {MIN_WEIGHT} to {MAX_WEIGHT}")
     return float(weight)
 
 

@@ -1,14 +1,19 @@
 """Under which names requests for a model come: kept for a day, so that they outlive its workers."""
 
+import logging
 from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.connection import redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.facts import WorkerFacts
+from dispatcher.fault_log import FaultLog
 from dispatcher.keys import MODELS, Keys
+
+faults = FaultLog(logging.getLogger("llamaq.announcement"))
 
 REMEMBERED_S = 24 * 3600
 _MOST = 64  # whatever its workers call themselves within a day
@@ -29,4 +34,7 @@ async def announce(redis: Redis, keys: Keys, facts: WorkerFacts) -> None:
             pipe.zadd(known, dict.fromkeys(aliases, now))
             pipe.zremrangebyrank(known, 0, -_MOST - 1)
             pipe.expire(known, REMEMBERED_S)
-        await pipe.execute()
+        try:
+            await pipe.execute()
+        except ResponseError as error:
+            faults.tell(f"The names of the model {keys.model} can't be announced", error)

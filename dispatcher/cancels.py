@@ -1,9 +1,15 @@
 """Cancels the jobs that nobody waits for, in the background."""
 
 import asyncio
+import logging
+
+from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisUnavailable
+from dispatcher.fault_log import FaultLog
 from dispatcher.scripts import Scripts
+
+faults = FaultLog(logging.getLogger("llamaq.queue"))
 
 _BATCH = 64
 _RETRY_S = 0.2
@@ -39,5 +45,7 @@ class Cancels:
         except RedisUnavailable:
             await asyncio.sleep(_RETRY_S)
             return
+        except ResponseError as error:  # each job is cancelled by itself: it is the script's fault
+            faults.tell("Jobs can't be cancelled", error)
         for job in jobs:
             del self._jobs[job]

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import BLOCK_S, redis_faults
 from dispatcher.errors import RedisUnavailable, WorkerFailed
+from dispatcher.fault_log import FaultLog
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
 from dispatcher.redis_clock import RedisClock
@@ -17,6 +18,7 @@ from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 
 log = logging.getLogger("llamaq.inbox")
+faults = FaultLog(log)
 
 _START = "0-0"
 _ENTRIES = 500
@@ -125,20 +127,20 @@ class Inbox:
         for token_bytes, value in fields.items():
             if token_bytes == b"hello":
                 continue
-            token = token_bytes.decode()
+            token = token_bytes.decode(errors="replace")
             reply = self.replies.get(split_token(token)[0])
             try:
                 frames = unpack(value)
-            except ValueError as error:  # a bridge of another version; the other jobs go on
-                log.error("token=%s sent frames that can't be read: %s", token, error)
+                if reply is not None:
+                    for frame in frames:
+                        reply.put(token, frame)
+            except Exception as error:  # a bridge of another version; the other jobs go on
+                faults.tell("A worker sent frames that can't be read", error)
                 frames = []
                 if reply is not None:
                     reply.fail(WorkerFailed.code, "The worker's answer can't be read by this API.")
             if not frames or frames[0].seq != FROM_SCRIPT:
                 self._read_bytes += len(value)
-            if reply is not None:
-                for frame in frames:
-                    reply.put(token, frame)
 
 
 def _entries(answer: object) -> Iterator[tuple[str, dict[bytes, bytes]]]:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.cancels import Cancels
 from dispatcher.connection import open_redis
@@ -20,7 +22,7 @@ from dispatcher.reply import Place, Reply, eta_s
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.submission import Submissions
-from dispatcher.tasks import cancel
+from dispatcher.tasks import cancel, go_on, log_failure
 
 log = logging.getLogger("llamaq.queue")
 
@@ -51,11 +53,12 @@ class Lane:
     async def open(self) -> None:
         """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
         await self._inbox.heartbeat()
-        self._start(_for_ever(self._inbox.run_reader))
-        self._start(_for_ever(self._inbox.run_heartbeat))
-        self._start(_for_ever(self._run_places))
-        self._start(_for_ever(self._cancels.run))
-        self._start(_for_ever(lambda: run_reaper(self._lifeline, self._lease_s)))
+        self._start(go_on("reader of replies", self._inbox.run_reader))
+        self._start(go_on("heartbeat", self._inbox.run_heartbeat))
+        self._start(go_on("look at places", self._run_places))
+        self._start(go_on("cancels", self._cancels.run))
+        reaping = partial(run_reaper, self._lifeline, self._lease_s)
+        self._start(go_on("reaper", reaping))
 
     async def close(self) -> None:
         """Stops reading."""
@@ -121,7 +124,12 @@ class Lane:
             self._start(self._bring_back(self._jobs[job], reply))
 
     async def _bring_back(self, job: Job, reply: Reply) -> None:
-        if await self._submissions.submit_again(job, reply, reply.generation):
+        try:
+            wanted = await self._submissions.submit_again(job, reply, reply.generation)
+        except ResponseError:
+            reply.fail(WorkerFailed.code, "Redis can't queue the request. Please try again.")
+            raise
+        if wanted:
             self._ask_about(job, reply)
 
     async def _go_on(self, job: Job, reply: Reply, rest: Continuation) -> None:
@@ -132,6 +140,9 @@ class Lane:
         except WorkerFailed as error:
             reply.fail(error.code, error.message)
             return
+        except ResponseError:
+            reply.fail(WorkerFailed.code, "Redis can't have the answer go on. Please try again.")
+            raise
         if needs is not None and reply.resumed(generation, needs):
             self._ask_about(left, reply)
 
@@ -145,13 +156,4 @@ class Lane:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """A mistake in one round must not end what every request of a model depends on."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("a background task failed; it starts again")
-            await asyncio.sleep(1)
+        task.add_done_callback(log_failure)

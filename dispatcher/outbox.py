@@ -7,13 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from redis.exceptions import ResponseError
+
 from dispatcher.errors import RedisUnavailable
+from dispatcher.fault_log import FaultLog
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 
 log = logging.getLogger("llamaq.outbox")
+faults = FaultLog(log)
 
 _LAZY_S = 1.0
 _SPACING_S = 0.02
@@ -34,6 +38,7 @@ class Refusal(Enum):
     FOREIGN = auto()  # it is no longer this worker's
     GONE = auto()  # its API was taken for dead
     SLOW = auto()  # its API doesn't keep up
+    FAILED = auto()  # Redis can't pass them on
 
 
 @dataclass(slots=True)
@@ -126,10 +131,22 @@ class Outbox:
                 )
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
+            except ResponseError as error:
+                faults.tell("An emit failed", error)
+                await self._send_apart(api, batch)
+                return
             else:
                 if identity == self._identity():  # else it is about an epoch that has ended
                     self._heed(verdict.decode(), [token.decode() for token in refused], list(batch))
                 return
+
+    async def _send_apart(self, api: str, batch: dict[str, _Pending]) -> None:
+        """Job by job: the one that fails alone is stopped, the others go on."""
+        if len(batch) == 1:
+            self._stop(next(iter(batch)), Refusal.FAILED)
+            return
+        for token, pending in batch.items():
+            await self._send(api, {token: pending})
 
     def _heed(self, verdict: str, refused: list[str], sent: list[str]) -> None:
         if verdict == "FENCED":

@@ -65,6 +65,10 @@ class Queue:
         """The reply is no longer read. A job that has not ended is cancelled, in the background."""
         self._lanes[job.model].close_reply(job.id)
 
+    async def open(self, model: str) -> None:
+        """Makes this API known to the bridges of a model. Raises `RedisUnavailable`."""
+        await self._lane(model)
+
     async def _lane(self, model: str) -> Lane:
         async with self._opening:
             if model not in self._lanes:

@@ -26,11 +26,17 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What one tick found: workers, apis, and the jobs that were past a deadline."""
+    """What one tick found: workers, apis, and the jobs that were past a deadline.
+
+    `damaged` jobs were found since the last tick that told of some, and `damage` is what was wrong
+    with the last one.
+    """
 
     workers: tuple[Gone, ...] = ()
     apis: tuple[str, ...] = ()
     overdue: int = 0
+    damaged: int = 0
+    damage: str = ""
 
 
 async def reap(scripts: Scripts, lease_s: float) -> Reaped:
@@ -47,10 +53,16 @@ async def run_reaper(scripts: Scripts, lease_s: float) -> None:
         await asyncio.sleep(TICK_S)
 
 
-def _read(workers: list[Any], _: int, overdue: int, apis: list[bytes]) -> Reaped:
+def _read(
+    workers: list[Any], _: int, overdue: int, apis: list[bytes], damaged: int = 0, what: bytes = b""
+) -> Reaped:
     triples = zip(*[iter(workers)] * 3, strict=True)
-    gone = (Gone(name.decode(), int(jobs), how == b"left") for name, jobs, how in triples)
-    return Reaped(tuple(gone), tuple(api.decode() for api in apis), overdue)
+    gone = (Gone(_text(name), int(jobs), how == b"left") for name, jobs, how in triples)
+    return Reaped(tuple(gone), tuple(map(_text, apis)), overdue, damaged, _text(what))
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
 
 
 def _tell(reaped: Reaped) -> None:
@@ -63,3 +75,6 @@ def _tell(reaped: Reaped) -> None:
         log.info("api=%s is gone, and what it waited for with it", api)
     if reaped.overdue:
         log.info("jobs past a deadline: %s", reaped.overdue)
+    if reaped.damaged:  # one reaper is told
+        said = "%s damaged jobs have ended as failed; the last: %s"
+        log.error(said, reaped.damaged, reaped.damage)

@@ -1,18 +1,27 @@
 """The workers of every model, as the API and `llamaq status` see them."""
 
+import logging
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.connection import answer_in_time, redis_faults
-from dispatcher.keys import MODELS, Keys
+from dispatcher.fault_log import FaultLog
+from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.needs import ANY
+from dispatcher.protocol import PROTOCOL
 from dispatcher.reply import eta_s
 from dispatcher.tier import Tier
 
 _SHOWN_ALIASES = 3
+_LARGEST = 1e15
+_WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
+
+faults = FaultLog(logging.getLogger("llamaq.registry"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,12 @@ class WorkerState:
     foreign: int = 0
     aliases: tuple[str, ...] = ()
     host: str = ""
+    protocol: int = PROTOCOL
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether it speaks the same protocol as this process."""
+        return self.protocol == PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +93,8 @@ class ModelState:
 
     @property
     def accepting(self) -> bool:
-        """Whether a worker takes jobs, be it only into its queue."""
-        return any(worker.accepting for worker in self.workers)
+        """Whether a worker takes jobs of this build, be it only into its queue."""
+        return any(worker.accepting and worker.is_understood for worker in self.workers)
 
     @property
     def eta_s(self) -> int | None:
@@ -107,22 +122,37 @@ async def read_turns(redis: Redis, model: str, most: int = 10) -> list[Turn]:
         pipe = redis.pipeline(transaction=False)
         for tier in Tier:
             pipe.zrange(keys.named("turns", f"{ANY}|{tier}"), 0, most - 1)
-        rows = zip(Tier, await pipe.execute(), strict=True)
-        names = [(tier.value, name.decode()) for tier, row in rows for name in row]
+        rows = zip(Tier, await pipe.execute(raise_on_error=False), strict=True)
+        names = [(tier, name) for tier, row in rows if isinstance(row, list) for name in row][:most]
         if not names:
             return []
-        queued: Any = await redis.zmscore(keys.named("waiting"), [name for _, name in names])
-    return [Turn(*name, int(count or 0)) for name, count in zip(names, queued, strict=True)][:most]
+        counted = redis.pipeline(transaction=False)
+        for _, name in names:
+            counted.zscore(keys.named("waiting"), name)
+        counts = await counted.execute(raise_on_error=False)
+    return [
+        Turn(tier.value, name.decode(errors="replace"), _count(count))
+        for (tier, name), count in zip(names, counts, strict=True)
+    ]
 
 
 async def read_models(redis: Redis) -> list[ModelState]:
-    """Every model that was seen within a day, by name. Raises `RedisUnavailable`."""
+    """Every model that was seen within a day, by name. Raises `RedisUnavailable`.
+
+    A model or a worker that can't be read is left out, and logged once.
+    """
     async with answer_in_time():
         time: Any = await redis.time()
         now = time[0] + time[1] / 1e6
         since = now - REMEMBERED_S
         seen: Any = await redis.zrangebyscore(MODELS, since, "+inf", withscores=True)
-        return [await _read_model(redis, m.decode(), now, now - at) for m, at in sorted(seen)]
+        states = []
+        for name, at in sorted(seen):
+            try:
+                states.append(await _read_model(redis, name.decode(), now, max(0.0, now - at)))
+            except (ResponseError, ValueError) as error:
+                faults.tell(f"The model {name!r} in {MODELS} can't be read, and is left out", error)
+        return states
 
 
 async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> ModelState:
@@ -136,37 +166,78 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     ids, queued, counters, past = await head.execute()
     each = redis.pipeline(transaction=False)
     for worker in ids:
-        each.hgetall(keys.named("worker", worker.decode()))
-        each.zcard(keys.named("running", worker.decode()))
-    rows = await each.execute() if ids else []
-    workers = tuple(
-        _read_worker(worker.decode(), rows[2 * i], rows[2 * i + 1]) for i, worker in enumerate(ids)
+        each.hgetall(keys.prefix.encode() + _WORKER + worker)
+        each.zcard(keys.prefix.encode() + _RUNNING + worker)
+    rows = await each.execute(raise_on_error=False) if ids else []
+    found = zip(ids, rows[::2], rows[1::2], strict=True)
+    workers = [_read_worker_if_sound(model, *about) for about in found]
+    queued_bytes, completion, service_ms = (_mean(value) for value in counters)
+    return ModelState(
+        model=model,
+        seen_s=seen_s,
+        workers=tuple(worker for worker in workers if worker is not None),
+        queued=queued,
+        queued_bytes=int(queued_bytes) if queued else 0,
+        mean_completion=completion,
+        mean_service_ms=service_ms,
+        past_aliases=tuple(sorted(name.decode(errors="replace") for name in past)),
     )
-    queued_bytes, completion, service_ms = (float(value or 0) for value in counters)
-    waiting_bytes = int(queued_bytes) if queued else 0
-    seen_s = max(0.0, seen_s)
-    means = completion, service_ms
-    aliases = tuple(sorted(name.decode() for name in past))
-    return ModelState(model, seen_s, workers, queued, waiting_bytes, *means, aliases)
+
+
+def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> WorkerState | None:
+    try:
+        if isinstance(row, Exception):
+            raise row
+        return _read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
+    except (ResponseError, ValueError) as error:
+        faults.tell(f"The worker {id_!r} of the model {model} can't be read", error)
+        return None
 
 
 def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerState:
-    text = {key.decode(): value.decode() for key, value in row.items()}
+    text = {key.decode(errors="replace"): value.decode() for key, value in row.items()}
     return WorkerState(
         id=worker,
         server=text.get("server", ""),
         health=text.get("health", ""),
         accepting=text.get("accepting") == "1",
-        slots=int(text.get("slots", 0)),
+        slots=_whole(text, "slots"),
         running=running,
-        context=int(text.get("context", 0)),
+        context=_whole(text, "context"),
         build=text.get("build", ""),
         fingerprint=text.get("fingerprint", ""),
         modalities=frozenset(filter(None, text.get("modalities", "").split(","))),
-        prompt_tps=float(text.get("prompt_tps", 0)),
-        decode_tps=float(text.get("decode_tps", 0)),
+        prompt_tps=_number(text.get("prompt_tps", "0")),
+        decode_tps=_number(text.get("decode_tps", "0")),
         breaker=text.get("breaker", "closed"),
-        foreign=int(text.get("foreign", 0)),
+        foreign=_whole(text, "foreign"),
         aliases=tuple(text.get("aliases", "").split()),
         host=text.get("host", ""),
+        protocol=_whole(text, "protocol"),
     )
+
+
+def _whole(text: dict[str, str], name: str) -> int:
+    number = _number(text.get(name, "0"))
+    if number != int(number):
+        raise ValueError(f"{name} is no whole number: {number}")
+    return int(number)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= _LARGEST:  # nan is neither
+        raise ValueError(f"no number that it can be: {text!r}")
+    return number
+
+
+def _mean(value: bytes | None) -> float:
+    try:
+        return max(0.0, float(value or 0)) if isfinite(float(value or 0)) else 0.0
+    except ValueError as error:
+        faults.tell("A value among the counters can't be read", error)
+        return 0.0
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, bytes) and value.isdigit() else 0

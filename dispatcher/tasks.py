@@ -1,10 +1,40 @@
-"""Two things that asyncio has no short word for."""
+"""What asyncio has no short word for."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+from dispatcher.fault_log import FaultLog
+
+log = logging.getLogger("llamaq.tasks")
+faults = FaultLog(log)
+
 _AGAIN_S = 0.1
+_BEGIN_AGAIN_S = 1.0
+
+
+async def go_on(
+    name: str, work: Callable[[], Awaitable[None]], *, ended_by: type[Exception] | None = None
+) -> None:
+    """Does the work for ever: where it fails, that is logged, and it begins again a second later.
+
+    Only an exception of the kind `ended_by` ends it.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if ended_by is not None and isinstance(error, ended_by):
+                raise
+            faults.tell(f"The {name} failed, and begins again", error)
+        await asyncio.sleep(_BEGIN_AGAIN_S)
+
+
+def log_failure(task: asyncio.Task[Any]) -> None:
+    """For `add_done_callback`: no task ends by an exception unseen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        faults.tell("A background task failed", error)
 
 
 async def first_of(*works: Coroutine[Any, Any, Any]) -> None:

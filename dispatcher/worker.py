@@ -2,25 +2,35 @@
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from redis.exceptions import ResponseError
 
 from dispatcher.announcement import announce
 from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import LEFT, Rival, WorkerFacts
+from dispatcher.fault_log import FaultLog
+from dispatcher.fleet import Fleet, read_fleet
 from dispatcher.frames import Frame, pack
-from dispatcher.job import Claim, Toll, decode_wants, split_token
-from dispatcher.needs import Needs, read_needs
-from dispatcher.patience import EAGER, Load, Patience, Speed
+from dispatcher.job import Claim, Toll
+from dispatcher.needs import Needs
+from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Arg, Scripts
+from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 _HEADS = 100
 _RETRY_S = 0.2
+_TRIES = 3
+
+log = logging.getLogger("llamaq.worker")
+faults = FaultLog(log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +46,12 @@ class Renewal:
     orphaned: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a claim brought: the free slots that are left, and jobs.
-
-    In `again_s` seconds (None: never) jobs can be had that are left to other workers now.
-    """
-
-    free: int
-    claims: list[Claim]
-    again_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The accepting workers of a model by name, and what they have to do."""
-
-    speeds: Mapping[str, Speed]
-    load: Load
-
-
 class WorkerSession:
     """One registration after the other of one bridge.
 
-    Every call raises `RedisUnavailable`, and, but for `register`, `Fenced` when the registration or
-    the attempt is no longer valid.
+    Every call raises `RedisUnavailable`, `ResponseError` where a script fails, and, but for
+    `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
+    the live apis that speak another protocol, and which.
     """
 
     def __init__(self, worker: str, scripts: Scripts, lease_s: float, max_running: int = 0) -> None:
@@ -70,6 +61,7 @@ class WorkerSession:
         self._max_running = max_running
         self._epoch = ""
         self._nonce = ""
+        self.strangers: dict[str, int] = {}
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -83,12 +75,13 @@ class WorkerSession:
         """
         epoch = self._epoch or secrets.token_hex(8)
         pairs = facts.pairs
-        verdict, *rival = await self._scripts.run(
+        verdict, *rest = await self._scripts.run(
             "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
         )
         if verdict == b"TAKEN":
-            return Rival(rival[0].decode(), int(rival[1]), rival[2] == 1)
+            return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
         self._epoch = epoch
+        self.strangers = _read_versions(rest[1:])
         await announce(self._scripts.redis, self._scripts.keys, facts)
         return None
 
@@ -110,7 +103,8 @@ class WorkerSession:
             *(item for pair in held.items() for item in pair),
         )
         await announce(self._scripts.redis, self._scripts.keys, facts)
-        return Renewal(*([token.decode() for token in tokens] for tokens in answer))
+        self.strangers = _read_versions(answer[3:])
+        return Renewal(*([token.decode() for token in tokens] for tokens in answer[:3]))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
         """Takes up to `most` jobs, never more than there are free slots.
@@ -121,7 +115,7 @@ class WorkerSession:
         self._nonce = self._nonce or secrets.token_hex(8)
         answer = await self._run("claim", *self._wish(most, self._nonce, patience))
         self._nonce = ""
-        return _read_taken(answer)
+        return read_taken(answer)
 
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
@@ -130,8 +124,7 @@ class WorkerSession:
         with redis_faults():
             speeds: Any = await self._scripts.redis.hgetall(keys.named("speeds"))
             found: Any = await self._scripts.redis.hmget(keys.named("counters"), names)
-        load = Load(*(float(value or 0) for value in found))
-        return Fleet({name.decode(): _read_speed(row) for name, row in speeds.items()}, load)
+        return read_fleet(speeds, found)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
@@ -157,7 +150,7 @@ class WorkerSession:
         """
         wish = self._wish(most, secrets.token_hex(8), patience)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
-        return _read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
+        return read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
 
     async def release(
         self,
@@ -196,11 +189,19 @@ class WorkerSession:
         return *bounds, *speeds, len(patience.faster), *patience.faster
 
     async def _insist(self, name: str, *args: Arg) -> list[Any]:
+        """Waits out an outage; of a script that fails the caller hears after some tries."""
+        tries = 0
         while True:
             try:
                 return await self._run(name, *args)
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)
+            except ResponseError as error:
+                tries += 1
+                if tries == _TRIES:
+                    raise
+                faults.tell(f"The script {name} failed", error)
+                await asyncio.sleep(_RETRY_S * tries)
 
     async def _run(self, name: str, *args: Arg) -> list[Any]:
         while True:
@@ -212,26 +213,9 @@ class WorkerSession:
                 raise Fenced(f"worker {self.worker} is no longer who it thinks")
 
 
-def _read_taken(answer: list[Any]) -> Taken:
-    free, again_ms, *rows = answer
-    return Taken(int(free), [_read_claim(row) for row in rows], int(again_ms) / 1000 or None)
-
-
-def _read_claim(row: list[bytes]) -> Claim:
-    *about, body = row
-    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in about)
-    return Claim(
-        job=split_token(token)[0],
-        token=token,
-        api=api,
-        wants=decode_wants(wants),
-        left_s=int(left_ms) / 1000,
-        queue_ms=int(queue_ms),
-        needs=read_needs(class_),
-        body=body or None,
-    )
-
-
-def _read_speed(row: bytes) -> Speed:
-    slots, prompt, decode = row.split(b" ")
-    return Speed(int(slots), float(prompt), float(decode))
+def _read_versions(pairs: list[Any]) -> dict[str, int]:
+    names, versions = pairs[::2], pairs[1::2]
+    return {
+        name.decode(errors="replace"): int(version)
+        for name, version in zip(names, versions, strict=True)
+    }

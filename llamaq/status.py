@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from dispatcher.connection import open_redis
+from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
 from dispatcher.registry import ModelState, Turn, WorkerState, read_models, read_turns
 from llamaq.redis_sentences import told_to_people
@@ -71,6 +72,8 @@ def _worker_line(worker: WorkerState, width: int) -> str:
     others = f" ({worker.foreign} more used by others)" if worker.foreign else ""
     trusted = worker.health != "healthy" or worker.breaker == "closed"
     state = worker.health if trusted else f"breaker {worker.breaker}"
+    if not worker.is_understood:
+        state = f"protocol {worker.protocol}, this is {PROTOCOL}: update the older one"
     return (
         f"  {worker.id:{width}}  {state:13}  slots {worker.running}/{worker.slots}{others}"
         f"  context {worker.context}{speed}  {worker.server}"

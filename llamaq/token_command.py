@@ -26,7 +26,7 @@ def token() -> None:
     type=float,
     default=1,
     show_default=True,
-    help="Its part of a busy model: 2 gets twice as many tokens as 1. Above 0, up to 1000.",
+    help="Its part of a busy model: 2 gets twice as many tokens as 1. From 0.001 to 1000.",
 )
 @click.option(
     "--tier",

@@ -5,10 +5,12 @@ import logging
 from collections.abc import Callable
 
 from dispatcher.errors import RedisUnavailable
+from dispatcher.fault_log import FaultLog
 from dispatcher.patience import EAGER, patience
 from dispatcher.worker import WorkerSession
 
 log = logging.getLogger("llamaq.appetite")
+faults = FaultLog(log)
 
 _LOOK_EVERY_S = 1.0
 _WORKERS_PER_S = 32
@@ -53,7 +55,7 @@ class Appetite:
             workers = len(fleet.speeds)
         except RedisUnavailable as error:
             log.debug("can't see the fleet: %s", error.message)
-        except Exception:
-            log.exception("can't see the fleet: worker=%s takes all jobs", self._session.worker)
+        except Exception as error:
+            faults.tell("The fleet can't be seen; the worker takes all jobs", error)
         self.patience = found
         return look_again_s(workers)

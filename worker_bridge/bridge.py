@@ -4,20 +4,23 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.job import Claim
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox, Refusal
+from dispatcher.protocol import api_is_strange
 from dispatcher.reaper import run_reaper
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel, first_of
+from dispatcher.tasks import cancel, first_of, go_on
 from dispatcher.worker import WorkerSession
 from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts
@@ -40,6 +43,7 @@ _STOPS = {
     Refusal.FOREIGN: Stop.FENCED,
     Refusal.GONE: Stop.ORPHANED,
     Refusal.SLOW: Stop.CANCELLED,
+    Refusal.FAILED: Stop.CANCELLED,
 }
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
 
@@ -92,6 +96,7 @@ class Bridge:
         )
         self._foreign = ForeignLoad(server, monitor, self._attempts)
         self._fenced = False
+        self._strangers: set[str] = set()  # those that were told of
         self._replaced = asyncio.Event()
 
     async def serve(self, drain: asyncio.Event, hurry: asyncio.Event) -> None:
@@ -103,21 +108,24 @@ class Bridge:
         if not self._session.identity[1]:
             return
         log.info("joined worker=%s model=%s slots=%s", self.worker, self.model, self._offer.slots)
-        works = (
-            self._outbox.run(),
-            run_reaper(self._scripts, self._lease_s),
-            self._keep_registered(),
-            self._calls.take(),
-            self._appetite.watch_fleet(),
-            self._recovery.run(),
-            self._foreign.run(),
+        self._tell_of_strangers()
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "outbox": self._outbox.run,
+            "reaper": partial(run_reaper, self._scripts, self._lease_s),
+            "calls": self._calls.take,
+            "look at the fleet": self._appetite.watch_fleet,
+            "recovery": self._recovery.run,
+            "look at the slots": self._foreign.run,
+        }
+        tasks = [asyncio.create_task(go_on(name, work)) for name, work in works.items()]
+        registering = asyncio.create_task(
+            go_on("registration", self._keep_registered, ended_by=ServerTaken)
         )
-        tasks = [asyncio.create_task(work) for work in works]
         try:
-            await first_of(drain.wait(), self._replaced.wait(), _failure_of(tasks))
+            await first_of(drain.wait(), self._replaced.wait(), _outcome_of(registering))
             await self._drain(hurry)
         finally:
-            await cancel(tasks)
+            await cancel([*tasks, registering])
 
     async def _keep_registered(self) -> None:
         while True:
@@ -136,6 +144,12 @@ class Bridge:
             except RedisUnavailable as error:
                 log.warning("%s", error.message)
 
+    def _tell_of_strangers(self) -> None:
+        now = self._session.strangers
+        for api in now.keys() - self._strangers:
+            log.error("%s", api_is_strange(api, now[api]))
+        self._strangers = set(now)
+
     async def _renew(self) -> None:
         renewal = await self._session.renew(*self._state(), self._attempts.moving())
         for token in renewal.foreign:
@@ -144,6 +158,7 @@ class Bridge:
             self._attempts.stop(token, Stop.CANCELLED)
         for token in renewal.orphaned:
             self._attempts.stop(token, Stop.ORPHANED)
+        self._tell_of_strangers()
 
     def _fence(self) -> None:
         """Redis says that we are not who we think: others may hold our jobs already."""
@@ -205,13 +220,12 @@ class Bridge:
             async with asyncio.timeout(_GIVE_BACK_S):
                 await self._attempts.wait_empty()
         await self._attempts.abandon()
-        with suppress(RedisUnavailable, Fenced):
+        with suppress(RedisUnavailable, Fenced, ResponseError):
             await self._session.leave(self._facts())
         log.info("left worker=%s", self.worker)
 
 
-async def _failure_of(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Raises what the first task to end has raised: they are to run for ever."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
+async def _outcome_of(task: asyncio.Task[None]) -> None:
+    """Waits for a task, without cancelling it where this is cancelled."""
+    await asyncio.wait([task])
+    task.result()

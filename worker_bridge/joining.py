@@ -4,11 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from redis.exceptions import ResponseError
+
 from dispatcher.errors import RedisUnavailable
 from dispatcher.facts import Rival, WorkerFacts
+from dispatcher.fault_log import FaultLog
 from dispatcher.worker import WorkerSession
 
 log = logging.getLogger("llamaq.bridge")
+faults = FaultLog(log)
 
 _RETRY_S = 1.0
 _ALIVE = 2  # renewals that are seen; one may have been on its way, or be an older copy's
@@ -33,19 +37,26 @@ async def join(session: WorkerSession, state: Callable[[], tuple[int, bool, Work
     """
     seen: Rival | None = None
     renewals = 0
+    while rival := await _register(session, state):
+        if seen is None or seen.worker != rival.worker:
+            log.warning("worker=%s still has this server: waiting for its end", rival.worker)
+        elif rival.renewed_ms != seen.renewed_ms and not rival.draining:
+            renewals += 1
+        if renewals == _ALIVE:
+            raise ServerTaken(state()[2].server, rival)
+        seen = rival
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _register(
+    session: WorkerSession, state: Callable[[], tuple[int, bool, WorkerFacts]]
+) -> Rival | None:
+    """Tries until there is an answer; returns who has the server."""
     while True:
         try:
-            rival = await session.register(*state())
+            return await session.register(*state())
         except RedisUnavailable as error:
             log.warning("%s Trying again.", error.message)
-        else:
-            if rival is None:
-                return
-            if seen is None or seen.worker != rival.worker:
-                log.warning("worker=%s still has this server: waiting for its end", rival.worker)
-            elif rival.renewed_ms != seen.renewed_ms and not rival.draining:
-                renewals += 1
-            if renewals == _ALIVE:
-                raise ServerTaken(state()[2].server, rival)
-            seen = rival
+        except ResponseError as error:
+            faults.tell("The worker can't be registered. Trying again", error)
         await asyncio.sleep(_RETRY_S)

@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from dispatcher.connection import open_redis
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
-from dispatcher.tasks import cancel, first_of
+from dispatcher.tasks import cancel, first_of, go_on
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.impostor import look_behind
@@ -77,11 +78,11 @@ async def serve(
     url = queue.redis_url.get_secret_value()
     clients = open_redis(url), open_redis(url, blocking=True), open_redis(url)
     monitor = HealthMonitor(server)
-    works = monitor.run(), check_when_back(queue)
+    works = go_on("look at the server", monitor.run), check_when_back(queue)
     watching = [asyncio.create_task(work) for work in works]
     if process is not None:
-        reviving = revive(process, monitor, settings.stall_prompt_s)
-        watching.append(asyncio.create_task(reviving))
+        reviving = partial(revive, process, monitor, settings.stall_prompt_s)
+        watching.append(asyncio.create_task(go_on("watch over the process", reviving)))
     try:
         while not drain.is_set():
             await first_of(drain.wait(), _seen(monitor, server))

@@ -17,8 +17,8 @@ local function newest_of(tier, tenant)
       local flow = class .. '|' .. path .. '|' .. user .. '|'
       local places = redis.call('ZREVRANGEBYLEX', K.queue, '(' .. flow .. '\255', '[' .. flow, 'LIMIT', 0, NEWEST)
       for _, place in ipairs(places) do
-        local number, id = string.match(place, '|(%d+)|([^|]*)$')
-        found[#found + 1] = {tonumber(number), id}
+        local sequence, id = sequence_of(place), string.match(place, '[^|]*$')
+        if sequence then found[#found + 1] = {sequence, id} end
       end
     end
   end
@@ -28,12 +28,12 @@ end
 
 -- The newest jobs of a tenant's lowest tiers that make this room; nil where it would have none left.
 local function find_room(tenant, jobs_over, bytes_over)
-  local dropped, left = {}, tonumber(redis.call('ZSCORE', K.waiting, tenant))
+  local dropped, left = {}, number(redis.call('ZSCORE', K.waiting, tenant))
   for _, tier in ipairs(TIERS) do
     for _, row in ipairs(newest_of(tier, tenant)) do
       if jobs_over <= 0 and bytes_over <= 0 then return dropped end
       local job = left > 1 and read_job(row[2])
-      if job and not job.accepted then
+      if job and not job.flaw and job.state == 'queued' and not job.accepted then
         dropped[#dropped + 1] = {row[2], job}
         jobs_over, bytes_over, left = jobs_over - 1, bytes_over - tonumber(job.bytes), left - 1
       end

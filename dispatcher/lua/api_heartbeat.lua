@@ -18,6 +18,7 @@ if made then
   redis.call('DEL', K.api .. api)
 end
 redis.call('HINCRBY', K.api .. api, 'read_bytes', ARGV[4])
+redis.call('HSET', K.api .. api, 'protocol', PROTOCOL)
 redis.call('PEXPIRE', K.api .. api, WORKER_TTL_MS)
 redis.call('PEXPIRE', stream, WORKER_TTL_MS)
 local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -33,23 +34,45 @@ local function is_unheard(state)
   return (is_all_read and FINAL[state]) or (made and state ~= 'queued')
 end
 
-local function forget(id)
-  withdraw(id, read_job(id))
+local function forget(id, job)
+  withdraw(id, job)
   redis.call('ZREM', K.deadlines, id)
   redis.call('DEL', K.job .. id, K.body .. id)
 end
 
-for i = 6, #ARGV, 2 do
-  local id, generation = ARGV[i], ARGV[i + 1]
-  local state, known = unpack(redis.call('HMGET', K.job .. id, 'state', 'generation'))
-  if known ~= generation then
-    answer[#answer + 1] = id
-  elseif is_unheard(state) and HAS_FAILED[state] then
-    tell(api, id .. ':-' .. generation, 'failed',
+-- Of a job that was retired while its api was not known.
+local function tell_of_flaw(id, generation)
+  local flaw = fields_of(K.job .. id, 'flaw')[1] or 'unknown'
+  tell(api, id .. ':-' .. generation, 'failed', string.format(UNREADABLE, flaw))
+  redis.call('HSET', K.job .. id, 'untold', '')
+end
+
+-- Returns whether Redis knows the job still.
+local function make_heard(id, generation)
+  local job = read_job(id)
+  if job.flaw and FINAL[job.state] then tell_of_flaw(id, generation)
+  elseif job.flaw then retire(id, job.flaw)
+  elseif HAS_FAILED[job.state] then
+    tell(api, unclaimed(id, job), 'failed',
       '{"code":"worker_failed","message":"The API was cut off from Redis while the job ended."}')
-  elseif is_unheard(state) then
-    forget(id)
-    answer[#answer + 1] = id
+  else
+    forget(id, job)
+    return false
   end
+  return true
+end
+
+local function look_at(id, generation)
+  local said = fields_of(K.job .. id, 'state', 'generation', 'untold')
+  if said[2] ~= generation then return false end
+  if said[3] == '1' then tell_of_flaw(id, generation) end
+  return not is_unheard(said[1]) or make_heard(id, generation)
+end
+
+for i = 6, #ARGV, 2 do
+  local id = ARGV[i]
+  local is_well, is_known = guarded(look_at, id, ARGV[i + 1])
+  if not is_well then retire(id, UNFIT)
+  elseif not is_known then answer[#answer + 1] = id end
 end
 return answer

@@ -3,20 +3,28 @@
 -- ARGV     1… job ids
 -- Returns  {state, …}  the state that each was in: queued or lost (now gone), running (its worker is told), a
 --                      final state (nothing changed) or unknown. An unknown job is marked as cancelled: its
---                      enqueue may still be on the way.
+--                      enqueue may still be on the way. A damaged one has failed.
 local function cancel_running(id, job)
   redis.call('HSET', K.job .. id, 'cancelled', 1)
   redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
   redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
 end
 
+local function mark_cancelled(id)
+  redis.call('HSET', K.job .. id, 'state', 'cancelled', 'cancelled', 1)
+  redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
+  return 'unknown'
+end
+
 local function cancel(id)
   redis.call('DEL', K.body .. id)  -- nobody will run it again; and a removal first passes at maxmemory
+  local state = fields_of(K.job .. id, 'state')[1]
+  if not state and redis.call('EXISTS', K.job .. id) == 0 then return mark_cancelled(id) end
+  if FINAL[state] then return state end
   local job = read_job(id)
-  if not job then
-    redis.call('HSET', K.job .. id, 'state', 'cancelled', 'cancelled', 1)
-    redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
-    return 'unknown'
+  if job.flaw then
+    retire(id, job.flaw)
+    return 'failed'
   end
   if job.state == 'running' then cancel_running(id, job) end
   if job.state == 'queued' then leave_queue(id, job) end
@@ -25,5 +33,5 @@ local function cancel(id)
 end
 
 local states = {}
-for _, id in ipairs(ARGV) do states[#states + 1] = cancel(id) end
+for _, id in ipairs(ARGV) do states[#states + 1] = work_on(id, nil, nil, cancel, id) or 'failed' end
 return states

@@ -15,9 +15,9 @@ if is_fenced then return {'FENCED'} end
 redis.call('DEL', K.bell_of .. worker)
 
 local running = find_taken()
-if #jobs > 0 then return {'OK', room(running), '0', unpack(jobs)} end
+if #jobs > 0 then return answer_with(room(running), '0') end
 local free, is_filled = take_jobs(running)
 -- Passes the ring on that it came for. Where nothing waits, nobody else has to come for another one.
 if is_filled then call_all() end
 if #all_classes() == 0 then redis.call('DEL', K.bell) end
-return {'OK', free, digits(again), unpack(jobs)}
+return answer_with(free, digits(again))

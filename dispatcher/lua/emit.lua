@@ -7,6 +7,7 @@
 --          {'SLOW'}            the api does not keep up; nothing was passed on
 --          {'OK', token, …}    passed on, but for the attempts named, which are no longer this worker's
 -- A repeated emit shows the same frames twice; the api drops those whose sequence number it has.
+local PIECE = 1000             -- values of one entry: `unpack` takes no more than a few thousand
 local worker, epoch, api = ARGV[1], ARGV[2], ARGV[3]
 if not is_registered(worker, epoch) then return {'FENCED'} end
 extend_lease(worker, now_ms() + tonumber(ARGV[4]))
@@ -24,14 +25,20 @@ for i = 6, #ARGV, 3 do
 end
 if #fields == 0 then return answer end
 
-local size = redis.call('HMGET', K.api .. api, 'written_bytes', 'read_bytes')
-local unread = tonumber(size[1] or '0') - tonumber(size[2] or '0')
+local size = fields_of(K.api .. api, 'written_bytes', 'read_bytes')
+local unread = number(size[1]) - number(size[2])
 if unread > 0 and unread + bytes > tonumber(ARGV[5]) then return {'SLOW'} end
-if not redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields)) then
-  return {'GONE'}
+for first = 1, #fields, PIECE do
+  local last = math.min(first + PIECE - 1, #fields)
+  if not redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields, first, last)) then
+    return {'GONE'}
+  end
 end
 redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
 for _, token in ipairs(seen) do
-  redis.call('HSET', K.job .. split_token(token), 'visible', 1)
+  local key = K.job .. (split_token(token) or '')
+  local is_new = try('HSET', key, 'visible', 1) == 1
+  -- Redis has lost the job: nobody would remove what is left of it.
+  if is_new and redis.call('HLEN', key) == 1 then redis.call('DEL', key) end
 end
 return answer

@@ -24,8 +24,8 @@
 local id, generation, api, body, now = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[25], now_ms()
 local older = read_job(id)
 if older then
-  local known = tonumber(older.generation or '0')
-  if known == generation or older.cancelled then return {'KNOWN', older.state} end
+  local known = number(older.generation)
+  if known == generation or older.cancelled then return {'KNOWN', older.state or 'failed'} end
   if known > generation then return {'STALE', known} end
 end
 if now > tonumber(ARGV[3]) then return {'LATE', digits(now)} end
@@ -39,14 +39,14 @@ local job = {
 local replaced, rival = nil, job.supersedes and redis.call('GET', supersede_key(job, job.supersedes))
 if rival and rival ~= id then
   replaced = read_job(rival)
-  if replaced and replaced.state ~= 'queued' then replaced = nil end
+  if replaced and (replaced.flaw or replaced.state ~= 'queued') then replaced = nil end
 end
 local places, weight = replaced and 1 or 0, replaced and replaced.bytes or 0  -- that it makes room for
 
 local jobs = redis.call('ZCARD', K.queue)
 if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
-local bytes = tonumber(redis.call('HGET', K.counters, 'queued_bytes') or '0')
-local mine = tonumber(redis.call('ZSCORE', K.waiting, job.tenant) or '0')
+local bytes = number(redis.call('HGET', K.counters, 'queued_bytes'))
+local mine = number(redis.call('ZSCORE', K.waiting, job.tenant))
 if generation == 1 then
   local jobs_over = jobs - places + 1 - tonumber(ARGV[18])
   local bytes_over = jobs > places and bytes - weight + #body - tonumber(ARGV[19]) or 0
@@ -59,16 +59,19 @@ if generation == 1 then
   if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
 end
 if replaced then end_queued(rival, replaced, 'superseded') end
-if older then withdraw(id, older) end
+if older and older.flaw then retire(id, older.flaw)
+elseif older then withdraw(id, older) end
+
+local BEGINNINGS = 100         -- of a conversation that are looked for, at most
 
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
   if #ARGV < 26 then return nil end
   local names = {}
-  for i = 26, #ARGV do names[#names + 1] = K.prefix .. ARGV[i] end
+  for i = 26, math.min(#ARGV, 25 + BEGINNINGS) do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
     local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
-    if worker and redis.call('HGET', K.worker .. worker, 'process') == process
+    if worker and fields_of(K.worker .. worker, 'process')[1] == process
         and can_take(job.class, worker) then
       return worker, tokens
     end
@@ -85,8 +88,8 @@ local function find_fastest()
   local rows, workers, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
   for i = 1, #rows, 2 do
     local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
-    local speed = tonumber(tps) > 0 and tonumber(tps) or math.huge
-    workers[#workers + 1] = {rows[i], tonumber(slots), speed}
+    local speed = number(tps) > 0 and number(tps) or math.huge
+    workers[#workers + 1] = {rows[i], number(slots), speed}
     least, most = math.min(least, speed), math.max(most, speed)
   end
   if most <= NOTICEABLY * least then return nil end

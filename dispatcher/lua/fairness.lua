@@ -141,8 +141,11 @@ local function unpark(tenant)
   return true
 end
 
+local LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000  -- as in api/tenant.py
+
 local function levels(job)
-  return {{'', job.tier, TIER_WEIGHTS[job.tier]}, {job.tier, job.tenant, tonumber(job.weight)},
+  local weight = math.min(math.max(tonumber(job.weight), LEAST_WEIGHT), MOST_WEIGHT)
+  return {{'', job.tier, TIER_WEIGHTS[job.tier]}, {job.tier, job.tenant, weight},
     {tenant_path(job), job.user, 1}}
 end
 

@@ -9,13 +9,14 @@ local SECOND_TRY_MS = 2000     -- and one that has failed here for another worke
 local NEWCOMER_MS = 2000       -- and a new conversation for a worker that has fewer of them
 
 local worker, now = ARGV[1], now_ms()
-local prompt_ms, token_ms, turn_ms, behind = unpack(ARGV, 7, 10)
-local faster = {unpack(ARGV, 12, 11 + ARGV[11])}
+local prompt_ms, token_ms, turn_ms, behind = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local faster = {}
+for i = 12, 11 + ARGV[11] do faster[#faster + 1] = ARGV[i] end
 local is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
-local about = redis.call('HMGET', K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
+local about = fields_of(K.worker .. worker, 'epoch', 'slots', 'accepting', 'process',
   'prompt_tps', 'suspect', 'decode_tps')
 local runs_suspect = about[6] and true
-local slots = tonumber(about[2] or '0')
+local slots = number(about[2])
 local jobs = {}                -- those claimed so far
 
 -- Who is called when jobs are left, and the time until they are left no more.
@@ -28,11 +29,11 @@ end
 -- Seconds of an average job; 0 of a worker that is not measured yet, and so takes everything.
 local means
 local function seconds_of(other)
-  means = means or redis.call('HMGET', K.counters, 'mean_prompt_tokens', 'mean_completion_tokens')
-  local speed = redis.call('HMGET', K.worker .. other, 'prompt_tps', 'decode_tps')
-  local prompt_tps, decode_tps = tonumber(speed[1] or '0'), tonumber(speed[2] or '0')
+  means = means or fields_of(K.counters, 'mean_prompt_tokens', 'mean_completion_tokens')
+  local speed = fields_of(K.worker .. other, 'prompt_tps', 'decode_tps')
+  local prompt_tps, decode_tps = number(speed[1]), number(speed[2])
   if prompt_tps <= 0 or decode_tps <= 0 then return 0 end
-  return (means[1] or 1) / prompt_tps + (means[2] or 0) / decode_tps
+  return number(means[1], 1) / prompt_tps + number(means[2]) / decode_tps
 end
 
 -- One with room that is less patient: it may have waited for the ring that came here. Only one that is
@@ -53,7 +54,7 @@ local function faster_worker(class)
   if faster_of[class] then return unpack(faster_of[class]) end
   local found, with_room = false, nil
   for _, other in ipairs(faster) do
-    if redis.call('HGET', K.worker .. other, 'accepting') == '1' and can_take(class, other) then
+    if fields_of(K.worker .. other, 'accepting')[1] == '1' and can_take(class, other) then
       found = true
       if free_slots(other) > 0 then with_room = with_room or other end
     end
@@ -92,7 +93,7 @@ local runs = 0                 -- attempts that run here already
 -- holds them up, unless nothing runs here; and DEAR times what it takes, for it displaces what others have
 -- in the cache. 0 without figures.
 local function anew_ms(job)
-  local tps = tonumber(about[5] or '0')
+  local tps = number(about[5])
   if tps <= 0 then return 0 end
   local held_up = runs + #jobs > 0 and slots or 1
   return math.min(MOST_WORTH_MS, job.cached_there * DEAR * 1000 / tps * held_up)
@@ -101,7 +102,7 @@ end
 -- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
 local function comes_sooner(job, there, worth)
   local ahead = redis.call('ZRANK', K.prefers .. job.prefers, job.place) or 0
-  local mean = redis.call('HGET', K.counters, 'mean_service_ms') or '0'
+  local mean = number(fields_of(K.counters, 'mean_service_ms')[1])
   return (ahead + 1) * mean / there < worth
 end
 
@@ -112,7 +113,7 @@ local function urgency()
   most_urgent = 0
   for _, place in ipairs(redis.call('ZRANGE', K.prefers .. worker, 0, 7)) do
     local class, tier, tenant = string.match(place, '^([^|]*)|([^|]*)|([^|]*)|')
-    if TIER_WEIGHTS[tier] > most_urgent and can_take(class, worker)
+    if (TIER_WEIGHTS[tier] or 0) > most_urgent and can_take(class, worker)
         and redis.call('ZSCORE', turns(class, tier), tenant) then
       most_urgent = TIER_WEIGHTS[tier]
     end
@@ -127,7 +128,7 @@ end
 -- How many times as long an answer takes there as here; 1 if not twice as long, for busy servers have their
 -- ups and downs, or not measured.
 local function times_as_long(decode_tps)
-  local mine, theirs = tonumber(about[7] or '0'), tonumber(decode_tps or '0')
+  local mine, theirs = number(about[7]), number(decode_tps)
   return theirs > 0 and mine >= 2 * theirs and mine / theirs or 1
 end
 
@@ -143,8 +144,8 @@ local function find_less_crowded(class)
   -- Where a slot has come free a conversation goes on in a moment.
   local least, found = crowd_of(worker, slots, 2), nil
   for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 15)) do
-    local its = redis.call('HMGET', K.worker .. other, 'accepting', 'slots', 'decode_tps')
-    local its_slots = tonumber(its[2] or '0')
+    local its = fields_of(K.worker .. other, 'accepting', 'slots', 'decode_tps')
+    local its_slots = number(its[2])
     if other ~= worker and its[1] == '1' and can_take(class, other) then
       if not is_full(other) then return nil end
       local crowd = crowd_of(other, its_slots, 1) * times_as_long(its[3])
@@ -181,8 +182,8 @@ end
 
 local function is_left_for_cache(id, job)
   if not job.prefers then return false end
-  local other = redis.call('HMGET', K.worker .. job.prefers, 'accepting', 'slots')
-  local there, anew = tonumber(other[2] or '0'), anew_ms(job)
+  local other = fields_of(K.worker .. job.prefers, 'accepting', 'slots')
+  local there, anew = number(other[2]), anew_ms(job)
   if other[1] ~= '1' or there == 0 then return false end
   local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
   if not is_worth_leaving(job, there, has_room, anew) then return false end
@@ -200,7 +201,7 @@ local function another_worker(job)
   local found, with_room = false, nil
   for _, other in ipairs(redis.call('ZREVRANGE', K.workers, 0, 63)) do
     local theirs = other ~= worker
-        and redis.call('HMGET', K.worker .. other, 'accepting', 'suspect') or {}
+        and fields_of(K.worker .. other, 'accepting', 'suspect') or {}
     if theirs[1] == '1' and can_take(job.class, other) then
       found = true
       local may = not (is_suspect(job) and theirs[2])

@@ -18,7 +18,7 @@ end
 local function of_other_tiers(job, nth)
   local ahead = 0
   for _, tier in ipairs(redis.call('ZRANGE', turns(job.class, ''), 0, -1)) do
-    if tier ~= job.tier then
+    if tier ~= job.tier and TIER_WEIGHTS[tier] then
       local turns_of_it = math.ceil(nth * TIER_WEIGHTS[tier] / TIER_WEIGHTS[job.tier])
       ahead = ahead + math.min(turns_of_it, count(job.class .. '|' .. tier))
     end
@@ -37,12 +37,13 @@ end
 
 local slots = 0
 for _, worker in ipairs(redis.call('ZRANGE', K.workers, 0, -1)) do
-  slots = slots + tonumber(redis.call('HGET', K.worker .. worker, 'slots') or '0')
+  slots = slots + number(fields_of(K.worker .. worker, 'slots')[1])
 end
-local mean = redis.call('HGET', K.counters, 'mean_service_ms') or '0'
-local answer = {slots, mean}
+local mean = number(fields_of(K.counters, 'mean_service_ms')[1])
+local answer = {slots, string.format('%.3f', mean)}
 for _, id in ipairs(ARGV) do
   local job = read_job(id)
-  answer[#answer + 1] = job and job.state == 'queued' and position(job) or 0
+  local is_queued = job and not job.flaw and job.state == 'queued'
+  answer[#answer + 1] = is_queued and position(job) or 0
 end
 return answer

@@ -5,7 +5,7 @@ local LOST_MS = 10000          -- so long its api may have a job go on that was 
 
 -- One key for the speeds of all who take jobs: every bridge compares itself with the others.
 local function publish_speed(worker)
-  local about = redis.call('HMGET', K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
+  local about = fields_of(K.worker .. worker, 'accepting', 'slots', 'prompt_tps', 'decode_tps')
   if about[1] == '1' then
     redis.call('HSET', K.speeds, worker,
       about[2] .. ' ' .. (about[3] or '0') .. ' ' .. (about[4] or '0'))
@@ -37,7 +37,7 @@ local function forget_key(id, job)
 end
 
 local function leave_queue(id, job)
-  redis.call('ZREM', K.queue, job.place)
+  if redis.call('ZREM', K.queue, job.place) == 0 then return end
   if tonumber(redis.call('ZINCRBY', K.classes, -1, job.class)) <= 0 then
     redis.call('ZREM', K.classes, job.class)
     classes_seen = nil
@@ -77,7 +77,7 @@ end
 -- Returns whether the worker had it.
 local function take_off(worker, token)
   if redis.call('ZREM', K.running .. worker, token) == 0 then return false end
-  if redis.call('HGET', K.worker .. worker, 'suspect') == token then
+  if fields_of(K.worker .. worker, 'suspect')[1] == token then
     redis.call('HDEL', K.worker .. worker, 'suspect')
   end
   return true
@@ -128,39 +128,4 @@ local function keep_lost(id, job, now)
   redis.call('ZADD', K.deadlines, digits(math.min(now + LOST_MS, tonumber(job.deadline_ms))), id)
   redis.call('HSET', K.job .. id, 'state', 'lost')
   redis.call('HINCRBY', K.counters, 'lost', 1)
-end
-
--- What becomes of an attempt that ended without an answer and was already taken off its worker:
--- back to its old place, unless nobody waits, its time is up, it was tried often enough, or the client
--- has seen a part of the answer. `error` is what the api is told in the last two cases.
-local function recover(token, now, error)
-  local id, attempt = split_token(token)
-  local job = read_job(id)
-  if not job then return 'gone' end
-  stopped_running(job)
-  if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
-  charge(job, job.estimate, 0)
-  local verdict = 'revoked'
-  if redis.call('ZSCORE', K.apis, job.api) == false then verdict = 'abandoned'
-  elseif job.cancelled then verdict = 'cancelled'
-  elseif tonumber(job.deadline_ms) <= now then verdict = 'expired'
-  elseif job.visible then verdict = 'lost'
-  elseif is_spent(job) then verdict = 'failed'
-  end
-  tell(job.api, token, verdict, error)
-  if verdict ~= 'revoked' then
-    if verdict == 'lost' then keep_lost(id, job, now) else end_job(id, verdict) end
-    return verdict
-  end
-  forget_attempt(id, job)
-  -- It has waited long enough to be claimed once: from here on only its deadline counts.
-  job.wait_until_ms = job.deadline_ms
-  redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
-  redis.call('HINCRBY', K.counters, 'revoked', 1)
-  enter_queue(id, job)
-  if job.supersedes then
-    redis.call('SET', supersede_key(job, job.supersedes), id, 'NX', 'PX',
-      digits(job.deadline_ms - now + WORKER_TTL_MS))
-  end
-  return verdict
 end

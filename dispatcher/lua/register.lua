@@ -2,7 +2,8 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
--- Returns  {'OK', n}  n attempts of an earlier epoch were given back
+-- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back; any more are, when renew
+--                      does not find them among those held. These live apis speak another protocol
 --          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same `server_id`; it
 --                      has renewed that itself last at this time (Unix ms); nothing was changed
 local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
@@ -15,7 +16,7 @@ local function find_rival()
   end
   if not server or server == '' then return nil end
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(now), '+inf')) do
-    local about = redis.call('HMGET', K.worker .. other, 'server_id', 'health', 'renewed_ms')
+    local about = fields_of(K.worker .. other, 'server_id', 'health', 'renewed_ms')
     if other ~= worker and about[1] == server then
       return {'TAKEN', other, about[3] or '0', about[2] == 'draining' and 1 or 0}
     end
@@ -26,7 +27,7 @@ local rival = find_rival()
 if rival then return rival end
 local recovered = 0
 if not is_registered(worker, epoch) then
-  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, -1)) do
+  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)) do
     take_off(worker, token)
     recover(token, now, '{"code":"worker_failed","message":"The worker restarted."}')
     recovered = recovered + 1
@@ -34,9 +35,10 @@ if not is_registered(worker, epoch) then
   redis.call('DEL', K.cancels .. worker, K.worker .. worker)
 end
 redis.call('HSET', K.worker .. worker, 'epoch', epoch, 'slots', ARGV[4], 'accepting', ARGV[5],
-  'renewed_ms', digits(now), unpack(ARGV, 6))
+  'renewed_ms', digits(now), 'protocol', PROTOCOL)
+set_arguments(K.worker .. worker, 6, #ARGV)
 redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
 redis.call('ZADD', K.workers, digits(now + tonumber(ARGV[3])), worker)
 publish_speed(worker)
 ring_worker(worker)
-return {'OK', recovered}
+return {'OK', recovered, unpack(other_apis())}

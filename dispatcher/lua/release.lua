@@ -24,16 +24,16 @@ end
 
 local function another_accepts(of_class)
   for _, other in ipairs(redis.call('ZRANGE', K.workers, 0, -1)) do
-    local accepts = other ~= worker and redis.call('HGET', K.worker .. other, 'accepting') == '1'
+    local accepts = other ~= worker and fields_of(K.worker .. other, 'accepting')[1] == '1'
     if accepts and can_take(of_class, other) then return true end
   end
 end
 
 local function is_refused_again(refusal)
   if refusal == '' then return false end
-  local before = redis.call('HMGET', K.job .. id, 'refusal', 'refused_by', 'class')
+  local before = fields_of(K.job .. id, 'refusal', 'refused_by', 'class')
   if before[1] ~= refusal then return false end
-  return before[2] ~= worker or not another_accepts(before[3])
+  return before[2] ~= worker or not another_accepts(before[3] or 'any')
 end
 
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
@@ -43,7 +43,7 @@ local full = is_full(worker)
 if not take_off(worker, token) then return {'OK', 'gone'} end
 if full then ring_worker(worker) end
 local job = read_job(id)
-if job then
+if job and not job.flaw then
   local costs_attempt = toll == 'attempt' or toll == 'crash'
   if not costs_attempt then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if toll == 'setback' then redis.call('HINCRBY', K.job .. id, 'setbacks', 1) end

@@ -12,8 +12,12 @@
 local id, generation, body = ARGV[1], tonumber(ARGV[2]), ARGV[8]
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
 local job = read_job(id)
-local known = job and tonumber(job.generation or '0')
+local known = job and number(job.generation)
 if known == generation then return {'OK', job.class} end
+if job and job.flaw and not job.cancelled then
+  retire(id, job.flaw)
+  return {'GONE', 'unknown'}  -- the api enqueues what is left
+end
 if not job or known > generation or job.cancelled or OVER[job.state] then
   return {'GONE', job and job.state or 'unknown'}
 end

@@ -18,9 +18,9 @@ _script_text = dispatcher.scripts._script_text
 _time = Redis.time
 
 
-def _shifted_text(name: str, clock_offset_ms: int) -> str:
+def _shifted_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     known = f"local CLOCK_OFFSET_MS = {clock_offset_ms}\n"
-    text = _script_text(name, clock_offset_ms)
+    text = _script_text(name, clock_offset_ms, protocol)
     assert known in text
     return text.replace(known, f"local CLOCK_OFFSET_MS = {_OFFSET}\n")
 

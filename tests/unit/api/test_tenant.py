@@ -15,7 +15,7 @@ from dispatcher.tier import Tier
 TENANTS = st.builds(
     Tenant,
     st.text(min_size=1, max_size=256).filter(str.strip),
-    st.integers(1, 1000) | st.floats(0, 1000, exclude_min=True),
+    st.integers(1, 1000) | st.floats(0.001, 1000),
     st.sampled_from(Tier),
     st.booleans(),
 )
@@ -42,6 +42,10 @@ def test_defaults_make_no_claim() -> None:
         ("sub", "  "),
         ("sub", "x" * 257),
         ("weight", 0),
+        ("weight", 0.0009),
+        ("weight", 1e-308),
+        ("sub", "\ud800"),
+        ("sub", 7),
         ("weight", -1),
         ("weight", 1000.5),
         ("weight", float("nan")),

@@ -25,6 +25,18 @@ async def redis(redis: Redis) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
+async def real_redis(real_redis_url: str) -> AsyncIterator[Redis]:
+    """As `redis`, for what would take too long on the fake as well."""
+    client = open_redis(real_redis_url)
+    await client.flushall()
+    yield client
+    leaks = await leaked_keys(client)
+    await client.flushall()
+    await client.aclose()
+    assert leaks == []
+
+
+@pytest.fixture
 async def desk(redis: Redis) -> Desk:
     """A queue with one api, `a`, and nobody else."""
     desk = Desk(redis)

@@ -201,8 +201,25 @@ class Walk:
         waited_for = {*model.of("queued"), *model.of("running"), *model.of("lost")}
         assert {id_.decode() for id_ in deadlines} == waited_for
 
+    async def check_counts(self) -> None:
+        """What is counted as jobs come and go is what a count of all of them finds."""
+        await self._keep_ticking()
+        before = await self._counts()
+        await self.desk.redis.hset(self.desk.keys.named("counters"), "recount", 1)
+        await self.desk.reap()
+        assert await self._counts() == before
+
+    async def _counts(self) -> dict[str, object]:
+        everything = await self.desk.everything()
+        names = ("charged:", "waiting", "busy", "classes", "turns:", "served:")
+        counts = {k: v for k, v in everything.items() if k.rpartition("}:")[2].startswith(names)}
+        for name in ("running", "queued_bytes"):
+            counts[name] = await self.desk.counter(name)
+        return counts
+
     async def check_end(self) -> None:
         """Every job can be brought to an end, is told so once, and leaves nothing behind."""
+        await self.check_counts()
         while not all(job.ended for job in self.model.jobs.values()):
             await self.resume(0)
             await self.finish(0)

@@ -97,3 +97,9 @@ def test_folder_without_a_running_up_is_told(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "llamaq up" in result.stderr
     assert not isinstance(result.exception, FileNotFoundError)
+
+
+def test_worker_of_another_protocol_is_pointed_out() -> None:
+    old = replace(GPU, protocol=0)
+    shown = as_text([ModelState("qwen", 0.2, (old,), 0, 0)], {})
+    assert "protocol 0, this is 1: update the older one" in shown

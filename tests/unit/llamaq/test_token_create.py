@@ -30,9 +30,9 @@ def test_defaults_make_no_claim() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ada", "--weight", "0"], "up to 1000"),
-        (["ada", "--weight", "nan"], "up to 1000"),
-        (["ada", "--weight", "1001"], "up to 1000"),
+        (["ada", "--weight", "0"], "from 0.001 to 1000"),
+        (["ada", "--weight", "nan"], "from 0.001 to 1000"),
+        (["ada", "--weight", "1001"], "from 0.001 to 1000"),
         (["ada", "--weight", "much"], "--weight"),
         (["ada", "--tier", "auto"], "flex"),
         (["x" * 257], "256 characters"),

@@ -30,7 +30,7 @@ class Stage:
         self.model = f"m-{secrets.token_hex(4)}"
         self.script: deque[Reply] = deque()
         self.redis = open_redis(redis_url)
-        self._redis_url = redis_url
+        self.redis_url = redis_url
         self._client = client
         self._drains: dict[int, asyncio.Event] = {}
 
@@ -54,7 +54,7 @@ class Stage:
         drain, hurry = asyncio.Event(), asyncio.Event()
         self._drains[server.port] = drain
         told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
-        queue = QueueSettings(redis_url=self._redis_url, lease_s=lease_s)
+        queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
         serving = asyncio.create_task(
             serve(told, queue, LlamaServer(server.url, server.key), drain, hurry)
         )

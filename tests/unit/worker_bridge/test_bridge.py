@@ -8,7 +8,6 @@ from contextlib import suppress
 import pytest
 
 import worker_bridge.health as health
-from dispatcher.keys import Keys
 from tests.fakes.llama_server import Chat, Reply, answer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
@@ -405,14 +404,3 @@ async def test_server_that_is_still_loading_is_not_joined(stage: Stage) -> None:
             await eventually(stage.workers, 1.5)
         server.loading = False
         await eventually(stage.has_workers(1))
-
-
-async def test_bridge_that_can_not_go_on_ends_with_an_error(stage: Stage) -> None:
-    """Rather than to live on as one that takes jobs and does nothing with them."""
-    server = stage.server()
-    async with server.running(), stage.bridge(server) as serving:
-        await eventually(stage.has_workers(1))
-        await stage.redis.set(Keys(stage.model).named("classes"), "broken")
-        with pytest.raises(Exception, match="WRONGTYPE"):
-            await asyncio.wait_for(serving, 5)
-        await stage.redis.delete(Keys(stage.model).named("classes"))

@@ -1,0 +1,49 @@
+"""The workers that share a queue, as one of them sees the others."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from dispatcher.fault_log import FaultLog
+from dispatcher.patience import Load, Speed
+
+faults = FaultLog(logging.getLogger("llamaq.worker"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The accepting workers of a model by name, and what they have to do."""
+
+    speeds: Mapping[str, Speed]
+    load: Load
+
+
+def read_fleet(speeds: Mapping[bytes, bytes], means: Iterable[bytes | None]) -> Fleet:
+    """Reads the rows of the speeds, and the means among the counters; leaves out what is bad."""
+    return Fleet(dict(_read_speeds(speeds)), Load(*(_read_mean(value) for value in means)))
+
+
+def _read_mean(value: bytes | None) -> float:
+    try:
+        return max(0.0, _finite(value or b"0"))
+    except ValueError as error:
+        faults.tell("A mean among the counters can't be read", error)
+        return 0.0
+
+
+def _read_speeds(rows: Mapping[bytes, bytes]) -> Iterator[tuple[str, Speed]]:
+    """The workers whose figures can be read, by name."""
+    for name, row in rows.items():
+        try:
+            slots, prompt, decode = row.split(b" ")
+            yield name.decode(), Speed(int(slots), _finite(prompt), _finite(decode))
+        except ValueError as error:
+            faults.tell(f"The speed of the worker {name!r} can't be read", error)
+
+
+def _finite(text: bytes) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text!r} is no number")
+    return number

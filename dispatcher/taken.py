@@ -1,0 +1,50 @@
+"""What a claim brings to a bridge."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.fault_log import FaultLog
+from dispatcher.job import Claim, decode_wants, split_token
+from dispatcher.needs import read_needs
+
+faults = FaultLog(logging.getLogger("llamaq.worker"))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim brought: the free slots that are left, and jobs.
+
+    In `again_s` seconds (None: never) jobs can be had that are left to other workers now.
+    """
+
+    free: int
+    claims: list[Claim]
+    again_s: float | None
+
+
+def read_taken(answer: list[Any]) -> Taken:
+    """Reads the answer of claim.lua; a job that can't be read is left out."""
+    free, again_ms, *rows = answer
+    claims = []
+    for row in rows:
+        try:
+            claims.append(_read_claim(row))
+        except (ValueError, TypeError) as error:  # renew doesn't name it, and it is given back
+            faults.tell("A claimed job can't be read; its worker leaves it", error)
+    return Taken(int(free), claims, int(again_ms) / 1000 or None)
+
+
+def _read_claim(row: list[bytes]) -> Claim:
+    *about, body = row
+    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in about)
+    return Claim(
+        job=split_token(token)[0],
+        token=token,
+        api=api,
+        wants=decode_wants(wants),
+        left_s=int(left_ms) / 1000,
+        queue_ms=int(queue_ms),
+        needs=read_needs(class_),
+        body=body or None,
+    )

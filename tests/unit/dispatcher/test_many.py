@@ -1,0 +1,102 @@
+"""Thousands at a time: no script unpacks more values than Lua takes, nor does all at once."""
+
+from collections.abc import Iterator
+
+from redis.asyncio import Redis
+
+from dispatcher.frames import unpack
+from tests.unit.dispatcher.desk import LEASE_MS, Desk
+
+MANY = 6000
+
+
+async def hold_many(redis: Redis) -> tuple[Desk, list[str]]:
+    """A worker that has many attempts, of jobs that Redis has lost."""
+    desk = Desk(redis)
+    await desk.heartbeat("a")
+    await desk.join(slots=MANY)
+    tokens = [f"j{number}:n-1" for number in range(MANY)]
+    await redis.zadd(desk.keys.named("running", "w"), dict.fromkeys(tokens, 1))
+    await redis.expire(desk.keys.named("running", "w"), 600)
+    return desk, tokens
+
+
+def values(rows: list[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[bytes]:
+    for _, fields in rows:
+        for token, value in fields.items():
+            if token != b"hello":
+                assert unpack(value)
+                yield token
+
+
+async def test_frames_of_many_jobs_are_passed_on_at_once(real_redis: Redis) -> None:
+    desk, tokens = await hold_many(real_redis)
+    assert await desk.emit(*tokens) == [b"OK"]
+    rows = await real_redis.xrange(desk.keys.named("replies", "a"))
+    assert sorted(values(rows)) == sorted(token.encode() for token in tokens)
+
+
+async def test_many_held_attempts_are_renewed(real_redis: Redis) -> None:
+    desk, tokens = await hold_many(real_redis)
+    verdict, foreign, unwanted = await desk.renew(*tokens, slots=MANY)
+    assert (verdict, foreign, len(unwanted)) == (b"OK", [], MANY)
+
+
+async def test_many_that_are_not_held_are_given_back_in_parts(real_redis: Redis) -> None:
+    desk, _ = await hold_many(real_redis)
+    for left in (MANY - 500, MANY - 1000):
+        await desk.renew(slots=MANY)
+        assert len(await desk.running()) == left
+
+
+async def test_dead_worker_with_many_attempts_leaves_when_nothing_of_it_is_left(
+    real_redis: Redis,
+) -> None:
+    desk, _ = await hold_many(real_redis)
+    workers = desk.keys.named("workers")
+    await desk.reap()
+    await desk.redis.zadd(workers, {"w": 1})
+    ticks = 0
+    while await desk.redis.zcard(workers):
+        ticks += 1
+        left = len(await desk.running())
+        await desk.heartbeat("a")
+        assert (await desk.reap())[0] == b"OK"
+        assert len(await desk.running()) == max(0, left - 500)
+        assert await desk.renew() == [b"FENCED"]
+    assert ticks == MANY // 500 + 1
+
+
+async def test_registration_gives_many_back_in_parts(real_redis: Redis) -> None:
+    desk, _ = await hold_many(real_redis)
+    assert await desk.join(slots=MANY, epoch="new") == [b"OK", 500]
+    assert len(await desk.running()) == MANY - 500
+
+
+async def test_heartbeat_names_many_unknown_jobs(real_redis: Redis) -> None:
+    desk = Desk(real_redis)
+    assert len(await desk.heartbeat("a", *(f"j{number}" for number in range(MANY)))) == 2 + MANY
+    assert len(await desk.scripts.run("position", *(f"j{n}" for n in range(MANY)))) == 2 + MANY
+
+
+async def test_claim_takes_64_and_calls_for_the_rest(desk: Desk) -> None:
+    await desk.join(slots=200)
+    await desk.enqueue(*(f"j{number}" for number in range(70)))
+    await desk.rung()
+    free, tokens = await desk.claim(most=200)
+    assert (free, len(tokens), await desk.rung()) == (136, 64, True)
+    assert len((await desk.claim(most=200))[1]) == 6
+
+
+async def test_conversation_of_many_beginnings_is_queued(desk: Desk) -> None:
+    prefixes = tuple(f"p{number}" for number in range(MANY))
+    assert (await desk.enqueue("j1", prefixes=prefixes))[0] == b"OK"
+
+
+async def test_lease_of_a_dead_worker_does_not_bring_it_back(desk: Desk) -> None:
+    """Its last attempts were given back when its lease was over."""
+    await desk.join()
+    await desk.enqueue("j1")
+    await desk.take()
+    await desk.reap_after(LEASE_MS)
+    assert not await desk.redis.exists(desk.keys.named("worker", "w"))
