@@ -104,7 +104,7 @@ class Directory:
         where no model is known at all.
         """
         state = self.state(name)
-        if state is None or not state.workers:
+        if state is None or not self.serves(state.model):
             await self.refresh()
             state = self.state(name)
         if not self.models:  # Redis is new, or has lost its data: who knows what it knew

@@ -248,8 +248,8 @@ class Desk:
         verdict, *rest = await self.reap_raw()
         if not rest:
             return [verdict]
-        workers, jobs, deadlines, apis = rest
-        return [verdict, len(workers) // 3, jobs, deadlines, len(apis)]
+        workers, jobs, deadlines, apis, *damage = rest
+        return [verdict, len(workers) // 3, jobs, deadlines, len(apis), *damage]
 
     async def reap_after(self, ms: int) -> list[Any]:
         """The tick after `ms` in which there was one every second."""

@@ -63,6 +63,8 @@ class SmallModel:
         A running one had begun anew what was seen before.
         """
         job = self.jobs[id_]
+        if job.cancelled:
+            return "GONE"
         job.size, job.visible = size, True
         failed = job.attempts >= MAX_ATTEMPTS or job.crashes >= MAX_CRASHES
         spent = failed and job.state == "lost"

@@ -11,7 +11,7 @@ from dispatcher.frames import Frame, Kind
 from dispatcher.inbox import Inbox
 from dispatcher.job import Claim
 from dispatcher.keys import MODELS, Keys
-from dispatcher.outbox import Outbox, Pace
+from dispatcher.outbox import Outbox, Pace, Refusal
 from dispatcher.patience import Load, Speed
 from dispatcher.registry import read_models, read_turns
 from dispatcher.reply import Reply
@@ -88,12 +88,12 @@ async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2", "j3")
     _, tokens = await desk.claim()
-    stopped: list[tuple[str, bool]] = []
+    stopped: list[tuple[str, Refusal]] = []
     outbox = Outbox(
         Failing(desk.redis, desk.keys, tokens[1]),
         lambda: ("w", "e"),
         make_settings("redis://unused"),
-        lambda token, fenced: stopped.append((token, fenced)),
+        lambda token, refusal: stopped.append((token, refusal)),
         lambda: None,
     )
     for token in tokens:
@@ -101,14 +101,16 @@ async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
         outbox.add(claim, Frame(Kind.CHUNK, 0), Pace.NOW, visible=False)
     await outbox._flush("a", outbox._pending.pop("a"))
     assert [token for token, _ in await desk.heard()] == [tokens[0], tokens[2]]
-    assert stopped == [(tokens[1], False)]
+    assert stopped == [(tokens[1], Refusal.FAILED)]
 
 
 async def test_frame_that_can_not_be_read_costs_only_its_own_job(desk: Desk) -> None:
-    inbox = Inbox("a", desk.scripts, desk.redis, 10, lambda job: None)
+    inbox = Inbox("a", desk.scripts, desk.redis, 10, lambda job, generation: None)
     replies = {name: Reply(1000, asyncio.Event()) for name in ("j1", "j2")}
     inbox.replies.update(replies)
-    inbox._deliver({b"j1:n": b"started 0 0 1\n{", b"\xff:n": b"x", b"j2:n": b"chunk 0 1 1\nx"})
+    inbox._deliver(
+        {b"j1:n-1": b"started 0 0 1\n{", b"\xff:n-1": b"x", b"j2:n-1": b"chunk 0 1 1\nx"}
+    )
     assert replies["j1"].failed_here
     assert [frame.payload for frame in replies["j2"].take()] == [b"x"]
 
@@ -149,7 +151,8 @@ async def test_registry_shows_what_can_be_read(real_redis: Redis) -> None:
     await redis.zadd(desk.keys.named("workers"), workers)
     await redis.set(desk.keys.named("worker", "type"), "x", ex=60)
     await redis.hset(desk.keys.named("counters"), mapping={"mean_service_ms": "long"})
-    await redis.hset(desk.keys.named("waiting"), "ann", "some")
+    await redis.delete(desk.keys.named("waiting"))
+    await redis.set(desk.keys.named("waiting"), "x", ex=60)
     await redis.set(Keys("odd").named("workers"), "x", ex=60)
     now = (await desk.now_ms()) / 1000
     await redis.zadd(MODELS, {"tiny": now, b"\xff\xfe": now, "odd": now})

@@ -12,12 +12,13 @@ FIELDS = (
     *("state", "api", "tenant", "user", "tier", "weight", "class", "wants", "estimate", "place"),
     *("prompt_estimate", "completion_estimate", "bytes", "enqueued_ms", "wait_until_ms"),
     *("deadline_ms", "attempts", "max_attempts", "crashes", "max_crashes", "max_tenant_running"),
+    "generation",
 )
 SLOTS = 99
 OF_ATTEMPTS = ("worker", "attempt", "claimed_ms")
 GARBAGE = ("", "many", "nan", "-1", "1e300", "5.5")
 GOOD = ("j1", "j2", "j3")
-OVER = ("done", "rejected", "failed", "cancelled", "expired", "abandoned", "")
+OVER = ("done", "rejected", "failed", "cancelled", "expired", "dropped", "abandoned", "")
 
 Act = Callable[[Desk], Awaitable[object]]
 
@@ -273,7 +274,7 @@ async def test_reaper_is_told_once_what_was_found_damaged(desk: Desk) -> None:
     assert len(await desk.reap()) == 5
     assert (await desk.job("bad1"))["flaw"] == "its weight is not a number"
     told = [(told.token, told.kind, b"its weight" in told.payload) for told in await desk.told()]
-    assert told == [("bad1:", "failed", True), ("bad2:", "failed", True)]
+    assert told == [("bad1:-1", "failed", True), ("bad2:-1", "failed", True)]
 
 
 async def test_api_whose_name_was_lost_is_told_by_its_next_heartbeat(desk: Desk) -> None:
@@ -282,7 +283,7 @@ async def test_api_whose_name_was_lost_is_told_by_its_next_heartbeat(desk: Desk)
     await Damage("api").strike(desk, "bad1")
     await desk.claim()
     assert (await desk.told(), (await desk.heartbeat("a", "bad1"))[2:]) == ([], [])
-    assert await desk.heard() == [("bad1:", "failed")]
+    assert await desk.heard() == [("bad1:-1", "failed")]
     await desk.heartbeat("a", "bad1")
     assert len(await desk.heard()) == 1
 

@@ -49,10 +49,10 @@ async def test_build_that_tells_no_version_is_of_version_0(desk: Desk) -> None:
     await forget_version(desk)
     await desk.enqueue("j1")
     assert await desk.join() == [b"OK", 0, b"a", 0]
-    assert await desk.renew() == [b"OK", [], [], b"a", 0]
+    assert await desk.renew() == [b"OK", [], [], [], b"a", 0]
     assert (await desk.claim())[1] == []
     await desk.heartbeat("a")
-    assert await desk.renew() == [b"OK", [], []]
+    assert await desk.renew() == [b"OK", [], [], []]
     assert len((await desk.claim())[1]) == 1
 
 
@@ -107,6 +107,6 @@ async def test_worker_of_a_build_that_tells_no_version_is_shown_as_of_version_0(
 
 async def test_equal_versions_notice_nothing(desk: Desk) -> None:
     assert await desk.join() == [b"OK", 0]
-    assert await desk.renew() == [b"OK", [], []]
+    assert await desk.renew() == [b"OK", [], [], []]
     await desk.enqueue("j1")
     assert len((await desk.claim())[1]) == 1
