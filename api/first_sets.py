@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations, takewhile
+from itertools import combinations
 from typing import NamedTuple
 
 from api.components import components
 from api.gbnf import Alternative, BadGrammar, Item, Rules
 
 MOST_ROUNDS = 8
-_MOST_COMPARED = 256  # items
-_MOST_OPENED = 8
+_MOST_COMPARED = 4096  # items
+_MOST_PREFIX = 64
 TANGLED = "its rules refer to each other in too long circles"
 
 
@@ -105,26 +105,40 @@ class FirstSets:
         return Facts(nullable, first, more, chars)
 
     def _goes_on(self, alternatives: Sequence[Alternative], chars: int) -> int:
-        """What goes on with one alternative where another one has ended; of many `chars`."""
-        opened = [self._opened(alternative) for alternative in alternatives]
-        if sum(map(len, opened)) > _MOST_COMPARED:
-            return chars
-        found = 0
-        for one, other in combinations(opened, 2):
-            pairs = zip(one, other, strict=False)
-            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-            left, right = self.rests(one[same:])[0], self.rests(other[same:])[0]
-            if len(one) == same or len(other) == same:
+        """What goes on with one alternative where another one has ended.
+
+        All their `chars` where it would take long to compare them.
+        """
+        found = budget = 0
+        for one, other in combinations(alternatives, 2):
+            one, other = self._unlike(one, other)
+            budget += len(one) + len(other) + 1
+            if budget > _MOST_COMPARED:
+                return chars
+            left, right = self.rests(one)[0], self.rests(other)[0]
+            if not one or not other:
                 found |= left.first | right.first
             elif left.first & right.first:
                 found |= left.chars | right.chars
         return found
 
-    def _opened(self, items: Alternative) -> Alternative:
-        """The same, where a rule that has one alternative is replaced by that."""
-        for _ in range(_MOST_OPENED):
-            inner = self._rules[items[0].ref] if items and items[0].ref else []
-            if len(inner) != 1 or items[0].times > 1:
+    def _unlike(self, one: Alternative, other: Alternative) -> tuple[Alternative, Alternative]:
+        """What is left of both behind what they begin with in common."""
+        left, right = list(reversed(one)), list(reversed(other))
+        for _ in range(_MOST_PREFIX):
+            if not left or not right:
                 break
-            items = (*inner[0], *items[1:])
-        return items
+            if left[-1] == right[-1]:
+                left.pop()
+                right.pop()
+            elif not any([self._opens(left), self._opens(right)]):
+                break
+        return tuple(reversed(left)), tuple(reversed(right))
+
+    def _opens(self, todo: list[Item]) -> bool:
+        """Puts what a rule stands for in its place, if that is one thing."""
+        inner = self._rules.get(todo[-1].ref, ())
+        if len(inner) != 1 or todo[-1].times > 1:
+            return False
+        todo[-1:] = reversed(inner[0])
+        return True

@@ -22,6 +22,7 @@ from tests.processes import (
 )
 
 SLOTS = 4
+CONTEXT = 2048  # tokens of a slot, see `LlamaServer`
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Fleet:
     redis_url: str
     servers: tuple[LlamaServer, ...]
     api: Program
+    server_pids: tuple[int, ...]
 
     @property
     def token(self) -> str:
@@ -53,9 +55,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> 
         redis_url = stack.enter_context(valkey(folder))
         servers = tuple(LlamaServer(models["tiny"], free_port(), "tiny", SLOTS) for _ in range(2))
         running, url = stack.enter_context(api(redis_url, folder / "api.log"))
+        pids = []
         for number, server in enumerate(servers):
-            stack.enter_context(server.running(folder / f"server{number}.log"))
+            program = stack.enter_context(server.running(folder / f"server{number}.log"))
+            pids.append(program.process.pid)
             log = folder / f"bridge{number}.log"
             stack.enter_context(bridge(redis_url, server, log, worker_name=f"worker{number}"))
         wait_until(lambda: answers(f"{url}/ready"))
-        yield Fleet(url, redis_url, servers, running)
+        yield Fleet(url, redis_url, servers, running, tuple(pids))
