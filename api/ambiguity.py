@@ -5,7 +5,9 @@ come. It asks the model's words about each of them, in the thread that makes all
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from api.beginnings import told_apart
 from api.components import components
 from api.first_sets import MOST_ROUNDS, TANGLED, FirstSets
 from api.gbnf import Alternative, BadGrammar, Item, Rules
@@ -13,9 +15,17 @@ from api.gbnf import Alternative, BadGrammar, Item, Rules
 MOST_WAYS = 1024
 MOST_STARTS = 4096
 _MOST_LOOP_WAYS = 8  # of one loop whose rounds can't be told apart
-_MOST_PREFIX = 64
 
-Symbol = int | str  # characters, or a rule
+
+class Behind(NamedTuple):
+    """Characters that may come next, behind a part of a loop; those that lead into it at once."""
+
+    first: int = 0
+    into_loop: int = 0
+
+    def joined(self, other: "Behind") -> "Behind":
+        """What may come behind this or the other."""
+        return Behind(self.first | other.first, self.into_loop | other.into_loop)
 
 
 class Ambiguity:
@@ -73,9 +83,10 @@ class Ambiguity:
         refs = [ref for name in part for alt in self._rules[name] for ref in _refs(alt)]
         if not mates.isdisjoint(refs):
             self._recursive |= mates
-        ways = sum(self._rule_ways(name, mates) for name in part)
-        if mates <= self._recursive:
-            self._check_loop(part, mates, ways)
+        each = [self._rule_ways(name, mates) for name in part]
+        ways = sum(each)
+        if mates <= self._recursive and not self._loop_is_unsure(part, mates, ways):
+            ways = max(each)
         if ways > MOST_WAYS:
             raise BadGrammar(f"its rule '{_shown(part[-1])}' can be read in too many ways at once")
         self._ways |= dict.fromkeys(part, ways)
@@ -110,99 +121,74 @@ class Ambiguity:
 
     # --- recursion: each round must be known by its first character, or the ways multiply ---
 
-    def _check_loop(self, part: list[str], mates: set[str], ways: int) -> None:
+    def _loop_is_unsure(self, part: list[str], mates: set[str], ways: int) -> bool:
+        """Whether some rounds can't be told apart; raises `BadGrammar` where that is too much."""
+        found = False
         grows = any(self._grows(alt, mates) for name in part for alt in self._rules[name])
         follow = self._follow(part, mates)
         for name in part:
-            alternatives = [alternative for alternative in self._rules[name] if alternative]
-            looping = [alt for alt in alternatives if not mates.isdisjoint(_refs(alt))]
+            looping = [alt for alt in self._rules[name] if not mates.isdisjoint(_refs(alt))]
             unsure = any(self._is_unsure(alt, mates, follow[name]) for alt in looping)
+            found |= unsure
             if not self._told_apart(looping) or (unsure and (grows or ways > _MOST_LOOP_WAYS)):
                 raise BadGrammar(
                     f"its rule '{_shown(name)}' refers to itself, and the next character does "
                     "not tell which way to go: make its alternatives begin differently"
                 )
+        return found
 
     def _grows(self, items: Alternative, mates: set[str]) -> bool:
         inner = [item for item in items[:-1] if item.ref in mates]
         return bool(inner) or any(i.ref in mates - self._chains and i.times > 1 for i in items)
 
-    def _is_unsure(self, items: Alternative, mates: set[str], follow: int) -> bool:
-        leads = follow
+    def _is_unsure(self, items: Alternative, mates: set[str], follow: Behind) -> bool:
+        """Whether at some character one can't tell if a part of the loop is over.
+
+        Other parts may be unsure, as long as what follows them leads not into the loop at once.
+        """
+        behind = follow
         for item in reversed(items):
             facts = self._sets.of(item)
-            if facts.unsure & leads:
+            if item.ref not in mates:
+                clash = behind.into_loop
+            elif item.times > 1 and item.ref not in self._chains:
+                clash = behind.first | facts.first
+            else:
+                clash = behind.first
+            if facts.unsure & clash:
                 return True
-            leads = self._leads(item, leads, mates)
+            behind = self._behind(item, behind, mates)
         return False
 
-    def _leads(self, item: Item, behind: int, mates: set[str]) -> int:
-        """The characters by which one gets into the loop, from before `item`."""
+    def _behind(self, item: Item, behind: Behind, mates: set[str]) -> Behind:
         facts = self._sets.of(item)
-        return (facts.first if item.ref in mates else 0) | (behind if facts.nullable else 0)
+        rest = behind if facts.nullable else Behind()
+        inner = facts.first if item.ref in mates else 0
+        return Behind(facts.first | rest.first, inner | rest.into_loop)
 
-    def _follow(self, part: list[str], mates: set[str]) -> dict[str, int]:
-        follow = dict.fromkeys(part, 0)
+    def _follow(self, part: list[str], mates: set[str]) -> dict[str, Behind]:
+        follow = dict.fromkeys(part, Behind())
         for _ in range(MOST_ROUNDS):
             before = dict(follow)
             for name in part:
                 for alternative in self._rules[name]:
-                    leads = follow[name]
+                    behind = follow[name]
                     for item in reversed(alternative):
                         if item.ref in mates:
-                            follow[item.ref] |= leads
-                        leads = self._leads(item, leads, mates)
+                            follow[item.ref] = follow[item.ref].joined(behind)
+                        behind = self._behind(item, behind, mates)
             if before == follow:
                 return follow
         raise BadGrammar(TANGLED)
-
-    # --- alternatives that begin differently ---
 
     def _told_apart(self, alternatives: Sequence[Alternative]) -> bool:
         seen = 0
         for alternative in alternatives:
             facts = self._sets.rests(alternative)[0]
             if seen & facts.first or facts.nullable:
-                return _differ([self._prefix(alt) for alt in alternatives])
+                return told_apart(alternatives, self._rules, self._recursive)
             seen |= facts.first
         return True
-
-    def _prefix(self, items: Alternative) -> list[Symbol]:
-        """What an alternative surely begins with."""
-        found: list[Symbol] = []
-        todo = list(reversed(items))
-        while todo and len(found) < _MOST_PREFIX:
-            item = todo.pop()
-            alternatives = self._rules.get(item.ref, [])
-            if not item.ref:
-                found += [item.chars] * min(item.times, _MOST_PREFIX)
-            elif len(alternatives) == 1 and item.times == 1:
-                todo += reversed(alternatives[0])
-            elif item.ref in self._recursive:
-                break
-            else:
-                found.append(f"{item.ref} {item.times}")
-        return found
-
-
-def _differ(prefixes: Sequence[Sequence[Symbol]], at: int = 0) -> bool:
-    """Whether each differs from each other one in a character, behind the same beginning."""
-    if len(prefixes) < 2:
-        return True
-    groups: dict[Symbol, list[Sequence[Symbol]]] = {}
-    for prefix in prefixes:
-        if len(prefix) <= at:
-            return False
-        groups.setdefault(prefix[at], []).append(prefix)
-    seen = 0
-    for symbol in groups:
-        if isinstance(symbol, str) and len(groups) > 1:
-            return False
-        if isinstance(symbol, int):
-            if seen & symbol:
-                return False
-            seen |= symbol
-    return all(_differ(group, at + 1) for group in groups.values())
 
 
 def _refs(items: Alternative) -> list[str]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
+from api.beginnings import told_apart
 from api.components import components
 from api.gbnf import Alternative, BadGrammar, Item, Rules
 
@@ -100,7 +101,7 @@ class FirstSets:
             first |= facts.first
             more |= facts.more
             chars |= facts.chars
-        if seen_twice:
+        if seen_twice and not told_apart(alternatives, self._rules):
             more |= self._goes_on(alternatives, chars)
         return Facts(nullable, first, more, chars)
 

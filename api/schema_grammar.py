@@ -17,6 +17,7 @@ array ::= "[" s (value ("," s value)*)? s "]"
 value ::= object | array | string | number | boolean | null
 """
 
+_MOST_OPTIONAL = 64
 Schema = Mapping[str, Any]
 
 
@@ -135,12 +136,20 @@ class SchemaGrammar:
         return self._rule(schema.get("additionalProperties"))
 
     def _rest(self, may: list[str]) -> str:
-        rest = self._named('""')
-        ways = []
+        """Any of the optional ones in their order; the last may be one of any name, which repeats.
+
+        All that may come next are alternatives of one rule, so that their names tell them apart.
+        """
+        if len(may) > _MOST_OPTIONAL:
+            raise BadGrammar(
+                f"an object that refers to itself has more than {_MOST_OPTIONAL} optional "
+                "properties"
+            )
+        behind: list[str] = []
         for name in reversed(may):
-            ways.append(f"{name} {rest}")
-            rest = self._named(f'("," s {name})? {rest}')
-        return self._named(" | ".join(ways))
+            rest = " | ".join(f'"," s {each}' for each in behind)
+            behind.insert(0, self._named(f"{name} ({rest})?" if rest else name))
+        return self._named(" | ".join(behind))
 
     def _array(self, schema: Schema) -> str:
         items = schema["items"] if "items" in schema else schema["prefixItems"]
