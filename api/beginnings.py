@@ -33,7 +33,9 @@ def _beginning(
 ) -> list[Symbol]:
     found: list[Symbol] = []
     todo = list(reversed(items))
-    while todo and len(found) < length:
+    for _ in range(4 * length):  # a rule may begin with itself
+        if not todo or len(found) >= length:
+            break
         item = todo.pop()
         inner = rules.get(item.ref, ())
         if not item.ref:

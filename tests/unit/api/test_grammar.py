@@ -109,6 +109,7 @@ def test_cases_of_the_real_server_are_judged_as_there(name: str) -> None:
     [
         ('root ::= a\na ::= b "x"\nb ::= a | "y"', "begins with itself"),
         ("root ::= a\na ::= b\nb ::= a", "leads nowhere"),
+        ('root ::= a | a "x"\na ::= a "y"', "leads nowhere"),
         ("root ::= a", "no rule 'a'"),
         ('root ::= "a"{3000}', "more than 2000 times"),
         ('root ::= * "a"', "something to repeat"),
