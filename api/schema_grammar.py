@@ -1,7 +1,7 @@
 """The grammar that llama-server makes of a schema, in outline: what it may begin and go on with."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api.gbnf import BadGrammar
@@ -18,6 +18,7 @@ value ::= object | array | string | number | boolean | null
 """
 
 _MOST_OPTIONAL = 64
+_MOST_DEPTH = 128
 Schema = Mapping[str, Any]
 
 
@@ -41,6 +42,7 @@ class SchemaGrammar:
         self._root = schema
         self._lines: list[str] = []
         self._refs: dict[str, str] = {}
+        self._depth = 0
 
     def text(self) -> str:
         """The grammar."""
@@ -54,6 +56,14 @@ class SchemaGrammar:
 
     def _rule(self, schema: Any) -> str:
         """The name of a rule for it."""
+        self._depth += 1
+        if self._depth > _MOST_DEPTH:  # llama-server never ends with this: SIGSEGV
+            raise BadGrammar("an `allOf` in it leads back to itself")
+        name = self._any_rule(schema)
+        self._depth -= 1
+        return name
+
+    def _any_rule(self, schema: Any) -> str:
         if not isinstance(schema, dict):
             return "value"
         if isinstance(schema.get("$ref"), str):
@@ -79,7 +89,7 @@ class SchemaGrammar:
             "properties" in schema or schema.get("additionalProperties", True) is not True
         )
         if kind != "array" and (has_properties or "allOf" in schema):
-            return self._object(schema if has_properties else self._merged(schema, frozenset()))
+            return self._object(schema if has_properties else self._merged(schema))
         if kind != "object" and ("items" in schema or "prefixItems" in schema):
             return self._array(schema)
         return str(kind) if kind in ("object", "array") else "value"
@@ -91,23 +101,36 @@ class SchemaGrammar:
             self._lines[place] += self._rule(resolved(self._root, ref))
         return self._refs[ref]
 
-    def _merged(self, schema: Schema, seen: frozenset[str]) -> Schema:
+    def _merged(self, schema: Schema) -> Schema:
         """The object that has the properties of all that it must be at once."""
         properties: dict[str, Any] = {}
         required: list[Any] = []
-        for each in schema["allOf"] if isinstance(schema["allOf"], list) else ():
-            inside = seen
-            while isinstance(each, dict) and isinstance(each.get("$ref"), str):
-                if each["$ref"] in inside:
-                    raise BadGrammar("a `$ref` in it leads back to itself")
-                inside |= {each["$ref"]}
-                each = resolved(self._root, each["$ref"])
-            if isinstance(each, dict) and isinstance(each.get("allOf"), list):
-                each = self._merged(each, inside)
-            if isinstance(each, dict) and isinstance(each.get("properties"), dict):
-                properties |= each["properties"]
-                required += each.get("required") or []
+        for part, is_must in self._components(schema["allOf"], frozenset(), True):
+            if properties.keys() & part["properties"].keys():
+                raise BadGrammar("parts of an `allOf` in it have the same property")
+            properties |= part["properties"]
+            named = part.get("required")
+            required += named if is_must and isinstance(named, list) else []
         return {"properties": properties, "required": required}
+
+    def _components(
+        self, parts: Any, seen: frozenset[str], is_must: bool
+    ) -> Iterator[tuple[Schema, bool]]:
+        """The objects among the parts of an `allOf`, and whether their properties are required."""
+        for part in parts if isinstance(parts, list) else ():
+            inside = seen
+            while isinstance(part, dict) and isinstance(part.get("$ref"), str):
+                if part["$ref"] in inside:
+                    raise BadGrammar("a `$ref` in it leads back to itself")
+                inside |= {part["$ref"]}
+                part = resolved(self._root, part["$ref"])
+            if not isinstance(part, dict):
+                continue
+            for name in ("allOf", "anyOf", "oneOf"):
+                must = is_must and name == "allOf"
+                yield from self._components(part.get(name), inside, must)
+            if isinstance(part.get("properties"), dict):
+                yield part, is_must
 
     def _object(self, schema: Schema) -> str:
         properties = schema.get("properties")

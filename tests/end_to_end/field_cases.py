@@ -109,6 +109,11 @@ SCHEMAS_BAD: list[Any] = [
         "b": {"$ref": "#/c"},
         "c": {"$ref": "#/b"},
     },
+    # One through the properties of what must be at once: SIGSEGV too.
+    {
+        "allOf": [{"$ref": "#/a"}],
+        "a": {"properties": {"x": {"allOf": [{"$ref": "#/a"}]}}},
+    },
     # Twice as many ways with each bracket.
     {
         "$ref": "#/a",
