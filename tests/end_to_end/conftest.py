@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -34,13 +34,18 @@ class Fleet:
     servers: tuple[LlamaServer, ...]
     api: Program
     server_pids: tuple[int, ...]
+    clients: list[OpenAI] = field(default_factory=list)
 
     @property
     def token(self) -> str:
         return make_token()
 
     def openai(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.token, max_retries=0, timeout=60)
+        """A client that is closed with the fleet, if not before."""
+        url = f"{self.url}/v1"
+        client = OpenAI(base_url=url, api_key=self.token, max_retries=0, timeout=60)
+        self.clients.append(client)
+        return client
 
     def http(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -62,4 +67,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> 
             log = folder / f"bridge{number}.log"
             stack.enter_context(bridge(redis_url, server, log, worker_name=f"worker{number}"))
         wait_until(lambda: answers(f"{url}/ready"))
-        yield Fleet(url, redis_url, servers, running, tuple(pids))
+        fleet = Fleet(url, redis_url, servers, running, tuple(pids))
+        yield fleet
+        for client in fleet.clients:
+            client.close()

@@ -132,12 +132,13 @@ def test_only_the_chosen_tool_is_called(
 
 def called(fleet: Fleet, request: dict[str, Any]) -> set[str]:
     """The names of the tools that the model calls."""
-    answer: Any = fleet.openai().chat.completions.create(**request)
-    said = (
-        [choice.delta for chunk in answer for choice in chunk.choices]
-        if request["stream"]
-        else [answer.choices[0].message]
-    )
+    with fleet.openai() as client:
+        answer: Any = client.chat.completions.create(**request)
+        said = (
+            [choice.delta for chunk in answer for choice in chunk.choices]
+            if request["stream"]
+            else [answer.choices[0].message]
+        )
     calls = [call for part in said for call in part.tool_calls or []]
     return {call.function.name for call in calls if call.function.name}
 
@@ -156,7 +157,8 @@ def test_call_without_arguments_in_a_history_is_answered(fleet: Fleet) -> None:
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": "mild"},
     ]
-    answer = fleet.openai().chat.completions.create(**{**GREEDY, "messages": history})
+    with fleet.openai() as client:
+        answer = client.chat.completions.create(**{**GREEDY, "messages": history})
     assert answer.choices[0].message.content
 
 
