@@ -8,6 +8,7 @@ from api.body import read_body
 from api.completion import Completion, merge
 from api.context import context_of
 from api.exchange import ClientGone, Exchange
+from api.fields import check_context
 from api.jobs import jobs_of, needs_of
 from api.request import ChatRequest, parse_chat
 from api.request_log import record_of
@@ -30,6 +31,7 @@ async def create_chat_completion(request: Request) -> Response:
     record.model, record.tier = chat.model, terms.tier
     record.model = await context.directory.require(chat.model)
     chat = chat.of_model(record.model)
+    check_context(chat.fields, context.directory.context(record.model))
     await context.directory.require_able(chat.model, needs_of(chat))
     mean = context.directory.mean_completion(chat.model)
     jobs = jobs_of(chat, tenant, terms, record.id, context.settings, mean)

@@ -9,6 +9,7 @@ from api.errors import ApiError, bad_request
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 OPTIONAL_TEXTS = ("name", "tool_call_id", "reasoning_content")
 MAX_ARGUMENTS_DEPTH = 64
+MAX_PIECES = 16_384  # a chat template takes some seconds for more
 
 # Content parts that carry media -> where the address is, if there is one.
 # A worker would fetch an address, so only data: URLs may pass.
@@ -33,7 +34,12 @@ def checked_messages(messages: Any) -> list[dict[str, Any]]:
     """The messages without their null fields (llama-server knows no null `name`), or a 400."""
     if not isinstance(messages, list) or not messages:
         raise bad_request("`messages` must be a list of one or more messages.", param="messages")
-    return [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
+    checked = [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
+    if sum(map(_pieces, checked)) > MAX_PIECES:
+        raise bad_request(
+            f"`messages` must have {MAX_PIECES} parts and tool calls at most.", param="messages"
+        )
+    return checked
 
 
 def modalities(messages: list[dict[str, Any]]) -> frozenset[str]:
@@ -73,6 +79,12 @@ def _message(message: Any, where: str) -> dict[str, Any]:
     if "content" in message:
         checked["content"] = message["content"]
     return checked
+
+
+def _pieces(message: dict[str, Any]) -> int:
+    content = message.get("content")
+    parts = len(content) if isinstance(content, list) else 0
+    return parts + len(message.get("tool_calls", ()))
 
 
 def _check_content(message: dict[str, Any], where: str) -> None:
@@ -133,6 +145,8 @@ def _tool_call(call: Any, where: str) -> dict[str, Any]:
     arguments = function.get("arguments")
     if not isinstance(arguments, str | dict):
         raise bad_request(f"`{where}` must be a string of JSON.", param=where)
+    if isinstance(arguments, str) and not arguments.strip():  # as some servers say "none"
+        return {**without_nulls(call), "function": {**function, "arguments": "{}"}}
     if isinstance(arguments, str):
         try:
             parse_json(arguments.encode(), MAX_ARGUMENTS_DEPTH)

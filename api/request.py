@@ -6,23 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.body import parse_object
-from api.checks import check_fields, checked_tools
 from api.errors import bad_request
+from api.fields import checked_fields, forwarded
 from api.messages import checked_messages, prefill, without_nulls
 from api.settings import ApiSettings
+from api.tools import checked_tools, chosen
 
 MAX_MODEL_CHARS = 256
 
-# Fields that reach into the server, its slots and its cache, or that llamaq sets itself, and those
-# about the account, with which a server can do nothing.
-STRIPPED = frozenset(
-    {
-        "backend_sampling", "cache_prompt", "id_slot", "lora", "metadata", "n", "n_cache_reuse",
-        "n_cmpl", "n_discard", "n_keep", "prompt_cache_key", "reasoning_control", "response_fields",
-        "safety_identifier", "service_tier", "sse_ping_interval", "store", "t_max_predict_ms",
-        "user", "verbose",
-    }
-)  # fmt: skip
 OUTPUT_LIMITS = ("n_predict", "max_completion_tokens", "max_tokens")  # the first present wins
 RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
 
@@ -53,10 +44,9 @@ class ChatRequest:
 
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes choice number `choice`, always streamed."""
-        options = self.fields.get("stream_options") or {}
-        body = {name: value for name, value in self.fields.items() if name not in STRIPPED} | {
+        body = forwarded(self.fields) | {
             "stream": True,
-            "stream_options": {**options, "include_usage": True},
+            "stream_options": {"include_usage": True},
             "return_progress": True,
             "timings_per_token": True,
         }
@@ -70,11 +60,10 @@ def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     model = _model(fields.get("model"))
+    fields = checked_fields(fields)
     fields["messages"] = checked_messages(fields.get("messages"))
-    check_fields(fields)
-    if "tools" in fields:
-        fields["tools"] = checked_tools(fields["tools"], fields)
-    options = fields.get("stream_options", {})
+    fields |= _tools(fields)
+    options = _stream_options(fields)
     return ChatRequest(
         model=model,
         stream=fields.get("stream", False),
@@ -93,6 +82,29 @@ def _model(model: Any) -> str:
     if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
         raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
     return model
+
+
+def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The tools that may be called, and whether one must be; nothing where there are none."""
+    found: dict[str, Any] = {}
+    if "tools" in fields:
+        found["tools"] = checked_tools(fields["tools"])
+        if found["tools"] and (fields.get("logprobs") or fields.get("n_probs")):
+            raise bad_request("`logprobs` can't be combined with `tools`.", param="logprobs")
+    if "tool_choice" in fields:
+        tools, found["tool_choice"] = chosen(found.get("tools", []), fields["tool_choice"])
+        if "tools" in found:
+            found["tools"] = tools
+    return found
+
+
+def _stream_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if "stream_options" in fields and not fields.get("stream"):
+        raise bad_request(
+            "`stream_options` is only for `stream: true`: leave it out.", param="stream_options"
+        )
+    options: dict[str, Any] = fields.get("stream_options", {})
+    return options
 
 
 def _choices(fields: Mapping[str, Any], most: int) -> int:

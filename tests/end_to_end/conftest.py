@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from tests.processes import (
 )
 
 SLOTS = 4
+CONTEXT = 2048  # tokens of a slot, see `LlamaServer`
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,19 @@ class Fleet:
     redis_url: str
     servers: tuple[LlamaServer, ...]
     api: Program
+    server_pids: tuple[int, ...]
+    clients: list[OpenAI] = field(default_factory=list)
 
     @property
     def token(self) -> str:
         return make_token()
 
     def openai(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.token, max_retries=0, timeout=60)
+        """A client that is closed with the fleet, if not before."""
+        url = f"{self.url}/v1"
+        client = OpenAI(base_url=url, api_key=self.token, max_retries=0, timeout=60)
+        self.clients.append(client)
+        return client
 
     def http(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -53,9 +60,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> 
         redis_url = stack.enter_context(valkey(folder))
         servers = tuple(LlamaServer(models["tiny"], free_port(), "tiny", SLOTS) for _ in range(2))
         running, url = stack.enter_context(api(redis_url, folder / "api.log"))
+        pids = []
         for number, server in enumerate(servers):
-            stack.enter_context(server.running(folder / f"server{number}.log"))
+            program = stack.enter_context(server.running(folder / f"server{number}.log"))
+            pids.append(program.process.pid)
             log = folder / f"bridge{number}.log"
             stack.enter_context(bridge(redis_url, server, log, worker_name=f"worker{number}"))
         wait_until(lambda: answers(f"{url}/ready"))
-        yield Fleet(url, redis_url, servers, running)
+        fleet = Fleet(url, redis_url, servers, running, tuple(pids))
+        yield fleet
+        for client in fleet.clients:
+            client.close()

@@ -20,6 +20,7 @@ GREEDY: dict[str, Any] = {"model": "tiny", "messages": ASKED, "temperature": 0, 
 CITY = {"type": "string", "enum": ["Paris", "Lima"]}
 ARGUMENTS = {"type": "object", "properties": {"city": CITY}, "required": ["city"]}
 WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": ARGUMENTS}}
+TRAFFIC: Any = {"type": "function", "function": {"name": "traffic", "parameters": ARGUMENTS}}
 
 
 def ask_server(fleet: Fleet, **fields: Any) -> dict[str, Any]:
@@ -111,6 +112,54 @@ def test_tool_call_arrives_whole_in_a_stream(fleet: Fleet) -> None:
     assert calls[0].function.name == "weather"
     arguments = "".join(call.function.arguments or "" for call in calls if call.function)
     assert json.loads(arguments)["city"] in CITY["enum"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("tool", [WEATHER, TRAFFIC], ids=["weather", "traffic"])
+@pytest.mark.parametrize("as_list", [False, True], ids=["named", "allowed"])
+def test_only_the_chosen_tool_is_called(
+    fleet: Fleet, tool: Any, streamed: bool, as_list: bool
+) -> None:
+    choice: Any = {key: tool[key] for key in ("type", "function")}
+    if as_list:
+        allowed = {"mode": "required", "tools": [choice]}
+        choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    request = {**GREEDY, "tools": [WEATHER, TRAFFIC], "tool_choice": choice, "max_tokens": 200}
+    for seed in range(4):
+        sampled = {**request, "temperature": 1.5, "seed": seed, "stream": streamed}
+        assert called(fleet, sampled) == {tool["function"]["name"]}
+
+
+def called(fleet: Fleet, request: dict[str, Any]) -> set[str]:
+    """The names of the tools that the model calls."""
+    with fleet.openai() as client:
+        answer: Any = client.chat.completions.create(**request)
+        said = (
+            [choice.delta for chunk in answer for choice in chunk.choices]
+            if request["stream"]
+            else [answer.choices[0].message]
+        )
+    calls = [call for part in said for call in part.tool_calls or []]
+    return {call.function.name for call in calls if call.function.name}
+
+
+def test_tool_that_is_not_there_can_not_be_chosen(fleet: Fleet) -> None:
+    choice: Any = {"type": "function", "function": {"name": "tides"}}
+    with pytest.raises(openai.BadRequestError, match="tides") as caught:
+        called(fleet, {**GREEDY, "tools": [WEATHER], "tool_choice": choice, "stream": False})
+    assert caught.value.param == "tool_choice.function.name"
+
+
+def test_call_without_arguments_in_a_history_is_answered(fleet: Fleet) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": ""}}
+    history = [
+        *ASKED,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "mild"},
+    ]
+    with fleet.openai() as client:
+        answer = client.chat.completions.create(**{**GREEDY, "messages": history})
+    assert answer.choices[0].message.content
 
 
 def test_answer_obeys_a_json_schema(fleet: Fleet) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from api.errors import ApiError
-from api.messages import MEDIA, MODALITIES, checked_messages, modalities
+from api.messages import MAX_PIECES, MEDIA, MODALITIES, checked_messages, modalities
 from api.request import parse_chat
 from tests.builders import make_chat, make_settings
 
@@ -57,7 +57,6 @@ def test_messages_must_be_a_list_of_some(messages: Any) -> None:
         (call(id=3), ".tool_calls[0].id"),
         (call(function={"arguments": "{}"}), ".tool_calls[0].function.name"),
         (call(function={"name": "f"}), ".tool_calls[0].function.arguments"),
-        (call(function={"name": "f", "arguments": ""}), ".tool_calls[0].function.arguments"),
         (call(function={"name": "f", "arguments": "{"}), ".tool_calls[0].function.arguments"),
         (
             call(function={"name": "f", "arguments": "[" * 10_000}),
@@ -111,6 +110,18 @@ def test_an_address_can_not_hide_beside_the_data() -> None:
 )
 def test_good_message_passes_unchanged(message: dict[str, Any]) -> None:
     assert checked_messages([message]) == [message]
+
+
+@pytest.mark.parametrize("empty", ["", " \n"])
+def test_empty_arguments_of_a_call_are_an_empty_object(empty: str) -> None:
+    (said,) = checked_messages([call(function={"name": "f", "arguments": empty})])
+    assert said["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+
+
+def test_parts_and_calls_are_bounded_in_sum() -> None:
+    many = [user(*[{"type": "text", "text": "x"}] * (MAX_PIECES // 2)) for _ in range(2)]
+    assert checked_messages(many) == many
+    assert refused_param([*many, call()]) == "messages"
 
 
 def test_null_fields_stay_behind_for_llama_server_refuses_them() -> None:
