@@ -118,7 +118,7 @@ OWN: Mapping[str, Rule] = {
     "n_cmpl": Whole(1, LARGEST_INT),
     "prompt_cache_key": Text(LARGEST_INT),
 }
-# `api/tool_choice.py` checks and rewrites it; `api/terms.py` reads `user` and `service_tier`.
+# `api/tools.py` checks and rewrites it; `api/terms.py` reads `user` and `service_tier`.
 ELSEWHERE = ("tool_choice", "user", "service_tier")
 LAST_N = ("repeat_last_n", "dry_penalty_last_n")
 

@@ -24,17 +24,21 @@ async def announce(redis: Redis, keys: Keys, facts: WorkerFacts) -> None:
 
     Redis may refuse it, at `maxmemory`, or be away: the next renewal says it again.
     """
-    with suppress(RedisUnavailable), redis_faults():
-        time: Any = await redis.time()
-        now = time[0]
-        pipe = redis.pipeline(transaction=False)
-        pipe.zadd(MODELS, {keys.model: now})
-        if aliases := facts.aliases.split():
-            known = keys.named("aliases")
-            pipe.zadd(known, dict.fromkeys(aliases, now))
-            pipe.zremrangebyrank(known, 0, -_MOST - 1)
-            pipe.expire(known, REMEMBERED_S)
-        try:
-            await pipe.execute()
-        except ResponseError as error:
-            faults.tell(f"The names of the model {keys.model} can't be announced", error)
+    try:
+        with suppress(RedisUnavailable), redis_faults():
+            await _announce(redis, keys, facts.aliases.split())
+    except ResponseError as error:
+        faults.tell(f"The names of the model {keys.model} can't be announced", error)
+
+
+async def _announce(redis: Redis, keys: Keys, aliases: list[str]) -> None:
+    time: Any = await redis.time()
+    now = time[0]
+    pipe = redis.pipeline(transaction=False)
+    pipe.zadd(MODELS, {keys.model: now})
+    if aliases:
+        known = keys.named("aliases")
+        pipe.zadd(known, dict.fromkeys(aliases, now))
+        pipe.zremrangebyrank(known, 0, -_MOST - 1)
+        pipe.expire(known, REMEMBERED_S)
+    await pipe.execute()

@@ -187,14 +187,6 @@ def test_error_before_the_first_token_of_a_stream_is_an_http_error(single: Singl
     assert answer.json()["error"]["code"] == "context_length_exceeded"
 
 
-def test_redis_that_would_evict_jobs_is_warned_of(tmp_path: Path) -> None:
-    with start_valkey(tmp_path) as redis_url:
-        with redis.Redis.from_url(redis_url) as store:
-            store.config_set("maxmemory-policy", "allkeys-lru")
-        with api(redis_url, tmp_path / "api.log") as (running, _):
-            assert "CONFIG SET maxmemory-policy noeviction" in running.output
-
-
 def test_api_that_starts_before_redis_says_so_and_serves_when_it_comes(
     tmp_path: Path, models: dict[str, Path]
 ) -> None:

@@ -40,6 +40,13 @@ def end(kind: Kind) -> tuple[Frame, ...]:
     return (Frame(kind, FROM_SCRIPT, payload=b"{}"),)
 
 
+class Writable:
+    """A Redis that takes writes."""
+
+    async def check(self) -> None:
+        """Nothing is wrong."""
+
+
 class ScriptedQueue:
     """Answers each job with `frames` after `wait_s`, or refuses it with `refusal`.
 
@@ -49,6 +56,7 @@ class ScriptedQueue:
     """
 
     def __init__(self) -> None:
+        self.writes = Writable()
         self.frames: Sequence[Frame] = ANSWER
         self.wait_s = 0.0
         self.later: tuple[Sequence[Frame], float] = ((), 0.0)
