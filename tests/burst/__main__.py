@@ -38,9 +38,9 @@ def main() -> None:
             wrong += found[Verdict.WRONG]
             counts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict)
             sys.stdout.write(f"run {run + 1}: {counts}, {time.monotonic() - began:.0f} s\n")
-        log = (folder / "api.log").read_text(errors="replace")
-        sys.stdout.write(f"forgotten jobs: {log.count('forgotten by Redis')}, ")
-        sys.stdout.write(f"API reaped: {log.count('apis=1')}\n")
+        logs = "".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
+        again, dead = logs.count("forgotten by Redis"), logs.count("is gone, and what it")
+        sys.stdout.write(f"submitted again: {again} jobs; taken for dead: {dead} times an API\n")
     sys.exit(1 if wrong else 0)
 
 
