@@ -12,6 +12,7 @@ from dispatcher.scripts import Scripts
 faults = FaultLog(logging.getLogger("llamaq.queue"))
 
 _BATCH = 64
+_MOST = 10_000  # while Redis is away; a job that was forgotten here ends at its deadline
 _RETRY_S = 0.2
 
 
@@ -29,6 +30,8 @@ class Cancels:
     def add(self, job: str) -> None:
         """Nobody waits for this job any more. Redis may not know it yet."""
         self._jobs[job] = None
+        if len(self._jobs) > _MOST:
+            del self._jobs[next(iter(self._jobs))]
         self._news.set()
 
     async def run(self) -> None:
@@ -48,4 +51,4 @@ class Cancels:
         except ResponseError as error:  # each job is cancelled by itself: it is the script's fault
             faults.tell("Jobs can't be cancelled", error)
         for job in jobs:
-            del self._jobs[job]
+            self._jobs.pop(job, None)
