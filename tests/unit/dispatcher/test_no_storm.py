@@ -68,3 +68,34 @@ async def test_jobs_that_redis_forgot_are_submitted_again_once_each(
         relay.delay_s = 0
     await redis.flushall()
     await redis.aclose()
+
+
+async def test_heartbeat_waits_behind_no_request(real_redis_url: str, tmp_path: Path) -> None:
+    redis = open_redis(real_redis_url)
+    await redis.flushall()
+    async with (
+        relay_to(real_redis_url, tmp_path / "relay.sock") as relay,
+        Queue(make_settings(real_redis_url), 2**20) as queue,
+    ):
+        await queue.redis.aclose()
+        queue.redis = open_redis(relay.url)
+        client = await Client(queue, make_job()).submit()
+        relay.hold_replies()
+        asking = asyncio.create_task(Client(queue, make_job("j2")).submit())
+        await relay.held.wait()
+        before = await lease_end(redis, queue.api)
+
+        async def renewed() -> bool:
+            return await lease_end(redis, queue.api) > before
+
+        await until(renewed)
+        assert not asking.done()
+        relay.let_go()
+        (await asking).close()
+        client.close()
+    await redis.flushall()
+    await redis.aclose()
+
+
+async def lease_end(redis: Redis, api: str) -> float:
+    return float(await redis.zscore(KEYS.named("apis"), api) or 0)

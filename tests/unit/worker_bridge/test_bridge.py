@@ -9,7 +9,8 @@ import pytest
 
 import worker_bridge.health as health
 from tests.fakes.llama_server import Chat, Reply, answer
-from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from tests.unit.dispatcher.desk import Desk
+from tests.unit.worker_bridge.stage import QUESTION, WHOLE, Stage, eventually
 
 pytestmark = pytest.mark.real
 
@@ -404,3 +405,15 @@ async def test_server_that_is_still_loading_is_not_joined(stage: Stage) -> None:
             await eventually(stage.workers, 1.5)
         server.loading = False
         await eventually(stage.has_workers(1))
+
+
+async def test_job_whose_api_was_taken_for_dead_is_given_back(stage: Stage) -> None:
+    """The API may be back by then, and would take `cancelled` for its answer."""
+    stage.script.append(hang_midway)
+    async with stage.bridged(stage.server()):
+        desk = Desk(stage.redis, stage.model)
+        await desk.heartbeat("a")
+        await desk.enqueue("j1", body=json.dumps(QUESTION | {"stream": True}).encode())
+        await eventually(stage.has_job("running"))
+        await desk.redis.zrem(desk.keys.named("apis"), "a")
+        await eventually(stage.has_job("abandoned"))
