@@ -14,13 +14,11 @@ from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
-from dispatcher.fault_log import FaultLog
 from dispatcher.needs import Needs
 from dispatcher.protocol import worker_is_strange
 from dispatcher.registry import ModelState, WorkerState, read_models
 
 log = logging.getLogger("llamaq.directory")
-faults = FaultLog(log)
 
 _REFRESH_S = 1.0
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
@@ -141,7 +139,7 @@ class Directory:
             )
 
     async def _tell_of_strangers(self, model: str) -> None:
-        faults.tell(self.unavailable(model).message)
+        log.error("%s", self.unavailable(model).message)
         if self._announce is not None:
             with suppress(RedisUnavailable):
                 await self._announce(model)

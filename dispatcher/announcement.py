@@ -10,10 +10,9 @@ from redis.exceptions import ResponseError
 from dispatcher.connection import redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.facts import WorkerFacts
-from dispatcher.fault_log import FaultLog
 from dispatcher.keys import MODELS, Keys
 
-faults = FaultLog(logging.getLogger("llamaq.announcement"))
+log = logging.getLogger("llamaq.announcement")
 
 REMEMBERED_S = 24 * 3600
 _MOST = 64  # whatever its workers call themselves within a day
@@ -28,7 +27,7 @@ async def announce(redis: Redis, keys: Keys, facts: WorkerFacts) -> None:
         with suppress(RedisUnavailable), redis_faults():
             await _announce(redis, keys, facts.aliases.split())
     except ResponseError as error:
-        faults.tell(f"The names of the model {keys.model} can't be announced", error)
+        log.error("The names of the model %s can't be announced: %r", keys.model, error)
 
 
 async def _announce(redis: Redis, keys: Keys, aliases: list[str]) -> None:

@@ -6,10 +6,9 @@ import logging
 from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisUnavailable
-from dispatcher.fault_log import FaultLog
 from dispatcher.scripts import Scripts
 
-faults = FaultLog(logging.getLogger("llamaq.queue"))
+log = logging.getLogger("llamaq.queue")
 
 _BATCH = 64
 _MOST = 10_000  # while Redis is away; a job that was forgotten here ends at its deadline
@@ -49,6 +48,6 @@ class Cancels:
             await asyncio.sleep(_RETRY_S)
             return
         except ResponseError as error:  # each job is cancelled by itself: it is the script's fault
-            faults.tell("Jobs can't be cancelled", error)
+            log.error("Jobs can't be cancelled: %r", error)
         for job in jobs:
             self._jobs.pop(job, None)

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from dispatcher.fault_log import FaultLog
 from dispatcher.patience import Load, Speed
 
-faults = FaultLog(logging.getLogger("llamaq.worker"))
+log = logging.getLogger("llamaq.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ def _read_mean(value: bytes | None) -> float:
     try:
         return max(0.0, _finite(value or b"0"))
     except ValueError as error:
-        faults.tell("A mean among the counters can't be read", error)
+        log.error("A mean among the counters can't be read: %r", error)
         return 0.0
 
 
@@ -39,7 +38,7 @@ def _read_speeds(rows: Mapping[bytes, bytes]) -> Iterator[tuple[str, Speed]]:
             slots, prompt, decode = row.split(b" ")
             yield name.decode(), Speed(int(slots), _finite(prompt), _finite(decode))
         except ValueError as error:
-            faults.tell(f"The speed of the worker {name!r} can't be read", error)
+            log.error("The speed of the worker %r can't be read: %r", name, error)
 
 
 def _finite(text: bytes) -> float:

@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import BLOCK_S, redis_faults
 from dispatcher.errors import RedisUnavailable, WorkerFailed
-from dispatcher.fault_log import FaultLog
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
 from dispatcher.redis_clock import RedisClock
@@ -18,7 +17,6 @@ from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 
 log = logging.getLogger("llamaq.inbox")
-faults = FaultLog(log)
 
 _START = "0-0"
 _ENTRIES = 500
@@ -135,7 +133,7 @@ class Inbox:
                     for frame in frames:
                         reply.put(token, frame)
             except Exception as error:  # a bridge of another version; the other jobs go on
-                faults.tell("A worker sent frames that can't be read", error)
+                log.error("A worker sent frames that can't be read: %r", error)
                 frames = []
                 if reply is not None:
                     reply.fail(WorkerFailed.code, "The worker's answer can't be read by this API.")

@@ -10,14 +10,12 @@ from enum import Enum, auto
 from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisUnavailable
-from dispatcher.fault_log import FaultLog
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 
 log = logging.getLogger("llamaq.outbox")
-faults = FaultLog(log)
 
 _LAZY_S = 1.0
 _SPACING_S = 0.02
@@ -132,7 +130,7 @@ class Outbox:
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
             except ResponseError as error:
-                faults.tell("An emit failed", error)
+                log.error("An emit failed: %r", error)
                 await self._send_apart(api, batch)
                 return
             else:

@@ -10,7 +10,6 @@ from redis.exceptions import ResponseError
 
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.connection import answer_in_time, redis_faults
-from dispatcher.fault_log import FaultLog
 from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.needs import ANY
 from dispatcher.protocol import PROTOCOL
@@ -21,7 +20,7 @@ _SHOWN_ALIASES = 3
 _LARGEST = 1e15
 _WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
 
-faults = FaultLog(logging.getLogger("llamaq.registry"))
+log = logging.getLogger("llamaq.registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ async def read_models(redis: Redis) -> list[ModelState]:
             try:
                 states.append(await _read_model(redis, name.decode(), now, max(0.0, now - at)))
             except (ResponseError, ValueError) as error:
-                faults.tell(f"The model {name!r} in {MODELS} can't be read, and is left out", error)
+                log.error("The model %r can't be read, and is left out: %r", name, error)
         return states
 
 
@@ -190,7 +189,7 @@ def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> Wor
             raise row
         return _read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
     except (ResponseError, ValueError) as error:
-        faults.tell(f"The worker {id_!r} of the model {model} can't be read", error)
+        log.error("The worker %r of the model %s can't be read: %r", id_, model, error)
         return None
 
 
@@ -235,7 +234,7 @@ def _mean(value: bytes | None) -> float:
     try:
         return max(0.0, float(value or 0)) if isfinite(float(value or 0)) else 0.0
     except ValueError as error:
-        faults.tell("A value among the counters can't be read", error)
+        log.error("A value among the counters can't be read: %r", error)
         return 0.0
 
 

@@ -4,11 +4,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.fault_log import FaultLog
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.needs import read_needs
 
-faults = FaultLog(logging.getLogger("llamaq.worker"))
+log = logging.getLogger("llamaq.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def read_taken(answer: list[Any]) -> Taken:
         try:
             claims.append(_read_claim(row))
         except (ValueError, TypeError) as error:  # renew doesn't name it, and it is given back
-            faults.tell("A claimed job can't be read; its worker leaves it", error)
+            log.error("A claimed job can't be read; its worker leaves it: %r", error)
     return Taken(int(free), claims, int(again_ms) / 1000 or None)
 
 

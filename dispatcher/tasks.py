@@ -5,10 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from dispatcher.fault_log import FaultLog
-
 log = logging.getLogger("llamaq.tasks")
-faults = FaultLog(log)
 
 _AGAIN_S = 0.1
 _BEGIN_AGAIN_S = 1.0
@@ -27,14 +24,14 @@ async def go_on(
         except Exception as error:
             if ended_by is not None and isinstance(error, ended_by):
                 raise
-            faults.tell(f"The {name} failed, and begins again", error)
+            log.exception("The %s failed, and begins again", name)
         await asyncio.sleep(_BEGIN_AGAIN_S)
 
 
 def log_failure(task: asyncio.Task[Any]) -> None:
     """For `add_done_callback`: no task ends by an exception unseen."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        faults.tell("A background task failed", error)
+        log.error("A background task failed", exc_info=error)
 
 
 async def first_of(*works: Coroutine[Any, Any, Any]) -> None:

@@ -15,7 +15,6 @@ from dispatcher.connection import redis_faults
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import LEFT, Rival, WorkerFacts
-from dispatcher.fault_log import FaultLog
 from dispatcher.fleet import Fleet, read_fleet
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, Toll
@@ -30,7 +29,6 @@ _RETRY_S = 0.2
 _TRIES = 3
 
 log = logging.getLogger("llamaq.worker")
-faults = FaultLog(log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +198,7 @@ class WorkerSession:
                 tries += 1
                 if tries == _TRIES:
                     raise
-                faults.tell(f"The script {name} failed", error)
+                log.error("The script %s failed: %r", name, error)
                 await asyncio.sleep(_RETRY_S * tries)
 
     async def _run(self, name: str, *args: Arg) -> list[Any]:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _FIRST_S = 1.0
-_LONGEST_S = 60.0
+_NEW_AGAIN_S = 60.0
+# What an error tells of, such as damaged data, lasts until somebody looks.
+_LONGEST_S = {logging.WARNING: 60.0, logging.ERROR: 3600.0}
 _MOST = 1000  # different messages that are remembered
 
 
@@ -20,7 +22,9 @@ class _Seen:
 
 
 class RepeatFilter(logging.Filter):
-    """Lets each warning or error through, and the same one again after 1, 2, 4 … 60 s.
+    """Lets each warning or error through, and the same one again after 1, 2, 4 … s.
+
+    The pauses grow to a minute for warnings, and to an hour for errors.
 
     What was held back meanwhile is counted in the next line. The same message of any logger counts
     as a repetition; one that names another job or request is another message. One that did not come
@@ -50,13 +54,13 @@ class RepeatFilter(logging.Filter):
             record.msg = f"{message} (and {seen.held_back} times more in the last {since_s:.0f} s)"
             record.args = ()
         seen.written_at, seen.held_back = now, 0
-        seen.pause_s = min(_LONGEST_S, 2 * seen.pause_s)
+        seen.pause_s = min(_LONGEST_S.get(record.levelno, _NEW_AGAIN_S), 2 * seen.pause_s)
         return True
 
     def _recall(self, key: tuple[int, str, str], now: float) -> _Seen | None:
         """What is known of a message that is not new; a new one is remembered."""
         seen = self._seen.get(key)
-        if seen is not None and now - seen.seen_at <= _LONGEST_S:
+        if seen is not None and now - seen.seen_at <= _NEW_AGAIN_S:
             self._seen.move_to_end(key)
             return seen
         self._seen[key] = _Seen(now, now)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from llamaq.demo_model import write_demo_model
+from llamaq.repeats import RepeatFilter
 from tests.processes import free_port, valkey
 
 # How long an example takes says nothing where other processes want the machine too.
@@ -56,6 +57,15 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     yield client
     await client.flushall()
     await client.aclose()
+
+
+@pytest.fixture
+def written(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log as the processes write it: a line that comes again and again is held back."""
+    repeats = RepeatFilter()
+    caplog.handler.addFilter(repeats)
+    yield caplog
+    caplog.handler.removeFilter(repeats)
 
 
 @pytest.fixture(scope="session")

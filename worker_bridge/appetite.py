@@ -5,12 +5,10 @@ import logging
 from collections.abc import Callable
 
 from dispatcher.errors import RedisUnavailable
-from dispatcher.fault_log import FaultLog
 from dispatcher.patience import EAGER, patience
 from dispatcher.worker import WorkerSession
 
 log = logging.getLogger("llamaq.appetite")
-faults = FaultLog(log)
 
 _LOOK_EVERY_S = 1.0
 _WORKERS_PER_S = 32
@@ -56,6 +54,6 @@ class Appetite:
         except RedisUnavailable as error:
             log.debug("can't see the fleet: %s", error.message)
         except Exception as error:
-            faults.tell("The fleet can't be seen; the worker takes all jobs", error)
+            log.error("The fleet can't be seen; the worker takes all jobs: %r", error)
         self.patience = found
         return look_again_s(workers)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dispatcher.errors import Fenced, RedisUnavailable
-from dispatcher.fault_log import FaultLog
 from dispatcher.job import Claim
 from dispatcher.outbox import Outbox
 from dispatcher.patience import Patience
@@ -24,7 +23,6 @@ from worker_bridge.speed import Speedometer
 from worker_bridge.stop import Phase, Stop, stall_limit_s
 
 log = logging.getLogger("llamaq.attempts")
-faults = FaultLog(log)
 
 _RETRY_S = 0.2
 _LATE_S = 1.0  # llama-server answers with its headers when a slot begins
@@ -185,9 +183,8 @@ class Attempts:
                 self.start(claim)
         except Fenced:
             log.info("job=%s is no longer ours", run.claim.job)
-        except Exception as error:  # renew then tells that it is gone, and it is given back
-            faults.tell("A job ended in a way that nobody thought of", error)
-            log.warning("job=%s is given up", run.claim.job)
+        except Exception:  # renew then tells that it is gone, and it is given back
+            log.exception("job=%s ended in a way that nobody thought of", run.claim.job)
         finally:
             del self._held[token]
             self._stops.pop(token, None)

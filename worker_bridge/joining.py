@@ -8,11 +8,9 @@ from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.facts import Rival, WorkerFacts
-from dispatcher.fault_log import FaultLog
 from dispatcher.worker import WorkerSession
 
 log = logging.getLogger("llamaq.bridge")
-faults = FaultLog(log)
 
 _RETRY_S = 1.0
 _ALIVE = 2  # renewals that are seen; one may have been on its way, or be an older copy's
@@ -58,5 +56,5 @@ async def _register(
         except RedisUnavailable as error:
             log.warning("%s Trying again.", error.message)
         except ResponseError as error:
-            faults.tell("The worker can't be registered. Trying again", error)
+            log.error("The worker can't be registered: %r. Trying again.", error)
         await asyncio.sleep(_RETRY_S)

@@ -128,7 +128,7 @@ BAD_WORKERS: tuple[dict[str | bytes, str | bytes], ...] = (
 
 @pytest.mark.parametrize("bad", BAD_WORKERS, ids=str)
 async def test_worker_that_can_not_be_read_is_left_out_and_told_of_once(
-    real_redis: Redis, bad: dict[str | bytes, str | bytes], caplog: pytest.LogCaptureFixture
+    real_redis: Redis, bad: dict[str | bytes, str | bytes], written: pytest.LogCaptureFixture
 ) -> None:
     desk = Desk(real_redis)
     await desk.join("good", slots=3)
@@ -138,7 +138,7 @@ async def test_worker_that_can_not_be_read_is_left_out_and_told_of_once(
     for _ in range(3):
         (model,) = await read_models(desk.redis)
         assert [worker.id for worker in model.workers] == ["good"]
-    assert caplog.text.count("The worker b'bad' of the model tiny can't be read") <= 1
+    assert written.text.count("The worker b'bad' of the model tiny can't be read") <= 1
 
 
 async def test_registry_shows_what_can_be_read(real_redis: Redis) -> None:

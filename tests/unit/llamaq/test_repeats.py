@@ -46,6 +46,13 @@ def test_repeated_warning_is_written_at_growing_intervals(log: Log) -> None:
     assert [at for at, _ in log.lines] == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
 
 
+def test_error_is_written_again_at_intervals_up_to_an_hour(log: Log) -> None:
+    for second in range(10_000):
+        log.now = second
+        log.say("bad row", logging.ERROR)
+    assert [at for at, _ in log.lines[-3:]] == [2047, 4095, 7695]
+
+
 def test_line_tells_how_often_it_was_held_back(log: Log) -> None:
     log.say_every(0.25, 4)
     assert [line for _, line in log.lines] == [

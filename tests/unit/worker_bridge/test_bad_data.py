@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher import tasks, worker
-from dispatcher.fault_log import FaultLog
 from dispatcher.keys import Keys
 from llamaq.__main__ import main
 from tests.builders import make_token
@@ -30,7 +29,6 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_BEGIN_AGAIN_S", 0.1)
-    monkeypatch.setattr(tasks, "faults", FaultLog(tasks.log))
     monkeypatch.setattr(worker, "_GRACE_MS", 100)
 
 
@@ -47,12 +45,12 @@ def once(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
 
 
 async def test_bridge_outlives_scripts_that_fail(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Stage, written: pytest.LogCaptureFixture
 ) -> None:
     keys = [Keys(stage.model).named(name) for name in ("classes", "speeds")]
 
     async def told() -> bool:
-        return all(f"The {name} failed" in caplog.text for name in ("calls", "registration"))
+        return all(f"The {name} failed" in written.text for name in ("calls", "registration"))
 
     async with stage.bridged(stage.server()):
         for key in keys:
@@ -61,7 +59,7 @@ async def test_bridge_outlives_scripts_that_fail(
         await eventually(told)
         await stage.redis.delete(*keys)
         assert await stage.text() == WHOLE
-        assert caplog.text.count("The calls failed") == 1
+        assert written.text.count("The calls failed") == 1
 
 
 async def test_damaged_job_is_told_of_and_the_next_one_runs(stage: Stage) -> None:
@@ -124,10 +122,10 @@ def read_status_of(stage: Stage) -> str:
 
 
 async def test_bridge_tells_of_an_api_that_speaks_another_protocol(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Stage, written: pytest.LogCaptureFixture
 ) -> None:
     apis = Keys(stage.model).named("apis")
     await stage.redis.zadd(apis, {"api-old": time.time() * 1000 + 60_000})
     async with stage.bridged(stage.server()):
         assert await stage.text() == WHOLE
-    assert caplog.text.count("the API api-old speaks protocol 0 (an old build)") == 1
+    assert written.text.count("the API api-old speaks protocol 0 (an old build)") == 1
