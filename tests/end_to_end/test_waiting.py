@@ -1,5 +1,6 @@
 """What a client is told when it can't be served now: full queue, no slot, no worker, no Redis."""
 
+import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ BODY: dict[str, Any] = {
     "ignore_eos": True,
 }
 SETTINGS = {
-    "max_queue_jobs": "1",
+    "max_queue_jobs": "2",
     "queue_wait_s": "3",
     "model_grace_s": "1",
     "queue_position_after_s": "1",
@@ -51,8 +52,8 @@ class Single:
     bridge: Program
     folder: Path
 
-    def http(self) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {make_token()}"}
+    def http(self, tenant: str = "me") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {make_token(sub=tenant)}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
     def replies(self) -> bytes:
@@ -87,14 +88,37 @@ def slot_taken(single: Single) -> Iterator[None]:
 
 
 def test_full_queue_is_a_rate_limit_error_that_says_when_to_come_back(single: Single) -> None:
-    waiting = {**BODY, "stream": True}
-    with slot_taken(single), single.http() as client, client.stream("POST", CHAT, json=waiting):
-        wait_until(lambda: single.queued() == 1)
+    with slot_taken(single), single.http() as client, ThreadPoolExecutor() as pool:
+        for _ in range(2):
+            pool.submit(client.post, CHAT, json=BODY)
+        wait_until(lambda: single.queued() == 2)
         official = openai.OpenAI(base_url=f"{single.url}/v1", api_key=make_token(), max_retries=0)
         with pytest.raises(openai.RateLimitError, match="wait for the model 'small'") as raised:
             official.chat.completions.create(model="small", messages=BODY["messages"])
     assert 1 <= int(raised.value.response.headers["retry-after"]) <= 120
     wait_until(lambda: single.queued() == 0)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_tenant_with_nothing_in_a_full_queue_gets_the_place_of_anothers_newest(
+    single: Single, streams: bool
+) -> None:
+    with slot_taken(single), single.http() as me, single.http("new") as new, ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor())
+        older = pool.submit(me.post, CHAT, json=BODY)
+        wait_until(lambda: single.queued() == 1)
+        if streams:
+            newest = stack.enter_context(me.stream("POST", CHAT, json={**BODY, "stream": True}))
+        else:
+            asking = pool.submit(me.post, CHAT, json=BODY)
+        wait_until(lambda: single.queued() == 2)
+        stack.enter_context(new.stream("POST", CHAT, json={**BODY, "stream": True}))
+        if not streams:
+            newest = asking.result()
+        last = newest.read().decode().strip().splitlines()[-1].removeprefix("data: ")
+        assert newest.status_code == (200 if streams else 429)
+        assert json.loads(last)["error"]["code"] == "queue_full"
+        assert older.result().status_code == 504  # it had its place until its time was up
 
 
 def test_wait_for_a_slot_ends_with_504_that_is_not_to_be_retried(single: Single) -> None:
