@@ -51,7 +51,7 @@ class Submissions:
     async def submit_again(self, job: Job, reply: Reply, generation: int) -> bool:
         """Queues a whole job that Redis has lost. False where that is not wanted any more."""
         async with self._room:
-            while not reply.ended and reply.generation == generation:
+            while self._is_wanted(job, reply, generation):
                 try:
                     await self._enqueue(job, generation)
                 except RedisUnavailable:
@@ -66,7 +66,7 @@ class Submissions:
         None where it is not wanted any more. Raises `WorkerFailed` where it may not go on.
         """
         async with self._room:
-            while not reply.ended and reply.generation == generation:
+            while self._is_wanted(left, reply, generation):
                 try:
                     needs = await resume(self._scripts, left, generation)
                     if needs is None:
@@ -76,6 +76,10 @@ class Submissions:
                 else:
                     return needs or left.needs
         return None
+
+    def _is_wanted(self, job: Job, reply: Reply, generation: int) -> bool:
+        is_open = self._inbox.replies.get(job.id) is reply
+        return is_open and not reply.ended and reply.generation == generation
 
     async def _enqueue(self, job: Job, generation: int) -> list[Any]:
         for _ in range(_TRIES):

@@ -77,6 +77,16 @@ class Stage:
 
         await self._until(waits)
 
+    async def until_all_are_there(self, queued: int) -> None:
+        """Returns when so many of the requests wait, and all others run."""
+
+        async def are_there(redis: Redis) -> bool:
+            running = await redis.hget(KEYS.named("counters"), "running")
+            waiting = await redis.zcard(KEYS.named("queue"))
+            return (waiting, int(running or 0)) == (queued, len(self._asking) - queued)
+
+        await self._until(are_there)
+
     async def _until(self, condition: Callable[[Redis], Awaitable[bool]]) -> None:
         redis, holds = self.fleet.open_redis(), False
         async with asyncio.timeout(20):
