@@ -60,8 +60,8 @@ async def test_jobs_that_redis_forgot_are_submitted_again_once_each(
     ):
         clients = await fill(queue)
         relay.delay_s = SLOW_S
-        await redis.flushall()
         await redis.config_resetstat()
+        await redis.flushall()
         await until_queued(redis, MANY)
         assert MANY <= await calls(redis) <= MANY + _OTHERS
         assert {client.reply.generation for client in clients} == {2}
