@@ -17,6 +17,7 @@ from llamaq.redis_sentences import told_to_people
 from worker_bridge.kept_process import ORPHANED
 
 _LAST_S = 5.0
+_ON_ITS_WAY_S = 0.2
 
 
 def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
@@ -44,7 +45,10 @@ def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends at once when the `llamaq up` that started it was killed, and took Redis with it."""
+    """Reads what was on its way when it is told to end.
+
+    It ends at once when the `llamaq up` that started it was killed, and took Redis with it.
+    """
 
     def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -55,6 +59,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens no more, and lets running answers end."""
+        for server in self.servers:
+            server.close()
+        # uvicorn resets a connection whose request it has not read yet.
+        await asyncio.sleep(_ON_ITS_WAY_S)
+        await super().shutdown(sockets)
 
     def _end_at_once(self) -> None:
         self._app.state.context.pulse.end()
