@@ -21,7 +21,7 @@ from api.settings import ApiSettings
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel, go_on
+from dispatcher.tasks import cancel, go_on, log_failure
 
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
@@ -40,6 +40,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]
+            for task in tasks:
+                task.add_done_callback(log_failure)
             yield
             await cancel(tasks)
 

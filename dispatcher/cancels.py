@@ -16,9 +16,9 @@ _RETRY_S = 0.2
 
 
 class Cancels:
-    """Tells Redis of cancelled jobs: all that came together in one call, and one call at a time.
+    """Tells Redis which jobs are cancelled. One call at a time takes all that have come meanwhile.
 
-    So many clients that leave at once cost few calls, and none of these is in the way of others.
+    When many clients leave at once, few calls cancel their jobs, and new requests wait behind one.
     """
 
     def __init__(self, scripts: Scripts) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from dispatcher.connection import open_redis
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
-from dispatcher.tasks import cancel, first_of, go_on
+from dispatcher.tasks import cancel, first_of, go_on, log_failure
 from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health, HealthMonitor
 from worker_bridge.impostor import look_behind
@@ -80,6 +80,8 @@ async def serve(
     monitor = HealthMonitor(server)
     works = go_on("look at the server", monitor.run), check_when_back(queue)
     watching = [asyncio.create_task(work) for work in works]
+    for task in watching:
+        task.add_done_callback(log_failure)
     if process is not None:
         reviving = partial(revive, process, monitor, settings.stall_prompt_s)
         watching.append(asyncio.create_task(go_on("watch over the process", reviving)))

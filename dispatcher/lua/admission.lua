@@ -29,6 +29,7 @@ end
 -- The newest jobs of a tenant's lowest tiers that make this room; nil where it would have none left.
 local function find_room(tenant, jobs_over, bytes_over)
   local dropped, left = {}, number(redis.call('ZSCORE', K.waiting, tenant))
+  if left <= 1 then return nil end
   for _, tier in ipairs(TIERS) do
     for _, row in ipairs(newest_of(tier, tenant)) do
       if jobs_over <= 0 and bytes_over <= 0 then return dropped end

@@ -53,7 +53,7 @@ if generation == 1 then
   if jobs_over > 0 or bytes_over > 0 then
     local dropped = mine == 0 and make_room(jobs_over, bytes_over)
     if not dropped then return {'FULL', jobs, bytes} end
-    places = places + dropped
+    jobs = jobs - dropped
   end
   local most = tonumber(ARGV[20])
   if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end

@@ -8,7 +8,8 @@
 --          8 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
---          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed
+--          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed. A damaged job
+--                             is retired, and unknown from then on: the api enqueues what is left
 local id, generation, body = ARGV[1], tonumber(ARGV[2]), ARGV[8]
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
 local job = read_job(id)
@@ -16,7 +17,7 @@ local known = job and number(job.generation)
 if known == generation then return {'OK', job.class} end
 if job and job.flaw and not job.cancelled then
   retire(id, job.flaw)
-  return {'GONE', 'unknown'}  -- the api enqueues what is left
+  return {'GONE', 'unknown'}
 end
 if not job or known > generation or job.cancelled or OVER[job.state] then
   return {'GONE', job and job.state or 'unknown'}
