@@ -1,52 +1,16 @@
-"""Loads lua/*.lua and runs them for one model. The contract of each script heads its file."""
+"""Runs the scripts of lua/*.lua for one model. The contract of each heads its file."""
 
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
+from dispatcher import script_text
 from dispatcher.connection import answer_in_time
-from dispatcher.keys import NAMES, Keys
+from dispatcher.keys import Keys
 from dispatcher.protocol import PROTOCOL
-from dispatcher.tier import Tier
 
 Arg = str | bytes | int | float
-
-_READING = ("common", "soundness")
-_QUEUEING = (*_READING, "fairness", "queueing", "retiring")
-_CLAIMING = (*_QUEUEING, "protocol", "leaving", "candidates", "claiming")
-_PARTS = {
-    "emit": ("common",),
-    "position": (*_READING, "fairness"),
-    "enqueue": (*_QUEUEING, "admission"),
-    "cancel": _QUEUEING,
-    "resume": (*_QUEUEING, "recovering"),
-    "release": (*_QUEUEING, "recovering"),
-    "register": (*_QUEUEING, "recovering", "protocol"),
-    "renew": (*_QUEUEING, "recovering", "protocol"),
-    "reap": (*_QUEUEING, "recovering", "recount"),
-    "claim": _CLAIMING,
-    "finish": _CLAIMING,
-}
-
-
-@cache
-def _source(name: str) -> str:
-    return (files("dispatcher") / "lua" / f"{name}.lua").read_text()
-
-
-@cache
-def _script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
-    names = ", ".join(f"{name} = P .. '{ending}'" for name, ending in NAMES.items())
-    weights = ", ".join(f"{tier} = {tier.weight}" for tier in Tier)
-    head = (
-        f"local P = KEYS[1]\nlocal K = {{{names}}}\n"
-        f"local TIER_WEIGHTS = {{{weights}}}\nlocal CLOCK_OFFSET_MS = {clock_offset_ms}\n"
-        f"local PROTOCOL = {protocol}\n"
-    )
-    return head + "".join(map(_source, (*_PARTS.get(name, _QUEUEING), name)))
 
 
 class Scripts:
@@ -69,7 +33,7 @@ class Scripts:
         """Runs lua/<name>.lua; strings come back as bytes."""
         script = self._loaded.get(name)
         if script is None:
-            text = _script_text(name, *self._about)
+            text = script_text.script_text(name, *self._about)
             # Loaded before its first use: the way over a NOSCRIPT error is for restarted servers.
             async with answer_in_time():
                 await self.redis.script_load(text)

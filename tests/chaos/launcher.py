@@ -8,13 +8,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-import dispatcher.scripts
+import dispatcher.script_text
 from llamaq.__main__ import main
 
 CLOCK_KEY = "chaos:clock_offset_ms"
 
 _OFFSET = f"tonumber(redis.call('GET', '{CLOCK_KEY}') or '0')"
-_script_text = dispatcher.scripts._script_text
+_script_text = dispatcher.script_text.script_text
 _time = Redis.time
 
 
@@ -32,6 +32,6 @@ async def _shifted_time(redis: "Redis[Any]", **options: Any) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    dispatcher.scripts._script_text = _shifted_text  # type: ignore[assignment]
+    dispatcher.script_text.script_text = _shifted_text  # type: ignore[assignment]
     Redis.time = _shifted_time  # type: ignore[method-assign]
     main()

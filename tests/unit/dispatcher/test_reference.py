@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from dispatcher import scripts
+from dispatcher import script_text
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
@@ -35,15 +35,15 @@ PATIENCE = (
 @pytest.fixture(autouse=True)
 def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The scripts' clock stands still until a step moves it: a slow test is no other test."""
-    read = scripts._source
+    read = script_text.source
 
     def source(name: str) -> str:
         return read(name).replace("redis.call('TIME')", f"{{redis.call('GET', '{CLOCK}'), 0}}")
 
-    monkeypatch.setattr(scripts, "_source", source)
-    scripts._script_text.cache_clear()
+    monkeypatch.setattr(script_text, "source", source)
+    script_text.script_text.cache_clear()
     yield
-    scripts._script_text.cache_clear()
+    script_text.script_text.cache_clear()
 
 
 @pytest.fixture
