@@ -11,6 +11,9 @@ from dispatcher.tier import Tier
 CACHE_KEY = "key-"
 """How a prefix begins that stands for a client's own name for what it repeats."""
 
+CHAT_PATH = "/v1/chat/completions"
+"""The path of a job that names no other."""
+
 NOBODY = "-"
 """Stands in Redis for the end user of a job that names none."""
 
@@ -37,11 +40,11 @@ class Toll(StrEnum):
 class Job:
     """One request on its way into the queue.
 
-    `body` is sent to llama-server as it is. `wait_s` bounds the time in the queue, `deadline_s` the
-    whole request, both from the moment of the enqueue. `tenant` is the token's subject, `user` the
-    end user it speaks for; `weight` is the tenant's part against others of its tier.
-    `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of the
-    conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
+    `body` is sent to llama-server as it is, to `path`. `wait_s` bounds the time in the queue,
+    `deadline_s` the whole request, both from the moment of the enqueue. `tenant` is the token's
+    subject, `user` the end user it speaks for; `weight` is the tenant's part against others of its
+    tier. `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of
+    the conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
     tenant and user that named the same key. `seen_tokens` are those of its answer that its client
     has seen already, None before it has begun: `body` asks for what is left.
     """
@@ -62,6 +65,7 @@ class Job:
     prefixes: tuple[str, ...] = ()
     supersedes: str = ""
     seen_tokens: int | None = None
+    path: str = CHAT_PATH
 
     @property
     def seen_cost(self) -> int | None:
@@ -82,7 +86,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One attempt at a job, held by the worker that claimed it. A large `body` is read apart."""
+    """One attempt at a job, held by the worker that claimed it.
+
+    `path` is where llama-server takes the request. A large `body` is read apart.
+    """
 
     job: str
     token: str
@@ -91,6 +98,7 @@ class Claim:
     left_s: float
     queue_ms: int
     needs: Needs = ANYBODY
+    path: str = CHAT_PATH
     body: bytes | None = None
 
 

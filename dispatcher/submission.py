@@ -106,7 +106,7 @@ class Submissions:
             *(bounds.max_queue_jobs, bounds.max_queue_bytes),
             *(bounds.max_tenant_jobs, bounds.max_tenant_running),
             *(tenant_key(job.supersedes), " ".join(job.remembered)),
-            *("" if job.seen_cost is None else job.seen_cost, job.body),
+            *("" if job.seen_cost is None else job.seen_cost, job.path, job.body),
             *job.prefixes,
         )
 

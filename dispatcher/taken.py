@@ -36,7 +36,7 @@ def read_taken(answer: list[Any]) -> Taken:
 
 def _read_claim(row: list[bytes]) -> Claim:
     *about, body = row
-    token, api, wants, left_ms, queue_ms, class_ = (item.decode() for item in about)
+    token, api, wants, left_ms, queue_ms, class_, path = (item.decode() for item in about)
     return Claim(
         job=split_token(token)[0],
         token=token,
@@ -45,5 +45,6 @@ def _read_claim(row: list[bytes]) -> Claim:
         left_s=int(left_ms) / 1000,
         queue_ms=int(queue_ms),
         needs=read_needs(class_),
+        path=path,
         body=body or None,
     )

@@ -57,9 +57,14 @@ local function look_at(id, place)
   local job = read_fields(id, 'api', 'wants', 'weight', 'estimate', 'prompt_estimate',
     'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
     'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms', 'avoids', 'crashes', 'visible',
-    'state', 'generation', 'supersedes')
+    'state', 'generation', 'supersedes', 'path')
   job.place, job.class, job.tier, job.tenant, job.user = place, split_place(place)
   return job
+end
+
+-- Builds before protocol 2 wrote none.
+local function is_path(text)
+  return string.sub(text or '', 1, 1) == '/'
 end
 
 -- A place whose job is not there, or not queued.
@@ -80,6 +85,7 @@ local function job_at(place)
   if not is_there or (job.state ~= 'queued' and (STATES[job.state] or FINAL[job.state])) then
     guarded(clear_place, id, job)
   elseif flaw or job.state ~= 'queued' then retire(id, flaw or 'nobody knows its state', place)
+  elseif not is_path(job.path) and not is_of_other_protocol(job) then retire(id, 'it has no path', place)
   elseif not redis.call('ZSCORE', K.apis, job.api) then
     work_on(id, place, nil, end_queued, id, job, 'abandoned')
   elseif tonumber(job.wait_until_ms) <= now then

@@ -17,7 +17,7 @@ end
 local function describe(id, token, job)
   local body = tonumber(job.bytes) <= SMALL and redis.call('GET', K.body .. id)
   return {token, job.api, job.wants, digits(job.deadline_ms - now),
-    digits(job.claimed_ms - job.enqueued_ms), job.class, body or ''}
+    digits(job.claimed_ms - job.enqueued_ms), job.class, job.path or '', body or ''}
 end
 
 -- The jobs that a call with the same nonce has taken: its reply was cut.

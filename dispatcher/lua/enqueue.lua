@@ -11,7 +11,7 @@
 --          21 tenant's bound on running jobs (0: none)      22 key it supersedes ('': none)
 --          23 beginnings by which a worker is to remember it, parted by blanks
 --          24 cost of what its client has seen before Redis forgot it ('': it has not begun)
---          25 body                26… beginnings of the conversation, the longest first
+--          25 path of the request  26 body  27… beginnings of the conversation, the longest first
 -- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the tenant
 --                                 has n jobs in the queue
 --          {'KNOWN', state}       a job of this id and generation exists, or it was cancelled: nothing changed
@@ -21,7 +21,7 @@
 --          {'FULL', jobs, bytes}  over a bound of the model
 --          {'TENANT_FULL', jobs}  over the tenant's
 -- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted already.
-local id, generation, api, body, now = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[25], now_ms()
+local id, generation, api, body, now = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[26], now_ms()
 local older = read_job(id)
 if older then
   local known = number(older.generation)
@@ -66,9 +66,9 @@ local BEGINNINGS = 100         -- of a conversation that are looked for, at most
 
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs.
 local function find_preferred()
-  if #ARGV < 26 then return nil end
+  if #ARGV < 27 then return nil end
   local names = {}
-  for i = 26, math.min(#ARGV, 25 + BEGINNINGS) do names[#names + 1] = K.prefix .. ARGV[i] end
+  for i = 27, math.min(#ARGV, 26 + BEGINNINGS) do names[#names + 1] = K.prefix .. ARGV[i] end
   for _, found in ipairs(redis.call('MGET', unpack(names))) do
     local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
     if worker and fields_of(K.worker .. worker, 'process')[1] == process
@@ -120,7 +120,8 @@ local ttl = digits(tonumber(ARGV[15]) + WORKER_TTL_MS)
 redis.call('DEL', K.job .. id)
 redis.call('HSET', K.job .. id,
   'state', 'queued', 'generation', job.generation, 'api', api, 'tenant', job.tenant, 'user', job.user,
-  'tier', job.tier, 'weight', job.weight, 'class', job.class, 'wants', ARGV[10], 'estimate', ARGV[11],
+  'tier', job.tier, 'weight', job.weight, 'class', job.class, 'path', ARGV[25], 'wants', ARGV[10],
+  'estimate', ARGV[11],
   'prompt_estimate', ARGV[12], 'completion_estimate', ARGV[13],
   'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(now),
   'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[15])),

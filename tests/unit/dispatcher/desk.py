@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import Toll, generation_of, split_token
+from dispatcher.job import CHAT_PATH, Toll, generation_of, split_token
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
@@ -93,6 +93,7 @@ class Desk:
         supersedes: str = "",
         prefixes: tuple[str, ...] = (),
         seen_cost: int | str = "",
+        path: str = CHAT_PATH,
         generation: int = 1,
         latest_ms: int = FOR_EVER_MS,
     ) -> list[Any]:
@@ -103,7 +104,7 @@ class Desk:
                 *(job, generation, latest_ms, api, tenant, user, tier, weight, class_, "stream"),
                 *(estimate, *tokens),
                 *(wait_ms, deadline_ms, attempts, crashes, *bounds, *tenant_bounds),
-                *(supersedes, " ".join(prefixes[:1]), seen_cost, body, *prefixes),
+                *(supersedes, " ".join(prefixes[:1]), seen_cost, path, body, *prefixes),
             )
         return answer
 

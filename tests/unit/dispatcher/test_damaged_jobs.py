@@ -246,6 +246,16 @@ async def spoil_count(desk: Desk) -> None:
     await desk.redis.hset(desk.keys.named("busy"), "bad1", "some")
 
 
+@pytest.mark.parametrize("damage", [Damage("path"), Damage("path", "many")])
+async def test_job_without_a_path_ends_when_it_would_be_claimed(desk: Desk, damage: Damage) -> None:
+    await desk.join(slots=SLOTS)
+    await desk.enqueue("bad0", *GOOD)
+    await damage.strike(desk, "bad0")
+    _, tokens = await desk.claim()
+    assert [token.partition(":")[0] for token in tokens] == list(GOOD)
+    assert await desk.state("bad0") == "failed"
+
+
 @pytest.mark.parametrize("act", [be_reaped, claim_all, finish_all, release_all])
 @pytest.mark.parametrize("spoil", [spoil_body, spoil_charge, spoil_count])
 async def test_damage_around_a_job_that_looks_sound_harms_no_other(

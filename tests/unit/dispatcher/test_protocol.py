@@ -56,6 +56,17 @@ async def test_build_that_tells_no_version_is_of_version_0(desk: Desk) -> None:
     assert len((await desk.claim())[1]) == 1
 
 
+async def test_job_of_a_build_that_knows_no_paths_waits_for_a_bridge_of_its_own(
+    desk: Desk,
+) -> None:
+    await desk.enqueue("old")
+    await desk.redis.hdel(desk.keys.named("job", "old"), "path")
+    await forget_version(desk)
+    await desk.join()
+    assert (await desk.claim())[1] == []
+    assert await desk.queue() == ["old"]
+
+
 async def test_favourite_of_another_protocol_is_left(desk: Desk) -> None:
     await desk.join(process="p1")
     await desk.enqueue("first", prefixes=("p",))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -44,6 +45,12 @@ async def test_answer_comes_back_in_order(queue: Queue, server: Server) -> None:
     await server.finish(claim, len(words))
     expected = [("chunk", word) for word in words]
     assert await client.read_to(Kind.DONE) == [*expected, ("done", DONE)]
+    client.close()
+
+
+async def test_claim_has_the_path_of_its_job(queue: Queue, server: Server) -> None:
+    client = await Client(queue, replace(make_job(), path="/v1/embeddings")).submit()
+    assert (await server.take()).path == "/v1/embeddings"
     client.close()
 
 
