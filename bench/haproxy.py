@@ -22,6 +22,7 @@ defaults
   timeout server 300s
   timeout queue 300s
   option abortonclose
+  option http-no-delay
 frontend fe
   bind 127.0.0.1:{port}
   monitor-uri /alive

@@ -16,6 +16,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import uvloop
+
 MODEL = "standin"
 BYTES_PER_TOKEN = 4
 TIMINGS = (
@@ -207,4 +209,4 @@ async def main(port: int, slots: int, rate: float, prompt_rate: float) -> None:
 
 if __name__ == "__main__":
     rates = [float(word) for word in (*sys.argv[3:], "0")][:2]
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *rates))
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), *rates))

@@ -1,0 +1,72 @@
+"""What is read off a load: CPU per request and token, times, rates."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from bench.answers import Answer, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One load on one system: its answers, its CPU time, how long it took, its memory (PSS)."""
+
+    answers: Sequence[Answer]
+    cpu_s: float
+    wall_s: float
+    memory_bytes: int = 0
+
+    @property
+    def whole(self) -> Sequence[Answer]:
+        """Those that came complete and right."""
+        return [answer for answer in self.answers if answer.verdict is Verdict.WHOLE]
+
+    @property
+    def tokens(self) -> int:
+        """Of all whole answers."""
+        return sum(answer.tokens for answer in self.answers)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many went so."""
+        return sum(answer.verdict is verdict for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Less is better, unless `more` is. Only for `is_cpu` ones other programs' load is harmless."""
+
+    name: str
+    unit: str
+    of: Callable[[Measured], float]
+    more: bool = False
+    is_cpu: bool = False
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else 0
+
+
+def _latencies_ms(measured: Measured) -> Sequence[float]:
+    return [answer.ended_s * 1e3 for answer in measured.whole]
+
+
+def _first_ms(measured: Measured) -> float:
+    return median([answer.arrivals_s[0] * 1e3 for answer in measured.whole] or [0])
+
+
+def _gaps_ms(measured: Measured) -> Sequence[float]:
+    return [gap_s * 1e3 for answer in measured.whole for gap_s in answer.gaps_s]
+
+
+CPU_PER_REQUEST = Figure(
+    "CPU per request", "ms", lambda m: m.cpu_s * 1e3 / max(1, len(m.whole)), is_cpu=True
+)
+CPU_PER_TOKEN = Figure(
+    "CPU per token", "µs", lambda m: m.cpu_s * 1e6 / max(1, m.tokens), is_cpu=True
+)
+REQUESTS_PER_S = Figure("requests", "1/s", lambda m: len(m.whole) / m.wall_s, more=True)
+TOKENS_PER_S = Figure("tokens", "1/s", lambda m: m.tokens / m.wall_s, more=True)
+LATENCY_P50 = Figure("latency p50", "ms", lambda m: _percentile(_latencies_ms(m), 50))
+LATENCY_P99 = Figure("latency p99", "ms", lambda m: _percentile(_latencies_ms(m), 99))
+FIRST_TOKEN = Figure("first token p50", "ms", _first_ms)
+GAP_P99 = Figure("gap p99", "ms", lambda m: _percentile(_gaps_ms(m), 99))

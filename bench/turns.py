@@ -1,0 +1,98 @@
+"""Runs a scenario: all systems by turns, on the same requests and the same servers."""
+
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.answers import Verdict, read_answer
+from bench.cpu_time import busy_s, cpu_s
+from bench.figures import Measured
+from bench.load_generator import Exchange, run
+from bench.noise import calibrate
+from bench.scenarios import SERVERS, SLOTS, Scenario
+from bench.standin_server import MODEL
+from bench.systems import Candidate, System
+from tests.processes import LlamaServer, answers, free_port, program, wait_until
+
+_WARM_UP = 40
+_SETTLE_S = 0.5  # what a load leaves behind is over then
+_TRAILING_S = 0.1  # in which a system does what it does after its last answer
+_BENCH = psutil.Process()
+_now_s = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One load on one system, and what the machine was like; `others` in cores."""
+
+    run: int
+    system: str
+    calibration_ms: float
+    others: float
+    measured: Measured
+
+
+@contextmanager
+def standins(scenario: Scenario, folder: Path) -> Iterator[list[LlamaServer]]:
+    """The servers of a scenario."""
+    with ExitStack() as stack:
+        servers = []
+        for number in range(SERVERS):
+            server = LlamaServer(Path(), free_port(), MODEL, SLOTS)
+            script = str(Path(__file__).parent / "standin_server.py")
+            command = [sys.executable, script, str(server.port), str(SLOTS), str(scenario.rate)]
+            stack.enter_context(program(command, folder / f"server{number}.log"))
+            servers.append(server)
+        for server in servers:
+            wait_until(lambda url=server.url: answers(f"{url}/health"))
+        yield servers
+
+
+def turns(scenario: Scenario, candidates: Sequence[Candidate], runs: int) -> Iterator[Turn]:
+    """Each run has a turn of each system; the one that begins changes from run to run."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llamaq-bench-")))
+        servers = stack.enter_context(standins(scenario, folder))
+        systems = []
+        for candidate in candidates:
+            home = folder / candidate.name
+            home.mkdir()
+            systems.append(stack.enter_context(candidate.open(servers, home)))
+        for system in systems:
+            warm_up = scenario.make(0, system.token, min(_WARM_UP, scenario.requests))
+            _check(system, run(scenario.load(system.port, warm_up)))
+        for number in range(runs):
+            first = number % len(systems)
+            for system in (*systems[first:], *systems[:first]):
+                yield _turn(scenario, system, number + 1)
+
+
+def _check(system: System, exchanges: Sequence[Exchange]) -> None:
+    found = [read_answer(exchange) for exchange in exchanges]
+    if not any(answer.verdict is Verdict.WHOLE for answer in found):
+        raise SystemExit(f"{system.name} answers nothing: {found[0].why or found[0].verdict}")
+
+
+def _turn(scenario: Scenario, system: System, number: int) -> Turn:
+    requests = scenario.make(number, system.token)
+    time.sleep(_SETTLE_S)
+    calibration_ms = calibrate()
+    gc.collect()
+    gc.disable()  # of the load generator, which keeps what comes
+    all_s, bench_s, own_s, began = busy_s(), cpu_s([_BENCH]), cpu_s(system.processes), _now_s()
+    exchanges = run(scenario.load(system.port, requests))
+    time.sleep(_TRAILING_S)
+    spent_s = cpu_s(system.processes) - own_s
+    others_s = busy_s() - all_s - (cpu_s([_BENCH]) - bench_s)
+    others = max(0.0, others_s / (_now_s() - began))
+    gc.enable()
+    wall_s = max(e.ended_s for e in exchanges) - min(e.sent_s for e in exchanges)
+    found = [read_answer(exchange) for exchange in exchanges]
+    return Turn(number, system.name, calibration_ms, others, Measured(found, spent_s, wall_s))
