@@ -21,6 +21,7 @@ class Work:
     The tokens are estimates; `prefixes` name the beginnings of the prompt, the longest first.
     """
 
+    model: str
     bodies: Sequence[bytes]
     wants: frozenset[Want]
     needs: Needs = ANYBODY

@@ -8,15 +8,15 @@ from dispatcher.job import Job, Want
 
 
 def jobs_of(
-    model: str, work: Work, tenant: Tenant, terms: Terms, request_id: str, settings: ApiSettings
+    path: str, work: Work, tenant: Tenant, terms: Terms, request_id: str, settings: ApiSettings
 ) -> list[Job]:
-    """The jobs, named after the request."""
+    """The jobs for this path of llama-server, named after the request."""
     streamed = Want.STREAM in work.wants
     deadline_s = settings.stream_timeout_s if streamed else settings.request_timeout_s
     return [
         Job(
             id=request_id if len(work.bodies) == 1 else f"{request_id}-{choice}",
-            model=model,
+            model=work.model,
             tenant=tenant.subject,
             body=body,
             wants=work.wants,
@@ -29,6 +29,7 @@ def jobs_of(
             prompt_tokens=work.prompt_tokens,
             completion_tokens=work.completion_tokens,
             prefixes=work.prefixes,
+            path=path,
             supersedes=terms.key_of(choice),
         )
         for choice, body in enumerate(work.bodies)

@@ -54,7 +54,7 @@ class Relay:
         record.model, record.tier = asked.model, terms.tier
         asked = await _of_its_model(asked, context, record)
         work = asked.work(tenant.subject, context.directory.mean_completion(asked.model))
-        jobs = jobs_of(asked.model, work, tenant, terms, record.id, context.settings)
+        jobs = jobs_of(self._endpoint.path, work, tenant, terms, record.id, context.settings)
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
         try:
             await self._answer(asked, exchange, receive, send)

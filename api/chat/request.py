@@ -58,6 +58,7 @@ class ChatRequest:
         if self.cache_key is not None:
             names = [*names[: MOST - 1], key_name(subject, self.cache_key)]
         return Work(
+            model=self.model,
             bodies=[self.upstream_body(choice) for choice in range(self.choices)],
             wants=self._wants(),
             needs=self.needs,
