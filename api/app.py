@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from api import chat, health, model_list
+from api import health, model_list
 from api.auth import Authenticator
 from api.context import Context, Pulse
-from api.cors import install_cors
+from api.cors import with_cors
 from api.directory import Directory
+from api.edge import Edge
+from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
 from api.not_relayed import not_relayed_routes
 from api.origins import read_origins
-from api.paths import Doors
-from api.request_log import RequestLog
+from api.relay import Relay
 from api.settings import ApiSettings
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
@@ -51,12 +52,12 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     """The app around a `lifespan` that sets its `state.context`."""
     app = FastAPI(lifespan=lifespan, openapi_url=None, title="llamaq", redirect_slashes=False)
-    for module in (chat, model_list, health):
+    for module in (model_list, health):
         app.include_router(module.router)
     app.router.routes.extend(not_relayed_routes())
     install_error_handlers(app)
-    app.add_middleware(RequestLog)
-    app.add_middleware(Doors)
+    relays = {endpoint.path: Relay(endpoint) for endpoint in ENDPOINTS}
+    app.middleware_stack = Edge(app.build_middleware_stack(), relays)
     if origins := read_origins(settings.cors_origins):
-        install_cors(app, origins)
+        app.middleware_stack = with_cors(app.middleware_stack, origins)
     return app

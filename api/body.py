@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Mapping
 from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn
 
-from fastapi import Request
+from starlette.types import Receive
 
 from api.errors import ApiError, bad_request
 
@@ -17,17 +18,26 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed byt
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body; `ApiError` 413 as soon as it is known to be longer than `limit` bytes."""
-    announced = request.headers.get("content-length", "")
+async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+    """The whole body; `ApiError` 413 as soon as it is known to be longer than `limit` bytes.
+
+    The names in `headers` are in lower case. Raises `ApiError` 400 where the client goes.
+    """
+    announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > limit:
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _cut_off()
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > limit:
             raise _too_large(limit)
-    return bytes(body)
+        more = message.get("more_body", False)
+    return b"".join(pieces)
 
 
 def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
@@ -95,4 +105,13 @@ def _too_large(limit: int) -> ApiError:
         type="invalid_request_error",
         code="request_too_large",
         headers={"Connection": "close"},
+    )
+
+
+def _cut_off() -> ApiError:
+    return ApiError(
+        400,
+        "The connection closed before the whole body was here.",
+        type="invalid_request_error",
+        code="client_disconnected",
     )

@@ -1,6 +1,7 @@
 """What every request needs, made once when the app starts."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -16,23 +17,26 @@ _PULSE_S = 1.0
 
 @dataclass(slots=True)
 class Pulse:
-    """Sets every event in it once a second: one timer for all requests, instead of one for each."""
+    """Calls every listener once a second: one timer for all requests, instead of one for each."""
 
-    events: set[asyncio.Event] = field(default_factory=set)
+    listeners: set[Callable[[], None]] = field(default_factory=set)
     ending: bool = False
 
     def end(self) -> None:
         """The API ends at once: every request hears of it now."""
         self.ending = True
-        for event in self.events:
-            event.set()
+        self.beat()
+
+    def beat(self) -> None:
+        """Calls them all."""
+        for listener in tuple(self.listeners):
+            listener()
 
     async def run(self) -> None:
         """Beats for ever."""
         while True:
             await asyncio.sleep(_PULSE_S)
-            for event in self.events:
-                event.set()
+            self.beat()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from api.origins import ANY
 
@@ -16,14 +16,14 @@ _EXPOSED = (
 )
 
 
-def install_cors(app: FastAPI, origins: Sequence[str]) -> None:
-    """Lets pages of these `origins` call `app` and read its answers, refusals and crashes too.
+def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """An app around `app` that pages of these `origins` may call.
 
-    To be called last: only the outermost layer sees every answer. Browsers send no cookies here,
-    so a page needs a token whatever its origin.
+    It must be the outermost one, so that pages may read every answer, refusals and crashes too.
+    Browsers send no cookies here, so a page needs a token whatever its origin.
     """
-    app.add_middleware(
-        CORSMiddleware,
+    return CORSMiddleware(
+        app,
         allow_origins=origins,
         allow_methods=[ANY],
         allow_headers=[ANY],  # those that the browser asks for

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from api.sse import event
 from dispatcher.errors import LlamaqError, QueueFull
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def from_llama_server(status: int, body: bytes) -> ApiError:
 
 def sse_error(error: ApiError) -> bytes:
     """The event that ends a stream that had begun; OpenAI's clients raise it as `APIError`."""
-    return b"data: " + json.dumps(error.body()).encode() + b"\n\n"
+    return event(json.dumps(error.body()).encode())
 
 
 def _llama_code(error: Mapping[str, Any], kind: str | None) -> str:

@@ -1,6 +1,6 @@
 """Doors to the same route: with `/v1` and without, with a slash at the end and without."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 PREFIX = "/v1"
 READ = ["GET", "HEAD"]
@@ -20,17 +20,3 @@ def canonical(path: str) -> str:
 def asked_path(scope: Scope) -> str:
     """The path as the client has written it."""
     return str(scope.get("state", {}).get("asked_path", scope["path"]))
-
-
-class Doors:
-    """ASGI middleware that gives the app canonical paths alone; it redirects nobody."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection."""
-        if scope["type"] == "http":
-            state = {**scope.get("state", {}), "asked_path": scope["path"]}
-            scope = {**scope, "path": canonical(scope["path"]), "state": state}
-        await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from api.errors import bad_request
-from api.prefix import canonical
+from api.json_text import canonical
 
 
 class Rule(Protocol):

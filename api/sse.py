@@ -1,8 +1,27 @@
-"""The bytes of server-sent events (HTML Living Standard §9.2) as llama-server writes them. Pure."""
+"""Server-sent events (HTML Living Standard §9.2) as llama-server writes them. Pure.
 
-import json
+The only place of the API that knows how an event looks in bytes.
+"""
 
-DONE = b"data: [DONE]\n\n"
+from typing import Any
+
+from api.json_text import compact
+
+DATA = b"data: "
+_END = b"\n\n"
+
+
+def event(data: bytes) -> bytes:
+    """The event that carries this line of data."""
+    return DATA + data + _END
+
+
+DONE = event(b"[DONE]")
+
+
+def json_event(value: Any) -> bytes:
+    """The event that carries a JSON value, spelled as llama-server does."""
+    return event(compact(value))
 
 
 def comment(text: str) -> bytes:
@@ -13,24 +32,28 @@ def comment(text: str) -> bytes:
     return f": {' '.join(text.split())}\n".encode()
 
 
-def without_comments(event: bytes) -> bytes:
-    """The lines of an event that are no comments; empty where there are none."""
-    if not event.startswith(b":") and b"\n:" not in event:
-        return event
-    return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
+def split(events: bytes) -> list[bytes]:
+    """The events, each without its comments and without the blank line behind it.
 
-
-def reindex(event: bytes, index: int, completion_id: str) -> bytes:
-    """The chunk `event` (`data: {…}`) as the choice number `index` of the answer `completion_id`.
-
-    `[DONE]` and comments come back as they are.
+    >>> split(b": alive\\ndata: 1\\n\\n: alive\\n\\ndata: 2\\n\\n")
+    [b'data: 1', b'data: 2']
     """
-    if not event.startswith(b"data: {"):
-        return event
-    chunk = json.loads(event.removeprefix(b"data: "))
-    if "id" in chunk:
-        chunk["id"] = completion_id
-    for choice in chunk.get("choices", []):
-        choice["index"] = index
-    text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
-    return b"data: " + text.encode() + b"\n\n"
+    found = events.split(_END)
+    if events.startswith(b":") or b"\n:" in events:
+        found = [_without_comments(event) for event in found]
+    return [event for event in found if event]
+
+
+def whole_part(events: bytes) -> int:
+    """How many of the bytes are whole events."""
+    end = events.rfind(_END)
+    return 0 if end < 0 else end + len(_END)
+
+
+def data_of(event: bytes) -> bytes:
+    """The data of one event that `split` has found; empty where it has none."""
+    return event[len(DATA) :] if event.startswith(DATA) else b""
+
+
+def _without_comments(event: bytes) -> bytes:
+    return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))

@@ -38,7 +38,7 @@ class Terms:
 def read_terms(tenant: Tenant, headers: Mapping[str, str], fields: Mapping[str, Any]) -> Terms:
     """The terms of a tenant's request, or an `ApiError` 400 that says what to do.
 
-    The names in `headers` may have any case. `fields` are those of the chat that are not null.
+    The names in `headers` are in lower case. `fields` are those of the request that are not null.
     """
     return Terms(
         user=_user(headers, fields) if tenant.delegate else "",
@@ -48,7 +48,7 @@ def read_terms(tenant: Tenant, headers: Mapping[str, str], fields: Mapping[str, 
 
 
 def _user(headers: Mapping[str, str], fields: Mapping[str, Any]) -> str:
-    named = headers.get(USER_HEADER, "").strip()
+    named = headers.get(USER_HEADER.lower(), "").strip()
     user = named or fields.get("user", "")
     if isinstance(user, str) and len(user) <= MAX_USER_CHARS:
         return user

@@ -68,6 +68,11 @@ class Job:
     path: str = CHAT_PATH
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether its client sees the answer as it grows."""
+        return Want.STREAM in self.wants
+
+    @property
     def seen_cost(self) -> int | None:
         """What is still to be paid for the text that was seen: what is left has it as input."""
         return None if self.seen_tokens is None else self.seen_tokens * (OUTPUT - INPUT)

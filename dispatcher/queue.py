@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation
-from dispatcher.job import Job, Want
+from dispatcher.job import Job
 from dispatcher.lane import Lane
 from dispatcher.redis_check import WriteProbe
 from dispatcher.reply import Reply
@@ -45,14 +46,14 @@ class Queue:
         for client in (self.redis, self.lifeline):
             await client.aclose()
 
-    async def submit(self, job: Job, news: asyncio.Event) -> Reply:
-        """Puts a job into its model's queue; `news` tells of its reply, which must be closed.
+    async def submit(self, job: Job, news: Callable[[], None]) -> Reply:
+        """Puts a job into its model's queue; its reply, which must be closed, calls `news`.
 
         Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
         """
         lane = await self._lane(job.model)
-        streamed = Want.STREAM in job.wants
-        return await lane.submit(job, Reply(self._max_reply_bytes, news, streamed=streamed))
+        reply = Reply(self._max_reply_bytes, news, streamed=job.is_streamed)
+        return await lane.submit(job, reply)
 
     def resume(self, job: Job, rest: Continuation) -> None:
         """Has a job go on whose reply has said that it was `LOST`, in the background.

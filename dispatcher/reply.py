@@ -1,7 +1,7 @@
 """What has come back for one job: follows one attempt at a time, and bounds what is unread."""
 
-import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -42,19 +42,19 @@ def eta_s(position: int, slots: int, mean_service_ms: float) -> int | None:
 class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
-    `news` is set when there are some; several replies may share it. Only frames of the job's newest
-    submission count, which is number `generation`. A `REVOKED` frame says that what came before it
-    counts for nothing. A `LOST` one says that it counts, but that no more will come of this
-    submission: the job is `lost` until it goes on under the next generation, and `needs` then says
-    what it needs of its worker, by the `build` of the attempt that was lost. With `streamed` a
-    client sees the frames as they come, so that an attempt that Redis forgets is lost; else it is
-    revoked. Past `max_bytes` unread the reply ends as failed with the code `slow_client`.
-    `failed_here` says that it ended so while its job may still run. `place` is where the job stands
-    while it is queued, a second old at most, and `tenant_queued` how many jobs its tenant had in
-    the queue when it came, this one included.
+    `news` is called whenever there are some more; several replies may share it. Only frames of the
+    job's newest submission count, which is number `generation`. A `REVOKED` frame says that what
+    came before it counts for nothing. A `LOST` one says that it counts, but that no more will come
+    of this submission: the job is `lost` until it goes on under the next generation, and `needs`
+    then says what it needs of its worker, by the `build` of the attempt that was lost. With
+    `streamed` a client sees the frames as they come, so that an attempt that Redis forgets is lost;
+    else it is revoked. Past `max_bytes` unread the reply ends as failed with the code
+    `slow_client`. `failed_here` says that it ended so while its job may still run. `place` is where
+    the job stands while it is queued, a second old at most, and `tenant_queued` how many jobs its
+    tenant had in the queue when it came, this one included.
     """
 
-    def __init__(self, max_bytes: int, news: asyncio.Event, *, streamed: bool = False) -> None:
+    def __init__(self, max_bytes: int, news: Callable[[], None], *, streamed: bool = False) -> None:
         self.ended = False
         self.failed_here = False
         self.generation = 1
@@ -169,6 +169,6 @@ class Reply:
         self._bytes += len(frame.payload)
         self.ended = frame.kind in ENDS
         self._frames.append(frame)
-        self._news.set()
+        self._news()
         if self._bytes > self._max_bytes and not self.ended:
             self.fail(SlowClient.code, "The client reads more slowly than the answer is produced.")

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.completion import Completion, merge
-from api.request import parse_chat
+from api.chat.completion import Completion, merge
+from api.chat.request import parse_chat
 from llamaq.demo_model import write_demo_model
 from tests.builders import make_chat, make_settings
 

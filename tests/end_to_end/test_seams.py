@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.splice import Splice
+from api.chat.splice import Splice
 from dispatcher.job import Job, Want
 from llamaq.demo_model import write_demo_model
 from tests.processes import LlamaServer, free_port

@@ -1,7 +1,7 @@
 """The chat route on a queue that a test scripts: nothing behind it but frames."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -69,7 +69,7 @@ class ScriptedQueue:
         self.rests: list[Continuation] = []
         self._replies: dict[str, Reply] = {}
 
-    async def submit(self, job: Job, news: asyncio.Event) -> Reply:
+    async def submit(self, job: Job, news: Callable[[], None]) -> Reply:
         if self.refusal is not None:
             raise self.refusal
         self.jobs.append(job)
@@ -144,8 +144,7 @@ async def _beating(pulse: Pulse, app: FastAPI) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
             await asyncio.sleep(0.01)
-            for event in pulse.events:
-                event.set()
+            pulse.beat()
 
     task = asyncio.create_task(beat())
     yield

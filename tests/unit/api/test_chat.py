@@ -55,6 +55,7 @@ def test_job_has_all_that_decides_who_goes_next(api: Service) -> None:
     answer = api.chat(body, headers, sub="ada", weight=3, tier="priority", delegate=True)
     assert answer.status_code == 200
     job = api.queue.jobs[0]
+    assert job.path == "/v1/chat/completions"
     assert (job.tenant, job.user, job.tier, job.weight) == ("ada", "u1", Tier.PRIORITY, 3)
     assert (job.prompt_tokens, job.completion_tokens) == (100, 9)
     assert (job.needs, job.supersedes) == (ANYBODY, "0:tab-7")

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
 from api.body import read_body
+from api.edge import Edge
 from api.error_handlers import install_error_handlers
 from api.errors import bad_request
 from dispatcher.errors import Fenced, QueueFull
@@ -17,12 +18,12 @@ def client() -> Iterator[TestClient]:
     app = FastAPI()
     install_error_handlers(app)
 
-    @app.get("/asks")
+    @app.get("/v1/asks")
     def asks(number: int) -> int:
         request_error = {1: bad_request("do this"), 2: QueueFull("wait"), 3: Fenced("secret")}
         raise request_error.get(number, ZeroDivisionError("secret"))
 
-    @app.get("/streams")
+    @app.get("/v1/streams")
     def streams() -> StreamingResponse:
         async def half() -> AsyncIterator[bytes]:
             yield b"half"
@@ -30,9 +31,11 @@ def client() -> Iterator[TestClient]:
 
         return StreamingResponse(half())
 
-    @app.post("/reads")
+    @app.post("/v1/reads")
     async def reads(request: Request) -> int:
-        return len(await read_body(request, 10))
+        return len(await read_body(request.headers, request.receive, 10))
+
+    app.middleware_stack = Edge(app.build_middleware_stack(), {})
 
     with TestClient(app) as client:
         yield client

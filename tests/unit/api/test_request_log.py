@@ -1,6 +1,13 @@
 """The log line of a request."""
 
+import doctest
+
+from api import request_log
 from api.request_log import Record, _line
+
+
+def test_examples_hold() -> None:
+    assert doctest.testmod(request_log).failed == 0
 
 
 def test_line_has_what_is_known_and_nothing_else() -> None:

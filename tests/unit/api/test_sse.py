@@ -1,24 +1,16 @@
-import json
+"""Events in bytes, and back."""
+
+import doctest
 
 import pytest
 
-from api.sse import DONE, comment, reindex, without_comments
-
-CHUNK = {
-    "choices": [{"finish_reason": None, "index": 0, "delta": {"content": "日 \n"}}],
-    "id": "a",
-    "timings": {"cache_n": 1, "prompt_ms": 0.5},
-    "prompt_progress": {"total": 3},
-}
+from api import json_text, sse
+from api.sse import DATA, DONE, comment, data_of, event, json_event, split, whole_part
 
 
-def event(chunk: object) -> bytes:
-    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
-
-
-def chunk_of(event: bytes) -> dict[str, object]:
-    chunk: dict[str, object] = json.loads(event.removeprefix(b"data: "))
-    return chunk
+@pytest.mark.parametrize("module", [sse, json_text])
+def test_examples_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
 def test_comment_is_one_line_without_a_blank_line_after_it() -> None:
@@ -27,26 +19,32 @@ def test_comment_is_one_line_without_a_blank_line_after_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "left"),
+    ("events", "left"),
     [
-        (b"data: {}", b"data: {}"),
-        (b": a\n:\ndata: {}", b"data: {}"),
-        (b"data: {}\n: a", b"data: {}"),
-        (b'data: {"a":"\\n: b"}', b'data: {"a":"\\n: b"}'),
-        (b": a", b""),
+        (b"data: {}\n\n", [b"data: {}"]),
+        (b": a\n:\ndata: {}\n\n", [b"data: {}"]),
+        (b"data: {}\n: a\n\n", [b"data: {}"]),
+        (b'data: {"a":"\\n: b"}\n\n', [b'data: {"a":"\\n: b"}']),
+        (b": a\n\n", []),
+        (b"", []),
+        (b"data: 1\n\n: a\n\n: b\ndata: 2\n\n", [b"data: 1", b"data: 2"]),
     ],
 )
-def test_comments_are_no_part_of_an_event(event: bytes, left: bytes) -> None:
-    assert without_comments(event) == left
+def test_comments_are_no_part_of_an_event(events: bytes, left: list[bytes]) -> None:
+    assert split(events) == left
 
 
-def test_reindexed_chunk_differs_only_in_index_and_id() -> None:
-    changed = CHUNK | {"id": "b", "choices": [CHUNK["choices"][0] | {"index": 2}]}
-    assert chunk_of(reindex(event(CHUNK), 2, "b")) == changed
-    assert reindex(event(CHUNK), 2, "b").endswith(b"}\n\n")
+def test_what_is_written_is_read() -> None:
+    value = {"choices": [{"delta": {"content": "日 \n"}}]}
+    assert json_event(value) == 'data: {"choices":[{"delta":{"content":"日 \\n"}}]}\n\n'.encode()
+    assert [data_of(one) for one in split(event(b"1") + DONE)] == [b"1", b"[DONE]"]
+    assert data_of(b"event: ping") == b""
+    assert event(b"") == DATA + b"\n\n"
 
 
-def test_what_is_no_chunk_of_a_choice_stays_as_it_is() -> None:
-    assert reindex(DONE, 1, "b") == DONE
-    assert reindex(comment("x"), 1, "b") == comment("x")
-    assert chunk_of(reindex(event({"error": {"code": 500}}), 1, "b")) == {"error": {"code": 500}}
+@pytest.mark.parametrize(
+    ("events", "length"),
+    [(b"", 0), (b"data: 1\n", 0), (DONE, len(DONE)), (DONE + b"da", len(DONE))],
+)
+def test_events_are_whole_up_to_the_last_blank_line(events: bytes, length: int) -> None:
+    assert whole_part(events) == length

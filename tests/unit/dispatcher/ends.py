@@ -46,7 +46,7 @@ class Client:
         self.reply: Reply
 
     async def submit(self) -> "Client":
-        self.reply = await self.queue.submit(self.job, self.news)
+        self.reply = await self.queue.submit(self.job, self.news.set)
         return self
 
     async def read_to(self, kind: Kind) -> list[tuple[str, bytes]]:

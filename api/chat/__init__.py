@@ -1,0 +1,1 @@
+"""All that is special to /v1/chat/completions. Only `api.endpoints` imports it."""

@@ -1,0 +1,78 @@
+"""How an answer goes on whose worker was lost in the middle of it, or why it can't. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from api.chat.messages import prefill
+from api.chat.request import OUTPUT_LIMITS
+from api.chat.seen import Seen
+from api.endpoint import CannotContinue
+from api.json_text import compact
+from dispatcher.continuation import Continuation
+from dispatcher.job import Job
+
+_PLAIN_REASONING = ("none", "deepseek-legacy")  # content holds the reasoning too
+
+
+def continuation(job: Job, seen: Seen) -> Continuation | None:
+    """What is left of a job whose client has seen a part of its answer; None if no text is left.
+
+    `job` is as it was at first. Where no text was seen it begins anew, on any worker. Raises
+    `CannotContinue`.
+    """
+    body = json.loads(job.body)
+    if seen.finish_reason is not None or _left(body, seen) == 0:
+        return None
+    if seen.has_calls:
+        raise CannotContinue("it was calling a tool")
+    if not seen.content and not seen.reasoning:
+        return Continuation(job.body, False, job.prompt_tokens, job.completion_tokens, 0)
+    _check(body, seen)
+    return Continuation(
+        _body(body, seen),
+        same_build=True,
+        prompt_tokens=job.prompt_tokens + seen.tokens,
+        completion_tokens=max(1, job.completion_tokens - seen.tokens),
+        seen_tokens=seen.tokens,
+    )
+
+
+def _check(body: Mapping[str, Any], seen: Seen) -> None:
+    if seen.is_strange:
+        raise CannotContinue("a part of it was not as llama-server answers")
+    if body.get("grammar"):
+        raise CannotContinue("its `grammar` would begin anew")
+    if body.get("reasoning_format") in _PLAIN_REASONING or _is_thought(seen.content):
+        raise CannotContinue("its reasoning is a part of its content")
+
+
+def _is_thought(content: str) -> bool:
+    return content.lstrip().startswith("<think>")
+
+
+def _body(body: dict[str, Any], seen: Seen) -> bytes:
+    *before, last = body["messages"]
+    own = last["role"] == "assistant"
+    said = {**last} if own else {"role": "assistant"}
+    said["content"] = (prefill([last]) if own else "") + seen.content
+    reasoning = said.get("reasoning_content", "") + seen.reasoning
+    if reasoning:
+        said["reasoning_content"] = reasoning
+    rest = {**body, "messages": [*before, *([] if own else [last]), said]}
+    rest |= {"continue_final_message": True, "add_generation_prompt": False}
+    rest.pop("echo", None)
+    left = _left(body, seen)
+    if left is not None:
+        rest[_limit_name(body)] = left
+    return compact(rest)
+
+
+def _limit_name(body: Mapping[str, Any]) -> str:
+    return next((name for name in OUTPUT_LIMITS if name in body), "")
+
+
+def _left(body: Mapping[str, Any], seen: Seen) -> int | None:
+    """Tokens that may still come; None where there is no limit but the context's."""
+    limit = body.get(_limit_name(body), -1)
+    return None if limit < 0 else max(0, max(1, limit) - seen.tokens)  # 0 makes one, too

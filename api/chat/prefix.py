@@ -1,0 +1,42 @@
+"""Names the beginnings of a conversation: its next turn finds the worker that served them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from api.json_text import canonical
+from dispatcher.job import CACHE_KEY
+
+MOST = 24
+_DIGEST_BYTES = 8
+# What templates render before the first message.
+_HEAD = ("tools", "chat_template_kwargs")
+_SHARED = frozenset({"system", "developer"})
+
+
+def head_of(fields: Mapping[str, Any]) -> bytes:
+    """What of a chat's fields comes before its messages; empty if there is nothing."""
+    head = {name: fields[name] for name in _HEAD if name in fields}
+    return canonical(head) if head else b""
+
+
+def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of a conversation's beginnings, the longest first: the whole, then without its
+    last message, and so on, at most `MOST`.
+
+    A beginning of system messages alone has none: too many conversations share it.
+    """
+    own = next((i for i, said in enumerate(messages) if said["role"] not in _SHARED), len(messages))
+    first = max(own, len(messages) - MOST)
+    so_far = blake2b(head, digest_size=_DIGEST_BYTES)
+    names = []
+    for i, message in enumerate(messages):
+        so_far.update(canonical(message))
+        if i >= first:
+            names.append(so_far.hexdigest())
+    return names[::-1]
+
+
+def key_name(subject: str, key: str) -> str:
+    """The name of all conversations that a tenant gives this `prompt_cache_key`."""
+    return CACHE_KEY + blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()

@@ -1,0 +1,26 @@
+"""Chunks that hold nothing but text, as llama-server writes nearly all of them. Pure.
+
+They are read without a JSON parser.
+"""
+
+import json
+import re
+
+from api.sse import DATA
+
+TEXT = re.compile(
+    re.escape(DATA) + rb'\{"choices":\[\{"finish_reason":null,"index":0,"delta":'
+    rb'\{"(content|reasoning_content)":"'
+    # No half of a surrogate pair, which may find its other half in the next chunk.
+    rb'([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)'
+    rb'"\}\}\],"'
+)
+"""Matches the beginning of such an event, up to its first name behind the choices.
+
+Its groups are what the text belongs to, and the text as a JSON string without its quotes.
+"""
+
+
+def plain(text: bytes) -> str:
+    """What a JSON string without its quotes says."""
+    return str(json.loads(b'"' + text + b'"')) if b"\\" in text else text.decode()

@@ -1,0 +1,120 @@
+"""What the relay must know of an endpoint: the shape of the rows in `api.endpoints`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from api.settings import ApiSettings
+from dispatcher.continuation import Continuation
+from dispatcher.job import Job, Want
+from dispatcher.needs import ANYBODY, Needs
+
+
+class CannotContinue(Exception):
+    """An answer can't go on elsewhere. Says why, as the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the jobs of a request ask of a worker: a body for each choice, all else is the same.
+
+    The tokens are estimates; `prefixes` name the beginnings of the prompt, the longest first.
+    """
+
+    model: str
+    bodies: Sequence[bytes]
+    wants: frozenset[Want]
+    needs: Needs = ANYBODY
+    prompt_tokens: int = 1
+    completion_tokens: int = 0
+    prefixes: tuple[str, ...] = ()
+
+
+class Asked(Protocol):
+    """A request, read and checked. `fields` are those of its body that are not null."""
+
+    @property
+    def model(self) -> str:
+        """The model, by any of its names."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether its client wants to see the answer as it grows."""
+
+    @property
+    def choices(self) -> int:
+        """How many answers it asks for."""
+
+    @property
+    def needs(self) -> Needs:
+        """What a worker must be able to do for it."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What it says, by the names of the fields."""
+
+    def of_model(self, model: str, context: int) -> "Asked":
+        """The same request by the model's own name.
+
+        `context` are the tokens that its largest worker holds, 0 where that is not known. Raises
+        `ApiError` 400 for what does not fit into it.
+        """
+
+    def work(self, subject: str, mean_completion: float) -> Work:
+        """What its jobs ask for. `mean_completion` is in tokens, 0 where that is not known."""
+
+
+class Assembly(Protocol):
+    """Makes one whole answer of the events of all choices."""
+
+    def add(self, choice: int, events: bytes) -> None:
+        """Takes events of one choice. Raises `ApiError` for the error that they may tell."""
+
+    def restart(self, choice: int) -> None:
+        """Forgets what came of one choice: it begins anew."""
+
+    def body(self) -> bytes:
+        """The answer, once all is there. Raises `WorkerFailed` where something is missing."""
+
+
+class Splice(Protocol):
+    """Makes one stream of all the attempts at one choice."""
+
+    is_spliced: bool
+    """Whether it goes on after an attempt that was lost."""
+    seen_tokens: int
+    """How many tokens came from attempts that were lost."""
+
+    def note_prompt(self, event: bytes) -> None:
+        """Takes an attempt's first event of progress."""
+
+    def show(self, events: bytes, tokens: int) -> bytes:
+        """What the client gets to see of events that came after so many tokens of this attempt."""
+
+    def lose(self) -> Continuation | None:
+        """The attempt is lost: what is left to do; None if nothing but `end`.
+
+        Raises `CannotContinue`.
+        """
+
+    def end(self) -> bytes:
+        """The events that are missing at the end of a stream whose text is all there."""
+
+
+A = TypeVar("A", bound=Asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[A]):
+    """One path of llama-server that is relayed.
+
+    `read` makes a request of a body, or raises `ApiError` 400; `assemble` makes the answer of one
+    that is not streamed; `splice` has a stream go on after a loss. `id_prefix` begins the ids of
+    answers with several choices.
+    """
+
+    path: str
+    read: Callable[[bytes, ApiSettings], A]
+    assemble: Callable[[A], Assembly]
+    splice: Callable[[Job], Splice]
+    id_prefix: str

@@ -1,0 +1,13 @@
+"""The paths that are relayed to llama-servers, one row each: the one table of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.chat.completion import assembly
+from api.chat.request import parse_chat
+from api.chat.splice import Splice
+from api.endpoint import Endpoint
+
+ENDPOINTS: Sequence[Endpoint[Any]] = (
+    Endpoint("/v1/chat/completions", parse_chat, assembly, Splice, "chatcmpl-"),
+)

@@ -1,0 +1,1 @@
+"""What a grammar or a JSON schema may ask of a llama-server. Pure."""

@@ -1,0 +1,69 @@
+"""What a client sees of the choices of a stream. Pure."""
+
+import json
+from typing import Any
+
+from api.exchange import Piece
+from api.sse import DONE, data_of, event, json_event, split
+from api.usage import merge_usage
+from dispatcher.errors import WorkerFailed
+
+Json = dict[str, Any]
+
+_USAGE = b'"choices":[]'
+
+
+class Shape:
+    """Makes one stream of the pieces of one or more choices.
+
+    A single choice passes as it is. Several get one id, their own indexes and one usage event.
+    """
+
+    def __init__(self, choices: int, completion_id: str) -> None:
+        self._choices = choices
+        self._id = completion_id
+        self._begun = False
+        self._usages: list[Json] = []
+
+    def take(self, piece: Piece) -> bytes:
+        """The bytes to send for a piece.
+
+        Raises `WorkerFailed` for an answer that begins anew after the client saw a part of it: it
+        would see that part twice.
+        """
+        if piece.restart:
+            if self._begun:
+                raise WorkerFailed(
+                    "The worker was lost in the middle of its answer. Please send the request "
+                    "again."
+                )
+            return b""
+        self._begun |= bool(piece.events)
+        if self._choices == 1:
+            return piece.events
+        shown = []
+        for one in split(piece.events):
+            data = data_of(one)
+            if _USAGE in data:
+                self._usages.append(json.loads(data))
+            elif data.startswith(b"{"):
+                shown.append(json_event(reindexed(json.loads(data), piece.choice, self._id)))
+            else:
+                shown.append(event(data))
+        return b"".join(shown)
+
+    def end(self) -> bytes:
+        """The bytes that end the stream."""
+        if not self._usages:
+            return DONE
+        usage = merge_usage([chunk["usage"] for chunk in self._usages])
+        return json_event({**self._usages[0], "id": self._id, "usage": usage}) + DONE
+
+
+def reindexed(chunk: Json, index: int, completion_id: str) -> Json:
+    """A chunk as one of the choice number `index` of the answer `completion_id`."""
+    if "id" in chunk:
+        chunk["id"] = completion_id
+    for choice in chunk.get("choices", []):
+        choice["index"] = index
+    return chunk
