@@ -20,16 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.redis_cpu import Collector, Meter, Spent, typical
+from bench.redis_cpu import Meter, Spent, typical
 from dispatcher.connection import open_redis
 from dispatcher.patience import EAGER, Patience
-from dispatcher.scripts import Scripts
 from tests.processes import valkey
 from tests.unit.dispatcher.desk import Desk
 
@@ -115,14 +114,10 @@ class Office:
         await self._fill()
 
     async def _fill(self) -> None:
-        collector, scripts = Collector(self.redis), self.ahead.scripts
         at_once = max(1, min(500, 10**7 // self.row.body))
-        self.ahead.scripts = Scripts(cast(Redis, collector), self.desk.keys, self.ahead.offset_ms)
-        for number in range(1, self.row.queued + 1):
-            await self.enqueue()
-            if number % at_once == 0 or number == self.row.queued:
-                await collector.send()
-        self.ahead.scripts = scripts
+        for begin in range(0, self.row.queued, at_once):
+            number = min(at_once, self.row.queued - begin)
+            await asyncio.gather(*(self.enqueue() for _ in range(number)))
 
     async def enqueue(self) -> None:
         """One more job."""

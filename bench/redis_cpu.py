@@ -1,11 +1,9 @@
-"""What calls cost Redis, and many calls at once."""
+"""What calls cost Redis."""
 
-import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -50,29 +48,3 @@ class Meter:
     def _cpu_s(self) -> float:
         text = Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text()
         return int(text.split()[0]) / 1e9
-
-
-class Collector:
-    """Stands in for a client in `Scripts`: keeps its calls until all are sent at once."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._pipeline = redis.pipeline(transaction=False)
-
-    async def script_load(self, text: str) -> str:
-        """Is not put off."""
-        return str(await self._redis.script_load(text))
-
-    def register_script(self, text: str) -> Callable[..., Any]:
-        """A script whose answer is not known yet."""
-        sha1 = hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 - its name in Redis
-
-        async def call(keys: list[str], args: tuple[Any, ...]) -> list[bytes]:
-            self._pipeline.evalsha(sha1, len(keys), *keys, *args)
-            return [b"OK"]
-
-        return call
-
-    async def send(self) -> None:
-        """Makes the calls; raises what the first one that failed has raised."""
-        await self._pipeline.execute()

@@ -1,11 +1,9 @@
 """Where a bridge waits until it is called."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-from redis.asyncio import Redis
-
-from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.keys import Keys
 
 
@@ -21,7 +19,7 @@ class Call:
 
 
 async def wait_for_call(
-    redis: Redis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
+    redis: LinkedRedis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
 ) -> Call:
     """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
     own.
@@ -32,8 +30,11 @@ async def wait_for_call(
     bells = [keys.named("cancels", worker), keys.named("bell_of", worker)]
     if has_room:
         bells.append(keys.named("bell"))
-    with redis_faults():
-        popped: Any = await redis.bzpopmin(bells, timeout=longest_s)
+    try:
+        popped = await redis.link.call("BZPOPMIN", *bells, longest_s)
+    except asyncio.CancelledError:
+        redis.link.close()  # else it would take a ring that nobody hears
+        raise
     if not popped:
         return Call()
     bell, member, _ = popped

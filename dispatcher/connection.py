@@ -1,9 +1,9 @@
 """Opens Redis so that no command is repeated behind our back and every fault has one type."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -22,31 +22,49 @@ from redis.exceptions import (
 )
 
 from dispatcher.errors import RedisUnavailable
+from dispatcher.link import Link
+from dispatcher.redis_address import RedisAddress
+from dispatcher.redis_replies import FOR_NOW
 
 BLOCK_S = 2.0
 """How long a command may block in Redis. A lost wake-up costs no more than this."""
 
+SILENCE_S = 10.0
+"""How long a link waits for an answer while nothing moves, unless told otherwise."""
+
 _ANSWER_S = 3.0
 _IN_ALL_S = 4.0
-# What a server says that fails over or is out of memory. redis-py makes types of some codes
-# and takes them off the text; Redis 6 wraps what a script met into the text, behind a hyphen.
+# redis-py makes types of some codes and takes them off the text.
 _FOR_NOW = (
     *(OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError),
     AskError,  # MOVED too: it has become a Redis Cluster
-    NoScriptError,  # lost again after redis-py had loaded it again
-)
-_FOR_NOW_TEXT = re.compile(
-    "(^|-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM) "
+    NoScriptError,
 )
 
 
-def open_redis(url: str, *, blocking: bool = False) -> Redis:
-    """A client on one connection of its own; commands wait for each other.
+class LinkedRedis(Redis):
+    """redis-py's client, and a link to the same server for what must be cheap.
 
-    It never retries: the reply to a command that was executed may be lost, and only the callers
-    know which commands may be repeated. A `blocking` one waits `BLOCK_S` longer for its answers.
+    Each connects when it is used.
     """
-    return Redis.from_url(
+
+    link: Link
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Closes both."""
+        self.link.close()
+        await asyncio.sleep(0)  # the event loop has closed its socket then
+        await super().aclose(close_connection_pool)
+
+
+def open_redis(url: str, *, blocking: bool = False, silence_s: float = SILENCE_S) -> LinkedRedis:
+    """A client on one connection of its own, where commands wait for each other, and a link.
+
+    Neither retries: the reply to a command that was executed may be lost, and only the callers
+    know which commands may be repeated. A `blocking` client waits `BLOCK_S` longer for its answers.
+    The link is given up after `silence_s` without an answer.
+    """
+    redis: Any = LinkedRedis.from_url(
         url,
         single_connection_client=True,
         socket_timeout=_ANSWER_S + (BLOCK_S if blocking else 0),
@@ -54,6 +72,8 @@ def open_redis(url: str, *, blocking: bool = False) -> Redis:
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0 if blocking else 15,
     )
+    redis.link = Link(RedisAddress(redis.connection_pool), silence_s)
+    return cast(LinkedRedis, redis)
 
 
 @contextmanager
@@ -62,7 +82,7 @@ def redis_faults() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        if isinstance(error, _FOR_NOW) or _FOR_NOW_TEXT.search(str(error)):
+        if isinstance(error, _FOR_NOW) or FOR_NOW.search(str(error)):
             raise RedisUnavailable(f"Redis refuses work: {error}") from error
         raise
     except (RedisError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from dispatcher.scripts import Arg
+from dispatcher.redis_address import Arg
 
 LEFT = "left"
 """The health of a worker that has said that it is gone."""

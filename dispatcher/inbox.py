@@ -5,10 +5,9 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from redis.asyncio import Redis
-
-from dispatcher.connection import BLOCK_S, redis_faults
+from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import RedisUnavailable, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
@@ -35,7 +34,7 @@ class Inbox:
         self,
         api: str,
         scripts: Scripts,
-        reader: Redis,
+        reader: LinkedRedis,
         lease_s: float,
         forgotten: Callable[[str, int], None],
     ) -> None:
@@ -113,10 +112,10 @@ class Inbox:
 
     async def _read(self) -> list[tuple[str, dict[bytes, bytes]]]:
         position = self._position
-        with redis_faults():
-            answer = await self._reader.xread(
-                {self._stream: position}, count=_ENTRIES, block=int(BLOCK_S * 1000)
-            )
+        answer = await self._reader.link.call(
+            *("XREAD", "COUNT", _ENTRIES, "BLOCK", int(BLOCK_S * 1000)),
+            *("STREAMS", self._stream, position),
+        )
         if position != self._position:
             return []  # the heartbeat has sent the reader back meanwhile
         return list(_entries(answer))
@@ -141,11 +140,10 @@ class Inbox:
                 self._read_bytes += len(value)
 
 
-def _entries(answer: object) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-    streams = answer.values() if isinstance(answer, dict) else (rows for _, rows in answer or [])  # type: ignore[attr-defined]
-    for rows in streams:
+def _entries(streams: list[Any] | None) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    for _, rows in streams or ():
         for entry, fields in rows:
-            yield entry.decode(), fields
+            yield entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def _entry(name: str | bytes) -> tuple[int, int]:

@@ -7,11 +7,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dispatcher.cancels import Cancels
-from dispatcher.connection import open_redis
+from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.continuation import Continuation, what_is_left
 from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
 from dispatcher.inbox import Inbox
@@ -38,7 +37,12 @@ class Lane:
     """
 
     def __init__(
-        self, model: str, api: str, redis: Redis, lifeline: Redis, settings: QueueSettings
+        self,
+        model: str,
+        api: str,
+        redis: LinkedRedis,
+        lifeline: LinkedRedis,
+        settings: QueueSettings,
     ) -> None:
         keys = Keys(model)
         self._lease_s = settings.lease_s

@@ -13,6 +13,9 @@ from dispatcher.lane import Lane
 from dispatcher.redis_check import WriteProbe
 from dispatcher.reply import Reply
 from dispatcher.settings import QueueSettings
+from dispatcher.tasks import cancel
+
+_LIFELINE_S = 3.0  # less than a lease
 
 
 class Queue:
@@ -25,12 +28,12 @@ class Queue:
     def __init__(self, settings: QueueSettings, max_reply_bytes: int) -> None:
         self.api = f"api-{secrets.token_hex(4)}"
         url = settings.redis_url.get_secret_value()
-        self.redis, self.lifeline = open_redis(url), open_redis(url)
+        self.redis, self.lifeline = open_redis(url), open_redis(url, silence_s=_LIFELINE_S)
         self.writes = WriteProbe(self.lifeline)
         self._settings = settings
         self._max_reply_bytes = max_reply_bytes
         self._lanes: dict[str, Lane] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[str, asyncio.Task[Lane]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,6 +44,7 @@ class Queue:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await cancel(self._opening.values())
         for lane in self._lanes.values():
             await lane.close()
         for client in (self.redis, self.lifeline):
@@ -71,9 +75,19 @@ class Queue:
         await self._lane(model)
 
     async def _lane(self, model: str) -> Lane:
-        async with self._opening:
-            if model not in self._lanes:
-                lane = Lane(model, self.api, self.redis, self.lifeline, self._settings)
-                await lane.open()
-                self._lanes[model] = lane
-            return self._lanes[model]
+        """All who need it at the same time wait for one attempt to open it."""
+        if lane := self._lanes.get(model):
+            return lane
+        if model not in self._opening:
+            self._opening[model] = opening = asyncio.create_task(self._open_lane(model))
+            opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._opening[model])
+
+    async def _open_lane(self, model: str) -> Lane:
+        lane = Lane(model, self.api, self.redis, self.lifeline, self._settings)
+        try:
+            await lane.open()
+            self._lanes[model] = lane
+        finally:
+            del self._opening[model]
+        return lane

@@ -2,15 +2,11 @@
 
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-
 from dispatcher import script_text
-from dispatcher.connection import answer_in_time
+from dispatcher.connection import LinkedRedis
 from dispatcher.keys import Keys
 from dispatcher.protocol import PROTOCOL
-
-Arg = str | bytes | int | float
+from dispatcher.redis_address import Arg
 
 
 class Scripts:
@@ -22,22 +18,25 @@ class Scripts:
     """
 
     def __init__(
-        self, redis: Redis, keys: Keys, clock_offset_ms: int = 0, protocol: int = PROTOCOL
+        self, redis: LinkedRedis, keys: Keys, clock_offset_ms: int = 0, protocol: int = PROTOCOL
     ) -> None:
         self.redis = redis
+        self.link = redis.link
         self.keys = keys
         self._about = clock_offset_ms, protocol
-        self._loaded: dict[str, AsyncScript] = {}
+        self._prefix = keys.prefix.encode()
+        self._names: dict[str, str] = {}  # in Redis
 
     async def run(self, name: str, *args: Arg) -> list[Any]:
-        """Runs lua/<name>.lua; strings come back as bytes."""
-        script = self._loaded.get(name)
-        if script is None:
-            text = script_text.script_text(name, *self._about)
-            # Loaded before its first use: the way over a NOSCRIPT error is for restarted servers.
-            async with answer_in_time():
-                await self.redis.script_load(text)
-            script = self._loaded[name] = self.redis.register_script(text)
-        async with answer_in_time():
-            answer = await script(keys=[self.keys.prefix], args=args)
-        return list(answer)
+        """Runs lua/<name>.lua; strings come back as bytes.
+
+        Scripts that are run in the same tick of the event loop are sent together, in this order.
+        """
+        known = self._names.get(name) or self._load(name)
+        answer: list[Any] = await self.link.call("EVALSHA", known, 1, self._prefix, *args)
+        return answer
+
+    def _load(self, name: str) -> str:
+        text = script_text.script_text(name, *self._about)
+        known = self._names[name] = self.link.load(text)
+        return known

@@ -1,6 +1,7 @@
 """Brings the jobs of an API into the queue of one model, and back into it."""
 
 import asyncio
+import time
 from typing import Any
 
 from dispatcher.continuation import resume
@@ -12,7 +13,8 @@ from dispatcher.reply import Reply, eta_s
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 
-_EFFECT_S = 5.0  # longer than a command is waited for
+_IN_ALL_S = 8.0  # then a new request is refused
+_EFFECT_S = 10.0  # of what is submitted again: a late one does no harm
 _TRIES = 5
 _RETRY_S = 0.2
 _FULL_RETRY_S = 5
@@ -37,14 +39,17 @@ class Submissions:
     async def submit(self, job: Job, reply: Reply) -> None:
         """The first one. Raises `QueueFull`, which says that nothing is queued, and
         `RedisUnavailable`, after which it may be.
+
+        It is given up after 8 s, and takes no effect later.
         """
-        generation = reply.generation
+        ends_at = time.monotonic() + _IN_ALL_S
         try:
-            verdict = await self._enqueue(job, generation)
-        except RedisUnavailable:
-            verdict = await self._enqueue(job, generation)
-        if verdict[0] in (b"FULL", b"TENANT_FULL"):
-            raise await self._full(job, verdict)
+            async with asyncio.timeout(_IN_ALL_S):
+                verdict = await self._enqueue_soon(job, reply.generation, ends_at)
+                if verdict[0] in (b"FULL", b"TENANT_FULL"):
+                    raise await self._full(job, verdict)
+        except TimeoutError as error:
+            raise RedisUnavailable("Redis can't be reached: no answer") from error
         if verdict[0] == b"OK":
             reply.tenant_queued = int(verdict[2])
 
@@ -53,7 +58,7 @@ class Submissions:
         async with self._room:
             while self._is_wanted(job, reply, generation):
                 try:
-                    await self._enqueue(job, generation)
+                    await self._enqueue(job, generation, time.monotonic() + _EFFECT_S)
                 except RedisUnavailable:
                     await asyncio.sleep(_RETRY_S)
                 else:
@@ -70,7 +75,7 @@ class Submissions:
                 try:
                     needs = await resume(self._scripts, left, generation)
                     if needs is None:
-                        await self._enqueue(left, generation)
+                        await self._enqueue(left, generation, time.monotonic() + _EFFECT_S)
                 except RedisUnavailable:
                     await asyncio.sleep(_RETRY_S)  # an answer that has begun waits it out
                 else:
@@ -81,9 +86,18 @@ class Submissions:
         is_open = self._inbox.replies.get(job.id) is reply
         return is_open and not reply.ended and reply.generation == generation
 
-    async def _enqueue(self, job: Job, generation: int) -> list[Any]:
+    async def _enqueue_soon(self, job: Job, generation: int, ends_at: float) -> list[Any]:
+        """Tries twice: the link may have been lost before it had anything to do with this job."""
+        try:
+            return await self._enqueue(job, generation, ends_at)
+        except RedisUnavailable:
+            return await self._enqueue(job, generation, ends_at)
+
+    async def _enqueue(self, job: Job, generation: int, ends_at: float) -> list[Any]:
+        """What Redis says of it. It takes no effect after `ends_at`, in `time.monotonic()`."""
         for _ in range(_TRIES):
-            verdict = await self._enqueue_once(job, generation)
+            latest_ms = self._inbox.clock.in_ms(ends_at - time.monotonic())
+            verdict = await self._enqueue_once(job, generation, latest_ms)
             if verdict[0] == b"UNKNOWN_API":
                 await self._inbox.tell_again()
             elif verdict[0] == b"LATE":
@@ -92,12 +106,12 @@ class Submissions:
                 return verdict
         raise RedisUnavailable("Redis is too slow to take the request.")
 
-    async def _enqueue_once(self, job: Job, generation: int) -> list[Any]:
+    async def _enqueue_once(self, job: Job, generation: int, latest_ms: int) -> list[Any]:
         bounds = self._settings
         user = tenant_key(job.user) or NOBODY
         return await self._scripts.run(
             "enqueue",
-            *(job.id, generation, self._inbox.clock.in_ms(_EFFECT_S), self._api),
+            *(job.id, generation, latest_ms, self._api),
             *(tenant_key(job.tenant), user, job.tier, job.weight),
             *(str(job.needs), encode_wants(job.wants)),
             *(job.estimate, job.prompt_tokens, job.completion_tokens),

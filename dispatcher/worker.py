@@ -20,7 +20,8 @@ from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
 from dispatcher.patience import EAGER, Patience
-from dispatcher.scripts import Arg, Scripts
+from dispatcher.redis_address import Arg
+from dispatcher.scripts import Scripts
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -129,8 +130,7 @@ class WorkerSession:
         if claim.body is not None:
             return claim.body
         key = self._scripts.keys.named("body", claim.job)
-        with redis_faults():
-            body = await self._scripts.redis.get(key)
+        body = await self._scripts.link.call("GET", key)
         return body if isinstance(body, bytes) else None
 
     async def finish(

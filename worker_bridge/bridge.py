@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from dispatcher.connection import LinkedRedis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.job import Claim
@@ -61,7 +61,7 @@ class Bridge:
         server: LlamaServer,
         monitor: HealthMonitor,
         props: Props,
-        clients: tuple[Redis, Redis, Redis],
+        clients: tuple[LinkedRedis, LinkedRedis, LinkedRedis],
     ) -> None:
         commands, waiter, flusher = clients
         self._settings = settings

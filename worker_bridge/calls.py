@@ -6,10 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-from redis.asyncio import Redis
-
 from dispatcher.bells import Call, wait_for_call
-from dispatcher.connection import BLOCK_S
+from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.worker import WorkerSession
@@ -31,7 +29,7 @@ class Calls:
 
     def __init__(
         self,
-        waiter: Redis,
+        waiter: LinkedRedis,
         keys: Keys,
         session: WorkerSession,
         attempts: Attempts,

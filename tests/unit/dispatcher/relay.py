@@ -1,6 +1,7 @@
 """Stands between clients and Redis: holds replies back, or cuts them once the work is done."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,20 +12,24 @@ from redis.asyncio.connection import parse_url
 class Relay:
     """Passes everything on until told otherwise, each reply after `delay_s`.
 
-    `held` is set once a reply is held back.
+    `held` is set once a reply is held back. With `pieces` replies come byte by byte.
     """
 
     def __init__(self, redis_url: str, path: Path) -> None:
         self.url = f"unix://{path}"
+        self.port = 0
         self.held = asyncio.Event()
         self.delay_s = 0.0
+        self.pieces = False
         self._target = parse_url(redis_url)
         self._cuts = 0
         self._open = asyncio.Event()
         self._open.set()
 
     def cut_next_reply(self, times: int = 1) -> None:
-        """So many replies, each with its connection; one to a handshake counts as well."""
+        """So many replies in their middle, each with its connection; one to a handshake counts as
+        well.
+        """
         self._cuts = times
 
     def hold_replies(self) -> None:
@@ -56,23 +61,36 @@ class Relay:
                 self.held.set()
             await self._open.wait()
             if self.delay_s:
-                await asyncio.sleep(self.delay_s)
+                asyncio.get_running_loop().call_later(self.delay_s, writer.write, data)
+                continue
             if self._cuts:
                 self._cuts -= 1
+                writer.write(data[: len(data) // 2])
                 break
-            writer.write(data)
+            for start in range(len(data)) if self.pieces else ():
+                writer.write(data[start : start + 1])
+                await asyncio.sleep(0)
+            if not self.pieces:
+                writer.write(data)
         writer.close()
 
 
 @asynccontextmanager
-async def relay_to(redis_url: str, path: Path) -> AsyncIterator[Relay]:
+async def relay_to(
+    redis_url: str, path: Path, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Relay]:
+    """Listens at `path`; with `tls` on a TCP port of localhost instead."""
     relay = Relay(redis_url, path)
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.create_task(relay.serve(reader, writer)))
 
-    server = await asyncio.start_unix_server(accept, path)
+    if tls is None:
+        server = await asyncio.start_unix_server(accept, path)
+    else:
+        server = await asyncio.start_server(accept, "localhost", 0, ssl=tls)
+        relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay
     finally:

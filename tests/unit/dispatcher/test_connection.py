@@ -1,8 +1,5 @@
 """How Redis is opened, and that each of its faults has one type."""
 
-import asyncio
-from pathlib import Path
-
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
@@ -10,7 +7,7 @@ from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, Respon
 from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.relay import Relay, relay_to
+from tests.unit.dispatcher.relay import Relay
 
 FOR_NOW = [
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -85,22 +82,6 @@ async def test_wrong_password_is_unavailability(real_redis_url: str) -> None:
         await stranger.aclose()
 
 
-async def test_those_who_wait_for_each_other_are_refused_together_when_redis_is_silent(
-    real_redis_url: str, tmp_path: Path
-) -> None:
-    """Else the last of ten would hear of it when nine commands before it had timed out."""
-    async with relay_to(real_redis_url, tmp_path / "relay.sock") as relay:
-        client = open_redis(relay.url)
-        desk = Desk(client)
-        await desk.cancel("j1")
-        relay.hold_replies()
-        async with asyncio.timeout(10):
-            asked = [desk.cancel(f"j{number}") for number in range(10)]
-            answers = await asyncio.gather(*asked, return_exceptions=True)
-        await client.aclose()
-    assert {type(answer) for answer in answers} == {RedisUnavailable}
-
-
 async def test_command_whose_reply_was_lost_is_not_repeated(
     redis: Redis, relay: Relay, relayed: Redis
 ) -> None:
@@ -117,13 +98,3 @@ async def test_client_connects_again_after_a_cut(
     with pytest.raises(RedisUnavailable), redis_faults():
         await relayed.ping()
     assert await relayed.ping()
-
-
-async def test_scripts_are_loaded_again_when_the_server_forgot_them(real_redis_url: str) -> None:
-    client = open_redis(real_redis_url)
-    desk = Desk(client)
-    assert await desk.cancel("j1") == "unknown"
-    await client.script_flush()
-    assert await desk.cancel("j1") == "cancelled"
-    await client.flushall()
-    await client.aclose()

@@ -47,9 +47,10 @@ async def test_job_that_redis_forgot_is_queued_again_and_completes(
     client.close()
 
 
-async def forget_job(redis: Redis, server: Server, relay: Relay) -> None:
+async def forget_job(redis: Redis, server: Server, relay: Relay, queue: Queue) -> None:
     """The answer to the heartbeat has come that says so; that to what follows it is held back."""
     await server.take()
+    await queue.lifeline.link.call("PING")  # answered after what its first tick has sent
     await redis.flushall()
     await server.join()
     relay.hold_replies()
@@ -63,12 +64,12 @@ async def test_worker_may_answer_a_forgotten_job_before_redis_has_answered_the_a
 ) -> None:
     async with over(relay, redis_url) as queue:
         client = await Client(queue, make_job()).submit()
-        await forget_job(redis, server, relay)
+        await forget_job(redis, server, relay, queue)
         again = await server.take()
         server.say(again, 0, b"early")
         await client.read_to(Kind.CHUNK)
         relay.let_go()
-        await queue.redis.ping()  # answered after the enqueue
+        await queue.redis.link.call("PING")  # answered after the enqueue
         server.say(again, 1, b"late")
         await server.finish(again, 2)
         kinds = [kind for kind, _ in await client.read_to(Kind.DONE)]
@@ -81,7 +82,7 @@ async def test_forgotten_job_is_queued_again_until_redis_says_that_it_has_it(
 ) -> None:
     async with over(relay, redis_url) as queue:
         client = await Client(queue, make_job()).submit()
-        await forget_job(redis, server, relay)
+        await forget_job(redis, server, relay, queue)
         await relay.held.wait()
         relay.cut_next_reply(6)  # to the enqueue, and to what comes after it
         relay.let_go()

@@ -6,7 +6,6 @@ from itertools import count
 from random import Random
 
 import pytest
-from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from dispatcher.job import Claim
@@ -56,7 +55,7 @@ class Fleet:
     async def join(self, kind: str) -> None:
         clients = (
             open_redis(self._url),
-            Redis.from_url(self._url, single_connection_client=True, socket_timeout=None),
+            open_redis(self._url, silence_s=2 * NEVER_S),
         )
         log = Log(freed=lambda _, claim: self.ended.add(claim.job))
         name = f"{kind}-{next(self._numbers)}"

@@ -12,7 +12,7 @@ from tests.unit.dispatcher.relay import relay_to
 from tests.unit.dispatcher.waiting import until
 
 MANY = 150
-SLOW_S = 0.02
+SLOW_S = 0.2
 _OTHERS = 60  # of the heartbeat, the reaper and the positions, while it goes on
 
 

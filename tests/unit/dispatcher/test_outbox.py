@@ -26,8 +26,9 @@ class Sender:
         self.fenced = asyncio.Event()
         self.epoch = "e"
         settings = QueueSettings(redis_url="redis://unused", max_unread_bytes=2**20)
+        self.scripts = Scripts(redis, desk.keys)
         self.outbox = Outbox(
-            Scripts(redis, desk.keys),
+            self.scripts,
             lambda: ("w", self.epoch),
             settings,
             lambda token, refusal: self.stopped.append((token, refusal)),
@@ -41,6 +42,11 @@ class Sender:
         frame = Frame(Kind.CHUNK, seq, payload=payload)
         self.outbox.add(claim, frame, pace, visible=False)
         return claim
+
+    async def has_sent(self, desk: Desk, emits: int) -> None:
+        """And has had the answers."""
+        await until(lambda: _length(desk, emits))
+        await self.scripts.link.call("PING")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -82,7 +88,7 @@ async def test_frames_that_come_while_one_emit_is_on_its_way_share_the_next(
 ) -> None:
     async with sender.running():
         sender.add(token, 0)
-        await until(lambda: _length(desk, 1))
+        await sender.has_sent(desk, 1)
         relay.hold_replies()
         sender.add(token, 1)
         await relay.held.wait()
@@ -140,7 +146,7 @@ async def test_emit_whose_reply_was_lost_is_repeated(
 ) -> None:
     async with sender.running():
         sender.add(token, 0)
-        await until(lambda: _length(desk, 1))
+        await sender.has_sent(desk, 1)
         relay.cut_next_reply()
         sender.add(token, 1, payload=b"twice")
         await until(lambda: _length(desk, 3))
@@ -194,7 +200,7 @@ async def test_clearing_while_an_emit_is_on_its_way_does_not_end_the_outbox(
     other = await desk.take()
     async with sender.running():
         sender.add(token, 0)
-        await until(lambda: _length(desk, 1))
+        await sender.has_sent(desk, 1)
         relay.hold_replies()
         sender.add(token, 1)
         sender.add(other, 0, api="b")

@@ -1,0 +1,159 @@
+"""The link to Redis that the hot path uses: commands of one tick leave together."""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Any, cast
+
+import hiredis
+
+from dispatcher.errors import RedisUnavailable
+from dispatcher.redis_address import Arg, RedisAddress
+from dispatcher.wire import Answers, Wire, fail, unreachable
+
+_CONNECT_S = 4.0
+_LARGE_BYTES = 2**16
+
+_pack = cast(Callable[[tuple[Arg, ...]], bytes], hiredis.pack_command)
+
+
+class Link:
+    """Sends commands to one Redis server and hands back its answers.
+
+    It connects when a command needs it, and again after the connection was lost; every command that
+    waits then fails. It repeats nothing: an answer may be lost though the command was executed, and
+    only the callers know which commands may be repeated.
+
+    - Redis executes commands in the order of the calls. Those of more than 64 kB have a connection
+      of their own and may be overtaken.
+    - While more than a mebibyte could not be sent, further commands wait in line. They hold no
+      copy of their arguments, and no time-out counts for them.
+    - A caller that is cancelled disturbs no other. Its command is executed if it has been sent.
+    - The connection is given up when for `silence_s` no answer came and nothing could be sent.
+    """
+
+    def __init__(self, address: RedisAddress, silence_s: float) -> None:
+        self._address = address
+        self._silence_s = silence_s
+        self._wire: Wire | None = None
+        self._line: deque[tuple[tuple[Arg, ...], asyncio.Future[Any]]] = deque()
+        self._connecting: asyncio.Task[None] | None = None
+        self._scripts: dict[str, bytes] = {}
+        self._large: Link | None = None
+        self._large_bytes: float = _LARGE_BYTES
+
+    def call(self, *args: Arg) -> asyncio.Future[Any]:
+        """The raw answer; strings are bytes. Raises `RedisUnavailable` and `ResponseError`.
+
+        Whoever awaits it gets them. `TypeError` comes at once, where an argument can't be sent.
+        """
+        answer = asyncio.get_running_loop().create_future()
+        self._put(args, answer)
+        return answer
+
+    def load(self, script: str) -> str:
+        """The name for EVALSHA. Redis has the script before any command that is called later."""
+        text = script.encode()
+        name = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+        if name not in self._scripts:
+            self._scripts[name] = text
+            for link in (self, self._large):
+                if link is not None and link._wire is not None:
+                    link._wire.send(_loading(text), None)
+        return name
+
+    def close(self) -> None:
+        """Ends the connection; what waits fails. A later command connects again."""
+        if self._large is not None:
+            self._large.close()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._wire is not None:
+            self._wire.end(unreachable("this process has closed the connection"))
+        self._fail_line(unreachable("this process has closed the connection"))
+
+    def _put(self, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
+        wire = self._wire
+        if wire is not None and not wire.full:
+            self._send(wire, args, answer)
+            return
+        self._line.append((args, answer))
+        if wire is None and self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+
+    def _send(self, wire: Wire, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
+        packed = _pack(args)
+        if len(packed) > self._large_bytes:
+            self._beside()._put(args, answer)
+        else:
+            wire.send(packed, answer)
+
+    def _beside(self) -> "Link":
+        """The link for large commands."""
+        if self._large is None:
+            self._large = Link(self._address, self._silence_s)
+            self._large._scripts = self._scripts
+            self._large._large_bytes = inf
+        return self._large
+
+    def _send_line(self) -> None:
+        while self._line and self._wire is not None and not self._wire.full:
+            args, answer = self._line.popleft()
+            if not answer.done():  # else its caller has been cancelled
+                try:
+                    self._send(self._wire, args, answer)
+                except TypeError as error:
+                    answer.set_exception(error)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                wire = await self._greeted()
+        except RedisUnavailable as error:
+            self._fail_line(error)
+        except Exception as error:  # of the network, TLS, or a script that can't be compiled
+            self._fail_line(unreachable(error))
+        else:
+            self._wire = wire
+            self._send_line()
+        finally:
+            if self._connecting is asyncio.current_task():  # else it was closed meanwhile
+                self._connecting = None
+
+    async def _greeted(self) -> Wire:
+        """A connection on which every answer to the greeting has come."""
+        login = [_pack(command) for command in await self._address.login()]
+        wire = await self._address.connect(
+            lambda: Wire(self._silence_s, self._send_line, self._lost)
+        )
+        loaded = len(self._scripts)
+        greeting = login + [_loading(text) for text in self._scripts.values()]
+        answers = []
+        for packed in greeting:
+            answers.append(asyncio.get_running_loop().create_future())
+            wire.send(packed, answers[-1])
+        try:
+            await asyncio.gather(*answers)
+        except BaseException as error:
+            wire.end(unreachable(error))
+            raise
+        for text in list(self._scripts.values())[loaded:]:  # meanwhile
+            wire.send(_loading(text), None)
+        return wire
+
+    def _lost(self, wire: Wire, why: RedisUnavailable) -> None:
+        if wire is self._wire:
+            self._wire = None
+            self._fail_line(why)
+
+    def _fail_line(self, why: RedisUnavailable) -> None:
+        answers: Answers = deque(answer for _, answer in self._line)
+        self._line.clear()
+        fail(answers, why)
+
+
+def _loading(script: bytes) -> bytes:
+    return _pack(("SCRIPT", "LOAD", script))

@@ -1,0 +1,57 @@
+"""Where a Redis server is, and how to log in there: redis-py reads both from a URL."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
+
+Arg = str | bytes | int | float
+
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
+
+
+class RedisAddress:
+    """The server that the connections of a redis-py pool lead to."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        kind: Any = pool.connection_class
+        self._about = kind(**pool.connection_kwargs)  # never connects: it knows what the URL says
+
+    async def connect(self, protocol: Callable[[], _P]) -> _P:
+        """A new connection, with TLS where the URL says so. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        about = self._about
+        if isinstance(about, UnixDomainSocketConnection):
+            return (await loop.create_unix_connection(protocol, about.path))[1]
+        tls = about.ssl_context.get() if isinstance(about, SSLConnection) else None
+        transport, made = await loop.create_connection(protocol, about.host, about.port, ssl=tls)
+        _keep_alive(transport.get_extra_info("socket"), about)
+        return made
+
+    async def login(self) -> list[tuple[Arg, ...]]:
+        """What a new connection has to say first."""
+        about = self._about
+        commands: list[tuple[Arg, ...]] = []
+        if about.credential_provider:
+            commands.append(("AUTH", *await about.credential_provider.get_credentials_async()))
+        elif about.username:
+            commands.append(("AUTH", about.username, about.password or ""))
+        elif about.password:
+            commands.append(("AUTH", about.password))
+        if about.client_name:
+            commands.append(("CLIENT", "SETNAME", about.client_name))
+        if about.db:
+            commands.append(("SELECT", about.db))
+        return commands
+
+
+def _keep_alive(tcp: socket.socket | None, about: Any) -> None:
+    """Has the system notice that an idle connection is dead."""
+    if tcp is None or not about.socket_keepalive:
+        return
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in about.socket_keepalive_options.items():
+        tcp.setsockopt(socket.IPPROTO_TCP, name, value)

@@ -1,0 +1,39 @@
+"""What an error that Redis answers means to us."""
+
+import re
+
+from redis.exceptions import ResponseError
+
+from dispatcher.errors import RedisUnavailable
+
+# What a server says that fails over, starts, is out of memory, or has become a Redis Cluster.
+# Redis 6 wraps what a script met into the text, behind a hyphen.
+FOR_NOW = re.compile(
+    "(^|-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM|LOADING|NOSCRIPT"
+    "|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) "
+)
+_ENDS_LINK = re.compile("(^|-)(NOSCRIPT|READONLY|MOVED) ")
+_LOGIN = re.compile("WRONGPASS |NOAUTH |ERR (AUTH|invalid password)")
+
+
+def error_of(text: str) -> RedisUnavailable | ResponseError:
+    """The exception for an error reply: `ResponseError` where the command or the script is wrong.
+
+    >>> error_of("OOM command not allowed")
+    RedisUnavailable('Redis refuses work: OOM command not allowed')
+    >>> str(error_of("ERR wrong number of arguments"))
+    'wrong number of arguments'
+    """
+    if _LOGIN.match(text):
+        return RedisUnavailable(f"Redis refuses our login: {text}")
+    if FOR_NOW.search(text):
+        return RedisUnavailable(f"Redis refuses work: {text}")
+    return ResponseError(text.removeprefix("ERR "))
+
+
+def ends_link(text: str) -> bool:
+    """Whether this server can't be talked to as before: it has lost its scripts or its role.
+
+    What follows on the same connection might be executed all the same, in another order.
+    """
+    return _ENDS_LINK.search(text) is not None
