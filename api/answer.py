@@ -26,7 +26,7 @@ class Answer:
 
     def show(self, frame: Frame) -> bytes:
         """What the client gets to see of a chunk."""
-        self.count(frame.tokens)
+        self.tokens = self.splice.seen_tokens + frame.tokens
         return self.splice.show(frame.payload, frame.tokens)
 
     def lose(self, at_s: float) -> Continuation | None:

@@ -51,7 +51,13 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
 
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     """The app around a `lifespan` that sets its `state.context`."""
-    app = FastAPI(lifespan=lifespan, openapi_url=None, title="llamaq", redirect_slashes=False)
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        title="llamaq",
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     for module in (model_list, health):
         app.include_router(module.router)
     app.router.routes.extend(not_relayed_routes())

@@ -40,6 +40,7 @@ class Exchange:
     """The jobs of one request, one per choice, and what comes back for them.
 
     `splice` makes what joins the attempts at a job. `begin` comes first; `close` always comes last.
+    It is `done` when every choice is complete.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Exchange:
         self.jobs = jobs
         self._new_splice = splice
         self._answers: list[Answer] = []
+        self.done = False
         self._open = len(jobs)
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.Task[None] | None = None
@@ -70,11 +72,6 @@ class Exchange:
     def started(self) -> bool:
         """Whether a worker is at work on one of the jobs."""
         return self.record.worker is not None
-
-    @property
-    def done(self) -> bool:
-        """Whether every choice is complete."""
-        return not self._open
 
     @property
     def place(self) -> Place | None:
@@ -147,28 +144,30 @@ class Exchange:
             self._waiter = self._loop.create_future()
             await self._waiter
         self._has_news = False
+        self._check_ends()
+        pieces: list[Piece] = []
+        for answer in self._answers:
+            for frame in answer.reply.take():
+                if frame.kind is Kind.CHUNK:
+                    pieces.append(Piece(answer.choice, answer.show(frame)))
+                elif (piece := self._read(answer, frame)) is not None:
+                    pieces.append(piece)
+        if not pieces:
+            self._check_time()
+        elif self.record.ttft_ms is None and any(piece.events for piece in pieces):
+            self.record.ttft_ms = int(self.waited_s * 1000)
+        return pieces
+
+    def _check_ends(self) -> None:
         if self._client_gone:
             raise ClientGone
         if self.context.pulse.ending:
             raise JobCancelled("The API has to stop now. Please send the request again.")
-        pieces = [
-            piece
-            for answer in self._answers
-            for frame in answer.reply.take()
-            if (piece := self._read(answer, frame)) is not None
-        ]
-        if not pieces and self._open:
-            self._check_time()
-        return pieces
 
     def _read(self, answer: Answer, frame: Frame) -> Piece | None:
-        if frame.kind is Kind.CHUNK:
-            if self.record.ttft_ms is None:
-                self.record.ttft_ms = int(self.waited_s * 1000)
-            return Piece(answer.choice, answer.show(frame))
         match frame.kind:
             case Kind.STARTED:
-                self._note_start(answer, json.loads(frame.payload))
+                self._note_start(answer)
             case Kind.PROMPT:
                 answer.splice.note_prompt(frame.payload)
             case Kind.REVOKED:
@@ -178,15 +177,15 @@ class Exchange:
             case Kind.LOST:
                 return self._go_on(answer, frame)
             case Kind.DONE:
-                self._open -= 1
+                self._close_one()
                 answer.count(json.loads(frame.payload)["completion_tokens"])
             case _:
                 return self._fail(answer, frame)
         return None
 
-    def _note_start(self, answer: Answer, start: dict[str, str | int]) -> None:
+    def _note_start(self, answer: Answer) -> None:
         if self.record.worker is None:
-            self._was_started = True
+            self._was_started, start = True, answer.reply.start
             self.record.worker = str(start["worker"])
             if not answer.splice.is_spliced:
                 self.record.queue_ms = int(start["queue_ms"])
@@ -206,8 +205,12 @@ class Exchange:
         self.context.queue.resume(answer.job, rest)
         return None if answer.job.is_streamed else Piece(answer.choice, restart=True)
 
-    def _end(self, answer: Answer) -> Piece:
+    def _close_one(self) -> None:
         self._open -= 1
+        self.done = not self._open
+
+    def _end(self, answer: Answer) -> Piece:
+        self._close_one()
         return Piece(answer.choice, answer.splice.end())
 
     def _fail(self, answer: Answer, frame: Frame) -> Piece:
@@ -220,6 +223,8 @@ class Exchange:
 
     def _check_time(self) -> None:
         """Raises what the client is told once it has waited for too long."""
+        if self.done:
+            return
         job, waited_s, directory = self.jobs[0], self.waited_s, self.context.directory
         limit_s = job.deadline_s if self._was_started else min(job.wait_s, job.deadline_s)
         if waited_s > limit_s:

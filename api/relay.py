@@ -3,7 +3,7 @@
 It knows nothing of what is asked: that is in the endpoint's row of `api.endpoints`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -61,13 +61,14 @@ class Relay:
         finally:
             exchange.close()
 
-    async def _answer(self, asked: Asked, exchange: Exchange, receive: Receive, send: Send) -> None:
+    def _answer(
+        self, asked: Asked, exchange: Exchange, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         if not asked.stream:
-            await send_whole(exchange, self._endpoint.assemble(asked), receive, send)
-            return
+            return send_whole(exchange, self._endpoint.assemble(asked), receive, send)
         shape = Shape(asked.choices, self._endpoint.id_prefix + exchange.jobs[0].id)
         quiet_s = exchange.context.settings.queue_position_after_s
-        await StreamedAnswer(exchange, shape, quiet_s).send(receive, send)
+        return StreamedAnswer(exchange, shape, quiet_s).send(receive, send)
 
 
 async def _of_its_model(asked: Asked, context: Context, record: Record) -> Asked:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from dispatcher.errors import SlowClient
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from dispatcher.job import generation_of, split_token
+from dispatcher.job import generation_of
 from dispatcher.needs import ANYBODY, Needs
 
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
@@ -49,9 +50,10 @@ class Reply:
     then says what it needs of its worker, by the `build` of the attempt that was lost. With
     `streamed` a client sees the frames as they come, so that an attempt that Redis forgets is lost;
     else it is revoked. Past `max_bytes` unread the reply ends as failed with the code
-    `slow_client`. `failed_here` says that it ended so while its job may still run. `place` is where
-    the job stands while it is queued, a second old at most, and `tenant_queued` how many jobs its
-    tenant had in the queue when it came, this one included.
+    `slow_client`. `failed_here` says that it ended so while its job may still run. `start` is what
+    the attempt said of itself. `place` is where the job stands while it is queued, a second old at
+    most, and `tenant_queued` how many jobs its tenant had in the queue when it came, this one
+    included.
     """
 
     def __init__(self, max_bytes: int, news: Callable[[], None], *, streamed: bool = False) -> None:
@@ -60,6 +62,7 @@ class Reply:
         self.generation = 1
         self.lost = False
         self.build = ""
+        self.start: dict[str, Any] = {}
         self.needs: Needs = ANYBODY
         self.place: Place | None = None
         self.tenant_queued = 0
@@ -82,9 +85,15 @@ class Reply:
         frames, self._frames, self._bytes = self._frames, [], 0
         return frames
 
-    def put(self, token: str, frame: Frame) -> None:
-        """Takes a frame of the attempt that `token` names."""
-        attempt = split_token(token)[1]
+    def put(self, attempt: str, frame: Frame) -> None:
+        """Takes a frame of the attempt of this name, job and all."""
+        if attempt == self._attempt and frame.seq == self._next_seq and frame.kind is Kind.CHUNK:
+            self._next_seq += 1
+            self._push(frame)
+        else:
+            self._put(attempt, frame)
+
+    def _put(self, attempt: str, frame: Frame) -> None:
         if self.ended or generation_of(attempt) != self.generation:
             return
         if attempt in self._past:
@@ -160,15 +169,17 @@ class Reply:
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:
-            self.build = json.loads(frame.payload).get("build", "")
+            self.start = json.loads(frame.payload)
+            self.build = self.start.get("build", "")
         self._push(frame)
 
     def _push(self, frame: Frame) -> None:
         if self.ended:
             return
-        self._bytes += len(frame.payload)
-        self.ended = frame.kind in ENDS
         self._frames.append(frame)
-        self._news()
-        if self._bytes > self._max_bytes and not self.ended:
+        self._bytes += len(frame.payload)
+        if frame.kind in ENDS:
+            self.ended = True
+        elif self._bytes > self._max_bytes:
             self.fail(SlowClient.code, "The client reads more slowly than the answer is produced.")
+        self._news()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.chat.request import ChatRequest
-from api.chat.text_chunk import TEXT, plain
+from api.chat.text_chunk import TEXT, Text
 from api.errors import from_llama_server
 from api.json_text import compact
 from api.sse import data_of, split, whole_part
@@ -15,33 +15,6 @@ from dispatcher.errors import WorkerFailed
 Json = dict[str, Any]
 
 HEAD = ("created", "model", "system_fingerprint")
-
-
-class Text:
-    """A text that grows. Its parts come as strings, or as JSON strings without their quotes."""
-
-    def __init__(self, start: str = "") -> None:
-        self._parts = [start]
-        self._unread: list[bytes] = []
-
-    def add(self, part: str) -> None:
-        """A part that was read."""
-        if part:
-            self._read()
-            self._parts.append(part)
-
-    def add_unread(self, part: bytes) -> None:
-        """A part as it stands in JSON."""
-        self._unread.append(part)
-
-    def __str__(self) -> str:
-        self._read()
-        return "".join(self._parts)
-
-    def _read(self) -> None:
-        if self._unread:
-            self._parts.append(plain(b"".join(self._unread)))
-            self._unread.clear()
 
 
 class Completion:

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from api.chat.text_chunk import TEXT, plain
-from api.sse import data_of, split
+from api.chat.text_chunk import TEXT, Text
+from api.sse import data_of, ends_at_once, split
 
 Json = dict[str, Any]
 
@@ -45,8 +45,8 @@ class Memory:
         self._events: list[tuple[bytes, int]] = []
         self._bytes = 0
         self._read = Seen()
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
+        self._content = Text()
+        self._reasoning = Text()
 
     def add(self, events: bytes, tokens: int) -> None:
         """Takes whole events, sent when the server had generated so many tokens."""
@@ -59,20 +59,26 @@ class Memory:
     def seen(self) -> Seen:
         """All of it."""
         self._fold()
-        content, reasoning = "".join(self._content), "".join(self._reasoning)
-        return replace(self._read, content=content, reasoning=reasoning)
+        return replace(self._read, content=str(self._content), reasoning=str(self._reasoning))
 
     def _fold(self) -> None:
         for events, tokens in self._events:
+            if self._read.names and self._add_text(events, tokens):
+                continue
             for event in split(events):
-                text = TEXT.match(event)
-                if text is not None and self._read.names:
-                    parts = self._content if text[1] == b"content" else self._reasoning
-                    parts.append(plain(text[2]))
-                    self._read.tokens = max(self._read.tokens, tokens)
-                else:
-                    self._parse(data_of(event), tokens)
+                self._parse(data_of(event), tokens)
+        self._content.read()
+        self._reasoning.read()
         self._events, self._bytes = [], 0
+
+    def _add_text(self, events: bytes, tokens: int) -> bool:
+        """Takes what is one event, and holds nothing but text."""
+        text = TEXT.match(events)
+        if text is None or not ends_at_once(events, text.end()):
+            return False
+        (self._content if text[1] == b"content" else self._reasoning).add_unread(text[2])
+        self._read.tokens = max(self._read.tokens, tokens)
+        return True
 
     def _parse(self, data: bytes, tokens: int) -> None:
         if not data.startswith(b"{"):
@@ -89,8 +95,8 @@ class Memory:
         for choice in chunk.get("choices", ()):
             delta = choice["delta"]
             content, reasoning = delta.get("content") or "", delta.get("reasoning_content") or ""
-            self._content.append(content)
-            self._reasoning.append(reasoning)
+            self._content.add(content)
+            self._reasoning.add(reasoning)
             read.has_calls |= bool(delta.get("tool_calls"))
             read.finish_reason = choice["finish_reason"] or read.finish_reason
             if content or reasoning or read.finish_reason:

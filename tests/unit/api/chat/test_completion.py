@@ -66,6 +66,62 @@ def test_bytes_may_be_split_anywhere(cuts: list[int]) -> None:
     assert merge([completion]) == merge([completed({"content": "日"}, {"content": "本\n\n"})])
 
 
+class Parser(Completion):
+    """Reads each chunk with a JSON parser."""
+
+    def _add_text(self, event: bytes) -> bool:
+        return False
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ['"', "\\", '\\"', '"}}],"', "\n\n", "😀 日", "\x00\x1f\x7f\u2028", "\\ud83d", "<>/"]
+)
+TIMES = st.sampled_from([{}, {"created": 2}, {"timings": {"cache_n": 1}}, {"usage": USAGE}])
+DELTAS = (
+    st.builds(lambda text: {"content": text}, TEXTS | st.none())
+    | st.builds(lambda text: {"reasoning_content": text}, TEXTS)
+    | st.builds(lambda a, b: {"content": a, "reasoning_content": b}, TEXTS, TEXTS)
+    | st.builds(lambda text: {"tool_calls": [call(0, name="f", arguments=text)]}, TEXTS)
+    | st.sampled_from([{}, {"role": "assistant", "content": None}])
+)
+EXTRAS = st.sampled_from([{}, {}, {"logprobs": {"content": [{"token": "a"}]}}])
+
+
+@st.composite
+def chunks(draw: st.DrawFn) -> bytes:
+    """One event as llama-server spells it, or with blanks, or with escapes."""
+    finish = draw(st.sampled_from([None, None, None, "length"]))
+    choice = {"finish_reason": finish, "index": 0, "delta": draw(DELTAS), **draw(EXTRAS)}
+    separators = draw(st.sampled_from([(",", ":"), (",", ":"), (", ", ": ")]))
+    value = {"choices": [choice], **HEAD, **draw(TIMES)}
+    text = json.dumps(value, ensure_ascii=draw(st.booleans()), separators=separators)
+    return draw(st.sampled_from([b"", b"", b": alive\n"])) + b"data: " + text.encode() + b"\n\n"
+
+
+@given(st.lists(chunks(), max_size=12), st.booleans())
+def test_answer_is_that_of_a_parser_of_each_chunk(events: list[bytes], in_one: bool) -> None:
+    fast, slow = Completion("P"), Parser("P")
+    for events_ in [b"".join(events)] if in_one else events:
+        fast.add(events_)
+    for each in events:
+        slow.add(each)
+    for completion in (fast, slow):
+        completion.add(stream())
+    assert merge([fast]) == merge([slow])
+
+
+def test_text_is_read_without_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the chunks that hold only text the first one is parsed, and one for each new second."""
+    parsed: list[str] = []
+    monkeypatch.setattr(Completion, "_add_chunk", lambda self, chunk: parsed.append(chunk["id"]))
+    about = [{**HEAD, "created": second} for second in (1, 1, 1, 2, 2)]
+    choice = {"finish_reason": None, "index": 0, "delta": {"content": 'a "b"\n日'}}
+    values = [{"choices": [choice], **each} for each in about]
+    texts = [json.dumps(v, ensure_ascii=False, separators=(",", ":")) for v in values]
+    Completion().add(b"".join(b"data: " + text.encode() + b"\n\n" for text in texts))
+    assert len(parsed) == 2
+
+
 def test_reasoning_comes_before_tool_calls_as_llama_server_has_it() -> None:
     message = completed(
         {"reasoning_content": "Let me "},
