@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from api import health, model_list
+from api import health, model_list, request_log
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.cors import with_cors
@@ -43,7 +43,10 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             tasks = [asyncio.create_task(work) for work in works]
             for task in tasks:
                 task.add_done_callback(log_failure)
-            yield
+            try:
+                yield
+            finally:
+                request_log.flush()
             await cancel(tasks)
 
     return assemble(settings, lifespan)

@@ -3,7 +3,8 @@
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import jwt
 from jwt.exceptions import InvalidSubjectError
@@ -18,27 +19,40 @@ MAX_KNOWN_TOKENS = 1024
 LATEST_S = 253402300799
 
 
+class _Known(NamedTuple):
+    """A tenant, and the times between which its token is valid, as Unix seconds."""
+
+    tenant: Tenant
+    begins_s: int
+    ends_s: int
+
+
 class Authenticator:
     """Turns an `Authorization` header into the tenant it speaks for.
 
-    A token once verified is believed until it expires, which saves 40 µs a request.
+    A header whose token was verified is known by its hash, and believed from its `nbf` to its
+    `exp`: that saves 40 µs a request.
     """
 
     def __init__(self, settings: ApiSettings) -> None:
         self._key = settings.jwt_secret.get_secret_value()
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer
-        self._known: dict[str, tuple[Tenant, float]] = {}
+        self._known: dict[bytes, _Known] = {}
 
     def authenticate(self, authorization_header: str | None) -> Tenant:
         """The tenant, or an `ApiError` 401 whose message says what to do."""
-        token = _bearer_token(authorization_header)
-        tenant, believed_until = self._known.get(token, (None, 0.0))
-        if tenant is not None and time.time() < believed_until:
-            return tenant
-        return self._verify(token)
+        header = authorization_header or ""
+        name = sha256(header.encode()).digest()
+        known = self._known.get(name)
+        if known is None or not known.begins_s <= time.time() < known.ends_s:
+            known = self._verify(_bearer_token(header))
+            if len(self._known) >= MAX_KNOWN_TOKENS:
+                self._known.clear()
+            self._known[name] = known
+        return known.tenant
 
-    def _verify(self, token: str) -> Tenant:
+    def _verify(self, token: str) -> "_Known":
         try:
             _check_times(self._claims(token, is_whole=False))
             claims = self._claims(token)
@@ -49,10 +63,8 @@ class Authenticator:
             raise _invalid_token(ADVICE[jwt.PyJWTError]) from error
         except InvalidClaim as error:
             raise _invalid_token(f"The token's {error}: ask for a new token.") from error
-        if len(self._known) >= MAX_KNOWN_TOKENS:
-            self._known.clear()
-        self._known[token] = tenant, int(claims["exp"]) + LEEWAY_S
-        return tenant
+        begins_s, ends_s = int(claims.get("nbf", 0)), int(claims["exp"])
+        return _Known(tenant, begins_s - LEEWAY_S, ends_s + LEEWAY_S)
 
     def _claims(self, token: str, *, is_whole: bool = True) -> dict[str, Any]:
         """The claims of a token with our signature; with `is_whole` they are checked as well."""
@@ -128,8 +140,8 @@ def create_token(
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def _bearer_token(header: str | None) -> str:
-    if not header or not header.strip():
+def _bearer_token(header: str) -> str:
+    if not header.strip():
         raise _unauthorized(
             "Send your token as `Authorization: Bearer <token>` (in an OpenAI client: `api_key`); "
             "make one with: llamaq token create NAME",

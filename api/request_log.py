@@ -33,6 +33,12 @@ def write(record: Record, path: str) -> None:
         log.info(_line(record))
 
 
+def flush() -> None:
+    """Has all lines written that wait: nothing else does in a process that a signal ends."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def _line(record: Record) -> str:
     """The fields in their order, without those that are None.
 

@@ -3,14 +3,22 @@
 import logging
 import sys
 
+from llamaq.batched_log import BatchedHandler, LineFormatter
 from llamaq.repeats import RepeatFilter
 
 
 def set_up_logs(level: str) -> None:
     """Sends the logs of all parts to standard error; `level` is a name such as `info`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    _leave_out_what_is_not_shown()
+    handler = BatchedHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "gguf"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _leave_out_what_is_not_shown() -> None:
+    """Each line would look for its source, process and thread (see Python's "Optimization")."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

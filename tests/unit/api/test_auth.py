@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 import jwt
 import pytest
 
-from api.auth import LEEWAY_S, Authenticator, create_token
+from api.auth import LEEWAY_S, MAX_KNOWN_TOKENS, Authenticator, create_token
 from api.errors import ApiError
 from api.tenant import Tenant
 from dispatcher.tier import Tier
@@ -98,17 +98,35 @@ def test_issuer_must_be_named(issuer: str | None) -> None:
     assert "iss" in refusal(f"Bearer {make_token(iss=issuer)}", jwt_issuer="home").message
 
 
-def test_a_token_that_was_believed_is_refused_once_it_has_expired(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("later_s", "advice"), [(HOUR + LEEWAY_S + 1, "expired"), (-LEEWAY_S - 1, "not valid yet")]
+)
+def test_a_token_that_was_believed_is_refused_when_its_time_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, later_s: int, advice: str
 ) -> None:
-    header = f"Bearer {make_token(exp=int(time.time()) + HOUR)}"
+    now = int(time.time())
+    header = f"Bearer {make_token(nbf=now, exp=now + HOUR)}"
     authenticator = Authenticator(make_settings())
     authenticator.authenticate(header)
-    later = time.time() + HOUR + LEEWAY_S + 1
-    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: now + later_s)
     monkeypatch.setattr("jwt.api_jwt.datetime", ClockOfTime)
-    with pytest.raises(ApiError, match="expired"):
+    with pytest.raises(ApiError, match=advice):
         authenticator.authenticate(header)
+
+
+def test_a_token_that_was_verified_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    authenticator, header = Authenticator(make_settings()), f"Bearer {make_token()}"
+    tenant = authenticator.authenticate(header)
+    monkeypatch.setattr(jwt, "decode", None)
+    assert authenticator.authenticate(header) is tenant
+
+
+def test_few_tokens_are_remembered_and_none_as_it_is() -> None:
+    authenticator = Authenticator(make_settings())
+    for number in range(MAX_KNOWN_TOKENS + 1):
+        authenticator.authenticate(f"Bearer {make_token(sub=str(number))}")
+    assert len(authenticator._known) == 1
+    assert all(len(name) == 32 for name in authenticator._known)
 
 
 def test_created_token_is_accepted_and_unique() -> None:

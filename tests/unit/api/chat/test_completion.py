@@ -106,7 +106,7 @@ def test_answer_is_that_of_a_parser_of_each_chunk(events: list[bytes], in_one: b
     for each in events:
         slow.add(each)
     for completion in (fast, slow):
-        completion.add(stream())
+        completion.add(chunk({}, "stop"))
     assert merge([fast]) == merge([slow])
 
 
