@@ -50,7 +50,7 @@ def revision(name: str) -> Installed:
 
 def litellm() -> str:
     """The program, in an environment of its own."""
-    environment = cache() / LITELLM[0]
+    environment = cache() / "litellm"
     stamp = environment / ".installed-bench"
     if not stamp.exists():
         _say(f"installing {LITELLM[0]} into {environment}")

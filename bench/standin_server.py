@@ -77,7 +77,12 @@ class Figures:
 
 
 class Standin:
-    """The server: `slots`, and what each generates and reads of prompts in a second."""
+    """The server: `slots`, and what each generates and reads of prompts in a second.
+
+    Where there are `steps`, each token of a stream is one of them: whoever releases one gets it.
+    """
+
+    steps: asyncio.Semaphore | None = None
 
     def __init__(self, slots: int, rate: float, prompt_rate: float = 0) -> None:
         self.slots = slots
@@ -156,7 +161,9 @@ class Standin:
         if stream is not None:
             stream.write(STREAM)
         for number in range(figures.tokens):
-            if due_s > clock():
+            if self.steps is not None:
+                await self.steps.acquire()
+            elif due_s > clock():
                 await asyncio.sleep(due_s - clock())
             elif stream is not None:
                 await stream.drain()

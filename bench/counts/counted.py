@@ -1,0 +1,70 @@
+"""Runs `llamaq`, counts the Python calls that it makes, and can hold what it does by the clock.
+
+    python -m bench.counts.counted FILE api
+
+FILE holds two numbers of 8 bytes in the machine's order. To the first one, each call of a Python
+function adds one, and each time that one goes on behind an `await`. While the second one is not 0,
+timers of 0.4 s and more are held: probes and heartbeats belong to no request.
+"""
+
+import mmap
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvloop
+
+from llamaq.__main__ import main
+
+BYTES = 16
+_LONG_S = 0.4
+_AGAIN_S = 0.1
+
+
+def count_calls(numbers: memoryview) -> None:
+    """From now on, in all threads that begin later too."""
+
+    def hook(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            numbers[0] += 1
+
+    threading.setprofile(hook)
+    sys.setprofile(hook)
+
+
+def hold_timers(numbers: memoryview) -> None:
+    """Puts off what long timers call until they are not held."""
+    call_later = uvloop.Loop.call_later
+
+    def hold(
+        loop: uvloop.Loop, delay: float, callback: Callable[..., Any], *args: Any, **more: Any
+    ) -> Any:
+        if delay < _LONG_S:
+            return call_later(loop, delay, callback, *args, **more)
+
+        def come() -> None:
+            if handle.cancelled():
+                return
+            if numbers[1]:
+                call_later(loop, _AGAIN_S, come, **more)
+            else:
+                callback(*args)
+
+        handle = call_later(loop, delay, come, **more)
+        return handle
+
+    uvloop.Loop.call_later = hold
+    uvloop.Loop.call_at = lambda loop, when, callback, *args, **more: hold(
+        loop, max(0, when - loop.time()), callback, *args, **more
+    )
+
+
+if __name__ == "__main__":
+    with Path(sys.argv.pop(1)).open("r+b") as file:
+        shared = memoryview(mmap.mmap(file.fileno(), BYTES)).cast("Q")
+    hold_timers(shared)
+    count_calls(shared)
+    main()
