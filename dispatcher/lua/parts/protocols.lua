@@ -1,16 +1,11 @@
--- Who speaks another protocol (dispatcher/protocol.py); behind common.lua.
-
-local MOST_NAMED = 16
+-- Who speaks another protocol (dispatcher/protocol.py).
+-- @include numbers
+-- @include tolerant
 
 local protocols = {}
 local function protocol_of(api)
   protocols[api] = protocols[api] or number(fields_of(K.api .. api, 'protocol')[1])
   return protocols[api]
-end
-
--- Its worker would not understand it, or would not be understood.
-local function is_of_other_protocol(job)
-  return protocol_of(job.api) ~= PROTOCOL
 end
 
 -- Live apis and their versions, one behind the other.

@@ -1,0 +1,37 @@
+-- Which worker is called first for a new job.
+-- @include can_take
+-- @include counters
+-- @include slots
+
+-- The worker that has the longest known beginning of the conversation in its cache, and still runs;
+-- and how many tokens. The names of the beginnings are the arguments from `first` on.
+local function find_preferred(class, first)
+  if #ARGV < first then return nil end
+  local names, last = {}, math.min(#ARGV, first + BEGINNINGS - 1)
+  for i = first, last do names[#names + 1] = K.prefix .. ARGV[i] end
+  for _, found in ipairs(redis.call('MGET', unpack(names))) do
+    local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
+    if worker and fields_of(K.worker .. worker, 'process')[1] == process
+        and can_take(class, worker) then
+      return worker, tokens
+    end
+  end
+end
+
+-- Of those with room that are about as fast as any with room the one with most of its slots free;
+-- nil where all are as fast, or many. One that is not measured yet is tried at once.
+local function find_fastest(c, class)
+  if counted(c, 'speeds_differ') == 0 then return nil end
+  local rows, best, fastest, best_part = redis.call('HGETALL', K.speeds), 0, nil, 0
+  for i = 1, #rows, 2 do
+    local worker, slots, tps = rows[i], string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
+    local speed = number(tps) > 0 and number(tps) or math.huge
+    slots = number(slots)
+    local part = can_take(class, worker) and slots > 0 and free_slots(worker) / slots or 0
+    local is_faster, is_as_fast = speed > NOTICEABLY * best, speed * NOTICEABLY >= best
+    if part > 0 and (is_faster or (is_as_fast and part > best_part)) then
+      fastest, best_part, best = worker, part, math.max(best, speed)
+    end
+  end
+  return fastest
+end
