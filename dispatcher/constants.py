@@ -78,5 +78,15 @@ SMALL_BODY_BYTES = 32_768
 SETBACKS_PER_ATTEMPT = 2
 """A job may meet this many misconfigured servers for each attempt that it may cost."""
 
+CHANGED = "changed"
+"""The queue is not as it was, and must be looked at anew."""
 REFUSALS = ("OOM ", "READONLY ", "MASTERDOWN ", "NOREPLICAS ", "MISCONF ", "NOPERM ")
 """How Redis begins to say that it refuses all work for now."""
+
+UNREADABLE = (
+    '{"code":"worker_failed","message":"Redis holds a damaged record of the request: %s. Please '
+    'send it again."}'
+)
+"""What an API is told of a job that can't be read, for its client."""
+UNFIT = "it can not be worked on"
+"""The flaw of a job that looks sound, and can't be worked on."""

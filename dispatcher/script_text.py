@@ -1,8 +1,9 @@
 """Puts each script together: lua/<name>.lua, what it includes of lua/parts/, and constants.
 
-A line `-- @include x` names lua/parts/x.lua. A script gets only the parts that it reaches, each
-once and behind those that it includes itself, and makes only the keys that it uses. The names in
-dispatcher/constants.py stand for their values.
+A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
+one that is made only when its function `x` is called. A script gets only the parts that it reaches.
+`K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its value
+in dispatcher/constants.py.
 """
 
 import re
@@ -19,7 +20,7 @@ SCRIPTS = (
     *("reap", "register", "release", "renew", "resume"),
 )
 
-_INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+_USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*\n|  -- .*$", re.MULTILINE)
 _KEY = re.compile(r"\bK\.(\w+)")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
@@ -32,17 +33,17 @@ NOW_MS = "(function(t) return t[1] * 1000 + math.floor(t[2] / 1000) end)(redis.c
 def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     """The text of one script. For tests the clock may be off, in ms, and the protocol another."""
     values = _values() | {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
-    body = "".join(_COMMENT.sub("", text) for text in _with_parts(name))
+    text = (LUA / f"{name}.lua").read_text()
+    body = _COMMENT.sub("", _Scope(frozenset(), text).with_parts(text))
     body = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), body)
+    body = _KEY.sub(lambda found: f"PREFIX .. '{NAMES[found[1]]}'", body)
     return _head(body) + body
 
 
 def _head(body: str) -> str:
-    used = sorted(set(_KEY.findall(body)))
-    keys = ", ".join(f"{name} = P .. '{NAMES[name]}'" for name in used)
     weights = ", ".join(f"{tier} = {tier.weight}" for tier in Tier)
-    head = f"local P = KEYS[1]\nlocal K = {{{keys}}}\n"
-    return head + (f"local TIER_WEIGHTS = {{{weights}}}\n" if "TIER_WEIGHTS" in body else "")
+    tiers = f"local TIER_WEIGHTS = {{{weights}}}\n" if "TIER_WEIGHTS" in body else ""
+    return f"local PREFIX = KEYS[1]\n{tiers}"
 
 
 def _values() -> dict[str, str]:
@@ -52,25 +53,72 @@ def _values() -> dict[str, str]:
 
 def _in_lua(value: object) -> str:
     if isinstance(value, tuple):
-        return "{" + ", ".join(f"'{word}'" for word in value) + "}"
-    return str(value)
+        return "{" + ", ".join(map(_in_lua, value)) + "}"
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def _with_parts(name: str) -> list[str]:
-    """The parts that a script reaches, each behind those that it needs, and the script."""
-    text = (LUA / f"{name}.lua").read_text()
-    done: dict[str, str] = {}
-    for part in _INCLUDE.findall(text):
-        _add(part, done, (name,))
-    return [*done.values(), text]
+class _Scope:
+    """The parts that are in reach at one place of a script.
+
+    A part that is included is put in front of what includes it. One that is lazy is made when it is
+    called for the first time: in its place is a function that makes it, with the parts that only it
+    needs. For what a script makes, it makes anew in each call.
+    """
+
+    def __init__(self, known: frozenset[str], text: str) -> None:
+        self._known = set(known)
+        self._included = _reached(text)
+        self._found: list[str] = []
+
+    def with_parts(self, text: str) -> str:
+        """The text, behind the parts that it needs."""
+        self._add_parts_of(text)
+        return "".join((*self._found, text))
+
+    def _add_parts_of(self, text: str) -> None:
+        for kind, part in _USE.findall(text):
+            if part not in self._known:
+                (self._include if kind == "include" else self._make_lazy)(part)
+
+    def _include(self, part: str) -> None:
+        self._known.add(part)
+        text = _part(part)
+        self._add_parts_of(text)
+        self._found.append(text)
+
+    def _make_lazy(self, part: str) -> None:
+        if part in self._included:
+            self._include(part)
+            return
+        self._known.add(part)
+        text = _part(part)
+        for inner in sorted(_reached(text) & self._included - self._known):
+            if inner not in self._known:
+                self._include(inner)
+        inside = _Scope(frozenset(self._known), text).with_parts(text)
+        self._found.append(_LAZY.format(part=part, inside=inside))
 
 
-def _add(part: str, done: dict[str, str], above: tuple[str, ...]) -> None:
-    if part in above:
-        raise ValueError(f"lua/parts/{part}.lua includes itself: {' > '.join((*above, part))}")
-    if part in done:
-        return
-    text = (LUA / "parts" / f"{part}.lua").read_text()
-    for inner in _INCLUDE.findall(text):
-        _add(inner, done, (*above, part))
-    done[part] = text
+_LAZY = """local made_{part}
+local function {part}(...)
+if not made_{part} then
+{inside}made_{part} = {part}
+end
+return made_{part}(...)
+end
+"""
+
+
+def _part(name: str) -> str:
+    return (LUA / "parts" / f"{name}.lua").read_text()
+
+
+def _reached(text: str, above: tuple[str, ...] = ()) -> frozenset[str]:
+    """The parts that a text includes, and those that these include."""
+    found: set[str] = set()
+    for kind, part in _USE.findall(text):
+        if part in above:
+            raise ValueError(f"a part of lua/ includes itself: {' > '.join((*above, part))}")
+        if kind == "include":
+            found |= {part, *_reached(_part(part), (*above, part))}
+    return frozenset(found)

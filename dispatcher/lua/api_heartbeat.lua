@@ -11,10 +11,11 @@
 --          lost: read again from '0-0'.
 -- @include call
 -- @include now_ms
--- @include read_job
--- @include tell
--- @include withdraw
--- @include work_on
+-- @include flaws
+-- @include guarded
+-- @lazy make_heard
+-- @lazy retire
+-- @lazy tell_of_flaw
 local api, lease_ms, read_to, read_bytes, boot = unpack(ARGV, 1, 5)
 local stream = K.replies .. api
 c.now = now_ms()
@@ -40,10 +41,6 @@ redis.call('PEXPIRE', stream, WORKER_TTL_MS)
 local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 local answer = {redis.call('HGET', K.counters, 'boot'), last and last[1] or '0-0', digits(c.now)}
 
--- What failed while nobody could hear it is not tried again.
-local HAS_FAILED = {rejected = true, failed = true, expired = true, superseded = true,
-                    dropped = true}
-
 -- Whether the api will never hear how the job ended: the entry that said so is gone, with the
 -- stream that was before this one.
 local is_all_read = made or (last and last[1] == read_to)
@@ -51,39 +48,11 @@ local function is_unheard(state)
   return (is_all_read and FINAL[state]) or (made and state ~= 'queued')
 end
 
-local function forget(id, job)
-  withdraw(c, id, job)
-  redis.call('ZREM', K.deadlines, id)
-  redis.call('DEL', K.job .. id, K.body .. id)
-end
-
--- Of a job that was retired while its api was not known.
-local function tell_of_flaw(id, generation)
-  local flaw = fields_of(K.job .. id, 'flaw')[1] or 'unknown'
-  tell(api, id .. ':-' .. generation, 'failed', string.format(UNREADABLE, flaw))
-  redis.call('HSET', K.job .. id, 'untold', '')
-end
-
--- Returns whether Redis knows the job still.
-local function make_heard(id, generation)
-  local job = read_job(id)
-  if job.flaw and FINAL[job.state] then tell_of_flaw(id, generation)
-  elseif job.flaw then retire(c, id, job.flaw)
-  elseif HAS_FAILED[job.state] then
-    tell(api, unclaimed(id, job), 'failed',
-      '{"code":"worker_failed","message":"The API was cut off from Redis while the job ended."}')
-  else
-    forget(id, job)
-    return false
-  end
-  return true
-end
-
 local function look_at(id, generation)
   local said = fields_of(K.job .. id, 'state', 'generation', 'untold')
   if said[2] ~= generation then return false end
-  if said[3] == '1' then tell_of_flaw(id, generation) end
-  return not is_unheard(said[1]) or make_heard(id, generation)
+  if said[3] == '1' then tell_of_flaw(api, id, generation) end
+  return not is_unheard(said[1]) or make_heard(c, api, id, generation)
 end
 
 return conduct(function()

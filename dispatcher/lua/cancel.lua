@@ -6,15 +6,9 @@
 --                      marked as cancelled: its enqueue may still be on the way. A damaged one has
 --                      failed.
 -- @include call
--- @include end_job
--- @include read_job
+-- @include flaws
 -- @include work_on
-local function cancel_running(id, job)
-  redis.call('HSET', K.job .. id, 'cancelled', 1)
-  redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
-  redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
-end
-
+-- @lazy cancel_known
 local function mark_cancelled(id)
   redis.call('HSET', K.job .. id, 'state', 'cancelled', 'cancelled', 1)
   redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
@@ -27,17 +21,7 @@ local function cancel(id)
   local state = fields_of(K.job .. id, 'state')[1]
   if not state and redis.call('EXISTS', K.job .. id) == 0 then return mark_cancelled(id) end
   if FINAL[state] then return state end
-  local job = read_job(id)
-  if job.flaw then
-    retire(c, id, job.flaw)
-    return 'failed'
-  end
-  if job.state == 'running' then cancel_running(id, job) end
-  if job.state == 'queued' then leave_queue(c, id, job) end
-  if job.state == 'queued' or job.state == 'lost' then
-    end_job(c, id, 'cancelled', 'cancelled', 1)
-  end
-  return job.state
+  return cancel_known(c, id)
 end
 
 return conduct(function()

@@ -10,7 +10,8 @@
 --                      `again ms` (0: never) jobs can be had that are left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
--- @include call_workers
+-- @include call_all
+-- @include answer_with
 -- @include find_taken
 -- @include take_jobs
 if not open_claim(c, unpack(ARGV)) then return {'FENCED'} end

@@ -27,12 +27,16 @@
 -- already.
 -- @include call
 -- @include enter_queue
--- @include first_called
--- @include make_room
+-- @include find_preferred
+-- @include slots
+-- @lazy find_fastest
 -- @include now_ms
--- @include read_job
--- @include withdraw
--- @include work_on
+-- @include supersede_key
+-- @lazy end_queued
+-- @lazy make_room
+-- @lazy read_job
+-- @lazy retire
+-- @lazy withdraw
 local id, generation, latest_ms, api, tenant, user, tier, weight, class, wants, estimate,
   prompt_tokens, completion_tokens, wait_ms, deadline_ms, max_attempts, max_crashes, max_jobs,
   max_bytes, max_tenant_jobs, max_tenant_running, supersedes, remembered, seen_cost, path, body =
@@ -46,7 +50,6 @@ c.now = now_ms()
 
 -- What is answered where a submission of the job is known that counts as much, or more.
 local function answer_of_known(older)
-  if not older then return nil end
   local known, newer = number(older.generation), tonumber(generation)
   if known == newer or older.cancelled then return {'KNOWN', older.state or 'failed'} end
   if known > newer then return {'STALE', known} end
@@ -113,13 +116,14 @@ end
 -- The bell that all share is heard first by who has waited longest. Where that is a slow worker it
 -- would only call a faster one, so that is called too.
 local function call_for(preferred)
-  local called = preferred and free_slots(preferred) > 0 and preferred or find_fastest(c, class)
+  local called = preferred and free_slots(preferred) > 0 and preferred
+  if not called and counted(c, 'speeds_differ') > 0 then called = find_fastest(class) end
   if called then ring_worker(called) end
 end
 
 local function enqueue()
-  local older = read_job(id)
-  local answer = answer_of_known(older)
+  local older = redis.call('EXISTS', K.job .. id) == 1 and read_job(id)
+  local answer = older and answer_of_known(older)
   if answer then return answer end
   if c.now > tonumber(latest_ms) then return {'LATE', digits(c.now)} end
   if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end

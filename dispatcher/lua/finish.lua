@@ -7,7 +7,13 @@
 -- Returns  {'OK', free slots left, again ms, job, …}  as claim, also for a call repeated with the
 --                      same nonce after its reply was cut
 --          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
--- @include find_taken
+-- @include answer_with
+-- @include attempts
+-- @include bells
+-- @include end_job
+-- @lazy find_taken
+-- @lazy retire
+-- @include settle
 -- @include stopped_running
 -- @include take_jobs
 local token, state, frames, prompt_tokens, completion_tokens, cached_tokens, cost =

@@ -15,6 +15,8 @@
 -- @include end_queued
 -- @include now_ms
 -- @include recount
+-- @include call_all
+-- @include least_served
 -- @include recover
 -- @include speeds
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '

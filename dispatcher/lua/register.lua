@@ -10,9 +10,12 @@
 --                      was changed
 -- @include call
 -- @include protocols
--- @include recover
+-- @include attempts
+-- @include bells
+-- @include take_off
 -- @include registration
 -- @include write_worker
+-- @lazy recover
 local worker, epoch, lease_ms, slots, accepting = unpack(ARGV, 1, 5)
 c.now = now_ms()
 

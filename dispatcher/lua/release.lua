@@ -14,9 +14,12 @@
 --                           another worker or the only one there is, which is its answer. In the
 --                           last three cases nothing was changed
 --          {'FENCED'}       register again; nothing was changed
+-- @include attempts
 -- @include call
+-- @include can_take
 -- @include now_ms
 -- @include recover
+-- @include slots
 -- @include registration
 local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV)
 local id = split_token(token)

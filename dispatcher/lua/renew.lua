@@ -10,10 +10,15 @@
 --                                           api was taken for dead. Behind them the live apis that
 --                                           speak another protocol, as register names them
 -- @include call
+-- @include guarded
 -- @include protocols
--- @include recover
+-- @include attempts
+-- @include bells
 -- @include registration
+-- @include take_off
 -- @include write_worker
+-- @lazy raise_estimate
+-- @lazy recover
 local worker, epoch, lease_ms, slots, accepting, grace_ms, facts = unpack(ARGV, 1, 7)
 c.now = now_ms()
 if not is_registered(worker, epoch) then return {'FENCED'} end
@@ -25,16 +30,6 @@ local function write_state()
   write_worker(c, worker, slots, accepting, 8, first_held - 1)
   local has_more = before[2] ~= '1' or tonumber(slots) > number(before[1])
   if accepting == '1' and has_more then ring_worker(worker) end
-end
-
--- Long jobs are charged as they go: an estimate that was too low would let their tenant begin
--- others.
-local function raise_estimate(id, cost)
-  local job = read_job(id)
-  if job and not job.flaw and tonumber(cost) > tonumber(job.estimate) then
-    charge(c, job, job.estimate, cost)
-    redis.call('HSET', K.job .. id, 'estimate', cost)
-  end
 end
 
 local function look_at_held()
@@ -50,7 +45,7 @@ local function look_at_held()
       if job[1] or not job[2] then unwanted[#unwanted + 1] = token
       elseif not redis.call('ZSCORE', K.apis, job[2]) then orphaned[#orphaned + 1] = token end
       -- One that can't be charged goes on: finish passes its answer on.
-      if job[2] and cost > number(job[3]) then guarded(c, raise_estimate, id, cost) end
+      if job[2] and cost > number(job[3]) then guarded(c, raise_estimate, c, id, cost) end
     end
   end
   return held, foreign, unwanted, orphaned

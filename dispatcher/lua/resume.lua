@@ -20,6 +20,8 @@
 -- @include now_ms
 -- @include read_job
 -- @include spent
+-- @include settle
+-- @include supersede_key
 -- @include withdraw
 -- @include work_on
 local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, body =

@@ -1,4 +1,5 @@
--- @include parking
+-- @include counters
+-- @lazy park
 -- @include suspects
 
 -- What its worker and its tenant know of a job that begins to run.

@@ -1,42 +1,25 @@
 -- Which job a worker takes next. dispatcher/reference/choice.py makes the same choice in Python.
 -- Each of these returns a job; or CHANGED when the queue is not as it was and must be looked at
 -- anew; or nil.
+-- @include candidates
+-- @include favourites
 -- @include job_at
--- @include leaving
+-- @include suspects
+-- @lazy clear_places
+-- @lazy find_favourite
+-- @lazy forget_turn
+-- @lazy leave
+-- @lazy remove
+-- @lazy why_left
 
-local CHANGED = 'changed'
-
--- `anyhow`: all others are left to others.
-local function find_favourite(c, anyhow)
-  for _, place in ipairs(favourites_in_turn(c)) do
-    local class, tier, tenant, user = split_place(place)
-    if can_take(class, c.worker) and redis.call('ZSCORE', turns(class, tier), tenant)
-        and (anyhow or is_near(c, place, class, tier, tenant, user)) then
-      local job = job_at(c, place)
-      if job.obstacle then
-        remove(c, job)
-        return CHANGED
-      end
-      if not is_of_other_protocol(job) then return job end
-    end
-  end
+-- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
+local function loss_of(c, job)
+  return job.prompt_estimate * c.prompt_ms + job.completion_estimate * c.token_ms
 end
 
--- Of a user that has a turn, and waits for nothing: of a job that was damaged.
-local function forget_turn(c, path)
-  local tier, tenant, user = string.match(path, '^([^|]*)|([^|]*)|([^|]*)$')
-  if not user then return nil end
-  for _, class in ipairs(c.mine) do
-    leave_turns(c, {class = class, tier = tier, tenant = tenant, user = user})
-  end
-  c.seen_turns = {}
-  return CHANGED
-end
-
-local function clear_places(c, places)
-  for _, place in ipairs(places) do redis.call('ZREM', K.queue, place) end
-  c.seen_turns = {}
-  return CHANGED
+-- Most often nothing speaks for another worker.
+local function may_be_left(c, job, loss)
+  return loss > 0 or job.prefers or job.avoids or is_suspect(job) or #favourites(c) > 0
 end
 
 -- Looks at a job of a user. Returns it, and its loss, if this worker may take it.
@@ -49,7 +32,7 @@ local function consider(c, place, least)
   end
   local loss = loss_of(c, job)
   if loss > least or is_of_other_protocol(job) then return nil end
-  local left = why_left(c, job, loss)
+  local left = may_be_left(c, job, loss) and why_left(c, job, loss)
   if not left then return job, loss end
   leave(c, job, left)
 end
@@ -90,6 +73,7 @@ local function find_fair(c, most)
 end
 
 local function find_next(c)
+  if #favourites(c) == 0 then return find_fair(c, FAN) or find_fair(c, WIDE) end
   return find_favourite(c, false) or find_fair(c, FAN) or find_favourite(c, true)
       or find_fair(c, WIDE)
 end

@@ -1,5 +1,7 @@
--- @include call_workers
--- @include waiting
+-- @include call_one
+-- @include classes
+-- @include counters
+-- @include enter_turns
 
 -- Returns how many jobs its tenant has in the queue now.
 local function enter_queue(c, id, job)

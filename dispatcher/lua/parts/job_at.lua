@@ -1,8 +1,8 @@
 -- Jobs that a claim finds in the queue.
--- @include end_queued
 -- @include flaws
+-- @include numbers
+-- @include places
 -- @include read_fields
--- @include work_on
 
 -- What a claim needs to know of a job; the place tells the rest.
 local CLAIMED = {'api', 'state', 'wants', 'weight', 'estimate', 'prompt_estimate',
@@ -45,19 +45,4 @@ local function job_at(c, place)
   job.class, job.tier, job.tenant, job.user = split_place(place)
   job.obstacle = obstacle(c, job)
   return job
-end
-
-local function clear_place(c, job)
-  job.bytes = number(job.bytes)
-  leave_queue(c, job.id, job)
-  if not job.state then redis.call('ZREM', K.deadlines, job.id) end
-end
-
--- Takes a job out of the queue that can't be run.
-local function remove(c, job)
-  c.seen_turns = {}
-  if job.obstacle == 'astray' then guarded(c, clear_place, c, job)
-  elseif FINAL[job.obstacle] then
-    work_on(c, job.id, job.place, nil, end_queued, c, job.id, job, job.obstacle)
-  else retire(c, job.id, job.obstacle, job.place) end
 end

@@ -1,11 +1,7 @@
--- @include supersede_key
--- @include waiting
-
--- Only a queued job can be superseded, so its key ends when it leaves the queue.
-local function forget_key(id, job)
-  local key = supersede_key(job, job.supersedes)
-  if redis.call('GET', key) == id then redis.call('DEL', key) end
-end
+-- @include classes
+-- @include counters
+-- @include leave_turns
+-- @lazy forget_key
 
 -- Of a queue that is empty now. What is kept of those who wait at other levels went with them.
 local function forget_waiting(c, jobs)

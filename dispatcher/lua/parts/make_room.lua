@@ -1,6 +1,8 @@
 -- Room in a full queue for a tenant that has nothing in it.
 -- @include classes
 -- @include end_queued
+-- @include levels
+-- @include places
 -- @include read_job
 
 -- The tenant that has most queued gives up its newest jobs. Returns how many; nil where that makes

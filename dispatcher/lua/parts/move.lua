@@ -5,18 +5,7 @@
 -- @include classes
 -- @include levels
 -- @include numbers
-
-local function least_served(parent)
-  return tonumber(redis.call('ZRANGE', K.served .. parent, 0, 0, 'WITHSCORES')[2])
-end
-
--- Who was forgotten had no more than those who wait: it would start where they are.
-local function move_idle(parent, child, amount)
-  local is_kept = redis.call('ZADD', K.idle .. parent, 'XX', 'INCR', digits(amount), child)
-  if is_kept or amount <= 0 then return end
-  local least = least_served(parent)
-  if least then redis.call('ZADD', K.idle .. parent, digits(least + amount), child) end
-end
+-- @lazy move_idle
 
 -- Where nobody waits no sum is kept.
 local function move(c, parent, child, amount)

@@ -2,7 +2,8 @@
 -- then neither its tenant's burden for ever nor a gift to it.
 -- @include call
 -- @include charge
--- @include parking
+-- @include places
+-- @include unpark
 -- @include read_job
 
 local function add(counts, name, amount)

@@ -6,6 +6,8 @@
 -- @include read_job
 -- @include spent
 -- @include stopped_running
+-- @include supersede_key
+-- @include take_off
 -- @include tell
 -- @include work_on
 

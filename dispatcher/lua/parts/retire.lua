@@ -4,15 +4,12 @@
 -- @include bells
 -- @include flaws
 -- @include guarded
+-- @include places
 -- @include leave_queue
 -- @include take_off
 
-local UNREADABLE = '{"code":"worker_failed","message":"Redis holds a damaged record of the '
-  .. 'request: %s. Please send it again."}'
-
 -- `place` is where it was found in the queue, `token` its attempt, which is off its worker already;
 -- each may be nil. With `is_answered` its api has the whole answer.
--- The steps are made in it: other calls of a script shall not pay for them.
 local function retire(c, id, flaw, place, token, is_answered)
   local pairs_, job = try('HGETALL', K.job .. id) or {}, {}
   for i = 1, #pairs_, 2 do job[pairs_[i]] = pairs_[i + 1] end

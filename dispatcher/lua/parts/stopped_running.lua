@@ -1,5 +1,6 @@
--- @include call_workers
--- @include parking
+-- @include counters
+-- @lazy call_all
+-- @lazy unpark
 
 -- After an attempt was taken off its worker: its tenant may have another one run.
 local function stopped_running(c, job)

@@ -1,8 +1,12 @@
 -- @include begin_running
+-- @include bells
+-- @include can_take
 -- @include charge
 -- @include choice
 -- @include describe
+-- @include leave_queue
 -- @include open_claim
+-- @include work_on
 
 local function take(c, job)
   job.claimed_ms = c.now

@@ -1,6 +1,5 @@
--- @include retire
-
-local UNFIT = 'it can not be worked on'
+-- @include guarded
+-- @lazy retire
 
 -- Does the work for one job, which is retired where that fails. Returns what the work returns, or
 -- nil.

@@ -16,16 +16,20 @@ def text_of(name: str) -> str:
 def test_script_has_only_the_parts_that_it_reaches() -> None:
     assert "local function is_registered(" in text_of("emit")
     assert "local function charge(" not in text_of("emit")
-    for name in SCRIPTS:
-        lines = text_of(name).splitlines()
-        functions = [line for line in lines if line.startswith("local function ")]
-        assert len(functions) == len(set(functions))
 
 
-def test_script_makes_only_the_keys_that_it_uses() -> None:
-    keys = text_of("emit").splitlines()[1]
-    assert "worker = P .. 'worker:'" in keys
-    assert "turns" not in keys
+def test_part_is_made_once_where_it_is_included() -> None:
+    assert text_of("claim").count("local function charge(") == 1
+
+
+def test_lazy_part_is_made_when_it_is_called() -> None:
+    before, _, inside = text_of("cancel").partition("if not made_retire then\n")
+    assert "local function take_off(" not in before
+    assert "local function take_off(" in inside.partition("made_retire = retire\n")[0]
+
+
+def test_keys_stand_for_their_names() -> None:
+    assert "redis.call('DEL', PREFIX .. 'body:' .. id)" in text_of("cancel")
 
 
 def test_constants_stand_for_their_values() -> None:
@@ -50,5 +54,5 @@ def test_part_that_includes_itself_is_named(
     (tmp_path / "parts" / "b.lua").write_text("-- @include a\n")
     folder: Traversable = tmp_path
     monkeypatch.setattr(script_text, "LUA", folder)
-    with pytest.raises(ValueError, match="includes itself: s > a > b > a"):
+    with pytest.raises(ValueError, match="includes itself: a > b > a"):
         text_of("s")

@@ -2,9 +2,10 @@
 --   ms       after so long it is left no more (nil: until something else changes)
 --   call     a worker with room that may take it
 --   give_to  the worker that it is to prefer from now on
+-- @include classes
 -- @include crowds
--- @include favourites
 -- @include suspects
+-- @include urgency
 
 local function left_ms(c, job)
   return c.now - (job.left_since_ms or c.now)
@@ -68,11 +69,6 @@ local function left_for_balance(c, job)
   return other and {give_to = other, ms = NEWCOMER_MS - left_ms(c, job)} or nil
 end
 
--- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
-local function loss_of(c, job)
-  return job.prompt_estimate * c.prompt_ms + job.completion_estimate * c.token_ms
-end
-
 -- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
 local function left_for_speed(c, job, loss)
   if loss <= 0 then return nil end
@@ -88,19 +84,4 @@ local function why_left(c, job, loss)
   local left = left_for_safety(c, job)
   if left or job.prefers == c.worker then return left end
   return left_for_cache(c, job) or left_for_balance(c, job) or left_for_speed(c, job, loss)
-end
-
--- Notes that the job is left, and whom to call.
-local function leave(c, job, left)
-  if left.call then c.called[left.call] = true end
-  if not left.ms then return end
-  if c.again == 0 or left.ms < c.again then c.again = left.ms end
-  if not job.left_since_ms then
-    redis.call('HSET', K.job .. job.id, 'left_since_ms', digits(c.now))
-  end
-  if left.give_to then
-    redis.call('HSET', K.job .. job.id, 'prefers', left.give_to, 'cached_there', 0)
-    redis.call('ZADD', K.prefers .. left.give_to, sequence_of(job.place), job.place)
-    redis.call('PEXPIRE', K.prefers .. left.give_to, WORKER_TTL_MS)
-  end
 end
