@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.constants import MAX_WEIGHT, MIN_WEIGHT
 from dispatcher.tier import Tier
 
 MAX_SUBJECT_CHARS = 256
-MIN_WEIGHT, MAX_WEIGHT = 0.001, 1000  # as in dispatcher/lua/fairness.lua
 
 
 class InvalidClaim(ValueError):

@@ -6,7 +6,7 @@ workers leave: with each job that comes or goes they change their minds, and bef
 the queue is shorter again. It ends where the bridge has the answer, and a slot is free from before
 its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
 it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
-left to others by the rules of `claiming.lua`:
+left to others by the rules of `lua/parts/leaving.lua`:
  - it prefers another live bridge, for 200 ms from when it was left first, else from its enqueue;
    whether that bridge is full is not looked at here;
  - the bridge's patience at its last claim leaves it (`Patience.leaves`), for as long as its loss,

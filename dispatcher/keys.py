@@ -12,7 +12,7 @@ NAMES = {
     "turns": "turns:",
     "served": "served:",
     "idle": "idle:",
-    "charged": "charged:",
+    "charged": "charged",
     "waiting": "waiting",
     "waiting_bytes": "waiting_bytes",
     "busy": "busy",

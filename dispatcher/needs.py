@@ -24,7 +24,7 @@ class Needs:
         return replace(self, above_context=max(self.above_context, too_small))
 
     def met_by(self, context: int, modalities: frozenset[str], build: str) -> bool:
-        """Whether a worker may take the jobs of this class (`can_take` in lua/common.lua)."""
+        """Whether a worker may take the jobs of this class (lua/parts/can_take.lua)."""
         return (
             self.modalities <= modalities
             and (not self.above_context or context > self.above_context)

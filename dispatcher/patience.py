@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
-_NOTICEABLY = 1.25  # figures waver: who is less than a quarter faster counts as equal
-_ASKED = 8  # faster workers that a deferring one may wake
+from dispatcher.constants import FASTER_ASKED, NOTICEABLY
+
 # A queue in front of n slots varies by about the root of n: what is longer lasts.
 _BEYOND_CHANCE = 1.5
 
@@ -78,7 +78,7 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
     mine = fleet.get(me)
     if mine is None or not _is_measured(mine):
         return EAGER
-    limit_s = _seconds(mine, load) / _NOTICEABLY
+    limit_s = _seconds(mine, load) / NOTICEABLY
     faster = {
         name: speed
         for name, speed in fleet.items()
@@ -96,7 +96,7 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
         token_ms=1000 / mine.decode_tps - 1000 * token_s,
         turn_ms=1000 / per_second,
         behind=_BEYOND_CHANCE * sqrt(sum(speed.slots for speed in faster.values())),
-        faster=tuple(sorted(faster, key=lambda name: _seconds(faster[name], load))[:_ASKED]),
+        faster=tuple(sorted(faster, key=lambda name: _seconds(faster[name], load))[:FASTER_ASKED]),
     )
 
 

@@ -1,43 +1,124 @@
-"""Puts each script together from lua/*.lua. The contract of each heads its file."""
+"""Puts each script together: lua/<name>.lua, what it includes of lua/parts/, and constants.
 
+A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
+one that is made only when its function `x` is called. A script gets only the parts that it reaches.
+`K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its value
+in dispatcher/constants.py.
+"""
+
+import re
 from functools import cache
 from importlib.resources import files
 
+from dispatcher import constants
 from dispatcher.keys import NAMES
 from dispatcher.tier import Tier
 
-_READING = ("common", "soundness")
-_QUEUEING = (*_READING, "fairness", "queueing", "retiring")
-_CLAIMING = (*_QUEUEING, "protocol", "leaving", "candidates", "claiming")
-_PARTS = {
-    "emit": ("common",),
-    "position": (*_READING, "fairness"),
-    "enqueue": (*_QUEUEING, "admission"),
-    "cancel": _QUEUEING,
-    "resume": (*_QUEUEING, "recovering"),
-    "release": (*_QUEUEING, "recovering"),
-    "register": (*_QUEUEING, "recovering", "protocol"),
-    "renew": (*_QUEUEING, "recovering", "protocol"),
-    "reap": (*_QUEUEING, "recovering", "recount"),
-    "claim": _CLAIMING,
-    "finish": _CLAIMING,
-}
+LUA = files("dispatcher") / "lua"
+SCRIPTS = (
+    *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "position"),
+    *("reap", "register", "release", "renew", "resume"),
+)
 
+_USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n|  -- .*$", re.MULTILINE)
+_KEY = re.compile(r"\bK\.(\w+)")
+_CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
 
-@cache
-def source(name: str) -> str:
-    """The text of lua/<name>.lua."""
-    return (files("dispatcher") / "lua" / f"{name}.lua").read_text()
+NOW_MS = "(function(t) return t[1] * 1000 + math.floor(t[2] / 1000) end)(redis.call('TIME'))"
+"""The scripts' clock, in Lua. Tests put another one in its place."""
 
 
 @cache
 def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     """The text of one script. For tests the clock may be off, in ms, and the protocol another."""
-    names = ", ".join(f"{name} = P .. '{ending}'" for name, ending in NAMES.items())
+    values = _values() | {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
+    text = (LUA / f"{name}.lua").read_text()
+    body = _COMMENT.sub("", _Scope(frozenset(), text).with_parts(text))
+    body = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), body)
+    body = _KEY.sub(lambda found: f"PREFIX .. '{NAMES[found[1]]}'", body)
+    return _head(body) + body
+
+
+def _head(body: str) -> str:
     weights = ", ".join(f"{tier} = {tier.weight}" for tier in Tier)
-    head = (
-        f"local P = KEYS[1]\nlocal K = {{{names}}}\n"
-        f"local TIER_WEIGHTS = {{{weights}}}\nlocal CLOCK_OFFSET_MS = {clock_offset_ms}\n"
-        f"local PROTOCOL = {protocol}\n"
-    )
-    return head + "".join(map(source, (*_PARTS.get(name, _QUEUEING), name)))
+    tiers = f"local TIER_WEIGHTS = {{{weights}}}\n" if "TIER_WEIGHTS" in body else ""
+    return f"local PREFIX = KEYS[1]\n{tiers}"
+
+
+def _values() -> dict[str, str]:
+    found = {name: value for name, value in vars(constants).items() if name.isupper()}
+    return {name: _in_lua(value) for name, value in found.items()}
+
+
+def _in_lua(value: object) -> str:
+    if isinstance(value, tuple):
+        return "{" + ", ".join(map(_in_lua, value)) + "}"
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+class _Scope:
+    """The parts that are in reach at one place of a script.
+
+    A part that is included is put in front of what includes it. One that is lazy is made when it is
+    called for the first time: in its place is a function that makes it, with the parts that only it
+    needs. For what a script makes, it makes anew in each call.
+    """
+
+    def __init__(self, known: frozenset[str], text: str) -> None:
+        self._known = set(known)
+        self._included = _reached(text)
+        self._found: list[str] = []
+
+    def with_parts(self, text: str) -> str:
+        """The text, behind the parts that it needs."""
+        self._add_parts_of(text)
+        return "".join((*self._found, text))
+
+    def _add_parts_of(self, text: str) -> None:
+        for kind, part in _USE.findall(text):
+            if part not in self._known:
+                (self._include if kind == "include" else self._make_lazy)(part)
+
+    def _include(self, part: str) -> None:
+        self._known.add(part)
+        text = _part(part)
+        self._add_parts_of(text)
+        self._found.append(text)
+
+    def _make_lazy(self, part: str) -> None:
+        if part in self._included:
+            self._include(part)
+            return
+        self._known.add(part)
+        text = _part(part)
+        for inner in sorted(_reached(text) & self._included - self._known):
+            if inner not in self._known:
+                self._include(inner)
+        inside = _Scope(frozenset(self._known), text).with_parts(text)
+        self._found.append(_LAZY.format(part=part, inside=inside))
+
+
+_LAZY = """local made_{part}
+local function {part}(...)
+if not made_{part} then
+{inside}made_{part} = {part}
+end
+return made_{part}(...)
+end
+"""
+
+
+def _part(name: str) -> str:
+    return (LUA / "parts" / f"{name}.lua").read_text()
+
+
+def _reached(text: str, above: tuple[str, ...] = ()) -> frozenset[str]:
+    """The parts that a text includes, and those that these include."""
+    found: set[str] = set()
+    for kind, part in _USE.findall(text):
+        if part in above:
+            raise ValueError(f"a part of lua/ includes itself: {' > '.join((*above, part))}")
+        if kind == "include":
+            found |= {part, *_reached(_part(part), (*above, part))}
+    return frozenset(found)

@@ -25,7 +25,6 @@ from dispatcher.scripts import Scripts
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
-_HEADS = 100
 _RETRY_S = 0.2
 _TRIES = 3
 
@@ -183,8 +182,7 @@ class WorkerSession:
 
     def _wish(self, most: int, nonce: str, patience: Patience) -> tuple[Arg, ...]:
         speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
-        bounds = most, nonce, _HEADS, self._max_running
-        return *bounds, *speeds, len(patience.faster), *patience.faster
+        return most, nonce, self._max_running, *speeds, " ".join(patience.faster)
 
     async def _insist(self, name: str, *args: Arg) -> list[Any]:
         """Waits out an outage; of a script that fails the caller hears after some tries."""

@@ -1,15 +1,14 @@
 -- cancel: nobody waits for these jobs any more.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1… job ids
--- Returns  {state, …}  the state that each was in: queued or lost (now gone), running (its worker is told), a
---                      final state (nothing changed) or unknown. An unknown job is marked as cancelled: its
---                      enqueue may still be on the way. A damaged one has failed.
-local function cancel_running(id, job)
-  redis.call('HSET', K.job .. id, 'cancelled', 1)
-  redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
-  redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
-end
-
+-- Returns  {state, …}  the state that each was in: queued or lost (now gone), running (its worker
+--                      is told), a final state (nothing changed) or unknown. An unknown job is
+--                      marked as cancelled: its enqueue may still be on the way. A damaged one has
+--                      failed.
+-- @include call
+-- @include flaws
+-- @include work_on
+-- @lazy cancel_known
 local function mark_cancelled(id)
   redis.call('HSET', K.job .. id, 'state', 'cancelled', 'cancelled', 1)
   redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
@@ -17,21 +16,16 @@ local function mark_cancelled(id)
 end
 
 local function cancel(id)
-  redis.call('DEL', K.body .. id)  -- nobody will run it again; and a removal first passes at maxmemory
+  -- Nobody will run it again; and a removal first passes at maxmemory.
+  redis.call('DEL', K.body .. id)
   local state = fields_of(K.job .. id, 'state')[1]
   if not state and redis.call('EXISTS', K.job .. id) == 0 then return mark_cancelled(id) end
   if FINAL[state] then return state end
-  local job = read_job(id)
-  if job.flaw then
-    retire(id, job.flaw)
-    return 'failed'
-  end
-  if job.state == 'running' then cancel_running(id, job) end
-  if job.state == 'queued' then leave_queue(id, job) end
-  if job.state == 'queued' or job.state == 'lost' then end_job(id, 'cancelled', 'cancelled', 1) end
-  return job.state
+  return cancel_known(c, id)
 end
 
-local states = {}
-for _, id in ipairs(ARGV) do states[#states + 1] = work_on(id, nil, nil, cancel, id) or 'failed' end
-return states
+return conduct(function()
+  local states = {}
+  for i, id in ipairs(ARGV) do states[i] = work_on(c, id, nil, nil, cancel, id) or 'failed' end
+  return states
+end)

@@ -1,16 +1,20 @@
--- emit: pass on what the jobs of one api have produced since the last emit.
+-- emit: passes on what the jobs of one api have produced since the last emit.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 api  4 lease ms  5 most unread bytes in the api's reply stream
---          6… triples: token, visible (1: a client sees it), packed frames (dispatcher/frames.py)
+--          6… triples: token, visible (1: a client sees it; told once is enough), packed frames
+--          (dispatcher/frames.py)
 -- Returns  {'FENCED'}          register again; nothing was passed on
 --          {'GONE'}            the api is dead: nobody waits for these jobs
 --          {'SLOW'}            the api does not keep up; nothing was passed on
---          {'OK', token, …}    passed on, but for the attempts named, which are no longer this worker's
+--          {'OK', token, …}    passed on, but for the attempts named, which are no longer this
+--            worker's
 -- A repeated emit shows the same frames twice; the api drops those whose sequence number it has.
-local PIECE = 1000             -- values of one entry: `unpack` takes no more than a few thousand
-local worker, epoch, api = ARGV[1], ARGV[2], ARGV[3]
+-- @include attempts
+-- @include now_ms
+-- @include registration
+local worker, epoch, api, lease_ms, most_unread = unpack(ARGV, 1, 5)
 if not is_registered(worker, epoch) then return {'FENCED'} end
-extend_lease(worker, now_ms() + tonumber(ARGV[4]))
+extend_lease(worker, now_ms() + lease_ms)
 
 local answer, fields, bytes, seen = {'OK'}, {}, 0, {}
 for i = 6, #ARGV, 3 do
@@ -27,7 +31,7 @@ if #fields == 0 then return answer end
 
 local size = fields_of(K.api .. api, 'written_bytes', 'read_bytes')
 local unread = number(size[1]) - number(size[2])
-if unread > 0 and unread + bytes > tonumber(ARGV[5]) then return {'SLOW'} end
+if unread > 0 and unread + bytes > tonumber(most_unread) then return {'SLOW'} end
 for first = 1, #fields, PIECE do
   local last = math.min(first + PIECE - 1, #fields)
   if not redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields, first, last)) then

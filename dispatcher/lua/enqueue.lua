@@ -1,147 +1,150 @@
--- enqueue: put a job into the queue, once.
+-- enqueue: puts a job into the queue, once.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id               2 generation: how often the api has submitted the job, this time included
+-- ARGV     1 job id  2 generation: how often the api has submitted the job, this time included
 --          3 latest ms: after this time of Redis' clock it does nothing
 --          4 api that waits for it   5 tenant               6 user ('-': none)
 --          7 tier                 8 weight of the tenant    9 class (what it needs of its worker)
---          10 wants (flags)       11 estimate (cost)        12 prompt tokens  13 completion tokens (estimates)
+--          10 wants (flags)       11 estimate (cost)        12, 13 estimated prompt and completion
+--          tokens
 --          14 wait ms: longest time in the queue            15 deadline ms: longest time in all
 --          16 max attempts        17 max crashes
---          18 queue bound, jobs   19 queue bound, bytes     20 tenant's bound on queued jobs (0: none)
---          21 tenant's bound on running jobs (0: none)      22 key it supersedes ('': none)
+--          18 queue bound, jobs   19 queue bound, bytes
+--          20, 21 tenant's bounds on queued and on running jobs (0: none)
+--          22 key it supersedes ('': none)
 --          23 beginnings by which a worker is to remember it, parted by blanks
 --          24 cost of what its client has seen before Redis forgot it ('': it has not begun)
 --          25 path of the request  26 body  27… beginnings of the conversation, the longest first
--- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the tenant
---                                 has n jobs in the queue
---          {'KNOWN', state}       a job of this id and generation exists, or it was cancelled: nothing changed
+-- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the
+--                                 tenant has n jobs in the queue
+--          {'KNOWN', state}       a job of this id and generation exists, or it was cancelled:
+--                                 nothing changed
 --          {'STALE', generation}  a newer submission was here before: nothing changed
 --          {'LATE', now ms}       it is later than latest ms: nothing changed
 --          {'UNKNOWN_API'}        the api has no reply stream: send api_heartbeat first
 --          {'FULL', jobs, bytes}  over a bound of the model
 --          {'TENANT_FULL', jobs}  over the tenant's
--- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted already.
-local id, generation, api, body, now = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[26], now_ms()
-local older = read_job(id)
-if older then
-  local known = number(older.generation)
-  if known == generation or older.cancelled then return {'KNOWN', older.state or 'failed'} end
-  if known > generation then return {'STALE', known} end
-end
-if now > tonumber(ARGV[3]) then return {'LATE', digits(now)} end
-if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
-
+-- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted
+-- already.
+-- @include call
+-- @include enter_queue
+-- @include find_preferred
+-- @include slots
+-- @lazy find_fastest
+-- @include now_ms
+-- @include supersede_key
+-- @lazy end_queued
+-- @lazy make_room
+-- @lazy read_job
+-- @lazy retire
+-- @lazy withdraw
+local id, generation, latest_ms, api, tenant, user, tier, weight, class, wants, estimate,
+  prompt_tokens, completion_tokens, wait_ms, deadline_ms, max_attempts, max_crashes, max_jobs,
+  max_bytes, max_tenant_jobs, max_tenant_running, supersedes, remembered, seen_cost, path, body =
+  unpack(ARGV, 1, 26)
 local job = {
-  api = api, tenant = ARGV[5], user = ARGV[6], tier = ARGV[7], weight = ARGV[8], class = ARGV[9],
-  bytes = digits(#body), supersedes = ARGV[22] ~= '' and ARGV[22] or nil, generation = ARGV[2],
+  api = api, tenant = tenant, user = user, tier = tier, weight = weight, class = class,
+  bytes = digits(#body), supersedes = supersedes ~= '' and supersedes or nil,
+  generation = generation,
 }
+c.now = now_ms()
 
-local replaced, rival = nil, job.supersedes and redis.call('GET', supersede_key(job, job.supersedes))
-if rival and rival ~= id then
-  replaced = read_job(rival)
-  if replaced and (replaced.flaw or replaced.state ~= 'queued') then replaced = nil end
+-- What is answered where a submission of the job is known that counts as much, or more.
+local function answer_of_known(older)
+  local known, newer = number(older.generation), tonumber(generation)
+  if known == newer or older.cancelled then return {'KNOWN', older.state or 'failed'} end
+  if known > newer then return {'STALE', known} end
 end
-local places, weight = replaced and 1 or 0, replaced and replaced.bytes or 0  -- that it makes room for
 
-local jobs = redis.call('ZCARD', K.queue)
-if jobs == 0 then redis.call('HSET', K.counters, 'queued_bytes', 0) end
-local bytes = number(redis.call('HGET', K.counters, 'queued_bytes'))
-local mine = number(redis.call('ZSCORE', K.waiting, job.tenant))
-if generation == 1 then
-  local jobs_over = jobs - places + 1 - tonumber(ARGV[18])
-  local bytes_over = jobs > places and bytes - weight + #body - tonumber(ARGV[19]) or 0
+-- The queued job of the key that it supersedes.
+local function find_rival()
+  local rival = job.supersedes and redis.call('GET', supersede_key(job, job.supersedes))
+  if not rival or rival == id then return nil end
+  local replaced = read_job(rival)
+  if not replaced or replaced.flaw or replaced.state ~= 'queued' then return nil end
+  replaced.id = rival
+  return replaced
+end
+
+-- What is answered where there is no room, besides that of the job that it replaces; makes room.
+local function refuse_if_full(replaced)
+  local places, freed = replaced and 1 or 0, replaced and replaced.bytes or 0
+  local jobs = queued(c)
+  local bytes = jobs == 0 and 0 or counted(c, 'queued_bytes')
+  local jobs_over = jobs - places + 1 - max_jobs
+  local bytes_over = jobs > places and bytes - freed + #body - max_bytes or 0
+  local most = tonumber(max_tenant_jobs)
+  if jobs_over <= 0 and bytes_over <= 0 and most == 0 then return nil end
+  local own = number(redis.call('ZSCORE', K.waiting, tenant))
   if jobs_over > 0 or bytes_over > 0 then
-    local dropped = mine == 0 and make_room(jobs_over, bytes_over)
-    if not dropped then return {'FULL', jobs, bytes} end
-    jobs = jobs - dropped
+    if own > 0 or not make_room(c, jobs_over, bytes_over) then return {'FULL', jobs, bytes} end
   end
-  local most = tonumber(ARGV[20])
-  if most > 0 and mine - places >= most then return {'TENANT_FULL', mine} end
-end
-if replaced then end_queued(rival, replaced, 'superseded') end
-if older and older.flaw then retire(id, older.flaw)
-elseif older then withdraw(id, older) end
-
-local BEGINNINGS = 100         -- of a conversation that are looked for, at most
-
--- The worker that has the longest known beginning of the conversation in its cache, and still runs.
-local function find_preferred()
-  if #ARGV < 27 then return nil end
-  local names = {}
-  for i = 27, math.min(#ARGV, 26 + BEGINNINGS) do names[#names + 1] = K.prefix .. ARGV[i] end
-  for _, found in ipairs(redis.call('MGET', unpack(names))) do
-    local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
-    if worker and fields_of(K.worker .. worker, 'process')[1] == process
-        and can_take(job.class, worker) then
-      return worker, tokens
-    end
-  end
+  if most > 0 and own - places >= most then return {'TENANT_FULL', own} end
 end
 
-local ASKED = 8                -- workers of a fleet that are looked at
-local NOTICEABLY = 1.25        -- as in dispatcher/patience.py
-
--- Of those with room that are about as fast as any with room the one with most of its slots free; nil where
--- all are as fast, or many. One that is not measured yet is tried at once.
-local function find_fastest()
-  if redis.call('HLEN', K.speeds) > ASKED then return nil end
-  local rows, workers, least, most = redis.call('HGETALL', K.speeds), {}, math.huge, 0
-  for i = 1, #rows, 2 do
-    local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
-    local speed = number(tps) > 0 and number(tps) or math.huge
-    workers[#workers + 1] = {rows[i], number(slots), speed}
-    least, most = math.min(least, speed), math.max(most, speed)
+local function write_job(sequence, ttl)
+  job.wait_until_ms = digits(c.now + math.min(wait_ms, deadline_ms))
+  job.place = table.concat({class, tier, tenant, user, string.format('%014.0f', sequence), id}, '|')
+  local fields = {'state', 'queued', 'generation', generation, 'protocol', PROTOCOL, 'api', api,
+    'tenant', tenant, 'user', user, 'tier', tier, 'weight', weight, 'class', class,
+    'path', path, 'wants', wants, 'estimate', estimate, 'prompt_estimate', prompt_tokens,
+    'completion_estimate', completion_tokens, 'place', job.place, 'bytes', job.bytes,
+    'enqueued_ms', digits(c.now), 'wait_until_ms', job.wait_until_ms,
+    'deadline_ms', digits(c.now + deadline_ms), 'attempts', 0, 'max_attempts', max_attempts,
+    'crashes', 0, 'max_crashes', max_crashes, 'max_tenant_running', max_tenant_running,
+    'prefix', remembered}
+  local function add(...)
+    for _, value in ipairs({...}) do fields[#fields + 1] = value end
   end
-  if most <= NOTICEABLY * least then return nil end
-  local best, fastest, best_part = 0, nil, 0
-  for _, about in ipairs(workers) do
-    local worker, slots, speed = unpack(about)
-    local part = can_take(job.class, worker) and slots > 0 and free_slots(worker) / slots or 0
-    local is_faster, is_as_fast = speed > NOTICEABLY * best, speed * NOTICEABLY >= best
-    if part > 0 and (is_faster or (is_as_fast and part > best_part)) then
-      fastest, best_part, best = worker, part, math.max(best, speed)
-    end
-  end
-  return fastest
+  if seen_cost ~= '' then add('visible', 1, 'seen_cost', seen_cost) end
+  if job.supersedes then add('supersedes', job.supersedes) end
+  if job.prefers then add('prefers', job.prefers, 'cached_there', job.cached_there) end
+  redis.call('HSET', K.job .. id, unpack(fields))
+  redis.call('PEXPIRE', K.job .. id, ttl)
+  redis.call('SET', K.body .. id, body, 'PX', ttl)
 end
 
--- The bell that all share is heard first by who has waited longest. Where that is a slow worker it would only
--- call a faster one, so that is called too.
+local function note_elsewhere(sequence, ttl)
+  if job.supersedes then
+    redis.call('SET', supersede_key(job, job.supersedes), id, 'PX', ttl)
+  end
+  if job.prefers then
+    redis.call('ZADD', K.prefers .. job.prefers, sequence, job.place)
+    redis.call('PEXPIRE', K.prefers .. job.prefers, ttl)
+  end
+end
+
+-- The bell that all share is heard first by who has waited longest. Where that is a slow worker it
+-- would only call a faster one, so that is called too.
 local function call_for(preferred)
-  local called = preferred and free_slots(preferred) > 0 and preferred or find_fastest()
+  local called = preferred and free_slots(preferred) > 0 and preferred
+  if not called and counted(c, 'speeds_differ') > 0 then called = find_fastest(class) end
   if called then ring_worker(called) end
 end
 
-local sequence = redis.call('HINCRBY', K.counters, 'sequence', 1)
-job.wait_until_ms = digits(now + math.min(ARGV[14], ARGV[15]))
-job.place = table.concat({job.class, job.tier, job.tenant, job.user,
-  string.format('%014.0f', sequence), id}, '|')
-local ttl = digits(tonumber(ARGV[15]) + WORKER_TTL_MS)
-redis.call('DEL', K.job .. id)
-redis.call('HSET', K.job .. id,
-  'state', 'queued', 'generation', job.generation, 'api', api, 'tenant', job.tenant, 'user', job.user,
-  'tier', job.tier, 'weight', job.weight, 'class', job.class, 'path', ARGV[25], 'wants', ARGV[10],
-  'estimate', ARGV[11],
-  'prompt_estimate', ARGV[12], 'completion_estimate', ARGV[13],
-  'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(now),
-  'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(now + tonumber(ARGV[15])),
-  'attempts', 0, 'max_attempts', ARGV[16], 'crashes', 0, 'max_crashes', ARGV[17],
-  'max_tenant_running', ARGV[21], 'prefix', ARGV[23])
-if ARGV[24] ~= '' then redis.call('HSET', K.job .. id, 'visible', 1, 'seen_cost', ARGV[24]) end
-redis.call('PEXPIRE', K.job .. id, ttl)
-redis.call('SET', K.body .. id, body, 'PX', ttl)
-if job.supersedes then
-  redis.call('HSET', K.job .. id, 'supersedes', job.supersedes)
-  redis.call('SET', supersede_key(job, job.supersedes), id, 'PX', ttl)
-end
-enter_queue(id, job)
+local function enqueue()
+  local older = redis.call('EXISTS', K.job .. id) == 1 and read_job(id)
+  local answer = older and answer_of_known(older)
+  if answer then return answer end
+  if c.now > tonumber(latest_ms) then return {'LATE', digits(c.now)} end
+  if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
+  read_counters(c, 'sequence', 'queued_bytes', 'enqueued', 'parked', 'speeds_differ')
+  local replaced = find_rival()
+  answer = tonumber(generation) == 1 and refuse_if_full(replaced)
+  if answer then return answer end
+  if replaced then end_queued(c, replaced.id, replaced, 'superseded') end
+  if older and older.flaw then retire(c, id, older.flaw)
+  elseif older then withdraw(c, id, older) end
+  if older then redis.call('DEL', K.job .. id) end
 
-local preferred, tokens = find_preferred()
-if preferred then
-  redis.call('HSET', K.job .. id, 'prefers', preferred, 'cached_there', tokens)
-  redis.call('ZADD', K.prefers .. preferred, sequence, job.place)
-  redis.call('PEXPIRE', K.prefers .. preferred, ttl)
+  count(c, 'sequence', 1)
+  count(c, 'enqueued', 1)
+  local sequence, ttl = counted(c, 'sequence'), digits(deadline_ms + WORKER_TTL_MS)
+  job.prefers, job.cached_there = find_preferred(class, 27)
+  write_job(sequence, ttl)
+  note_elsewhere(sequence, ttl)
+  local of_tenant = enter_queue(c, id, job)
+  call_for(job.prefers)
+  return {'OK', queued(c), of_tenant}
 end
-call_for(preferred)
-redis.call('HINCRBY', K.counters, 'enqueued', 1)
-return {'OK', jobs - places + 1, mine - places + 1}
+
+return conduct(enqueue)

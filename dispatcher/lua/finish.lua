@@ -1,36 +1,35 @@
--- finish: the attempt ended with an answer (or an error that is the answer); frees its slot, and takes
--- the next job for it.
+-- finish: the attempt ended with an answer (or an error that is the answer); frees its slot, and
+-- takes the next job for it.
 -- KEYS[1]  the model's key prefix
--- ARGV     as of claim; behind them
---          token, state (done, rejected, failed or cancelled), last frames, packed, prompt tokens,
---          completion tokens, of the prompt's those cached, what they cost (dispatcher/cost.py)
--- Returns  {'OK', free slots left, again ms, job, …}  as claim, also for a call repeated with the same
---                      nonce after its reply was cut
+-- ARGV     1 … 10 as of claim  11 token  12 state (done, rejected, failed or cancelled)
+--          13 last frames, packed  14 prompt tokens  15 completion tokens
+--          16 of the prompt's those cached  17 what they cost (dispatcher/cost.py)
+-- Returns  {'OK', free slots left, again ms, job, …}  as claim, also for a call repeated with the
+--                      same nonce after its reply was cut
 --          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
-local MEANS = {'mean_service_ms', 'mean_prompt_tokens', 'mean_completion_tokens'}
-local REMEMBERED_MS = 1800000  -- so long a worker is taken to have a conversation in its cache
-
-local first = 12 + #faster
+-- @include answer_with
+-- @include attempts
+-- @include bells
+-- @include end_job
+-- @lazy find_taken
+-- @lazy retire
+-- @include settle
+-- @include stopped_running
+-- @include take_jobs
 local token, state, frames, prompt_tokens, completion_tokens, cached_tokens, cost =
-  unpack(ARGV, first, first + 6)
+  unpack(ARGV, 11, 17)
+if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end
 local id, attempt = split_token(token)
-if is_fenced then return {'FENCED'} end
 
 local function is_repeated()
-  local job = fields_of(K.job .. id, 'attempt', 'state')
-  return job[1] == attempt and FINAL[job[2]]
+  local job = read_hash(K.job .. id, {'attempt', 'state'})
+  return job.attempt == attempt and FINAL[job.state]
 end
 
 -- Means over about the last sixteen answers: for estimates, and for how soon a slot will be free.
-local function learn(job, found)
-  local means, news = {}, {mean_service_ms = now - job.claimed_ms,
-    mean_prompt_tokens = prompt_tokens, mean_completion_tokens = completion_tokens}
-  for i, name in ipairs(MEANS) do
-    local mean = number(found[i], tonumber(news[name]))
-    means[#means + 1], means[#means + 2] = name,
-      string.format('%.3f', mean + (news[name] - mean) / 16)
-  end
-  redis.call('HSET', K.counters, unpack(means))
+local function learn(name, news)
+  local mean = number(counter(c, name), tonumber(news))
+  set_counter(c, name, string.format('%.3f', mean + (news - mean) / 16))
 end
 
 local function pass_on(api)
@@ -40,48 +39,76 @@ local function pass_on(api)
   end
 end
 
-local function finish(job)
-  stopped_running(job)
-  settle(job, cost)
-  if state == 'done' then
-    local there = worker .. ' ' .. digits(prompt_tokens + completion_tokens) .. ' ' .. (about[4] or '')
-    for beginning in string.gmatch(job.prefix or '', '%S+') do
-      redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
-    end
-    learn(job, fields_of(K.counters, unpack(MEANS)))
+local function remember(beginnings)
+  local tokens = digits(prompt_tokens + completion_tokens)
+  local there = c.worker .. ' ' .. tokens .. ' ' .. (c.about.process or '')
+  for beginning in string.gmatch(beginnings, '%S+') do
+    redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
   end
-  end_job(id, state, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
+end
+
+local function end_attempt(job)
+  stopped_running(c, job)
+  settle(c, job, cost)
+  if state == 'done' then
+    remember(job.prefix or '')
+    learn('mean_service_ms', c.now - job.claimed_ms)
+    learn('mean_prompt_tokens', prompt_tokens)
+    learn('mean_completion_tokens', completion_tokens)
+  end
+  end_job(c, id, state, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
     'cached_tokens', cached_tokens, 'cost', cost)
+end
+
+-- A flaw that is no obstacle to passing the answer on.
+local function flaw_of_finished(job)
+  local flaw = flaw_in(job, {'api', 'tenant', 'user', 'tier', 'place', 'class'},
+    {'weight', 'estimate', 'claimed_ms'})
+  if flaw then return flaw end
+  if not is_placed(id, job) then return 'its place is not its own' end
+end
+
+local function finish_job()
+  local job = read_hash(K.job .. id, {'api', 'tenant', 'user', 'tier', 'weight', 'estimate',
+    'claimed_ms', 'prefix', 'max_tenant_running', 'place', 'class'})
+  if not job.api and redis.call('EXISTS', K.job .. id) == 0 then
+    return set_counter(c, 'recount', 1)
+  end
+  local flaw = flaw_of_finished(job)
+  local is_answered = job.api and pass_on(job.api)
+  if flaw then retire(c, id, flaw, nil, token, is_answered)
+  else work_on(c, id, nil, token, end_attempt, job) end
 end
 
 -- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.
 local function tell_of_room()
-  redis.call('ZADD', K.bell_of .. worker, 1, 'room')
-  redis.call('PEXPIRE', K.bell_of .. worker, WORKER_TTL_MS)
+  redis.call('ZADD', K.bell_of .. c.worker, 1, 'room')
+  redis.call('PEXPIRE', K.bell_of .. c.worker, WORKER_TTL_MS)
 end
 
-local running = redis.call('ZCARD', K.running .. worker)
-local was_full = running >= slots
-if take_off(worker, token) then
-  running, runs_suspect = running - 1, runs_suspect and about[6] ~= token
-  local job = read_fields(id, 'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
-    'max_tenant_running', 'place', 'class')
-  local is_there = job.api or redis.call('EXISTS', K.job .. id) == 1
-  local flaw = is_there and flaw_in(job, {'api', 'tenant', 'user', 'tier', 'place', 'class'},
-    {'weight', 'estimate', 'claimed_ms'})
-  if is_there and not flaw and not is_placed(id, job) then flaw = 'its place is not its own' end
-  local is_answered = job.api and pass_on(job.api)
-  if flaw then retire(id, flaw, nil, token, is_answered)
-  elseif is_there then work_on(id, nil, token, finish, job)
-  else redis.call('HSET', K.counters, 'recount', 1) end
-elseif is_repeated() then
-  find_taken()
-  if #jobs > 0 then return answer_with(room(running), '0') end
-else
-  return {'FENCED'}
+local function finish()
+  local running = redis.call('ZCARD', K.running .. c.worker)
+  local was_full = running >= c.slots
+  if redis.call('ZREM', K.running .. c.worker, token) == 1 then
+    running = running - 1
+    if c.about.suspect == token then
+      c.runs_suspect = false
+      redis.call('HDEL', K.worker .. c.worker, 'suspect')
+    end
+    read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
+      'mean_completion_tokens', state, 'queued_bytes')
+    finish_job()
+  elseif is_repeated() then
+    find_taken(c)
+    if #c.jobs > 0 then return answer_with(c, room(c, running)) end
+  else
+    return {'FENCED'}
+  end
+  local free = take_jobs(c, running)
+  -- A full bridge waits on its own bell only; and it shall come again for what is left to others.
+  if was_full and free > 0 and #all_classes(c) == 0 then tell_of_room()
+  elseif (was_full and free > 0) or c.again > 0 then ring_worker(c.worker) end
+  return answer_with(c, free)
 end
-local free = take_jobs(running)
--- A full bridge waits on its own bell only; and it shall come again for what is left to others now.
-if was_full and free > 0 and #all_classes() == 0 then tell_of_room()
-elseif (was_full and free > 0) or again > 0 then ring_worker(worker) end
-return answer_with(free, digits(again))
+
+return conduct(finish)

@@ -2,9 +2,11 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1… job ids
 -- Returns  {slots, mean ms that a job holds one, position, …}  0 for a job that is not queued
--- An estimate: everybody who waits gets a turn, in the order in which they are due, until it is the job's.
--- Costs a few looks per job, however many wait.
-local function count(from)
+-- An estimate: everybody who waits gets a turn, in the order in which they are due, until it is the
+-- job's. Costs a few looks per job, however many wait.
+-- @include levels
+-- @include read_job
+local function jobs_under(from)
   return redis.call('ZLEXCOUNT', K.queue, '[' .. from .. '|', '(' .. from .. '|\255')
 end
 
@@ -20,7 +22,7 @@ local function of_other_tiers(job, nth)
   for _, tier in ipairs(redis.call('ZRANGE', turns(job.class, ''), 0, -1)) do
     if tier ~= job.tier and TIER_WEIGHTS[tier] then
       local turns_of_it = math.ceil(nth * TIER_WEIGHTS[tier] / TIER_WEIGHTS[job.tier])
-      ahead = ahead + math.min(turns_of_it, count(job.class .. '|' .. tier))
+      ahead = ahead + math.min(turns_of_it, jobs_under(job.class .. '|' .. tier))
     end
   end
   return ahead
@@ -30,8 +32,9 @@ local function position(job)
   local path = tenant_path(job)
   local flow = job.class .. '|' .. path .. '|' .. job.user .. '|'
   local nth = redis.call('ZLEXCOUNT', K.queue, '[' .. flow, '[' .. job.place)
-  nth = math.min(turn(job.class, path, job.user, nth), count(job.class .. '|' .. path))
-  nth = math.min(turn(job.class, job.tier, job.tenant, nth), count(job.class .. '|' .. job.tier))
+  nth = math.min(turn(job.class, path, job.user, nth), jobs_under(job.class .. '|' .. path))
+  nth = math.min(turn(job.class, job.tier, job.tenant, nth),
+    jobs_under(job.class .. '|' .. job.tier))
   return nth + of_other_tiers(job, nth)
 end
 

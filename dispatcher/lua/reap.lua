@@ -1,32 +1,48 @@
--- reap: recover what dead bridges held, end what is past its deadline, forget dead apis. Any process
--- may call it at any time; it acts once in 900 ms.
+-- reap: recovers what dead bridges held, ends what is past its deadline, forgets dead apis. Any
+-- process may call it at any time; it acts once in 900 ms.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 lease ms  2 most workers, apis and deadlines handled in one call, each
 -- Returns  {'IDLE'}            another process has just been here
---          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step): every
---                              lease is extended, since no one can tell who is dead
---          {'OK', {worker, jobs given back, 'died' or 'left', …}, jobs given back in all, deadlines,
---                 {api, …}, damaged, what}  a bridge that 'left' has said so (`WorkerSession.leave`). The last
---                              two only where jobs were found damaged since the last reap: how many, and of the
---                              last one what
--- A worker leaves `workers` last, when nothing of it is left. Of one with very many jobs some are left to the
--- next ticks; it is fenced already. What can't be read is retired, by itself, and then all is counted anew.
+--          {'EXTENDED'}        nobody was here for half a lease, or 2 s (an outage, a clock step):
+--                              every lease is extended, since no one can tell who is dead
+--          {'OK', {worker, jobs given back, 'died' or 'left', …}, jobs given back in all,
+--                 deadlines, {api, …}, damaged, what}  a bridge that 'left' has said so
+--                              (`WorkerSession.leave`). The last two only where jobs were found
+--                              damaged since the last reap: how many, and of the last one what
+-- A worker leaves `workers` last, when nothing of it is left. Of one with very many jobs some are
+-- left to the next ticks; it is fenced already. What can't be read is retired, by itself, and then
+-- all is counted anew.
+-- @include end_queued
+-- @include now_ms
+-- @include recount
+-- @include call_all
+-- @include least_served
+-- @include recover
+-- @include speeds
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
 
-local now, lease, limit = now_ms(), tonumber(ARGV[1]), ARGV[2]
+local lease_ms, limit = tonumber(ARGV[1]), ARGV[2]
+local now = now_ms()
+c.now = now
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
 if now >= last and now - last < 900 then return {'IDLE'} end
 redis.call('HDEL', K.counters, 'reaped_ms')  -- a removal first passes at maxmemory
 redis.call('HSET', K.counters, 'reaped_ms', digits(now))
--- Leases are renewed every quarter of one: who could not for a half comes just in time with the rest.
-if now < last or now - last > math.max(lease / 2, 2000) then
+
+-- After an outage a longer lease stays; after a step back of the clock all are too long.
+local function extend_all()
   for _, leases in ipairs({K.workers, K.apis}) do
     for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
-      -- After an outage a longer lease stays; after a step back of the clock all are too long.
-      redis.call('ZADD', leases, 'XX', now < last and 'CH' or 'GT', digits(now + lease), id)
+      redis.call('ZADD', leases, 'XX', now < last and 'CH' or 'GT', digits(now + lease_ms), id)
     end
   end
+end
+
+-- Leases are renewed every quarter of one: who could not for a half comes just in time with the
+-- rest.
+if now < last or now - last > math.max(lease_ms / 2, 2000) then
+  extend_all()
   return {'EXTENDED'}
 end
 
@@ -34,26 +50,29 @@ local function due(key)
   return redis.call('ZRANGEBYSCORE', key, '-inf', digits(now), 'LIMIT', 0, limit)
 end
 
-local apis = due(K.apis)
-for _, api in ipairs(apis) do
-  redis.call('ZREM', K.apis, api)
-  redis.call('DEL', K.replies .. api, K.api .. api)
+local function forget_apis()
+  local apis = due(K.apis)
+  for _, api in ipairs(apis) do
+    redis.call('ZREM', K.apis, api)
+    redis.call('DEL', K.replies .. api, K.api .. api)
+  end
+  return apis
 end
 
 local gone, recovered = {}, 0
 
 local function recover_one(worker, token)
   take_off(worker, token)
-  recover(token, now, '{"code":"worker_failed","message":"The worker stopped answering."}')
+  recover(c, token, '{"code":"worker_failed","message":"The worker stopped answering."}')
 end
 
 local function bury(worker)
   local how = fields_of(K.worker .. worker, 'health')[1] == 'left' and 'left' or 'died'
   redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it
-  redis.call('HDEL', K.speeds, worker)
+  forget_speed(c, worker)
   local tokens = try('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1) or {}
   for _, token in ipairs(tokens) do
-    guarded(recover_one, worker, token)
+    guarded(c, recover_one, worker, token)
     recovered = recovered + 1
   end
   if #tokens == MOST_RECOVERED then return end
@@ -61,11 +80,6 @@ local function bury(worker)
     K.bell_of .. worker, K.prefers .. worker)
   redis.call('ZREM', K.workers, worker)
   for _, word in ipairs({worker, #tokens, how}) do gone[#gone + 1] = word end
-end
-
-for _, worker in ipairs(due(K.workers)) do
-  if recovered >= MOST_RECOVERED then break end
-  guarded(bury, worker)
 end
 
 local function cancel_overdue(id, job)
@@ -76,12 +90,12 @@ end
 
 -- Its worker is not known, or does not have it.
 local function end_astray(id, job)
-  redis.call('HSET', K.counters, 'recount', 1)
+  set_counter(c, 'recount', 1)
   take_off(job.worker, id .. ':' .. job.attempt)
-  stopped_running(job)
-  charge(job, job.estimate, 0)
+  stopped_running(c, job)
+  charge(c, job, job.estimate, 0)
   tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
-  end_job(id, 'expired')
+  end_job(c, id, 'expired')
 end
 
 local function is_at_work(id, job)
@@ -91,12 +105,14 @@ end
 
 local function end_overdue(id, job)
   if job.state == 'queued' then
-    end_queued(id, job, 'expired')
+    end_queued(c, id, job, 'expired')
   elseif job.state == 'running' and tonumber(job.deadline_ms) > now then
-    redis.call('ZADD', K.deadlines, job.deadline_ms, id)  -- it was claimed in time: a longer one counts
+    -- It was claimed in time: a longer deadline counts.
+    redis.call('ZADD', K.deadlines, job.deadline_ms, id)
   elseif job.state == 'lost' then
-    tell(job.api, job.attempt and id .. ':' .. job.attempt or unclaimed(id, job), 'failed', NOT_RESUMED)
-    end_job(id, 'failed')
+    local token = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
+    tell(job.api, token, 'failed', NOT_RESUMED)
+    end_job(c, id, 'failed')
   elseif job.state == 'running' and is_at_work(id, job) then
     cancel_overdue(id, job)
   elseif job.state == 'running' then
@@ -104,20 +120,42 @@ local function end_overdue(id, job)
   end
 end
 
-local deadlines = due(K.deadlines)
-for _, id in ipairs(deadlines) do
-  redis.call('ZREM', K.deadlines, id)
-  local job = read_job(id)
-  if job and job.flaw then retire(id, job.flaw)
-  elseif job then work_on(id, nil, nil, end_overdue, id, job) end
+local function end_overdue_jobs()
+  local deadlines = due(K.deadlines)
+  for _, id in ipairs(deadlines) do
+    redis.call('ZREM', K.deadlines, id)
+    local job = read_job(id)
+    if job and job.flaw then retire(c, id, job.flaw)
+    elseif job then work_on(c, id, nil, nil, end_overdue, id, job) end
+  end
+  return #deadlines
 end
-recount()
-call_all()
-for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
-local answer = {'OK', gone, recovered, #deadlines, apis}
-local damage = fields_of(K.counters, 'damaged_untold', 'last_damage')
-if damage[1] then
-  redis.call('HDEL', K.counters, 'damaged_untold')
-  answer[6], answer[7] = number(damage[1]), damage[2] or ''
+
+-- What those away were served, and what their jobs will cost, counts no more once all who wait were
+-- served as much.
+local function forget_idle(parent)
+  local least = least_served(parent)
+  if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', digits(least)) end
 end
-return answer
+
+local function reap()
+  local apis = forget_apis()
+  for _, worker in ipairs(due(K.workers)) do
+    if recovered >= MOST_RECOVERED then break end
+    guarded(c, bury, worker)
+  end
+  local deadlines = end_overdue_jobs()
+  recount()
+  c.rung = {}
+  call_all(c)
+  for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
+  local answer = {'OK', gone, recovered, deadlines, apis}
+  read_counters(c, 'damaged_untold', 'last_damage')
+  if counted(c, 'damaged_untold') > 0 then
+    answer[6], answer[7] = counted(c, 'damaged_untold'), counter(c, 'last_damage') or ''
+    set_counter(c, 'damaged_untold', 0)
+  end
+  return answer
+end
+
+return conduct(reap)

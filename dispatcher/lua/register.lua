@@ -2,11 +2,22 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
--- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back; any more are, when renew
---                      does not find them among those held. These live apis speak another protocol
---          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same `server_id`; it
---                      has renewed that itself last at this time (Unix ms); nothing was changed
-local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
+-- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back; any more
+--                      are, when renew does not find them among those held. These live apis speak
+--                      another protocol
+--          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same
+--                      `server_id`; it has renewed that itself last at this time (Unix ms); nothing
+--                      was changed
+-- @include call
+-- @include protocols
+-- @include attempts
+-- @include bells
+-- @include take_off
+-- @include registration
+-- @include write_worker
+-- @lazy recover
+local worker, epoch, lease_ms, slots, accepting = unpack(ARGV, 1, 5)
+c.now = now_ms()
 
 -- Two would both fill the server's slots.
 local function find_rival()
@@ -15,7 +26,7 @@ local function find_rival()
     if ARGV[i] == 'server_id' then server = ARGV[i + 1] end
   end
   if not server or server == '' then return nil end
-  for _, other in ipairs(redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(now), '+inf')) do
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', K.workers, '(' .. digits(c.now), '+inf')) do
     local about = fields_of(K.worker .. other, 'server_id', 'health', 'renewed_ms')
     if other ~= worker and about[1] == server then
       return {'TAKEN', other, about[3] or '0', about[2] == 'draining' and 1 or 0}
@@ -23,22 +34,26 @@ local function find_rival()
   end
 end
 
-local rival = find_rival()
-if rival then return rival end
-local recovered = 0
-if not is_registered(worker, epoch) then
-  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)) do
+-- Returns how many attempts of an earlier epoch were given back.
+local function begin_epoch()
+  local tokens = redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)
+  for _, token in ipairs(tokens) do
     take_off(worker, token)
-    recover(token, now, '{"code":"worker_failed","message":"The worker restarted."}')
-    recovered = recovered + 1
+    recover(c, token, '{"code":"worker_failed","message":"The worker restarted."}')
   end
   redis.call('DEL', K.cancels .. worker, K.worker .. worker)
+  return #tokens
 end
-redis.call('HSET', K.worker .. worker, 'epoch', epoch, 'slots', ARGV[4], 'accepting', ARGV[5],
-  'renewed_ms', digits(now), 'protocol', PROTOCOL)
-set_arguments(K.worker .. worker, 6, #ARGV)
-redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
-redis.call('ZADD', K.workers, digits(now + tonumber(ARGV[3])), worker)
-publish_speed(worker)
-ring_worker(worker)
-return {'OK', recovered, unpack(other_apis())}
+
+local function register()
+  local rival = find_rival()
+  if rival then return rival end
+  local recovered = is_registered(worker, epoch) and 0 or begin_epoch()
+  redis.call('HSET', K.worker .. worker, 'epoch', epoch)
+  write_worker(c, worker, slots, accepting, 6, #ARGV)
+  redis.call('ZADD', K.workers, digits(c.now + lease_ms), worker)
+  ring_worker(worker)
+  return {'OK', recovered, unpack(other_apis())}
+end
+
+return conduct(register)

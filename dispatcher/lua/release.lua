@@ -1,18 +1,27 @@
 -- release: the attempt failed for a reason that is not the job's; give the job back.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 token
---          4 toll: what it costs the job: nothing, setback, attempt, or crash (an attempt, and a server)
+--          4 toll: what it costs the job: nothing, setback, attempt, or crash (an attempt, and a
+--            server)
 --          5 error as JSON: what the client is told if nobody else may try
 --          6 class: what it has been found to need of its worker ('': as before)
---          7 refusal: a hash of what the server said, where that may be the job's fault ('': it is not)
+--          7 refusal: a hash of what the server said, where that may be the job's fault ('': it is
+--            not)
 -- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
 --                           cancelled, abandoned; gone: the attempt is not, or no longer, this
---                           worker's (a call repeated after its reply was cut); nobody: no live worker
---                           has what the job needs; twice: it got this refusal before, from another
---                           worker or the only one there is, which is its answer. In the last three
---                           cases nothing was changed
+--                           worker's (a call repeated after its reply was cut); nobody: no live
+--                           worker has what the job needs; twice: it got this refusal before, from
+--                           another worker or the only one there is, which is its answer. In the
+--                           last three cases nothing was changed
 --          {'FENCED'}       register again; nothing was changed
-local worker, epoch, token, toll, failure, class = unpack(ARGV, 1, 6)
+-- @include attempts
+-- @include call
+-- @include can_take
+-- @include now_ms
+-- @include recover
+-- @include slots
+-- @include registration
+local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV)
 local id = split_token(token)
 if not is_registered(worker, epoch) then return {'FENCED'} end
 
@@ -29,7 +38,7 @@ local function another_accepts(of_class)
   end
 end
 
-local function is_refused_again(refusal)
+local function is_refused_again()
   if refusal == '' then return false end
   local before = fields_of(K.job .. id, 'refusal', 'refused_by', 'class')
   if before[1] ~= refusal then return false end
@@ -37,22 +46,32 @@ local function is_refused_again(refusal)
 end
 
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
-local refusal = ARGV[7]
-if is_refused_again(refusal) then return {'OK', 'twice'} end
-local full = is_full(worker)
-if not take_off(worker, token) then return {'OK', 'gone'} end
-if full then ring_worker(worker) end
-local job = read_job(id)
-if job and not job.flaw then
+if is_refused_again() then return {'OK', 'twice'} end
+
+local function note_what_failed()
+  local job = read_job(id)
+  if not job or job.flaw then return end
   local costs_attempt = toll == 'attempt' or toll == 'crash'
   if not costs_attempt then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if toll == 'setback' then redis.call('HINCRBY', K.job .. id, 'setbacks', 1) end
   if toll == 'crash' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
-  if refusal ~= '' then redis.call('HSET', K.job .. id, 'refusal', refusal, 'refused_by', worker) end
+  if refusal ~= '' then
+    redis.call('HSET', K.job .. id, 'refusal', refusal, 'refused_by', worker)
+  end
   if costs_attempt then redis.call('HSET', K.job .. id, 'avoids', worker) end
   if class ~= '' then
     local place = class .. string.sub(job.place, #job.class + 1)
     redis.call('HSET', K.job .. id, 'class', class, 'place', place)
   end
 end
-return {'OK', recover(token, now_ms(), failure)}
+
+local function release()
+  local was_full = is_full(worker)
+  if not take_off(worker, token) then return {'OK', 'gone'} end
+  if was_full then ring_worker(worker) end
+  note_what_failed()
+  c.now = now_ms()
+  return {'OK', recover(c, token, failure)}
+end
+
+return conduct(release)

@@ -2,61 +2,74 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 lease ms  4 slots  5 accepting (1 or 0)
 --          6 grace ms: an attempt younger than this may be missing (its claim is still on the way)
---          7 number of pairs of field and value that follow; behind them pairs of a token that is held
---          and what it has cost so far
+--          7 number of pairs of field and value that follow; behind them pairs of a token that is
+--          held and what it has cost so far
 -- Returns  {'FENCED'}                       register again
---          {'OK', {token, …}, {token, …}, {token, …}}  those that are not, or no longer, this worker's; those
---                                           whose client has gone; and those whose api was taken for dead.
---                                           Behind them the live apis that speak another protocol, as
---                                           register names them
-local worker, epoch, now = ARGV[1], ARGV[2], now_ms()
+--          {'OK', {token, …}, {token, …}, {token, …}}  those that are not, or no longer, this
+--                                           worker's; those whose client has gone; and those whose
+--                                           api was taken for dead. Behind them the live apis that
+--                                           speak another protocol, as register names them
+-- @include call
+-- @include guarded
+-- @include protocols
+-- @include attempts
+-- @include bells
+-- @include registration
+-- @include take_off
+-- @include write_worker
+-- @lazy raise_estimate
+-- @lazy recover
+local worker, epoch, lease_ms, slots, accepting, grace_ms, facts = unpack(ARGV, 1, 7)
+c.now = now_ms()
 if not is_registered(worker, epoch) then return {'FENCED'} end
-extend_lease(worker, now + tonumber(ARGV[3]))
-local before = fields_of(K.worker .. worker, 'slots', 'accepting')
-local facts = tonumber(ARGV[7]) * 2
-redis.call('HSET', K.worker .. worker, 'slots', ARGV[4], 'accepting', ARGV[5],
-  'renewed_ms', digits(now), 'protocol', PROTOCOL)
-set_arguments(K.worker .. worker, 8, 7 + facts)
-redis.call('PEXPIRE', K.worker .. worker, WORKER_TTL_MS)
-publish_speed(worker)
-if ARGV[5] == '1' and (before[2] ~= '1' or tonumber(ARGV[4]) > number(before[1])) then
-  ring_worker(worker)
+local first_held = 8 + facts * 2
+
+local function write_state()
+  local before = fields_of(K.worker .. worker, 'slots', 'accepting')
+  extend_lease(worker, c.now + lease_ms)
+  write_worker(c, worker, slots, accepting, 8, first_held - 1)
+  local has_more = before[2] ~= '1' or tonumber(slots) > number(before[1])
+  if accepting == '1' and has_more then ring_worker(worker) end
 end
 
--- Long jobs are charged as they go: an estimate that was too low would let their tenant begin others.
-local function raise_estimate(id, cost)
-  local job = read_job(id)
-  if job and not job.flaw and tonumber(cost) > tonumber(job.estimate) then
-    charge(job, job.estimate, cost)
-    redis.call('HSET', K.job .. id, 'estimate', cost)
+local function look_at_held()
+  local held, foreign, unwanted, orphaned = {}, {}, {}, {}
+  for i = first_held, #ARGV, 2 do
+    local token, cost = ARGV[i], tonumber(ARGV[i + 1])
+    held[token] = true
+    if not redis.call('ZSCORE', K.running .. worker, token) then
+      foreign[#foreign + 1] = token
+    else
+      local id = split_token(token)
+      local job = fields_of(K.job .. id, 'cancelled', 'api', 'estimate')
+      if job[1] or not job[2] then unwanted[#unwanted + 1] = token
+      elseif not redis.call('ZSCORE', K.apis, job[2]) then orphaned[#orphaned + 1] = token end
+      -- One that can't be charged goes on: finish passes its answer on.
+      if job[2] and cost > number(job[3]) then guarded(c, raise_estimate, c, id, cost) end
+    end
+  end
+  return held, foreign, unwanted, orphaned
+end
+
+local function recover_missing(held)
+  local oldest, recovered = digits(c.now - grace_ms), 0
+  local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)
+  for _, token in ipairs(overdue) do
+    if not held[token] and recovered < MOST_RECOVERED then
+      recovered = recovered + 1
+      take_off(worker, token)
+      ring_worker(worker)
+      recover(c, token, '{"code":"worker_failed","message":"The worker lost the job."}')
+    end
   end
 end
 
-local held, foreign, unwanted, orphaned = {}, {}, {}, {}
-for i = 8 + facts, #ARGV, 2 do
-  local token = ARGV[i]
-  held[token] = true
-  if not redis.call('ZSCORE', K.running .. worker, token) then
-    foreign[#foreign + 1] = token
-  else
-    local id = split_token(token)
-    local job = fields_of(K.job .. id, 'cancelled', 'api', 'estimate')
-    if job[1] or not job[2] then unwanted[#unwanted + 1] = token
-    elseif not redis.call('ZSCORE', K.apis, job[2]) then orphaned[#orphaned + 1] = token end
-    -- One that can't be charged goes on: finish passes its answer on.
-    if job[2] and tonumber(ARGV[i + 1]) > number(job[3]) then guarded(raise_estimate, id, ARGV[i + 1]) end
-  end
+local function renew()
+  write_state()
+  local held, foreign, unwanted, orphaned = look_at_held()
+  recover_missing(held)
+  redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
+  return {'OK', foreign, unwanted, orphaned, unpack(other_apis())}
 end
-local oldest = digits(now - tonumber(ARGV[6]))
-local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)
-local recovered = 0
-for _, token in ipairs(overdue) do
-  if not held[token] and recovered < MOST_RECOVERED then
-    recovered = recovered + 1
-    take_off(worker, token)
-    ring_worker(worker)
-    recover(token, now, '{"code":"worker_failed","message":"The worker lost the job."}')
-  end
-end
-redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
-return {'OK', foreign, unwanted, orphaned, unpack(other_apis())}
+
+return conduct(renew)

@@ -1,56 +1,81 @@
--- resume: queues what is left of a job. Its worker was lost in the middle of its answer, or Redis has lost an
--- attempt or some frames, so that the attempt it knows does not continue what the client has seen.
+-- resume: queues what is left of a job. Its worker was lost in the middle of its answer, or Redis
+-- has lost an attempt or some frames, so that the attempt it knows does not continue what the
+-- client has seen.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 job id  2 generation: newer than that of all earlier submissions
 --          3 build: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
---          7 cost of what the client has seen, over all attempts, as far as what is left won't pay for it
+--          7 cost of what the client has seen, over all attempts, as far as what is left won't pay
+--            for it
 --          8 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
---          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed. A damaged job
---                             is retired, and unknown from then on: the api enqueues what is left
-local id, generation, body = ARGV[1], tonumber(ARGV[2]), ARGV[8]
+--          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed. A
+--                             damaged job is retired, and unknown from then on: the api enqueues
+--                             what is left
+-- @include call
+-- @include end_job
+-- @include enter_queue
+-- @include forget_attempt
+-- @include now_ms
+-- @include read_job
+-- @include spent
+-- @include settle
+-- @include supersede_key
+-- @include withdraw
+-- @include work_on
+local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, body =
+  unpack(ARGV)
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
-local job = read_job(id)
-local known = job and number(job.generation)
-if known == generation then return {'OK', job.class} end
-if job and job.flaw and not job.cancelled then
-  retire(id, job.flaw)
-  return {'GONE', 'unknown'}
-end
-if not job or known > generation or job.cancelled or OVER[job.state] then
-  return {'GONE', job and job.state or 'unknown'}
-end
-if (job.state == 'lost' or job.state == 'failed') and is_spent(job) then
-  if job.state == 'lost' then end_job(id, 'failed') end
-  return {'SPENT', tonumber(job.attempts) + tonumber(job.setbacks or '0')}
-end
-withdraw(id, job)
 
--- A worker of the same build continues the text as the lost one would have. `build=` is a class's last word.
-local function class_of(build)
+-- What is answered without a change in the queue; nil where the job goes on.
+local function refusal_of(job)
+  local known, newer = job and number(job.generation), tonumber(generation)
+  if known == newer then return {'OK', job.class} end
+  if job and job.flaw and not job.cancelled then
+    retire(c, id, job.flaw)
+    return {'GONE', 'unknown'}
+  end
+  if not job or known > newer or job.cancelled or OVER[job.state] then
+    return {'GONE', job and job.state or 'unknown'}
+  end
+  if (job.state == 'lost' or job.state == 'failed') and is_spent(job) then
+    if job.state == 'lost' then end_job(c, id, 'failed') end
+    return {'SPENT', tonumber(job.attempts) + tonumber(job.setbacks or '0')}
+  end
+end
+
+-- A worker of the same build continues the text as the lost one would have. `build=` is a class's
+-- last word.
+local function class_of(job)
+  if build == '' then return job.class end
   local others = string.gsub(job.class, ',?build=.*$', '')
   if others == 'any' or others == '' then return 'build=' .. build end
   return others .. ',build=' .. build
 end
 
--- What was seen is served now, so that the estimate is only of what is left.
-job.estimate = 0
-settle(job, ARGV[7] - (job.seen_cost or 0))
-if ARGV[3] ~= '' then
-  local class = class_of(ARGV[3])
+local function queue_rest(job)
+  withdraw(c, id, job)
+  -- What was seen is served now, so that the estimate is only of what is left.
+  job.estimate = 0
+  settle(c, job, seen_cost - (job.seen_cost or 0))
+  local class = class_of(job)
   job.place = class .. string.sub(job.place, #job.class + 1)
-  job.class = class
+  job.class, job.bytes, job.wait_until_ms = class, digits(#body), job.deadline_ms
+  forget_attempt(id, job)
+  redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', generation, 'class', job.class,
+    'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms,
+    'estimate', estimate, 'prompt_estimate', prompt_tokens,
+    'completion_estimate', completion_tokens, 'seen_cost', seen_cost, 'visible', 1)
+  local ttl = digits(job.deadline_ms - now_ms() + WORKER_TTL_MS)
+  redis.call('PEXPIRE', K.job .. id, ttl)
+  redis.call('SET', K.body .. id, body, 'PX', ttl)
+  enter_queue(c, id, job)
+  count(c, 'resumed', 1)
+  return {'OK', job.class}
 end
-job.bytes, job.wait_until_ms = digits(#body), job.deadline_ms
-forget_attempt(id, job)
-redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', ARGV[2], 'class', job.class,
-  'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms, 'estimate', ARGV[4],
-  'prompt_estimate', ARGV[5], 'completion_estimate', ARGV[6], 'seen_cost', ARGV[7], 'visible', 1)
-local ttl = digits(job.deadline_ms - now_ms() + WORKER_TTL_MS)
-redis.call('PEXPIRE', K.job .. id, ttl)
-redis.call('SET', K.body .. id, body, 'PX', ttl)
-enter_queue(id, job)
-redis.call('HINCRBY', K.counters, 'resumed', 1)
-return {'OK', job.class}
+
+return conduct(function()
+  local job = read_job(id)
+  return refusal_of(job) or queue_rest(job)
+end)

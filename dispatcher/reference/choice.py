@@ -1,18 +1,28 @@
-"""Which jobs a worker gets: lua/claiming.lua in Python. Pure."""
+"""Which jobs a worker gets: lua/parts/choice.lua and leaving.lua in Python. Pure."""
 
 from collections.abc import Iterator
 from math import ceil, inf
 
+from dispatcher.constants import (
+    BACKLOG,
+    DEAR,
+    DEEP,
+    FAN,
+    FAVOURITES,
+    HEADS,
+    LEAST_WORTH_MS,
+    MOST_WORTH_MS,
+    NEWCOMER_MS,
+    QUANTUM,
+    SECOND_TRY_MS,
+    SPAN,
+    WIDE,
+)
 from dispatcher.patience import Patience
 from dispatcher.reference.state import State
 from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
-
-# As in lua/claiming.lua.
-FAN, WIDE, DEEP, QUANTUM, SPAN, FAVOURITES, HEADS = 4, 32, 8, 500_000, 2, 8, 100
-LEAST_WORTH_MS, MOST_WORTH_MS, DEAR, BACKLOG = 200, 10_000, 4, 32
-SECOND_TRY_MS = NEWCOMER_MS = 2000
 
 
 class Choice:

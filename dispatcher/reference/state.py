@@ -7,7 +7,7 @@ from dispatcher.reference.worker import Worker
 
 
 class State:
-    """Who waits, who runs and what they are charged (lua/queueing.lua)."""
+    """Who waits, who runs and what they are charged (lua/parts/enter_queue.lua and others)."""
 
     def __init__(self) -> None:
         self.turns = Turns()

@@ -1,4 +1,4 @@
-"""Whose turn it is: lua/fairness.lua in Python, name by name. Pure."""
+"""Whose turn it is: lua/parts/waiting.lua and charge.lua in Python, name by name. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -14,15 +14,7 @@ from llamaq.__main__ import main
 CLOCK_KEY = "chaos:clock_offset_ms"
 
 _OFFSET = f"tonumber(redis.call('GET', '{CLOCK_KEY}') or '0')"
-_script_text = dispatcher.script_text.script_text
 _time = Redis.time
-
-
-def _shifted_text(name: str, clock_offset_ms: int, protocol: int) -> str:
-    known = f"local CLOCK_OFFSET_MS = {clock_offset_ms}\n"
-    text = _script_text(name, clock_offset_ms, protocol)
-    assert known in text
-    return text.replace(known, f"local CLOCK_OFFSET_MS = {_OFFSET}\n")
 
 
 async def _shifted_time(redis: "Redis[Any]", **options: Any) -> tuple[int, int]:
@@ -32,6 +24,6 @@ async def _shifted_time(redis: "Redis[Any]", **options: Any) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    dispatcher.script_text.script_text = _shifted_text  # type: ignore[assignment]
+    dispatcher.script_text.NOW_MS += f" + {_OFFSET}"
     Redis.time = _shifted_time  # type: ignore[method-assign]
     main()

@@ -18,7 +18,7 @@ DEADLINE_MS = 120_000
 FOR_EVER_MS = 2**52
 
 OF_JOBS = (
-    *("classes", "turns:", "served:", "idle:", "charged:", "waiting", "waiting_bytes"),
+    *("classes", "turns:", "served:", "idle:", "charged", "waiting", "waiting_bytes"),
     *("busy", "parked"),
 )
 
@@ -37,7 +37,7 @@ class Told:
 def wish_of(most: int, nonce: str, max_running: int, patience: Patience) -> tuple[Any, ...]:
     """What a claim asks for, as the scripts get it."""
     speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
-    return most, nonce, 100, max_running, *speeds, len(patience.faster), *patience.faster
+    return most, nonce, max_running, *speeds, " ".join(patience.faster)
 
 
 class Desk:

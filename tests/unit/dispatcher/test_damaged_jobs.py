@@ -239,7 +239,7 @@ async def spoil_body(desk: Desk) -> None:
 
 
 async def spoil_charge(desk: Desk) -> None:
-    await desk.redis.hset(desk.keys.named("charged", "default"), "bad0", "much")
+    await desk.redis.hset(desk.keys.named("charged"), "default|bad0", "much")
 
 
 async def spoil_count(desk: Desk) -> None:

@@ -211,7 +211,7 @@ class Walk:
 
     async def _counts(self) -> dict[str, object]:
         everything = await self.desk.everything()
-        names = ("charged:", "waiting", "busy", "classes", "turns:", "served:")
+        names = ("charged", "waiting", "busy", "classes", "turns:", "served:")
         counts = {k: v for k, v in everything.items() if k.rpartition("}:")[2].startswith(names)}
         for name in ("running", "queued_bytes"):
             counts[name] = await self.desk.counter(name)

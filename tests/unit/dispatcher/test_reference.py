@@ -35,12 +35,7 @@ PATIENCE = (
 @pytest.fixture(autouse=True)
 def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The scripts' clock stands still until a step moves it: a slow test is no other test."""
-    read = script_text.source
-
-    def source(name: str) -> str:
-        return read(name).replace("redis.call('TIME')", f"{{redis.call('GET', '{CLOCK}'), 0}}")
-
-    monkeypatch.setattr(script_text, "source", source)
+    monkeypatch.setattr(script_text, "NOW_MS", f"redis.call('GET', '{CLOCK}') * 1000")
     script_text.script_text.cache_clear()
     yield
     script_text.script_text.cache_clear()

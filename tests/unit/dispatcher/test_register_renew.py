@@ -1,5 +1,6 @@
 """lua/register.lua and lua/renew.lua: who serves, with how many slots, and what it holds."""
 
+from dispatcher.protocol import PROTOCOL
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 
 
@@ -8,7 +9,7 @@ async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:
     row = await desk.redis.hgetall(desk.keys.named("worker", "w"))
     shown = {b"epoch": b"e", b"slots": b"4", b"accepting": b"1"}
     assert abs(int(row.pop(b"renewed_ms")) - await desk.now_ms()) < 5000
-    assert row == shown | {b"model": b"tiny", b"health": b"healthy", b"protocol": b"1"}
+    assert row == shown | {b"model": b"tiny", b"health": b"healthy", b"protocol": b"%d" % PROTOCOL}
 
 
 async def test_repeated_registration_keeps_the_jobs(desk: Desk) -> None:

@@ -224,7 +224,7 @@ async def test_job_of_a_dead_bridge_goes_on(desk: Desk) -> None:
 
 
 async def charged(desk: Desk, tenant: str = "ann") -> int:
-    return int(await desk.redis.hget(desk.keys.named("charged", "default"), tenant) or 0)
+    return int(await desk.redis.hget(desk.keys.named("charged"), f"default|{tenant}") or 0)
 
 
 async def served(desk: Desk, tenant: str = "ann") -> float:

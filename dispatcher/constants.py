@@ -1,0 +1,92 @@
+"""Numbers that the Lua scripts share with Python: the scripts get them by these names."""
+
+from dispatcher.protocol import PROTOCOL as PROTOCOL
+
+# How long things are kept.
+DONE_TTL_MS = 60_000
+"""An ended job stays visible, and answers a repeated call, for this long."""
+WORKER_TTL_MS = 600_000
+"""Only for what a reaper never gets to see."""
+REMEMBERED_MS = 1_800_000
+"""A worker is taken to have a conversation in its cache for this long."""
+LOST_MS = 10_000
+"""The API may have a job go on that was lost for this long."""
+
+# Who goes next.
+FAN = 4
+"""Of each level this many are looked at, where the first are left to others."""
+WIDE = 32
+"""And this many where there is nothing else to do."""
+DEEP = 8
+"""Of a user's jobs this many are looked at."""
+HEADS = 100
+"""Jobs that one claim looks at, at most."""
+FAVOURITES = 8
+"""Jobs that prefer a worker, of those that it looks at."""
+QUANTUM = 500_000
+"""For its cache a worker passes over no more than this (cost per weight)."""
+SPAN = 2
+"""Nor over jobs of the same user that are older by this many times the slots of the fleet."""
+MIN_WEIGHT = 0.001
+MAX_WEIGHT = 1000
+
+# When a worker leaves a job to others.
+LEAST_WORTH_MS = 200
+"""A job waits at least this long for the worker that has its beginning in its cache."""
+MOST_WORTH_MS = 10_000
+"""And at most this long, if that worker has room."""
+BACKLOG = 32
+"""Where more jobs wait, no slot stays empty for the cache of a full worker."""
+DEAR = 4
+"""The time in which a prompt is evaluated anew counts this many times."""
+SECOND_TRY_MS = 2000
+"""A job that has failed here waits this long for another worker."""
+NEWCOMER_MS = 2000
+"""And a new conversation for a worker that has fewer of them."""
+NOTICEABLY = 1.25
+"""Figures waver: a worker that is less than this many times as fast counts as equal."""
+FASTER_ASKED = 8
+"""Faster workers that a deferring one may wake."""
+
+# Bounds on the work of one call.
+PIECE = 1000
+"""Values of one command: Lua's `unpack` takes no more than a few thousand."""
+MOST_CLAIMED = 64
+"""Jobs of one claim; the ring that it passes on calls for the others."""
+MOST_RECOVERED = 500
+"""Attempts of one worker in one call."""
+MOST_RECOUNTED = 10_000
+"""A longer queue is counted when it is shorter."""
+MOST_NAMED = 16
+"""APIs of another protocol that are named."""
+FLEET_LOOKED_AT = 64
+CROWDS_COMPARED = 16
+BEGINNINGS = 100
+"""Beginnings of a conversation that are looked for."""
+TENANTS_LOOKED_AT = 32
+"""In a full queue, those with the most queued."""
+USERS_LOOKED_AT = 1000
+"""And a tenant's users."""
+NEWEST_DROPPED = 64
+"""And a user's jobs."""
+
+# What jobs may be like.
+LARGEST = 1e13
+"""No time, size or cost of a job is larger."""
+SMALL_BODY_BYTES = 32_768
+"""A body that comes with its claim; larger ones are read apart."""
+SETBACKS_PER_ATTEMPT = 2
+"""A job may meet this many misconfigured servers for each attempt that it may cost."""
+
+CHANGED = "changed"
+"""The queue is not as it was, and must be looked at anew."""
+REFUSALS = ("OOM ", "READONLY ", "MASTERDOWN ", "NOREPLICAS ", "MISCONF ", "NOPERM ")
+"""How Redis begins to say that it refuses all work for now."""
+
+UNREADABLE = (
+    '{"code":"worker_failed","message":"Redis holds a damaged record of the request: %s. Please '
+    'send it again."}'
+)
+"""What an API is told of a job that can't be read, for its client."""
+UNFIT = "it can not be worked on"
+"""The flaw of a job that looks sound, and can't be worked on."""

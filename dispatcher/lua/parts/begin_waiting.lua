@@ -1,0 +1,26 @@
+-- @include charges
+-- @include least_served
+-- @include levels
+
+-- Who returns starts at the least `served` of those who wait: not at a sum, for estimates may be
+-- far too high, and it would wait until others had as much in truth.
+local function served_at_start(c, parent, child, charged)
+  local idle = redis.call('ZSCORE', K.idle .. parent, child)
+  local own = (idle or charged) - charged
+  if idle then redis.call('ZREM', K.idle .. parent, child) end
+  return math.max(own, least_served(parent) or own)
+end
+
+-- What waits in several classes (dispatcher/needs.py) has the same sum in each. Returns whether
+-- the child was not waiting in this class already.
+local function begin_waiting(c, class, parent, child)
+  if redis.call('ZSCORE', turns(class, parent), child) then return false end
+  local served = redis.call('ZSCORE', K.served .. parent, child)
+  local charged = charged_of(c, path_of(parent, child))
+  if not served then
+    served = served_at_start(c, parent, child, charged)
+    redis.call('ZADD', K.served .. parent, digits(served), child)
+  end
+  redis.call('ZADD', turns(class, parent), digits(served + charged), child)
+  return true
+end

@@ -1,0 +1,15 @@
+-- What a job costs its tier, its tenant and its user.
+-- @include charges
+-- @include move
+
+-- A running job is expected to cost `after` where it was `before`: 0 before it runs, and after it
+-- was given back.
+local function charge(c, job, before, after)
+  read_charges_of(c, job)
+  for _, level in ipairs(levels(job)) do
+    local parent, child, weight, path = unpack(level)
+    local amount = share(after, weight) - share(before, weight)
+    add_charge(c, path, amount)
+    move(c, parent, child, amount)
+  end
+end

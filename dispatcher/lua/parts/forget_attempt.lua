@@ -1,0 +1,5 @@
+local function forget_attempt(id, job)
+  redis.call('HDEL', K.job .. id, 'attempt', 'worker', 'claimed_ms', 'prefers', 'cached_there',
+    'left_since_ms')
+  job.prefers = nil
+end

@@ -1,0 +1,13 @@
+-- @include counters
+-- @lazy raise_refusal
+
+-- Does the work for one job. Returns whether it went well, and what the work has returned. Where
+-- it was done by half, the next reap counts anew (recount.lua).
+local function guarded(c, work, ...)
+  local is_well, answer = pcall(work, ...)
+  if not is_well then
+    raise_refusal(answer)
+    set_counter(c, 'recount', 1)
+  end
+  return is_well, answer
+end

@@ -1,0 +1,40 @@
+-- The claim in progress, a part of the call `c`:
+--   worker, epoch              of the bridge that claims
+--   most, nonce, max_running   what it asks for; see claim.lua
+--   prompt_ms, token_ms, turn_ms, behind, faster, is_slow   its patience
+--   about, slots               what Redis knows of the worker
+--   running, runs_suspect      attempts that run there already; whether one of them is a suspect
+--   jobs                       rows of the jobs taken so far
+--   mine                       the classes of jobs that wait and that this worker may take
+--   seen_turns, most_urgent    caches, until a job is taken
+--   looked                     how many jobs were looked at
+--   called, again              who is called as jobs are left; ms until they are left no more
+-- @include call
+-- @include now_ms
+-- @include read_fields
+
+local function words_of(text)
+  local found = {}
+  for word in string.gmatch(text, '%S+') do found[#found + 1] = word end
+  return found
+end
+
+-- Returns whether the epoch is still valid.
+local function open_claim(c, worker, epoch, most, nonce, max_running, prompt_ms, token_ms, turn_ms,
+                          behind, faster)
+  c.worker, c.epoch, c.nonce, c.now = worker, epoch, nonce, now_ms()
+  c.most, c.max_running = tonumber(most), tonumber(max_running)
+  c.prompt_ms, c.token_ms = tonumber(prompt_ms), tonumber(token_ms)
+  c.turn_ms, c.behind, c.faster = tonumber(turn_ms), tonumber(behind), words_of(faster)
+  c.is_slow = c.prompt_ms > 0 or c.token_ms > 0
+  c.jobs, c.mine, c.seen_turns, c.looked, c.called, c.again = {}, {}, {}, 0, {}, 0
+  c.about = read_hash(K.worker .. worker, {'epoch', 'slots', 'accepting', 'process', 'prompt_tps',
+    'suspect', 'decode_tps'})
+  c.slots, c.runs_suspect = number(c.about.slots), c.about.suspect and true
+  return c.about.epoch == epoch
+end
+
+-- The slots that are free when so many attempts run.
+local function room(c, running)
+  return c.about.accepting == '1' and math.max(0, c.slots - running) or 0
+end

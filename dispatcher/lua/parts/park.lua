@@ -1,0 +1,11 @@
+-- A tenant with as many running jobs as it may have is not waiting until one of them ends.
+-- @include classes
+-- @include counters
+-- @include tenant_rests
+
+local function park(c, tenant)
+  if redis.call('SADD', K.parked, tenant) == 1 then count(c, 'parked', 1) end
+  for _, class in ipairs(all_classes(c)) do
+    for tier in pairs(TIER_WEIGHTS) do tenant_rests(c, class, tier, tenant) end
+  end
+end

@@ -1,0 +1,78 @@
+-- What becomes of a job whose attempt has ended without an answer.
+-- @include charge
+-- @include end_job
+-- @include enter_queue
+-- @include forget_attempt
+-- @include read_job
+-- @include spent
+-- @include stopped_running
+-- @include supersede_key
+-- @include take_off
+-- @include tell
+-- @include work_on
+
+-- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).
+local function keep_lost(c, id, job)
+  redis.call('DEL', K.body .. id)
+  redis.call('ZADD', K.deadlines, digits(math.min(c.now + LOST_MS, tonumber(job.deadline_ms))), id)
+  redis.call('HSET', K.job .. id, 'state', 'lost')
+  count(c, 'lost', 1)
+end
+
+local function verdict_on(c, job)
+  if not redis.call('ZSCORE', K.apis, job.api) then return 'abandoned' end
+  if job.cancelled then return 'cancelled' end
+  if tonumber(job.deadline_ms) <= c.now then return 'expired' end
+  if job.visible then return 'lost' end
+  if is_spent(job) then return 'failed' end
+  return 'revoked'
+end
+
+local function queue_again(c, id, job)
+  forget_attempt(id, job)
+  -- It has waited long enough to be claimed once: from here on only its deadline counts.
+  job.wait_until_ms = job.deadline_ms
+  redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
+  count(c, 'revoked', 1)
+  enter_queue(c, id, job)
+  if job.supersedes then
+    redis.call('SET', supersede_key(job, job.supersedes), id, 'NX', 'PX',
+      digits(job.deadline_ms - c.now + WORKER_TTL_MS))
+  end
+end
+
+-- `error` is what the api is told where it was tried often enough, or the client has seen a part.
+local function recover_sound(c, id, attempt, job, error)
+  stopped_running(c, job)
+  if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
+  charge(c, job, job.estimate, 0)
+  local verdict = verdict_on(c, job)
+  tell(job.api, id .. ':' .. attempt, verdict, error)
+  if verdict == 'revoked' then queue_again(c, id, job)
+  elseif verdict == 'lost' then keep_lost(c, id, job)
+  else end_job(c, id, verdict) end
+  return verdict
+end
+
+-- Whether the job says that it runs in an attempt that no worker has.
+local function is_astray(id, attempt, job)
+  return job.state == 'running' and job.attempt ~= attempt
+      and not redis.call('ZSCORE', K.running .. job.worker, id .. ':' .. job.attempt)
+end
+
+-- The attempt is off its worker already. Back to its old place, unless nobody waits, its time is
+-- up, it was tried often enough, or the client has seen a part of the answer. Returns the verdict.
+local function recover(c, token, error)
+  local id, attempt = split_token(token)
+  local job = id and read_job(id)
+  if not job then
+    set_counter(c, 'recount', 1)  -- what it was counted for can't be told
+    return 'gone'
+  end
+  local flaw = job.flaw or is_astray(id, attempt, job) and 'its attempt is not its own'
+  if not flaw then
+    return work_on(c, id, nil, token, recover_sound, c, id, attempt, job, error) or 'failed'
+  end
+  retire(c, id, flaw, nil, token)
+  return 'failed'
+end

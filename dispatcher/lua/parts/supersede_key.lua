@@ -1,0 +1,3 @@
+local function supersede_key(job, name)
+  return K.supersede .. job.tenant .. '|' .. job.user .. '|' .. name
+end

@@ -1,0 +1,12 @@
+-- @include attempts
+-- @include describe
+-- @include read_job
+
+-- An attempt that a call with the same nonce has begun.
+local function take_up(c, token)
+  local id = split_token(token)
+  local job = read_job(id)
+  if job and not job.flaw then
+    c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(id, job))
+  end
+end

@@ -1,0 +1,87 @@
+-- When a worker leaves a job to others. Each reason returns nil, or what leaving it means:
+--   ms       after so long it is left no more (nil: until something else changes)
+--   call     a worker with room that may take it
+--   give_to  the worker that it is to prefer from now on
+-- @include classes
+-- @include crowds
+-- @include suspects
+-- @include urgency
+
+local function left_ms(c, job)
+  return c.now - (job.left_since_ms or c.now)
+end
+
+-- What has failed here is tried elsewhere first. Of jobs that have crashed a server a worker runs
+-- one at a time, so that none is blamed twice for what another one does; it takes the next when
+-- that has ended.
+local function left_for_safety(c, job)
+  local waits = is_suspect(job) and c.runs_suspect
+  if not waits and (job.avoids ~= c.worker or left_ms(c, job) >= SECOND_TRY_MS) then return nil end
+  local found, with_room = another_worker(c, job)
+  if waits then return {call = with_room} end
+  return found and {call = with_room, ms = SECOND_TRY_MS - left_ms(c, job)} or nil
+end
+
+-- What it costs to evaluate here anew what another worker has in its cache, in ms: for all slots,
+-- since it holds them up, unless nothing runs here; and DEAR times what it takes, for it displaces
+-- what others have in the cache. 0 without figures.
+local function anew_ms(c, job)
+  local tps = number(c.about.prompt_tps)
+  if tps <= 0 then return 0 end
+  local held_up = c.running + #c.jobs > 0 and c.slots or 1
+  return math.min(MOST_WORTH_MS, job.cached_there * DEAR * 1000 / tps * held_up)
+end
+
+-- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
+local function comes_sooner(c, job, there, worth)
+  local ahead = redis.call('ZRANK', K.prefers .. job.prefers, job.place) or 0
+  return (ahead + 1) * number(counter(c, 'mean_service_ms')) / there < worth
+end
+
+-- Whether a job is to be left to the worker that it prefers, if it was for no time so far.
+local function is_worth_leaving(c, job, there, has_room, anew)
+  if job.cached_there == '0' then return urgency(c) >= TIER_WEIGHTS[job.tier] end  -- given to it
+  if has_room then return true end
+  if anew == 0 or urgency(c) > 0 then return anew > 0 end
+  return queued(c) <= BACKLOG and comes_sooner(c, job, there, anew)
+end
+
+local function left_for_cache(c, job)
+  if not job.prefers then return nil end
+  local other = fields_of(K.worker .. job.prefers, 'accepting', 'slots')
+  local there, anew = number(other[2]), anew_ms(c, job)
+  if other[1] ~= '1' or there == 0 then return nil end
+  local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
+  if not is_worth_leaving(c, job, there, has_room, anew) then return nil end
+  local is_new = job.cached_there == '0'
+  local worth = is_new and NEWCOMER_MS or math.max(LEAST_WORTH_MS, anew)
+  local rest = ((has_room or is_new) and worth or MOST_WORTH_MS) - left_ms(c, job)
+  if rest <= 0 then return nil end
+  return {call = has_room and job.prefers, ms = math.ceil(math.min(rest, worth))}
+end
+
+-- A new conversation is given to the worker that has fewest, so that none has to move later. This
+-- one has some of its own to go on with meanwhile, which are as urgent.
+local function left_for_balance(c, job)
+  if job.prefers or left_ms(c, job) >= NEWCOMER_MS then return nil end
+  if urgency(c) < TIER_WEIGHTS[job.tier] then return nil end
+  local other = find_less_crowded(c, job.class)
+  return other and {give_to = other, ms = NEWCOMER_MS - left_ms(c, job)} or nil
+end
+
+-- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
+local function left_for_speed(c, job, loss)
+  if loss <= 0 then return nil end
+  local ahead, waited = queued(c) * c.turn_ms, c.now - job.enqueued_ms
+  local times = c.behind
+  if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
+  if loss <= ahead * times or left_ms(c, job) >= loss then return nil end
+  local found, other = faster_worker(c, job.class)
+  return found and {call = other, ms = math.ceil(loss - left_ms(c, job))} or nil
+end
+
+local function why_left(c, job, loss)
+  local left = left_for_safety(c, job)
+  if left or job.prefers == c.worker then return left end
+  return left_for_cache(c, job) or left_for_balance(c, job) or left_for_speed(c, job, loss)
+end
