@@ -30,6 +30,9 @@ class ApiSettings(BaseSettings):
     jwt_issuer: Name | None = Field(None, description="`iss` that tokens must name")
     host: Name = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8484, ge=1, le=65535, description="port to listen on")
+    api_workers: int = Field(
+        1, ge=1, le=64, description="processes of the API that share its address and its work"
+    )
     queue_wait_s: Seconds = Field(300, description="how long a request may wait for a worker")
     request_timeout_s: Seconds = Field(600, description="how long a request may take in all")
     stream_timeout_s: Seconds = Field(3600, description="the same for a streamed answer")

@@ -1,18 +1,57 @@
 """`llamaq api`: the API alone."""
 
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from typing import NoReturn
+
 import click
 
 from api.settings import ApiSettings
+from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
+from llamaq.api_workers import SOCKET
+from llamaq.child_environment import LOG_LEVEL
+from llamaq.listening import listen
+from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, load
+from llamaq.supervisor import become
 
 
 @click.command(epilog=describe(QueueSettings, ApiSettings))
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
-def api(host: str | None, port: int | None) -> None:
+@click.option("--workers", type=int, help="Processes that share the work.")
+@click.option(SOCKET, "inherited", type=int, multiple=True, hidden=True)
+@click.pass_context
+def api(
+    context: click.Context,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    inherited: Sequence[int],
+) -> None:
     """Serve the API."""
+    given = {"host": host, "port": port, "api_workers": workers}
+    loaded = load({QueueSettings: {}, ApiSettings: given})
+    settings, queue = loaded[ApiSettings], loaded[QueueSettings]
+    with told_to_people():
+        asyncio.run(check_at_start(queue))
+    if inherited:
+        sockets = [socket.socket(fileno=descriptor) for descriptor in inherited]
+    else:
+        sockets = listen(settings.host, settings.port)
+    if settings.api_workers > 1 and not inherited:
+        os.environ[LOG_LEVEL] = context.find_root().params["log_level"]
+        _become_many(settings, sockets)
     from llamaq.api_server import run_api  # FastAPI: half a second to load
 
-    loaded = load({QueueSettings: {}, ApiSettings: {"host": host, "port": port}})
-    run_api(loaded[ApiSettings], loaded[QueueSettings])
+    run_api(settings, queue, sockets)
+
+
+def _become_many(settings: ApiSettings, sockets: Sequence[socket.socket]) -> NoReturn:
+    os.environ["LLAMAQ_API_WORKERS"] = str(settings.api_workers)
+    for each in sockets:
+        each.set_inheritable(True)
+    become("llamaq.api_workers", settings.drain_s, *(each.fileno() for each in sockets))

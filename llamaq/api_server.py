@@ -1,9 +1,11 @@
 """Runs the API on uvicorn."""
 
 import asyncio
+import logging
 import os
 import resource
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 
 import uvicorn
@@ -11,37 +13,35 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.settings import ApiSettings
-from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
-from llamaq.redis_sentences import told_to_people
+from llamaq.listening import BACKLOG
 from worker_bridge.kept_process import ORPHANED
+
+log = logging.getLogger("llamaq.api")
 
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
 
 
-def run_api(settings: ApiSettings, queue: QueueSettings) -> None:
+def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socket.socket]) -> None:
     """Serves until SIGTERM or SIGINT, then takes nothing new and lets running answers end.
 
-    Raises `click.ClickException` where Redis can't hold the queue.
     uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once,
     and so does `ORPHANED`, with an error for every client.
     """
-    with told_to_people():
-        asyncio.run(check_at_start(queue))
     _allow_many_connections()
     app = create_app(settings, queue)
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
+        backlog=BACKLOG,
         access_log=False,
         log_config=None,
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
-    _Server(app, config).run()
+    log.info("listening on %s", ", ".join(str(each.getsockname()) for each in sockets))
+    _Server(app, config).run(list(sockets))
 
 
 class _Server(uvicorn.Server):

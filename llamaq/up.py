@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,19 +69,6 @@ def demo_bridges(model: Path) -> list[list[str]]:
     options = ["--alias", DEMO_MODEL, "--parallel", "4", "--ctx-size", "8192", "--metrics"]
     names = [f"demo{number + 1}" for number in range(_DEMO_SERVERS)]
     return [["--name", name, "--", *server, *options] for name in names]
-
-
-def check_port(host: str, port: int, option: str = "--port") -> None:
-    """Raises `click.ClickException` where nobody could listen; `option` chooses another port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise click.ClickException(
-                f"can't listen on {host}:{port} ({error.strerror}); choose another with {option}"
-            ) from error
 
 
 async def check_nobody_runs(redis_url: str) -> None:

@@ -26,9 +26,10 @@ from llamaq.embedded_redis import (
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
+from llamaq.listening import check_port
 from llamaq.logs import set_up_logs
 from llamaq.settings import describe, is_set, load, set_default
-from llamaq.up import Up, UpPlan, check_nobody_runs, check_port, demo_bridges
+from llamaq.up import Up, UpPlan, check_nobody_runs, demo_bridges
 from worker_bridge.settings import BridgeSettings
 
 _TOKEN_S = 24 * 3600

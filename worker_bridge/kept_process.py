@@ -25,8 +25,9 @@ class KeptProcess:
 
     On Linux it also ends when this process is killed: it then gets the signal `orphaned`.
 
-    It sees `environment` and nothing of this process' own. `stop_s` is how long it may take to end
-    politely. `ended` is set as soon as it has ended by itself.
+    It sees `environment` and nothing of this process' own, but for the descriptors `inherited`.
+    `stop_s` is how long it may take to end politely. `ended` is set as soon as it has ended by
+    itself.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class KeptProcess:
         environment: Mapping[str, str],
         stop_s: float,
         orphaned: signal.Signals = signal.SIGTERM,
+        *,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.ended = asyncio.Event()
@@ -43,6 +46,7 @@ class KeptProcess:
         self._environment = environment
         self._stop_s = stop_s
         self._orphaned = orphaned
+        self._inherited = inherited
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -58,6 +62,7 @@ class KeptProcess:
                 *self._command,
                 env=self._environment,
                 start_new_session=True,
+                pass_fds=self._inherited,
                 preexec_fn=self._end_with_parent if _libc is not None else None,
             )
             log.info("started %s pid=%s", self.name, self._process.pid)

@@ -1,0 +1,74 @@
+"""What `llamaq up` and `llamaq api --workers` have in common: processes that they keep alive.
+
+The command reads settings and checks them, for which it loads much. Then it becomes a program that
+loads little: it stays for months, and does nothing but watch.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+import click
+
+from worker_bridge.kept_process import KeptProcess
+
+log = logging.getLogger("llamaq.supervisor")
+
+LLAMAQ = (sys.executable, "-m", "llamaq")
+BEYOND_DRAIN_S = 15.0
+"""How much longer than its drain a process may take to end."""
+
+
+def become(module: str, *arguments: object) -> NoReturn:
+    """Goes on as this module of llamaq, with nothing of what was loaded until now."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *map(str, arguments)])  # noqa: S606
+
+
+class Supervisor:
+    """Processes that it keeps alive until a signal. `stopping` is set at the first one.
+
+    A second one makes it hurry. It also stops when a process can't be started at all.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._kept: dict[KeptProcess, asyncio.Task[None]] = {}
+
+    def keep(self, process: KeptProcess) -> None:
+        """Starts it, and starts it again when it ends."""
+        task = asyncio.create_task(process.run())
+        task.add_done_callback(lambda _: self.stopping.set())
+        self._kept[process] = task
+
+    def heed_signals(self) -> None:
+        """Stops at SIGINT, SIGTERM and SIGHUP."""
+
+        def heed() -> None:
+            (self._hurry if self.stopping.is_set() else self.stopping).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, heed)
+
+    def report_failures(self) -> None:
+        """Raises `click.ClickException` for a process that could not be started."""
+        for process, task in self._kept.items():
+            if task.done() and (error := task.exception()):
+                raise click.ClickException(f"{process.name} can't be started: {error}")
+
+    async def shut_down(self, groups: Iterable[Sequence[KeptProcess]]) -> None:
+        """Stops one group of processes after the other, those of a group at the same time."""
+        self.stopping.set()
+        log.info("stopping; press Ctrl-C again to stop at once")
+        for group in groups:
+            await asyncio.gather(*(process.stop(self._hurry) for process in group))
+        await asyncio.gather(*self._kept.values(), return_exceptions=True)

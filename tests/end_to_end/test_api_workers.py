@@ -1,0 +1,143 @@
+"""`llamaq api --workers`: real processes on one socket, in front of a real Valkey."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.builders import SECRET, make_token
+from tests.processes import Program, api, llamaq, wait_until
+
+pytestmark = pytest.mark.real
+
+WORKERS = 2
+FINE = b"HTTP/1.1 400"  # the request names no model
+HEAD = (
+    "POST /v1/chat/completions HTTP/1.1\r\nHost: llamaq\r\nContent-Length: 2\r\n"
+    f"Connection: close\r\nAuthorization: Bearer {make_token()}\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The process that keeps the others."""
+
+    supervisor: Program
+    url: str
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.supervisor.process.pid).children()
+
+    def is_whole(self) -> bool:
+        """Whether all processes serve, after all the starts that the log tells of."""
+        output = self.supervisor.output
+        started = output.count("Application startup complete")
+        return len(self.workers()) == WORKERS and started == output.count("started api-")
+
+    def begin(self) -> "Request":
+        return Request(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+
+    def begin_with_each(self, requests: int = 4) -> dict[int, list["Request"]]:
+        """Requests that every process has at least so many of, by its pid."""
+        shared: dict[int, list[Request]] = {worker.pid: [] for worker in self.workers()}
+        for _ in range(100):
+            request = self.begin()
+            shared[self._owner(request)].append(request)
+            if all(len(held) >= requests for held in shared.values()):
+                return shared
+        raise AssertionError(f"one process takes all connections: {shared}")
+
+    def _owner(self, request: "Request") -> int:
+        """The process that has accepted its connection."""
+        owners: list[int] = []
+
+        def is_accepted() -> bool:
+            owners.extend(p.pid for p in self.workers() if request.port in clients_of(p))
+            return bool(owners)
+
+        wait_until(is_accepted)
+        return owners[0]
+
+
+class Request:
+    """A request of which the last byte is not sent yet."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.port = int(connection.getsockname()[1])
+        connection.sendall(HEAD.encode() + b"{")
+
+    def end(self) -> bytes:
+        """The beginning of the answer; nothing where the connection broke."""
+        try:
+            self._connection.sendall(b"}")
+            return self._connection.recv(12)
+        except ConnectionError:
+            return b""
+        finally:
+            self._connection.close()
+
+
+def clients_of(process: psutil.Process) -> set[int]:
+    """The ports of the clients that a process has accepted."""
+    return {each.raddr.port for each in process.net_connections("tcp") if each.raddr}
+
+
+def pss_kb(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("\nPss:")[2].split()[0])
+
+
+@pytest.fixture
+def running(tmp_path: Path, real_redis_url: str) -> Iterator[Running]:
+    log = tmp_path / "api.log"
+    with api(real_redis_url, log, api_workers=str(WORKERS)) as (supervisor, url):
+        running = Running(supervisor, url)
+        wait_until(running.is_whole, 30)
+        yield running
+
+
+def test_only_the_connections_of_a_process_that_dies_break(running: Running) -> None:
+    """New ones wait for a process, even while there is none."""
+    begun = running.begin_with_each()
+    ending, killed = running.workers()
+    ending.terminate()
+    wait_until(lambda: "Shutting down" in running.supervisor.output)
+    assert {request.end() for request in begun[ending.pid]} == {FINE}
+    killed.kill()
+    psutil.wait_procs([ending, killed], 5)
+    assert {request.end() for request in begun[killed.pid]} == {b""}
+    assert {running.begin().end() for _ in range(8)} == {FINE}
+    wait_until(running.is_whole, 30)
+    served = running.begin_with_each(1)
+    assert {request.end() for held in served.values() for request in held} == {FINE}
+
+
+def test_a_signal_ends_all_when_their_answers_have_ended(running: Running) -> None:
+    begun = running.begin_with_each(1)
+    assert pss_kb(running.supervisor.process.pid) < 30_000  # it has become a program that is small
+    refused = subprocess.run(
+        llamaq("api", "--workers", "2", "--port", str(running.port)),
+        env={"LLAMAQ_REDIS_URL": "unix:///nobody", "LLAMAQ_JWT_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert refused.returncode == 1
+    assert f"can't listen on 127.0.0.1:{running.port}" in refused.stderr
+    assert "choose another with --port" in refused.stderr
+    running.supervisor.process.terminate()
+    wait_until(lambda: running.supervisor.output.count("Shutting down") == WORKERS)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", running.port))
+    for held in begun.values():
+        assert {request.end() for request in held} == {FINE}
+    assert running.supervisor.process.wait(20) == 0
