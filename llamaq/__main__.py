@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from llamaq.logs import set_up_logs
+from llamaq.logs import LOG_LEVEL, set_up_logs
 
 _COMMANDS = ("api", "bridge", "join", "status", "token", "up")
 
@@ -26,7 +26,7 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="llamaq")
 @click.option(
     "--log-level",
-    envvar="LLAMAQ_LOG_LEVEL",
+    envvar=LOG_LEVEL,
     show_envvar=True,
     default="info",
     type=click.Choice(["debug", "info", "warning", "error"]),

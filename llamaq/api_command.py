@@ -11,9 +11,9 @@ import click
 from api.settings import ApiSettings
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
-from llamaq.api_workers import SOCKET
-from llamaq.child_environment import LOG_LEVEL
+from llamaq.api_workers import SOCKET, WORKERS
 from llamaq.listening import listen
+from llamaq.logs import LOG_LEVEL
 from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, load
 from llamaq.supervisor import become
@@ -43,15 +43,19 @@ def api(
     else:
         sockets = listen(settings.host, settings.port)
     if settings.api_workers > 1 and not inherited:
-        os.environ[LOG_LEVEL] = context.find_root().params["log_level"]
-        _become_many(settings, sockets)
+        _become_many(settings, sockets, context.find_root().params["log_level"])
     from llamaq.api_server import run_api  # FastAPI: half a second to load
 
     run_api(settings, queue, sockets)
 
 
-def _become_many(settings: ApiSettings, sockets: Sequence[socket.socket]) -> NoReturn:
-    os.environ["LLAMAQ_API_WORKERS"] = str(settings.api_workers)
-    for each in sockets:
-        each.set_inheritable(True)
-    become("llamaq.api_workers", settings.drain_s, *(each.fileno() for each in sockets))
+def _become_many(
+    settings: ApiSettings, sockets: Sequence[socket.socket], log_level: str
+) -> NoReturn:
+    descriptors = [each.fileno() for each in sockets]
+    become(
+        "llamaq.api_workers",
+        *(settings.drain_s, *descriptors),
+        environment={**os.environ, WORKERS: str(settings.api_workers), LOG_LEVEL: log_level},
+        inherited=descriptors,
+    )

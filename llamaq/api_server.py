@@ -1,12 +1,14 @@
 """Runs the API on uvicorn."""
 
 import asyncio
+import gc
 import logging
 import os
 import resource
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +23,7 @@ log = logging.getLogger("llamaq.api")
 
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
+_TICK_S = 1.0  # of the date that answers carry
 
 
 def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socket.socket]) -> None:
@@ -53,12 +56,26 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._app = app
+        self._told_to_end = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen."""
         await super().startup(sockets)
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
+        gc.collect()
+        gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+
+    async def main_loop(self) -> None:
+        """Waits for the end. An idle uvicorn looks for it ten times a second."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_end.wait(), _TICK_S)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM and SIGINT."""
+        super().handle_exit(sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self._told_to_end.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens no more, and lets running answers end."""
@@ -71,6 +88,7 @@ class _Server(uvicorn.Server):
     def _end_at_once(self) -> None:
         self._app.state.context.pulse.end()
         self.should_exit = True
+        self._told_to_end.set()
         # Some may read nothing, or stand in line for Redis.
         asyncio.get_running_loop().call_later(_LAST_S, os._exit, 1)
 

@@ -6,18 +6,16 @@ All else is in the environment. The sockets are inherited, and stay open all the
 connection is lost while one process is away: the others take it, or it waits.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
 
-import click
-
-from llamaq.logs import set_up_logs
-from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor
+from llamaq.logs import LOG_LEVEL
+from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, supervise
 from worker_bridge.kept_process import ORPHANED, KeptProcess
 
 SOCKET = "--inherited-socket"
+WORKERS = "LLAMAQ_API_WORKERS"
 
 
 async def keep_workers(count: int, drain_s: float, sockets: Sequence[int]) -> None:
@@ -49,17 +47,12 @@ def _workers(count: int, drain_s: float, sockets: Sequence[int]) -> Iterator[Kep
         )
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Runs what the arguments say."""
-    drain_s, *sockets = arguments
-    set_up_logs(os.environ["LLAMAQ_LOG_LEVEL"])
-    count = int(os.environ["LLAMAQ_API_WORKERS"])
-    try:
-        asyncio.run(keep_workers(count, float(drain_s), list(map(int, sockets))))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    supervise(
+        keep_workers(
+            int(os.environ[WORKERS]),
+            float(sys.argv[1]),
+            [int(descriptor) for descriptor in sys.argv[2:]],
+        ),
+        os.environ[LOG_LEVEL],
+    )

@@ -6,10 +6,9 @@ from pydantic_settings import BaseSettings
 
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings, without_settings
+from llamaq.logs import LOG_LEVEL
 from llamaq.settings import variables
 from worker_bridge.settings import BridgeSettings
-
-LOG_LEVEL = "LLAMAQ_LOG_LEVEL"
 
 
 def of_redis(ours: Mapping[str, str]) -> dict[str, str]:

@@ -10,13 +10,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from urllib.parse import quote
-
-from redis import asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from urllib.parse import quote, unquote, urlsplit
 
 DEFAULT_PORT = 6379
 # The kernel's limit is 108 bytes on Linux and 104 on macOS.
@@ -158,21 +152,42 @@ def socket_url(socket_path: Path, password: str | None) -> str:
 async def wait_until_ready(url: str, timeout_s: float) -> None:
     """Return once the server answers, its data loaded; raises TimeoutError with the reason.
 
-    No timer around the calls: the client has its own, and may take both for one when it is busy.
+    It speaks to the socket itself: who waits here stays for months, and loads no client for it.
     """
-    client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=timeout_s)
     until, reason = time.monotonic() + timeout_s, ""
-    try:
-        while time.monotonic() < until:
-            try:
-                await client.ping()
-                return
-            except (RedisConnectionError, RedisTimeoutError) as error:
-                reason = str(error)
-            await asyncio.sleep(POLL_S)
-    finally:
-        await client.aclose()
+    while (left_s := until - time.monotonic()) > 0:
+        try:
+            reason = await asyncio.wait_for(_ping(url), left_s)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            reason = str(error) or "no answer"
+        if reason == "+PONG":
+            return
+        await asyncio.sleep(POLL_S)
     raise TimeoutError(f"The Redis server did not answer within {timeout_s:g} s: {reason}")
+
+
+async def _ping(url: str) -> str:
+    """What the server on this socket says to a ping."""
+    where = urlsplit(url)
+    reader, writer = await asyncio.open_unix_connection(unquote(where.path))
+    try:
+        if where.password is not None:
+            writer.write(_command("AUTH", unquote(where.password)))
+            if not (said := await _line(reader)).startswith("+"):
+                return said
+        writer.write(_command("PING"))
+        return await _line(reader)
+    finally:
+        writer.close()
+
+
+def _command(*words: str) -> bytes:
+    bulks = (f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+    return f"*{len(words)}\r\n{''.join(bulks)}".encode()
+
+
+async def _line(reader: asyncio.StreamReader) -> str:
+    return (await reader.readuntil(b"\r\n")).decode().strip()
 
 
 def _quoted(value: str) -> str:

@@ -6,6 +6,9 @@ import sys
 from llamaq.batched_log import BatchedHandler, LineFormatter
 from llamaq.repeats import RepeatFilter
 
+LOG_LEVEL = "LLAMAQ_LOG_LEVEL"
+"""The environment variable that names the level."""
+
 
 def set_up_logs(level: str) -> None:
     """Sends the logs of all parts to standard error; `level` is a name such as `info`."""

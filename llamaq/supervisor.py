@@ -9,12 +9,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from llamaq.logs import set_up_logs
 from worker_bridge.kept_process import KeptProcess
 
 log = logging.getLogger("llamaq.supervisor")
@@ -24,11 +25,29 @@ BEYOND_DRAIN_S = 15.0
 """How much longer than its drain a process may take to end."""
 
 
-def become(module: str, *arguments: object) -> NoReturn:
-    """Goes on as this module of llamaq, with nothing of what was loaded until now."""
+def supervise(work: Coroutine[Any, Any, None], log_level: str) -> None:
+    """Runs the work of such a program to its end; tells people why it failed."""
+    set_up_logs(log_level)
+    try:
+        asyncio.run(work)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def become(
+    module: str, *arguments: object, environment: Mapping[str, str], inherited: Sequence[int]
+) -> NoReturn:
+    """Goes on as this module of llamaq, with nothing of what was loaded until now.
+
+    Of the open files it has only those that are `inherited`.
+    """
+    for descriptor in inherited:
+        os.set_inheritable(descriptor, True)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *map(str, arguments)])  # noqa: S606
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    os.execve(sys.executable, command, environment)  # noqa: S606
 
 
 class Supervisor:

@@ -1,6 +1,7 @@
 """The options of `llamaq up`, and the checks before anything is started."""
 
 import asyncio
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
 from llamaq import redis_sentences
 from llamaq.addresses import EVERYWHERE, in_url
+from llamaq.another_up import check_nobody_runs
 from llamaq.data_dir import data_dir_option
 from llamaq.embedded_redis import (
     EmbeddedRedis,
@@ -27,9 +29,10 @@ from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
 from llamaq.listening import check_port
-from llamaq.logs import set_up_logs
+from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.settings import describe, is_set, load, set_default
-from llamaq.up import Up, UpPlan, check_nobody_runs, demo_bridges
+from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges
+from llamaq.up_start import environments, start
 from worker_bridge.settings import BridgeSettings
 
 _TOKEN_S = 24 * 3600
@@ -42,7 +45,7 @@ _TOKEN_S = 24 * 3600
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
 @click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
 @click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
-@click.option("--log-level", envvar="LLAMAQ_LOG_LEVEL", hidden=True)
+@click.option("--log-level", envvar=LOG_LEVEL, hidden=True)
 @click.option(
     "--lan",
     is_flag=True,
@@ -80,15 +83,22 @@ def up(  # noqa: PLR0913  # one argument per option
     api, url = _read_settings(home, redis, {"host": host, "port": port}, servers)
     bridges = [["--server", server] for server in servers]
     bridges += demo_bridges(_demo_model(home)) if demo else []
-    secret = api.jwt_secret.get_secret_value()
-    token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
-    up_plan = UpPlan(home, api.host, api.port, url, redis, secret, bridges, api.drain_s, log_level)
-    kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
-    greeting = Greeting(api.host, api.port, token, url, password, listen, home.folder, kept)
+    greeting = _greeting(home, api, url, listen, password)
     _remember(home, listen)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
-    asyncio.run(Up(up_plan, greeting).run(once=once, demo=demo))
+    known = environments(api, url, log_level)
+    to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
+    start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once))
+
+
+def _greeting(
+    home: Home, api: ApiSettings, url: str, listen: ListenAddress | None, password: str | None
+) -> Greeting:
+    secret = api.jwt_secret.get_secret_value()
+    token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
+    kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
+    return Greeting(api.host, api.port, token, url, password, listen, home.folder, kept)
 
 
 def _open_home(data_dir: Path) -> Home:

@@ -145,6 +145,12 @@ class LlamaServer:
             yield server
 
 
+def pss_kb(pid: int) -> int:
+    """What a process takes of the memory; its part of what it shares with others."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("\nPss:")[2].split()[0])
+
+
 def llamaq(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "llamaq", *arguments]
 

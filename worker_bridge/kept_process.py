@@ -6,7 +6,8 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 log = logging.getLogger("llamaq.process")
 
@@ -63,7 +64,7 @@ class KeptProcess:
                 env=self._environment,
                 start_new_session=True,
                 pass_fds=self._inherited,
-                preexec_fn=self._end_with_parent if _libc is not None else None,
+                preexec_fn=_ending_with_parent(self._orphaned),
             )
             log.info("started %s pid=%s", self.name, self._process.pid)
             if self._stopping:  # meanwhile
@@ -77,10 +78,6 @@ class KeptProcess:
             log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
-
-    def _end_with_parent(self) -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, self._orphaned)
 
     def kill(self) -> None:
         """Ends the program at once; `run` starts it again."""
@@ -106,3 +103,30 @@ class KeptProcess:
         if not ended.done():
             process.kill()
         await ended
+
+
+async def run_once(command: Sequence[str], handed: bytes) -> int:
+    """Runs a program to its end; returns its exit code. `handed` is its standard input.
+
+    It has the environment of this process. It gets no signal from the terminal. It is killed when
+    this is cancelled, and on Linux when this process is killed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_ending_with_parent(signal.SIGKILL),
+    )
+    try:
+        await process.communicate(handed)
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _ending_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """What a child does before it is the program: the system signals it when its parent dies."""
+    if _libc is None:
+        return None
+    return partial(_libc.prctl, _PR_SET_PDEATHSIG, number)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.builders import SECRET, make_token
-from tests.processes import Program, api, llamaq, wait_until
+from tests.processes import Program, api, llamaq, pss_kb, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -89,11 +89,6 @@ class Request:
 def clients_of(process: psutil.Process) -> set[int]:
     """The ports of the clients that a process has accepted."""
     return {each.raddr.port for each in process.net_connections("tcp") if each.raddr}
-
-
-def pss_kb(pid: int) -> int:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(rollup.partition("\nPss:")[2].split()[0])
 
 
 @pytest.fixture

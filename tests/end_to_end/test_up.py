@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.builders import make_token
-from tests.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
+from tests.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -119,8 +119,10 @@ def test_printed_line_works_when_pasted_and_one_ctrl_c_ends_everything(
     assert "LLAMAQ_REDIS_URL=" in demo.text()
     for name in ("jwt_secret", "redis_url"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    below = psutil.Process(demo.process.pid).children(recursive=True)
-    assert len(below) == 6  # Redis, API, two bridges, two servers
+    up = psutil.Process(demo.process.pid)
+    wait_until(lambda: len(up.children(recursive=True)) == 6)  # the one that greets has ended
+    below = up.children(recursive=True)  # Redis, API, two bridges, two servers
+    assert pss_kb(demo.process.pid) < 30_000  # it has become a program that loads little
     assert_each_sees_what_it_needs(below, {"CUDA_VISIBLE_DEVICES", "LLAMA_ARG_N_GPU_LAYERS"})
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0

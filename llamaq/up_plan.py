@@ -1,0 +1,38 @@
+"""What `llamaq up` starts: all that is known before it starts anything."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llamaq.embedded_redis import EmbeddedRedis
+from llamaq.home import Home
+
+DEMO_MODEL = "demo"
+_DEMO_SERVERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UpPlan:
+    """The processes of one `llamaq up`. `environments` has a name for each of them.
+
+    `redis` is None where another Redis is used. `bridges` are the arguments of `llamaq bridge`, one
+    list per bridge. `greeting` is what `greeter.py` is handed.
+    """
+
+    home: Home
+    redis: EmbeddedRedis | None
+    bridges: Sequence[Sequence[str]]
+    environments: Mapping[str, Mapping[str, str]] = field(repr=False)
+    greeting: bytes = field(repr=False)
+    drain_s: float
+    log_level: str
+    once: bool
+
+
+def demo_bridges(model: Path) -> list[list[str]]:
+    """The bridges of `up --demo`: each starts a real llama.cpp server of its own."""
+    server = [sys.executable, "-m", "llamaq.demo_server", "--model", str(model)]
+    options = ["--alias", DEMO_MODEL, "--parallel", "4", "--ctx-size", "8192", "--metrics"]
+    names = [f"demo{number + 1}" for number in range(_DEMO_SERVERS)]
+    return [["--name", name, "--", *server, *options] for name in names]
