@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dispatcher import registry
+from dispatcher.protocol import PROTOCOL
 from dispatcher.registry import ModelState, Turn, WorkerState
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
@@ -102,4 +103,4 @@ def test_folder_without_a_running_up_is_told(tmp_path: Path) -> None:
 def test_worker_of_another_protocol_is_pointed_out() -> None:
     old = replace(GPU, protocol=0)
     shown = as_text([ModelState("qwen", 0.2, (old,), 0, 0)], {})
-    assert "protocol 0, this is 1: update the older one" in shown
+    assert f"protocol 0, this is {PROTOCOL}: update the older one" in shown
