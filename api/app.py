@@ -15,10 +15,12 @@ from api.directory import Directory
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
+from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.origins import read_origins
 from api.relay import Relay
 from api.settings import ApiSettings
+from api.visit import Room
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -34,7 +36,10 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             directory = Directory(queue.redis, settings.model_grace_s, queue.open)
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
-            app.state.context = Context(settings, queue, directory, authenticator, pulse, limit)
+            line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
+            app.state.context = Context(
+                settings, queue, directory, authenticator, pulse, limit, line, room
+            )
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),

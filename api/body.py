@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn
@@ -18,14 +18,19 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed byt
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+async def read_body(
+    headers: Mapping[str, str], receive: Receive, limit: int, hold: Callable[[int], None]
+) -> bytes:
     """The whole body; `ApiError` 413 as soon as it is known to be longer than `limit` bytes.
 
-    The names in `headers` are in lower case. Raises `ApiError` 400 where the client goes.
+    `hold` is told how many bytes it takes, and may raise. The names in `headers` are in lower case.
+    Raises `ApiError` 400 where the client goes.
     """
     announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
+    if announced.isdecimal():
+        if int(announced) > limit:
+            raise _too_large(limit)
+        hold(int(announced))
     pieces: list[bytes] = []
     size, more = 0, True
     while more:
@@ -36,6 +41,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) ->
         size += len(pieces[-1])
         if size > limit:
             raise _too_large(limit)
+        hold(size)
         more = message.get("more_body", False)
     return b"".join(pieces)
 

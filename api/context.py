@@ -9,7 +9,9 @@ from fastapi import Request
 
 from api.auth import Authenticator
 from api.directory import Directory
+from api.line import Line
 from api.settings import ApiSettings
+from api.visit import Room
 from dispatcher.queue import Queue
 
 _PULSE_S = 1.0
@@ -52,6 +54,8 @@ class Context:
     authenticator: Authenticator
     pulse: Pulse
     max_tenant_jobs: int = 0
+    line: Line = field(default_factory=Line)
+    room: Room = field(default_factory=lambda: Room(2**30))
 
 
 def context_of(request: Request) -> Context:

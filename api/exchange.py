@@ -108,11 +108,13 @@ class Exchange:
         """Nobody waits for the answer any more: jobs that are not done are cancelled."""
         if self._watch is not None:
             self._watch.cancel()
+            self._watch = None
         self.context.pulse.listeners.discard(self.heed)
         for answer in self._answers:
             self.context.queue.close(answer.job)
         counts = [answer.tokens for answer in self._answers if answer.tokens is not None]
         self.record.tokens = sum(counts) if counts else None
+        self._answers.clear()  # they know us: the bodies would stay until a collection
 
     async def _submit(self, job: Job) -> Reply:
         try:

@@ -6,6 +6,9 @@ PREFIX = "/v1"
 READ = ["GET", "HEAD"]
 """The methods of what is only looked at; the server sends no body for the second."""
 
+PROBES = ("/v1/health", "/v1/ready")
+"""What is asked every few seconds, to see whether the API lives and serves."""
+
 
 def canonical(path: str) -> str:
     """The path under which its route is registered.

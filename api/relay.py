@@ -3,11 +3,14 @@
 It knows nothing of what is asked: that is in the endpoint's row of `api.endpoints`.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from api.aside import aside
 from api.body import read_body
 from api.context import Context
 from api.endpoint import Asked, Endpoint
@@ -15,12 +18,27 @@ from api.error_handlers import wrong_method
 from api.errors import ApiError, from_llamaq
 from api.exchange import ClientGone, Exchange
 from api.jobs import jobs_of
+from api.refusal import refuse
 from api.request_log import Record
 from api.shape import Shape
 from api.stream import StreamedAnswer
+from api.tenant import Tenant
 from api.terms import read_terms
+from api.visit import Visit
 from api.whole import send_whole
 from dispatcher.errors import LlamaqError
+
+_Answer = Callable[[Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it comes. The names of its headers are in lower case."""
+
+    context: Context
+    record: Record
+    headers: Mapping[str, str]
+    receive: Receive
 
 
 class Relay:
@@ -32,43 +50,58 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         record: Record = scope["state"]["record"]
+        headers = _headers(scope)
         try:
             if scope["method"] != "POST":
                 raise wrong_method(scope, {"Allow": "POST"})
-            await self._serve(scope, record, receive, send)
+            context: Context = scope["app"].state.context
+            await self._serve(Call(context, record, headers, receive), send)
         except ClientGone:
             record.status = 499
         except ApiError as error:
-            await error.response()(scope, receive, send)
+            await refuse(error, headers, receive, send)
         except LlamaqError as error:
             await from_llamaq(error, record.id).response()(scope, receive, send)
 
-    async def _serve(self, scope: Scope, record: Record, receive: Receive, send: Send) -> None:
-        context: Context = scope["app"].state.context
-        headers = _headers(scope)
-        tenant = context.authenticator.authenticate(headers.get("authorization"))
-        record.tenant = tenant.subject
-        body = await read_body(headers, receive, context.settings.max_body_bytes)
-        asked = self._endpoint.read(body, context.settings)
-        terms = read_terms(tenant, headers, asked.fields)
+    async def _serve(self, call: Call, send: Send) -> None:
+        context = call.context
+        tenant = context.authenticator.authenticate(call.headers.get("authorization"))
+        call.record.tenant = tenant.subject
+        visit = Visit(context.line, context.room, tenant.subject)
+        try:
+            exchange, answer = await self._exchange(call, tenant, visit)
+            try:
+                await exchange.begin(call.receive)
+                visit.work_is_done()
+                await answer(send)
+            finally:
+                exchange.close()
+        finally:
+            visit.leave()
+
+    async def _exchange(self, call: Call, tenant: Tenant, visit: Visit) -> tuple[Exchange, _Answer]:
+        """What serves the request, and what sends its answer. Neither holds the request itself."""
+        context, record = call.context, call.record
+        limit = context.settings.max_body_bytes
+        body = await read_body(call.headers, call.receive, limit, visit.hold)
+        await visit.turn()
+        asked = await aside(len(body), self._endpoint.read, body, context.settings)
+        terms = read_terms(tenant, call.headers, asked.fields)
         record.model, record.tier = asked.model, terms.tier
         asked = await _of_its_model(asked, context, record)
-        work = asked.work(tenant.subject, context.directory.mean_completion(asked.model))
+        mean = context.directory.mean_completion(asked.model)
+        work = await aside(len(body), asked.work, tenant.subject, mean)
         jobs = jobs_of(self._endpoint.path, work, tenant, terms, record.id, context.settings)
+        visit.hold(sum(len(job.body) for job in jobs))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
-        try:
-            await self._answer(asked, exchange, receive, send)
-        finally:
-            exchange.close()
+        return exchange, self._answer(asked, exchange)
 
-    def _answer(
-        self, asked: Asked, exchange: Exchange, receive: Receive, send: Send
-    ) -> Awaitable[None]:
+    def _answer(self, asked: Asked, exchange: Exchange) -> _Answer:
         if not asked.stream:
-            return send_whole(exchange, self._endpoint.assemble(asked), receive, send)
+            return partial(send_whole, exchange, self._endpoint.assemble(asked))
         shape = Shape(asked.choices, self._endpoint.id_prefix + exchange.jobs[0].id)
         quiet_s = exchange.context.settings.queue_position_after_s
-        return StreamedAnswer(exchange, shape, quiet_s).send(receive, send)
+        return StreamedAnswer(exchange, shape, quiet_s).send
 
 
 async def _of_its_model(asked: Asked, context: Context, record: Record) -> Asked:

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass, fields
 
+from api.paths import PROBES
+
 log = logging.getLogger("llamaq.access")
 
-_PROBES = ("/v1/health", "/v1/ready")  # asked every few seconds
 _FORGERS = frozenset(' "=')
 
 
@@ -29,7 +30,7 @@ _FIELDS = tuple(field.name for field in fields(Record))
 
 def write(record: Record, path: str) -> None:
     """Writes the line of a request to this path, if its path has one."""
-    if path not in _PROBES:
+    if path not in PROBES:
         log.info(_line(record))
 
 

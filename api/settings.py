@@ -46,6 +46,11 @@ class ApiSettings(BaseSettings):
     max_body_bytes: int = Field(
         32 * 2**20, ge=1024, le=100 * 10**6, description="largest request body"
     )
+    max_held_bytes: int = Field(
+        512 * 2**20,
+        ge=2**20,
+        description="bytes of request bodies that the API may hold, all its processes together",
+    )
     max_json_depth: int = Field(64, ge=8, le=200, description="deepest nesting of a request body")
     max_choices: int = Field(8, ge=1, le=128, description="largest `n`: answers per request")
     client_buffer_bytes: int = Field(
@@ -57,6 +62,11 @@ class ApiSettings(BaseSettings):
         max_length=4096,
         description="origins of the web pages that may use the API, with commas between, or *",
     )
+
+    @property
+    def held_bytes_of_a_process(self) -> int:
+        """The part of each process in `max_held_bytes`; there is room for one body at least."""
+        return max(self.max_body_bytes, self.max_held_bytes // self.api_workers)
 
     @field_validator("cors_origins")
     @classmethod

@@ -1,6 +1,6 @@
 """Sends a streamed answer while it grows: what goes out, and when."""
 
-from starlette.types import Receive, Send
+from starlette.types import Send
 
 from api.errors import ApiError, from_llamaq, sse_error
 from api.exchange import Exchange, Piece
@@ -28,10 +28,9 @@ class StreamedAnswer:
         self._shape = shape
         self._quiet_s = quiet_s
 
-    async def send(self, receive: Receive, send: Send) -> None:
+    async def send(self, send: Send) -> None:
         """All of it (ASGI). Raises `ClientGone`."""
         exchange = self._exchange
-        await exchange.begin(receive)
         pieces = await self._first()
         headers = [(name.encode(), value.encode()) for name, value in exchange.headers().items()]
         await send({"type": "http.response.start", "status": 200, "headers": [*_HEAD, *headers]})

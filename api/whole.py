@@ -1,14 +1,13 @@
 """Sends a whole answer, once all of it is there."""
 
-from starlette.types import Receive, Send
+from starlette.types import Send
 
 from api.endpoint import Assembly
 from api.exchange import Exchange
 
 
-async def send_whole(exchange: Exchange, assembly: Assembly, receive: Receive, send: Send) -> None:
+async def send_whole(exchange: Exchange, assembly: Assembly, send: Send) -> None:
     """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`."""
-    await exchange.begin(receive)
     while not exchange.done:
         for piece in await exchange.more():
             if piece.restart:

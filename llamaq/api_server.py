@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -16,13 +17,17 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings
+from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, close_stale
 from llamaq.listening import BACKLOG
+from llamaq.memory import give_large_blocks_back
 from worker_bridge.kept_process import ORPHANED
 
 log = logging.getLogger("llamaq.api")
 
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
+_OTHER_FILES = 256
+_LOOK_S = 10.0  # for connections that send nothing
 _TICK_S = 1.0  # of the date that answers carry
 
 
@@ -32,10 +37,11 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once,
     and so does `ORPHANED`, with an error for every client.
     """
-    _allow_many_connections()
+    give_large_blocks_back()
     app = create_app(settings, queue)
     config = uvicorn.Config(
         app,
+        http=_protocol(settings.api_workers),
         backlog=BACKLOG,
         access_log=False,
         log_config=None,
@@ -68,7 +74,11 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Waits for the end. An idle uvicorn looks for it ten times a second."""
+        clock, looked_at = asyncio.get_running_loop().time, 0.0
         while not await self.on_tick(0):
+            if clock() - looked_at > _LOOK_S:
+                looked_at = clock()
+                close_stale(self.server_state.connections, looked_at)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_end.wait(), _TICK_S)
 
@@ -93,7 +103,19 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(_LAST_S, os._exit, 1)
 
 
-def _allow_many_connections() -> None:
+def _allow_many_files() -> int:
     """Raises the limit on open files as far as it goes: many systems start programs with 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
+def _protocol(processes: int) -> type[BoundedProtocol]:
+    """That of a process which keeps its part of the connections, and has files left for others."""
+    files = _allow_many_files()
+    most = min(MOST_CONNECTIONS // processes, max(files - _OTHER_FILES, files // 2))
+
+    class Protocol(BoundedProtocol):
+        most_connections = most
+
+    return Protocol

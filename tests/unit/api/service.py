@@ -15,6 +15,7 @@ from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.directory import Directory
+from api.visit import Room
 from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
@@ -88,6 +89,7 @@ class ScriptedQueue:
 
     def close(self, job: Job) -> None:
         """Nothing to cancel."""
+        del self._replies[job.id]
 
 
 def _put(reply: Reply, job: Job, frames: Sequence[Frame]) -> None:
@@ -156,8 +158,10 @@ def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
     queue, registry, pulse = ScriptedQueue(), Registry(), Pulse()
     loaded = make_settings(**settings)
     app = assemble(loaded, partial(_beating, pulse))
+    room = Room(loaded.held_bytes_of_a_process)
     app.state.context = Context(
-        loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs
+        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs),
+        room=room,
     )
     with TestClient(app) as client:
         yield Service(client, queue, registry)

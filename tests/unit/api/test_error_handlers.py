@@ -33,7 +33,7 @@ def client() -> Iterator[TestClient]:
 
     @app.post("/v1/reads")
     async def reads(request: Request) -> int:
-        return len(await read_body(request.headers, request.receive, 10))
+        return len(await read_body(request.headers, request.receive, 10, lambda _: None))
 
     app.middleware_stack = Edge(app.build_middleware_stack(), {})
 

@@ -1,0 +1,83 @@
+"""Which new requests an API takes, when more come than it gets through. Pure: no clock, no I/O."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+LONGEST_WAIT_S = 2.0
+"""How long a new request may be expected to stand in line."""
+
+ALWAYS_OPEN = 8
+"""With fewer open requests than this, none is refused."""
+
+_FIRST_GUESS_S = 0.001
+_GUESS_TURNS = 100
+_REMEMBERED = 500  # turns
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast an API has got through its line lately.
+
+    It remembers some hundreds of turns. So one late tick of the event loop says little.
+    """
+
+    spent_s: float = _FIRST_GUESS_S * _GUESS_TURNS
+    turns: float = _GUESS_TURNS
+
+    @property
+    def turn_s(self) -> float:
+        """The mean time from one turn to the next, while somebody waits."""
+        return self.spent_s / self.turns
+
+    def note(self, turns: int, took_s: float) -> None:
+        """So many turns took so long, while others waited."""
+        self.spent_s += took_s
+        self.turns += turns
+        if self.turns > _REMEMBERED:
+            self.spent_s /= 2
+            self.turns /= 2
+
+
+class Holdings:
+    """What is open, or held in memory, of all tenants."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._of: Counter[str] = Counter()
+
+    def add(self, tenant: str, amount: int = 1) -> None:
+        """A tenant has so much more."""
+        self.total += amount
+        self._of[tenant] += amount
+
+    def remove(self, tenant: str, amount: int = 1) -> None:
+        """A tenant has so much less; one that has nothing is forgotten."""
+        self.total -= amount
+        self._of[tenant] -= amount
+        if not self._of[tenant]:
+            del self._of[tenant]
+
+    def has_its_share(self, tenant: str) -> bool:
+        """Whether a tenant has as much as an equal share of what all have, or more."""
+        own = self._of.get(tenant, 0)
+        return own > 0 and own * len(self._of) >= self.total
+
+
+def is_too_much(open_requests: Holdings, tenant: str, wait_s: float, always_open: int) -> bool:
+    """Whether a new request of a tenant is refused that would stand in line for `wait_s`.
+
+    First refused are the tenants that have their share already. When the line is twice as long,
+    all are.
+    """
+    if open_requests.total < always_open or wait_s <= LONGEST_WAIT_S:
+        return False
+    return wait_s > 2 * LONGEST_WAIT_S or open_requests.has_its_share(tenant)
+
+
+def is_too_large(held: Holdings, tenant: str, more: int, most: int) -> bool:
+    """Whether there is no room for `more` bytes of a tenant's body, where all may be `most`.
+
+    Half of the room is for whoever comes first. Of the other half a tenant gets its share.
+    """
+    total = held.total + more
+    return total > most or (total > most / 2 and held.has_its_share(tenant))

@@ -1,0 +1,112 @@
+"""The line of requests before the work that each of them costs: to read it, and to enqueue it."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from api.admission import ALWAYS_OPEN, Holdings, Pace, is_too_much
+from api.refusal import overloaded
+
+_PER_TICK = 16  # turns between two looks of the event loop at all else
+_UNDER_WAY = 512  # requests that have had their turn, and that Redis has not taken yet
+
+
+class Line:
+    """Requests wait in it for their turn. Meanwhile the event loop looks at answers and refusals.
+
+    Tenants take turns, whatever each of them has in line. `processes` of the API share the work.
+    """
+
+    def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._always_open = -(-ALWAYS_OPEN // processes)
+        self._clock = clock
+        self._pace = Pace()
+        self._open = Holdings()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._length = 0
+        self._under_way = 0
+        self._granted = 0  # since the last tick
+        self._ticked_at: float | None = None  # None where nobody had to wait then
+        self._tick_is_due = False
+
+    @property
+    def expected_wait_s(self) -> float:
+        """How long a request stands in line that comes now."""
+        return self._length * self._pace.turn_s
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many requests are open, stand in line, and have their turn."""
+        return self._open.total, self._length, self._under_way
+
+    def enter(self, tenant: str) -> None:
+        """A request has come, which is open until `leave`. Raises `ApiError` 503."""
+        wait_s = self.expected_wait_s
+        if is_too_much(self._open, tenant, wait_s, self._always_open):
+            raise overloaded(wait_s)
+        self._open.add(tenant)
+
+    def leave(self, tenant: str) -> None:
+        """The request is over."""
+        self._open.remove(tenant)
+
+    async def turn(self, tenant: str) -> None:
+        """Returns when it is this request's turn, which lasts until `done`."""
+        self._have_tick()
+        if self._length or not self._has_room():
+            await self._wait(tenant)
+        else:
+            self._grant()
+
+    def done(self) -> None:
+        """The request is in the queue, or has failed."""
+        self._under_way -= 1
+        if self._length:
+            self._have_tick()
+
+    async def _wait(self, tenant: str) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append(turn)
+        self._length += 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.done()
+            raise
+
+    def _has_room(self) -> bool:
+        return self._granted < _PER_TICK and self._under_way < _UNDER_WAY
+
+    def _grant(self) -> None:
+        self._granted += 1
+        self._under_way += 1
+
+    def _have_tick(self) -> None:
+        if not self._tick_is_due:
+            self._tick_is_due = True
+            asyncio.get_running_loop().call_soon(self._tick)
+
+    def _tick(self) -> None:
+        """The event loop has looked at all else."""
+        now = self._clock()
+        self._tick_is_due = False
+        if self._ticked_at is not None:
+            self._pace.note(self._granted, now - self._ticked_at)
+        self._granted = 0
+        while self._length and self._has_room():
+            self._call_next()
+        self._ticked_at = now if self._length else None
+        if self._granted:
+            self._have_tick()
+
+    def _call_next(self) -> None:
+        tenant, turns = next(iter(self._waiting.items()))
+        turn = turns.popleft()
+        self._length -= 1
+        del self._waiting[tenant]
+        if turns:
+            self._waiting[tenant] = turns  # behind the others
+        if not turn.done():  # else its task was cancelled
+            turn.set_result(None)
+            self._grant()

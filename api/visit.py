@@ -1,0 +1,70 @@
+"""A request from its headers to its end: its place in line, and the memory that it holds."""
+
+from api.admission import Holdings, is_too_large
+from api.line import Line
+from api.refusal import overloaded
+
+_AGAIN_S = 5.0
+
+
+class Room:
+    """The memory for the bodies of all open requests."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._held = Holdings()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is taken."""
+        return self._held.total
+
+    def take(self, tenant: str, size_bytes: int) -> None:
+        """Raises `ApiError` 503 where there is none for so much more."""
+        if is_too_large(self._held, tenant, size_bytes, self._most_bytes):
+            raise overloaded(_AGAIN_S)
+        self._held.add(tenant, size_bytes)
+
+    def give_back(self, tenant: str, size_bytes: int) -> None:
+        """A tenant holds so much less."""
+        self._held.remove(tenant, size_bytes)
+
+
+class Visit:
+    """One request of a tenant. It always ends with `leave`.
+
+    Raises `ApiError` 503 where the line is too long for it.
+    """
+
+    def __init__(self, line: Line, room: Room, tenant: str) -> None:
+        self._line = line
+        self._room = room
+        self._tenant = tenant
+        self._held_bytes = 0
+        self._has_turn = False
+        line.enter(tenant)
+
+    def hold(self, size_bytes: int) -> None:
+        """It holds so much by now. Raises `ApiError` 503 where that is too much."""
+        more = size_bytes - self._held_bytes
+        if more > 0:
+            self._room.take(self._tenant, more)
+            self._held_bytes = size_bytes
+
+    async def turn(self) -> None:
+        """Returns when it may do its work, which ends with `work_is_done`."""
+        await self._line.turn(self._tenant)
+        self._has_turn = True
+
+    def work_is_done(self) -> None:
+        """Others may do theirs."""
+        if self._has_turn:
+            self._has_turn = False
+            self._line.done()
+
+    def leave(self) -> None:
+        """The request is over."""
+        self.work_is_done()
+        if self._held_bytes:
+            self._room.give_back(self._tenant, self._held_bytes)
+        self._line.leave(self._tenant)

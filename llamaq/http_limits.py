@@ -1,0 +1,110 @@
+"""Bounds on what a connection may cost before anything is known of its sender."""
+
+import json
+from asyncio import Transport
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.paths import PROBES, canonical
+from api.refusal import overloaded, refuse
+
+MOST_CONNECTIONS = 16_384
+MOST_HEAD_BYTES = 64 * 1024
+HEAD_S = 60.0
+BODY_S = 300.0
+_PIECE_BYTES = 8  # more than what comes with each byte of a body in pieces of one byte
+_CROWDED_S = 5.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, which has none of these bounds.
+
+    More than `most_connections` at a time are refused, but for those that ask whether we live.
+    """
+
+    most_connections = MOST_CONNECTIONS
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._is_coming = False  # a request has begun, and not all of it is there
+        self._head_bytes = 0  # of it, with all else that is no body
+        self._since = self.loop.time()
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """A client has come."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self.app = partial(_serve_crowded, self.app)
+
+    def data_received(self, data: bytes) -> None:
+        """What the client sends."""
+        if self._is_coming:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._is_coming, self._head_bytes = True, 0
+        self._since = self.loop.time()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body has come."""
+        self._head_bytes = max(0, self._head_bytes - _PIECE_BYTES * len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of a request is there."""
+        self._is_coming, self._head_bytes = False, 0
+        super().on_message_complete()
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it has waited for a request for too long, or for the rest of one."""
+        if self.timeout_keep_alive_task is not None:
+            return False  # uvicorn sees to it
+        if self.cycle is None or self.cycle.response_complete:
+            return now - self._since > HEAD_S
+        return self._is_coming and now - self._since > BODY_S
+
+    def _refuse_head(self) -> None:
+        self._is_coming, self._head_bytes = False, 0
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+
+def close_stale(connections: Iterable[Any], now: float) -> None:
+    """Closes those that have sent nothing, or only a part of a request, for too long."""
+    for connection in [each for each in connections if each.is_stale(now)]:
+        connection.transport.abort()
+
+
+async def _serve_crowded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    if canonical(scope["path"]) in PROBES:
+        await app(scope, receive, send)
+    else:
+        await refuse(overloaded(_CROWDED_S), {}, receive, send)
+
+
+def _too_large() -> bytes:
+    error = {
+        "message": f"The headers are larger than {MOST_HEAD_BYTES} bytes: send less.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "headers_too_large",
+    }
+    body = json.dumps({"error": error}).encode()
+    head = (
+        "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_TOO_LARGE = _too_large()

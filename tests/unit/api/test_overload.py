@@ -1,0 +1,132 @@
+"""What the route does when more comes than it gets through, and that nothing stays counted."""
+
+import gc
+import json
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from fastapi import FastAPI
+
+from api.context import Context
+from api.exchange import Exchange
+from api.line import Line
+from dispatcher.errors import QueueFull
+from dispatcher.frames import Kind
+from tests.builders import make_chat, make_token
+from tests.unit.api.service import Service, end, service
+
+MANY = 20
+
+
+@pytest.fixture
+def chat() -> Iterator[Service]:
+    with service(max_body_bytes=200_000, max_held_bytes=2**20) as running:
+        yield running
+
+
+def context_of(chat: Service) -> Context:
+    return cast("Context", cast("FastAPI", chat.client.app).state.context)
+
+
+def fill(chat: Service, wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant with many open requests has the line grow."""
+    for _ in range(MANY):
+        context_of(chat).line.enter("many")
+    monkeypatch.setattr(Line, "expected_wait_s", wait_s)
+
+
+def test_refusal_costs_little_and_others_are_served(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(chat, 3.0, monkeypatch)
+    refused = chat.chat(make_chat(), sub="many")
+    assert refused.status_code == 503
+    error = refused.json()["error"]
+    assert (error["type"], error["code"]) == ("server_error", "overloaded")
+    assert f"in {refused.headers['retry-after']} s" in error["message"]
+    assert refused.headers["connection"] == "close"
+    assert chat.queue.jobs == []
+    assert chat.chat(make_chat(), sub="few").status_code == 200
+    assert chat.client.get("/health").status_code == 200
+    assert chat.client.get("/v1/models", headers=token()).status_code == 200
+
+
+def token() -> dict[str, str]:
+    return {"Authorization": f"Bearer {make_token()}"}
+
+
+def test_body_of_a_refused_request_is_not_read_as_one(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(chat, 3.0, monkeypatch)
+    assert chat.chat(b"{" * 150_000, sub="many").status_code == 503
+
+
+def test_bodies_beyond_the_room_are_refused(chat: Service) -> None:
+    room = context_of(chat).room
+    for tenant in ("a", "b", "c"):
+        room.take(tenant, 300_000)
+    large = make_chat(messages=[{"role": "user", "content": "x" * 150_000}])
+    refused = chat.chat(large, sub="d")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    room.give_back("c", 300_000)
+    assert chat.chat(large, sub="a").status_code == 503  # it has its share
+    assert chat.chat(large, sub="d").status_code == 200
+
+
+def test_nothing_of_a_request_stays_counted_however_it_ends(chat: Service) -> None:
+    large = make_chat(messages=[{"role": "user", "content": "x" * 150_000}])
+    bodies = (make_chat(), large, make_chat(stream=True), make_chat(n=3), b"{", b"x" * 300_000)
+    for body in (*bodies, make_chat(model="none"), make_chat(tier=5)):
+        chat.chat(body)
+    chat.chat(make_chat(), {"Transfer-Encoding": "chunked"})
+    for frames in (end(Kind.CANCELLED), end(Kind.EXPIRED)):
+        chat.queue.frames = frames
+        chat.chat(make_chat())
+        chat.chat(make_chat(stream=True))
+    chat.queue.refusal = QueueFull("full")
+    chat.chat(make_chat())
+    context = context_of(chat)
+    assert context.line.counts() == (0, 0, 0)
+    assert context.room.held_bytes == 0
+
+
+def test_large_bodies_are_read_beside_the_event_loop(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    import api.body
+
+    readers: list[str] = []
+    parse = api.body.parse_json
+
+    def noting(body: bytes, max_depth: int) -> object:
+        readers.append(threading.current_thread().name)
+        return parse(body, max_depth)
+
+    monkeypatch.setattr(api.body, "parse_json", noting)
+    large = make_chat(messages=[{"role": "user", "content": "x" * 150_000}])
+    assert chat.chat(large).status_code == 200
+    assert chat.chat(make_chat()).status_code == 200
+    assert readers[0].startswith("large-bodies")
+    assert not readers[1].startswith("large-bodies")
+    assert json.loads(chat.queue.jobs[0].body)["messages"][0]["content"] == "x" * 150_000
+
+
+def test_memory_of_a_request_is_free_without_a_look_of_the_collector(chat: Service) -> None:
+    def exchanges() -> int:
+        return sum(isinstance(each, Exchange) for each in gc.get_objects())
+
+    chat.chat(make_chat())
+    gc.collect()
+    gc.disable()
+    try:
+        for body in (make_chat(), make_chat(stream=True), make_chat(n=2)):
+            assert chat.chat(body).status_code == 200
+        chat.queue.frames = end(Kind.CANCELLED)
+        assert chat.chat(make_chat()).status_code == 503
+        assert exchanges() == 0
+    finally:
+        gc.enable()
