@@ -48,7 +48,12 @@ NOTICEABLY = 1.25
 FASTER_ASKED = 8
 """Faster workers that a deferring one may wake."""
 
+RENEWAL_MS = 1000
+"""A bridge renews its lease this often; where it was later, an emit does it too."""
+
 # Bounds on the work of one call.
+HELD_LOOKED_AT = 256
+"""Attempts that a bridge holds and that one call looks at."""
 PIECE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64

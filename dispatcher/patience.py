@@ -46,6 +46,11 @@ class Patience:
     behind: float = 1
     faster: tuple[str, ...] = ()
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether there are faster workers to wait for."""
+        return self.prompt_ms > 0 or self.token_ms > 0
+
     def loss_ms(self, prompt_tokens: int, completion_tokens: int) -> float:
         """How much sooner the faster workers would do a job, once they have begun."""
         return prompt_tokens * self.prompt_ms + completion_tokens * self.token_ms

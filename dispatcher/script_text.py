@@ -2,8 +2,8 @@
 
 A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
 one that is made only when its function `x` is called. A script gets only the parts that it reaches.
-`K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its value
-in dispatcher/constants.py.
+`K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its
+value in dispatcher/constants.py.
 """
 
 import re
@@ -16,8 +16,8 @@ from dispatcher.tier import Tier
 
 LUA = files("dispatcher") / "lua"
 SCRIPTS = (
-    *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "position"),
-    *("reap", "register", "release", "renew", "resume"),
+    *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "look"),
+    *("position", "reap", "register", "release", "renew", "resume"),
 )
 
 _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from dispatcher.announcement import announce
 from dispatcher.connection import redis_faults
+from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import LEFT, Rival, WorkerFacts
@@ -89,7 +90,7 @@ class WorkerSession:
         """Says that the bridge lives, what it can take, and what the attempts that still move have
         cost so far.
         """
-        pairs = facts.pairs
+        pairs, items = facts.pairs, list(held.items())
         answer = await self._run(
             "renew",
             self._lease_ms,
@@ -98,11 +99,16 @@ class WorkerSession:
             _GRACE_MS,
             len(pairs) // 2,
             *pairs,
-            *(item for pair in held.items() for item in pair),
+            *(item for pair in items[:HELD_LOOKED_AT] for item in pair),
+            *(item for token, _ in items[HELD_LOOKED_AT:] for item in (token, "")),
         )
-        await announce(self._scripts.redis, self._scripts.keys, facts)
         self.strangers = _read_versions(answer[3:])
-        return Renewal(*([token.decode() for token in tokens] for tokens in answer[:3]))
+        found = [answer[:3]]
+        for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
+            piece = items[first : first + HELD_LOOKED_AT]
+            found.append(await self._run("look", *(item for pair in piece for item in pair)))
+        await announce(self._scripts.redis, self._scripts.keys, facts)
+        return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
         """Takes up to `most` jobs, never more than there are free slots.
@@ -207,6 +213,10 @@ class WorkerSession:
                 return rest
             if identity == self.identity:  # else an epoch that ended meanwhile was refused
                 raise Fenced(f"worker {self.worker} is no longer who it thinks")
+
+
+def _tokens(lists: Iterable[list[bytes]]) -> list[str]:
+    return list(dict.fromkeys(token.decode() for tokens in lists for token in tokens))
 
 
 def _read_versions(pairs: list[Any]) -> dict[str, int]:

@@ -10,16 +10,21 @@
 --            worker's
 -- A repeated emit shows the same frames twice; the api drops those whose sequence number it has.
 -- @include attempts
+-- @include held
 -- @include now_ms
 -- @include registration
 local worker, epoch, api, lease_ms, most_unread = unpack(ARGV, 1, 5)
-if not is_registered(worker, epoch) then return {'FENCED'} end
-extend_lease(worker, now_ms() + lease_ms)
+local about, now = fields_of(K.worker .. worker, 'epoch', 'renewed_ms'), now_ms()
+if about[1] ~= epoch then return {'FENCED'} end
+-- What renew has just done need not be done again.
+if now - number(about[2]) > RENEWAL_MS then extend_lease(worker, now + lease_ms) end
 
-local answer, fields, bytes, seen = {'OK'}, {}, 0, {}
-for i = 6, #ARGV, 3 do
-  local token, visible, frames = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('ZSCORE', K.running .. worker, token) then
+local tokens = {}
+for i = 6, #ARGV, 3 do tokens[#tokens + 1] = ARGV[i] end
+local is_held, answer, fields, bytes, seen = held(worker, tokens), {'OK'}, {}, 0, {}
+for n, token in ipairs(tokens) do
+  local visible, frames = ARGV[3 * n + 4], ARGV[3 * n + 5]
+  if is_held[n] then
     fields[#fields + 1], fields[#fields + 2] = token, frames
     bytes = bytes + #frames
     if visible == '1' then seen[#seen + 1] = token end

@@ -11,11 +11,13 @@
 -- @include attempts
 -- @include bells
 -- @include end_job
+-- @include flaws
 -- @lazy find_taken
 -- @lazy retire
 -- @include settle
 -- @include stopped_running
 -- @include take_jobs
+-- @include work_on
 local token, state, frames, prompt_tokens, completion_tokens, cached_tokens, cost =
   unpack(ARGV, 11, 17)
 if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end

@@ -3,21 +3,20 @@
 -- ARGV     1 worker  2 epoch  3 lease ms  4 slots  5 accepting (1 or 0)
 --          6 grace ms: an attempt younger than this may be missing (its claim is still on the way)
 --          7 number of pairs of field and value that follow; behind them pairs of a token that is
---          held and what it has cost so far
+--          held and what it has cost so far ('': another call looks at it)
 -- Returns  {'FENCED'}                       register again
 --          {'OK', {token, …}, {token, …}, {token, …}}  those that are not, or no longer, this
 --                                           worker's; those whose client has gone; and those whose
 --                                           api was taken for dead. Behind them the live apis that
 --                                           speak another protocol, as register names them
 -- @include call
--- @include guarded
+-- @include look_at_held
 -- @include protocols
 -- @include attempts
 -- @include bells
 -- @include registration
 -- @include take_off
 -- @include write_worker
--- @lazy raise_estimate
 -- @lazy recover
 local worker, epoch, lease_ms, slots, accepting, grace_ms, facts = unpack(ARGV, 1, 7)
 c.now = now_ms()
@@ -32,30 +31,13 @@ local function write_state()
   if accepting == '1' and has_more then ring_worker(worker) end
 end
 
-local function look_at_held()
-  local held, foreign, unwanted, orphaned = {}, {}, {}, {}
-  for i = first_held, #ARGV, 2 do
-    local token, cost = ARGV[i], tonumber(ARGV[i + 1])
-    held[token] = true
-    if not redis.call('ZSCORE', K.running .. worker, token) then
-      foreign[#foreign + 1] = token
-    else
-      local id = split_token(token)
-      local job = fields_of(K.job .. id, 'cancelled', 'api', 'estimate')
-      if job[1] or not job[2] then unwanted[#unwanted + 1] = token
-      elseif not redis.call('ZSCORE', K.apis, job[2]) then orphaned[#orphaned + 1] = token end
-      -- One that can't be charged goes on: finish passes its answer on.
-      if job[2] and cost > number(job[3]) then guarded(c, raise_estimate, c, id, cost) end
-    end
-  end
-  return held, foreign, unwanted, orphaned
-end
-
+-- What the bridge does not name it has lost.
 local function recover_missing(held)
-  local oldest, recovered = digits(c.now - grace_ms), 0
+  local is_named, oldest, recovered = {}, digits(c.now - grace_ms), 0
+  for _, token in ipairs(held) do is_named[token] = true end
   local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)
   for _, token in ipairs(overdue) do
-    if not held[token] and recovered < MOST_RECOVERED then
+    if not is_named[token] and recovered < MOST_RECOVERED then
       recovered = recovered + 1
       take_off(worker, token)
       ring_worker(worker)
@@ -66,7 +48,7 @@ end
 
 local function renew()
   write_state()
-  local held, foreign, unwanted, orphaned = look_at_held()
+  local foreign, unwanted, orphaned, held = look_at_held(c, worker, first_held)
   recover_missing(held)
   redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
   return {'OK', foreign, unwanted, orphaned, unpack(other_apis())}

@@ -40,6 +40,9 @@ class Choice:
 
     def take(self, wanted: int) -> Claimed:
         """Takes up to `wanted` jobs."""
+        for entry in self._all(wanted):
+            self._state.begin(entry, self._name, self._now_ms)
+            self._got.jobs.append(entry)
         while len(self._got.jobs) < wanted:
             entry = self._favourite() or self._fair(FAN)
             entry = entry or self._favourite(anyhow=True) or self._fair(WIDE)
@@ -48,6 +51,19 @@ class Choice:
             self._state.begin(entry, self._name, self._now_ms)
             self._got.jobs.append(entry)
         return self._got
+
+    def _all(self, wanted: int) -> list[Entry]:
+        """All jobs that wait, oldest first; none where some must be looked at in their turn."""
+        turns, waiting = self._state.turns, self._state.waiting
+        if self._patience.is_slow or turns.parked or len(self._worker.prefers):
+            return []
+        if len(waiting) > wanted or len(self._mine) < len(turns.classes):
+            return []
+        speaks_for_others = (
+            entry.prefers or entry.avoids or entry.crashes or entry.max_tenant_running
+            for entry in waiting
+        )
+        return [] if any(speaks_for_others) else waiting
 
     def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[int, str]]:
         found: set[tuple[int, str]] = set()
@@ -103,7 +119,6 @@ class Choice:
 
     def _of_user(self, path: str) -> Entry | None:
         best, least = None, float("inf")
-        slow = self._patience.prompt_ms > 0 or self._patience.token_ms > 0
         for entry in self._state.oldest_of(self._mine, path, DEEP):
             if self._looked >= HEADS:
                 break
@@ -111,7 +126,7 @@ class Choice:
             loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
             if loss_ms <= least and not self._is_left(entry, loss_ms):
                 best, least = entry, loss_ms
-                if not slow:
+                if not self._patience.is_slow:
                     break
         return best
 

@@ -24,6 +24,12 @@ class State:
         """How many jobs wait."""
         return self._queued
 
+    @property
+    def waiting(self) -> list[Entry]:
+        """The jobs that wait, oldest first."""
+        places = sorted(place for flow in self._flows.values() for place in flow)
+        return [self.jobs[id_] for _, id_ in places]
+
     def leave(self, entry: Entry) -> None:
         """A job is taken out of the queue."""
         flow = self._flows[entry.class_, entry.path]

@@ -4,7 +4,7 @@
 -- @include candidates
 -- @include favourites
 -- @include job_at
--- @include suspects
+-- @include may_be_left
 -- @lazy clear_places
 -- @lazy find_favourite
 -- @lazy forget_turn
@@ -17,11 +17,6 @@ local function loss_of(c, job)
   return job.prompt_estimate * c.prompt_ms + job.completion_estimate * c.token_ms
 end
 
--- Most often nothing speaks for another worker.
-local function may_be_left(c, job, loss)
-  return loss > 0 or job.prefers or job.avoids or is_suspect(job) or #favourites(c) > 0
-end
-
 -- Looks at a job of a user. Returns it, and its loss, if this worker may take it.
 local function consider(c, place, least)
   c.looked = c.looked + 1
@@ -32,7 +27,7 @@ local function consider(c, place, least)
   end
   local loss = loss_of(c, job)
   if loss > least or is_of_other_protocol(job) then return nil end
-  local left = may_be_left(c, job, loss) and why_left(c, job, loss)
+  local left = (loss > 0 or may_be_left(c, job)) and why_left(c, job, loss)
   if not left then return job, loss end
   leave(c, job, left)
 end

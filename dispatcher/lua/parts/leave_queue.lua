@@ -1,25 +1,8 @@
 -- @include classes
 -- @include counters
+-- @include forget_waiting
 -- @include leave_turns
 -- @lazy forget_key
-
--- Of a queue that is empty now. What is kept of those who wait at other levels went with them.
-local function forget_waiting(c, jobs)
-  local keys, seen = {K.classes, K.waiting, K.waiting_bytes}, {}
-  for _, job in ipairs(jobs) do
-    for _, level in ipairs(levels(job)) do
-      local parent = level[1]
-      for _, key in ipairs({turns(job.class, parent), K.served .. parent, K.idle .. parent}) do
-        if not seen[key] then keys[#keys + 1] = key end
-        seen[key] = true
-      end
-    end
-  end
-  redis.call('DEL', unpack(keys))
-  set_counter(c, 'queued_bytes', 0)
-  c.added.queued_bytes = nil
-  c.classes, c.waiting, c.queued, c.waits = {}, {}, 0, {}
-end
 
 local function leave_tenant(job)
   if tonumber(redis.call('ZINCRBY', K.waiting, -1, job.tenant)) <= 0 then

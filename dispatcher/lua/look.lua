@@ -1,0 +1,15 @@
+-- look: looks at more of the attempts that a bridge holds than renew does in one call.
+-- KEYS[1]  the model's key prefix
+-- ARGV     1 worker  2 epoch  3… pairs of a token that is held and what it has cost so far
+-- Returns  {'FENCED'}  register again
+--          {'OK', {token, …}, {token, …}, {token, …}}  as renew
+-- @include call
+-- @include look_at_held
+-- @include registration
+local worker, epoch = ARGV[1], ARGV[2]
+if not is_registered(worker, epoch) then return {'FENCED'} end
+
+return conduct(function()
+  local foreign, unwanted, orphaned = look_at_held(c, worker, 3)
+  return {'OK', foreign, unwanted, orphaned}
+end)

@@ -1,0 +1,78 @@
+-- @include attempts
+-- @include charges
+-- @include describe
+-- @include forget_waiting
+-- @include job_at
+-- @include may_be_left
+-- @lazy forget_key
+
+-- The jobs that wait, oldest first; nil where one of them must be looked at in its turn.
+local function all_jobs(c)
+  local jobs = {}
+  for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, -1)) do
+    local job = sequence_of(place) and split_place(place) and job_at(c, place)
+    if not job or job.obstacle or is_of_other_protocol(job) or may_be_left(c, job)
+        or tonumber(job.max_tenant_running or '0') > 0 then
+      return nil
+    end
+    job.sequence, jobs[i] = sequence_of(place), job
+  end
+  table.sort(jobs, function(a, b) return a.sequence < b.sequence end)
+  return #jobs == queued(c) and jobs or nil
+end
+
+-- The bodies that come with the claim, each false where it is read apart; nil where one is missing.
+local function bodies_of(jobs)
+  local keys = {}
+  for i, job in ipairs(jobs) do keys[i] = K.body .. job.id end
+  local bodies = redis.call('MGET', unpack(keys))
+  for i, job in ipairs(jobs) do
+    if tonumber(job.bytes) > SMALL_BODY_BYTES then bodies[i] = false
+    elseif not bodies[i] then return nil end
+  end
+  return bodies
+end
+
+local function charge_all(c, jobs)
+  local paths, seen = {}, {}
+  for _, job in ipairs(jobs) do
+    for _, level in ipairs(levels(job)) do
+      if not seen[level[4]] then paths[#paths + 1] = level[4] end
+      seen[level[4]] = true
+    end
+  end
+  read_charges(c, paths)
+  for _, job in ipairs(jobs) do
+    for _, level in ipairs(levels(job)) do
+      add_charge(c, level[4], share(job.estimate, level[3]))
+    end
+  end
+end
+
+local function begin(c, job, attempt)
+  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
+    'claimed_ms', digits(c.now), 'attempts', job.attempts + 1, 'accepted', 1)
+  if job.supersedes then forget_key(job.id, job) end
+end
+
+-- Takes all jobs that wait, oldest first: who is next makes no difference then. Returns false, and
+-- has changed nothing, where some must be looked at in their turn.
+local function take_all(c)
+  local jobs = all_jobs(c)
+  local bodies = jobs and bodies_of(jobs)
+  if not bodies then return false end
+  local running = {}
+  for i, job in ipairs(jobs) do
+    job.claimed_ms, job.attempt = c.now, c.nonce .. '-' .. i .. '-' .. (job.generation or '0')
+    running[2 * i - 1], running[2 * i] = digits(c.now), job.id .. ':' .. job.attempt
+  end
+  redis.call('ZADD', K.running .. c.worker, unpack(running))
+  for i, job in ipairs(jobs) do
+    begin(c, job, job.attempt)
+    c.jobs[i] = describe(c, running[2 * i], job, bodies[i])
+  end
+  count(c, 'running', #jobs)
+  charge_all(c, jobs)
+  forget_waiting(c, jobs)
+  return true
+end

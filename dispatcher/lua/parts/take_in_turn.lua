@@ -1,0 +1,30 @@
+-- @include begin_running
+-- @include charge
+-- @include choice
+-- @include describe
+-- @include leave_queue
+-- @include work_on
+
+local function take(c, job)
+  job.claimed_ms = c.now
+  local attempt = c.nonce .. '-' .. #c.jobs + 1 .. '-' .. (job.generation or '0')
+  local token = job.id .. ':' .. attempt
+  leave_queue(c, job.id, job)
+  charge(c, job, 0, job.estimate)
+  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
+    'claimed_ms', digits(c.now), 'attempts', job.attempts + 1, 'accepted', 1)
+  redis.call('ZADD', K.running .. c.worker, digits(c.now), token)
+  begin_running(c, c.worker, token, job)
+  c.runs_suspect = c.runs_suspect or is_suspect(job)
+  c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(job.id, job))
+end
+
+-- Takes up to so many jobs, each of which is next when the ones before it run.
+local function take_in_turn(c, wanted)
+  while #c.jobs < wanted do
+    local job = find_next(c)
+    if not job then return end
+    if job ~= CHANGED then work_on(c, job.id, job.place, nil, take, c, job) end
+    c.seen_turns, c.most_urgent = {}, nil
+  end
+end
