@@ -126,6 +126,7 @@ class Bridge:
             await self._drain(hurry)
         finally:
             await cancel([*tasks, registering])
+        await self._leave()  # now that nothing renews the lease
 
     async def _keep_registered(self) -> None:
         while True:
@@ -220,6 +221,8 @@ class Bridge:
             async with asyncio.timeout(_GIVE_BACK_S):
                 await self._attempts.wait_empty()
         await self._attempts.abandon()
+
+    async def _leave(self) -> None:
         with suppress(RedisUnavailable, Fenced, ResponseError):
             await self._session.leave(self._facts())
         log.info("left worker=%s", self.worker)

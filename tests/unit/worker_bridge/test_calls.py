@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.connection import open_redis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Load, Patience, Speed
@@ -120,7 +121,7 @@ async def scene(
     redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr(appetite, "_LOOK_EVERY_S", 0.1)
-    waiter = Redis.from_url(redis_url)
+    waiter = open_redis(redis_url)
     yield Scene(redis, waiter)
     await waiter.aclose()
 
