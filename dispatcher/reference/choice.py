@@ -40,9 +40,9 @@ class Choice:
 
     def take(self, wanted: int) -> Claimed:
         """Takes up to `wanted` jobs."""
-        for entry in self._all(wanted):
-            self._state.begin(entry, self._name, self._now_ms)
-            self._got.jobs.append(entry)
+        for job in self._all(wanted):
+            self._state.begin(job, self._name, self._now_ms)
+            self._got.jobs.append(job)
         while len(self._got.jobs) < wanted:
             entry = self._favourite() or self._fair(FAN)
             entry = entry or self._favourite(anyhow=True) or self._fair(WIDE)
