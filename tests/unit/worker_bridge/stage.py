@@ -18,6 +18,7 @@ from tests.fakes.llama_server import FakeLlamaServer, Reply
 from worker_bridge.llama import LlamaServer
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.signals import Signals
 
 QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
 WHOLE = "Hello world"
@@ -51,18 +52,17 @@ class Stage:
     async def bridge(
         self, server: FakeLlamaServer, *, lease_s: float = 4, **settings: Any
     ) -> AsyncIterator[asyncio.Task[None]]:
-        drain, hurry = asyncio.Event(), asyncio.Event()
-        self._drains[server.port] = drain
+        signals = Signals()
+        self._drains[server.port] = signals.drain
         told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
         queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
         serving = asyncio.create_task(
-            serve(told, queue, LlamaServer(server.url, server.key), drain, hurry)
+            serve(told, queue, LlamaServer(server.url, server.key), signals)
         )
         try:
             yield serving
         finally:
-            drain.set()
-            hurry.set()
+            signals.end_at_once()
             with suppress(Exception):
                 await serving
 
