@@ -4,8 +4,10 @@ from enum import Enum, auto
 
 LAZY_S = 1.0
 _SHORTEST_S = 0.02
+_CROWDED_S = 0.04
 _LONGEST_S = 0.05
 _OF_PACE = 0.4
+_FEW, _MANY = 16, 64  # streams
 
 
 class Pace(Enum):
@@ -19,16 +21,17 @@ class Pace(Enum):
 def spacing_s(streams: int, tokens_per_s: float) -> float:
     """How long a token may wait for others, so that they share an emit.
 
-    20 ms, and up to 50 ms where several slow streams would else need an emit for each token: at
-    most 40 % of the time between two tokens of one stream.
+    20 ms for few streams, 40 ms for many; and up to 50 ms where slow ones would else need an emit
+    for each token, at most 40 % of the time between two tokens of one stream.
 
     >>> spacing_s(1, 10), spacing_s(4, 10), spacing_s(100, 5000)
-    (0.02, 0.05, 0.02)
+    (0.02, 0.05, 0.04)
     """
     if streams < 2 or tokens_per_s <= 0:
         return _SHORTEST_S
-    pace_s = streams / tokens_per_s
-    return min(_LONGEST_S, max(_SHORTEST_S, _OF_PACE * pace_s))
+    crowd = min(1.0, max(0.0, (streams - _FEW) / (_MANY - _FEW)))
+    crowded_s = _SHORTEST_S + crowd * (_CROWDED_S - _SHORTEST_S)
+    return min(_LONGEST_S, max(crowded_s, _OF_PACE * streams / tokens_per_s))
 
 
 class Rate:

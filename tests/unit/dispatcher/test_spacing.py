@@ -17,7 +17,9 @@ from dispatcher.spacing import Rate, spacing_s
         (5, 25, 50),  # a token each 200 ms
         (45, 450, 40),
         (1000, 2000, 50),
-        (100, 2000, 20),  # a token each 50 ms
+        (16, 800, 20),  # a token each 20 ms
+        (40, 2000, 30),
+        (100, 5000, 40),
     ],
 )
 def test_slow_streams_wait_for_each_other_and_at_most_for_a_part_of_their_pace(
