@@ -13,7 +13,8 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame
 from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing, Refusal, Speaker
-from dispatcher.scripts import Arg, Scripts
+from dispatcher.redis_address import Arg
+from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.spacing import LAZY_S, Pace, Rate, spacing_s
 

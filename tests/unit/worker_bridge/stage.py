@@ -43,7 +43,7 @@ class Stage:
     async def bridged(self, server: FakeLlamaServer, **settings: Any) -> AsyncIterator[None]:
         """Runs a server and a bridge to it until the worker has joined."""
         async with server.running():
-            before = len(await self.workers())
+            before = sum(worker.accepting for worker in await self.workers())
             async with self.bridge(server, **settings):
                 await eventually(self.has_workers(before + 1))
                 yield
