@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from worker_bridge.chat_connection import post
+from worker_bridge.connection import Connection, Origin
 
 STREAMS = 50
 EVENTS = 200
@@ -50,11 +50,37 @@ async def by_httpx(url: str, client: httpx.AsyncClient) -> int:
     return count
 
 
+class Counting:
+    """Counts the events of an answer."""
+
+    def __init__(self) -> None:
+        self.count: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._seen = 0
+        self._rest = b""
+
+    def begun(self, status: int) -> None:
+        """Nothing to count yet."""
+
+    def received(self, data: bytes) -> None:
+        """Splits off what is whole."""
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        self._seen += len(events)
+
+    def complete(self) -> None:
+        """All were there."""
+        self.count.set_result(self._seen)
+
+    def broken(self, how: str) -> None:
+        """Some are missing."""
+        self.count.set_exception(RuntimeError(how))
+
+
 async def by_connection(url: str) -> int:
     """Reads one stream as the bridge does."""
-    connection = await post(urlsplit(url), {}, b"{}")
-    await connection.headers()
-    count = sum([len(events) async for events in connection.events()])
+    reader, origin = Counting(), Origin.of(url, None)
+    connection = Connection(origin, origin.request("POST", "/", b"{}"), reader)
+    await connection.open()
+    count = await reader.count
     connection.close()
     return count
 

@@ -2,164 +2,235 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
+import math
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisUnavailable
-from dispatcher.frames import Frame, pack
+from dispatcher.frames import Frame
 from dispatcher.job import Claim
+from dispatcher.outgoing import Outgoing, Refusal, Speaker
+from dispatcher.redis_address import Arg
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.spacing import LAZY_S, Pace, Rate, spacing_s
 
 log = logging.getLogger("llamaq.outbox")
 
-_LAZY_S = 1.0
-_SPACING_S = 0.02
 _RETRY_S = 0.2
+_MOST_JOBS = 64  # of one emit
+_MOST_BYTES = 8 * 2**20  # that wait or are on their way, of all attempts
+_MOST_OF_ONE_BYTES = 2**20
 
 
-class Pace(Enum):
-    """How soon a frame must be on its way."""
-
-    NOW = auto()  # the first token: people wait for it
-    SOON = auto()  # within 20 ms: many streams then share an emit
-    LAZY = auto()  # within 1 s: nobody looks before the answer is complete
+Letter = tuple[Outgoing, int, bytes]
+"""Whose frames, whether a client begins to see the answer with them, and the frames."""
 
 
-class Refusal(Enum):
-    """Why the frames of an attempt were not passed on."""
+class Identity(Protocol):
+    """Who sends: the worker and its epoch."""
 
-    FOREIGN = auto()  # it is no longer this worker's
-    GONE = auto()  # its API was taken for dead
-    SLOW = auto()  # its API doesn't keep up
-    FAILED = auto()  # Redis can't pass them on
-
-
-@dataclass(slots=True)
-class _Pending:
-    frames: list[Frame] = field(default_factory=list)
-    visible: bool = False
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Both, as of now."""
 
 
 class Outbox:
     """Collects frames and sends them, one emit per api at a time.
 
-    The next emit starts when the last one was answered, and 20 ms after it began unless there is a
-    first token in it: no delay when idle, big batches under load. `stop(token, refusal)` is called
-    for each attempt that can't go on; `fenced()` when the registration has ended.
+    A first token leaves at once. Others wait a little for each other (`spacing_s`), but for those
+    of a stream that is alone. `fenced()` is called when the registration has ended. An attempt by
+    which too many bytes wait is paused until an emit has gone through.
     """
 
     def __init__(
         self,
         scripts: Scripts,
-        identity: Callable[[], tuple[str, str]],
+        sender: Identity,
         settings: QueueSettings,
-        stop: Callable[[str, Refusal], None],
         fenced: Callable[[], None],
     ) -> None:
         self._scripts = scripts
-        self._identity = identity
+        self._sender = sender
         self._limits = (int(settings.lease_s * 1000), settings.max_unread_bytes)
-        self._stop = stop
         self._fenced = fenced
-        self._pending: dict[str, dict[str, _Pending]] = {}
-        self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._idle = asyncio.Condition()
-        self._in_flight: set[str] = set()
+        self._waiting: dict[str, list[Outgoing]] = {}
+        self._streams: set[Outgoing] = set()  # whose clients watch them grow
+        self._paused: set[Outgoing] = set()
+        self._bytes = 0
+        self._rate = Rate(time.monotonic())
+        self._ring = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        self._soon = False  # whether it is for more than lazy frames
+        self._began_at = -math.inf
 
-    def add(self, claim: Claim, frame: Frame, pace: Pace, *, visible: bool) -> None:
-        """Takes a frame; `visible` says that it will be shown to a client at once."""
-        pending = self._pending.setdefault(claim.api, {}).setdefault(claim.token, _Pending())
-        pending.frames.append(frame)
-        pending.visible |= visible
-        if pace is not Pace.LAZY:
-            self._wake.set()
-        if pace is Pace.NOW:
-            self._hurry.set()
+    def open(self, claim: Claim, speaker: Speaker) -> Outgoing:
+        """Takes what an attempt has to say."""
+        return Outgoing(claim, speaker, self._note)
 
-    async def take(self, claim: Claim) -> list[Frame]:
+    async def close(self, outgoing: Outgoing) -> list[Frame]:
         """The frames of an attempt that ends, once none of them is on the way any more."""
-        async with self._idle:
-            await self._idle.wait_for(lambda: claim.token not in self._in_flight)
-        pending = self._pending.get(claim.api, {}).pop(claim.token, None)
-        return pending.frames if pending else []
+        while outgoing.on_its_way is not None:
+            await asyncio.wait([outgoing.on_its_way])
+        if outgoing.is_waiting:
+            self._waiting[outgoing.api].remove(outgoing)
+            outgoing.is_waiting = False
+        self._bytes -= outgoing.bytes
+        self._streams.discard(outgoing)
+        self._paused.discard(outgoing)
+        return outgoing.take()
 
     def clear(self) -> None:
         """Forgets everything: the registration it belonged to has ended."""
-        self._pending.clear()
+        for outgoing in [each for batch in self._waiting.values() for each in batch]:
+            self._bytes -= outgoing.bytes
+            outgoing.is_waiting = False
+            outgoing.take()
+        self._waiting.clear()
 
     async def run(self) -> None:
         """Sends for ever."""
-        clock = asyncio.get_running_loop().time
-        began_at = clock()
+        self._ring.set()
         while True:
-            await _wait(self._wake, _LAZY_S)
-            await _wait(self._hurry, began_at + _SPACING_S - clock())
-            self._wake.clear()
-            self._hurry.clear()
-            began_at = clock()
-            for api in list(self._pending):
-                await self._flush(api, self._pending.pop(api, {}))
+            await self._ring.wait()
+            self._ring.clear()
+            self._began_at = time.monotonic()
+            self._due, self._soon = math.inf, False
+            self._rate.settle(self._began_at)
+            waiting, self._waiting = self._waiting, {}
+            await _all([self._flush(api, batch) for api, batch in waiting.items()])
+            self._resume()
 
-    async def _flush(self, api: str, batch: dict[str, _Pending]) -> None:
-        if not batch:
+    def _note(self, outgoing: Outgoing, tokens: int, size: int, pace: Pace) -> None:
+        self._bytes += size
+        if not outgoing.is_waiting:
+            outgoing.is_waiting = True
+            self._waiting.setdefault(outgoing.api, []).append(outgoing)
+        if pace is Pace.NOW:
+            self._streams.add(outgoing)
+        if self._bytes > _MOST_BYTES or outgoing.bytes > _MOST_OF_ONE_BYTES:
+            self._pause(outgoing)
+            pace = Pace.NOW
+        if pace is Pace.SOON:
+            self._rate.count(tokens)
+            if self._soon:
+                return
+            self._soon = True
+        self._ring_at(self._when(pace))
+
+    def _when(self, pace: Pace) -> float:
+        now = time.monotonic()
+        if pace is Pace.NOW:
+            return now
+        if pace is Pace.LAZY:
+            return now + LAZY_S
+        wait_s = spacing_s(len(self._streams), self._rate.per_s)
+        alone = len(self._streams) < 2
+        return self._began_at + wait_s if alone else now + wait_s
+
+    def _ring_at(self, when: float) -> None:
+        if when >= self._due:
             return
-        self._in_flight = set(batch)
-        try:
-            await self._send(api, batch)
-        finally:
-            self._in_flight = set()
-            async with self._idle:
-                self._idle.notify_all()
+        self._due = when
+        if self._timer is not None:
+            self._timer.cancel()
+        left_s = when - time.monotonic()
+        if left_s <= 0:
+            self._ring.set()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._ring.set)
 
-    async def _send(self, api: str, batch: dict[str, _Pending]) -> None:
-        triples: list[str | bytes | int] = []
-        for token, pending in batch.items():
-            triples += (token, int(pending.visible), pack(pending.frames))
-        identity = self._identity()
-        while identity == self._identity():
+    async def _flush(self, api: str, batch: Sequence[Outgoing]) -> None:
+        sent = asyncio.get_running_loop().create_future()
+        size = sum(outgoing.bytes for outgoing in batch)
+        for outgoing in batch:
+            outgoing.is_waiting = False
+            outgoing.on_its_way = sent
+        try:
+            await _all([self._send(api, part) for part in _parts(batch)])
+        finally:
+            self._bytes -= size
+            for outgoing in batch:
+                outgoing.on_its_way = None
+            sent.set_result(None)
+
+    async def _send(self, api: str, letters: Sequence[Letter]) -> None:
+        identity = self._sender.identity
+        while identity == self._sender.identity:
             try:
-                verdict, *refused = await self._scripts.run(
-                    "emit", *identity, api, *self._limits, *triples
-                )
+                verdict, *refused = await self._emit(identity, api, letters)
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
             except ResponseError as error:
                 log.error("An emit failed: %r", error)
-                await self._send_apart(api, batch)
+                await self._send_apart(api, letters)
                 return
             else:
-                if identity == self._identity():  # else it is about an epoch that has ended
-                    self._heed(verdict.decode(), [token.decode() for token in refused], list(batch))
+                if identity == self._sender.identity:  # else it is about an epoch that has ended
+                    self._heed(verdict.decode(), {token.decode() for token in refused}, letters)
                 return
 
-    async def _send_apart(self, api: str, batch: dict[str, _Pending]) -> None:
-        """Job by job: the one that fails alone is stopped, the others go on."""
-        if len(batch) == 1:
-            self._stop(next(iter(batch)), Refusal.FAILED)
-            return
-        for token, pending in batch.items():
-            await self._send(api, {token: pending})
+    async def _emit(
+        self, identity: tuple[str, str], api: str, letters: Sequence[Letter]
+    ) -> list[Any]:
+        triples: list[Arg] = []
+        for outgoing, visible, packed in letters:
+            triples += (outgoing.token, visible, packed)
+        return await self._scripts.run("emit", *identity, api, *self._limits, *triples)
 
-    def _heed(self, verdict: str, refused: list[str], sent: list[str]) -> None:
+    async def _send_apart(self, api: str, letters: Sequence[Letter]) -> None:
+        """Job by job: the one that fails alone is stopped, the others go on."""
+        if len(letters) == 1:
+            letters[0][0].speaker.refused(Refusal.FAILED)
+            return
+        for letter in letters:
+            await self._send(api, [letter])
+
+    def _heed(self, verdict: str, foreign: set[str], letters: Sequence[Letter]) -> None:
         if verdict == "FENCED":
             self._fenced()
-        elif verdict == "OK":
-            for token in refused:
-                self._stop(token, Refusal.FOREIGN)
-        else:
-            for token in sent:
-                self._stop(token, Refusal[verdict])
+            return
+        for outgoing, _, _ in letters:
+            if verdict != "OK":
+                outgoing.speaker.refused(Refusal[verdict])
+            elif outgoing.token in foreign:
+                outgoing.speaker.refused(Refusal.FOREIGN)
+            else:
+                outgoing.told()
+
+    def _pause(self, outgoing: Outgoing) -> None:
+        if outgoing not in self._paused:
+            self._paused.add(outgoing)
+            outgoing.speaker.pause()
+
+    def _resume(self) -> None:
+        if self._bytes > _MOST_BYTES // 2:
+            return
+        for outgoing in [each for each in self._paused if each.bytes < _MOST_OF_ONE_BYTES // 2]:
+            self._paused.discard(outgoing)
+            outgoing.speaker.resume()
 
 
-async def _wait(event: asyncio.Event, longest_s: float) -> None:
-    if longest_s <= 0 or event.is_set():
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(longest_s):
-            await event.wait()
+def _parts(batch: Sequence[Outgoing]) -> list[list[Letter]]:
+    """What each emit has: neither too many jobs nor too many bytes."""
+    parts: list[list[Letter]] = []
+    size = _MOST_OF_ONE_BYTES
+    for outgoing in batch:
+        if size >= _MOST_OF_ONE_BYTES or len(parts[-1]) == _MOST_JOBS:
+            parts.append([])
+            size = 0
+        visible, packed = outgoing.pack()
+        parts[-1].append((outgoing, visible, packed))
+        size += len(packed)
+    return parts
+
+
+async def _all(works: list[Coroutine[Any, Any, None]]) -> None:
+    if len(works) == 1:
+        await works[0]
+    else:
+        await asyncio.gather(*works)

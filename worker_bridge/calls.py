@@ -11,8 +11,8 @@ from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.worker import WorkerSession
-from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts
+from worker_bridge.claim_policy import ClaimPolicy
 from worker_bridge.stop import Stop
 
 log = logging.getLogger("llamaq.calls")
@@ -33,14 +33,14 @@ class Calls:
         keys: Keys,
         session: WorkerSession,
         attempts: Attempts,
-        appetite: Appetite,
+        policy: ClaimPolicy,
         fenced: Callable[[], None],
     ) -> None:
         self._waiter = waiter
         self._keys = keys
         self._session = session
         self._attempts = attempts
-        self._appetite = appetite
+        self._policy = policy
         self._fenced = fenced
         self._has_room = True
         self._again_at = math.inf
@@ -75,7 +75,7 @@ class Calls:
             await self._claim()
 
     async def _claim(self) -> None:
-        taken = await self._session.claim(self._appetite.most, self._appetite.patience)
+        taken = await self._session.claim(self._policy.most, self._policy.patience)
         for claim in taken.claims:
             self._attempts.start(claim)
         self._has_room = taken.free > 0

@@ -15,6 +15,10 @@ _TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
+_TEXT = (
+    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"',
+    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"reasoning_content":"',
+)
 _UNFINISHED = b'"finish_reason":null'
 
 
@@ -54,6 +58,31 @@ def read_event(event: bytes) -> Event:
     found = _TOKENS.search(event)
     type_ = Type.USAGE if b'"choices":[]' in event else Type.CHUNK
     return Event(type_, int(found[1]) if found else 0)
+
+
+def is_text(event: bytes) -> bool:
+    """Whether this is surely a chunk of text and no more, as most events are.
+
+    >>> is_text(b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}')
+    True
+    """
+    return event.startswith(_TEXT) and b"\n" not in event and b'"prompt_progress":{' not in event
+
+
+def split_timings(event: bytes) -> tuple[bytes, int]:
+    """A chunk of text without its timings, and the tokens that they count (0 without them).
+
+    >>> split_timings(b'data: {"choices":[],"timings":{"predicted_n":4}}')
+    (b'data: {"choices":[]}', 4)
+    """
+    at = event.find(b',"timings":{')
+    if at < 0:
+        return event, 0
+    end = event.find(b"}", at)
+    if event.find(b"{", at + 12, end) >= 0:
+        return event, 0  # of a build to come
+    found = _TOKENS.search(event, at, end)
+    return event[:at] + event[end + 1 :], int(found[1]) if found else 0
 
 
 def without_comments(event: bytes) -> bytes:

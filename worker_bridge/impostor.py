@@ -26,8 +26,12 @@ class Found:
 
 async def look_behind(server: LlamaServer) -> str:
     """What this server is, and what to do about it."""
-    found = {path: Found(*await server.look_at(path, _LOOK_S)) for path in _PATHS}
-    return explain(found)
+    return explain({path: await _found(server, path) for path in _PATHS})
+
+
+async def _found(server: LlamaServer, path: str) -> Found:
+    answer = await server.look_at(path, _LOOK_S)
+    return Found(answer.status, answer.body.decode(errors="replace"), answer.value)
 
 
 def explain(found: Mapping[str, Found]) -> str:

@@ -21,29 +21,30 @@ class Timings:
 class Meter:
     """Keeps the last figures of one answer.
 
-    As bytes: they come with every token, and few of them are ever asked for.
+    As bytes: they come with every token, and few of them are ever asked for. `timed` is the newest
+    event that says how far the answer is.
     """
 
     def __init__(self) -> None:
-        self._timed = b""
+        self.timed = b""
         self._counted = b""
 
     def see(self, event: bytes, seen: Event) -> None:
         """Takes note of an event."""
         if seen.tokens or seen.type is Type.PROGRESS:
-            self._timed = event
+            self.timed = event
         if seen.type is Type.USAGE:
             self._counted = event
 
     @property
     def usage(self) -> Usage:
         """The tokens of the whole answer once it is complete, else those so far."""
-        return _counted(_parse(self._counted)) or _so_far(_parse(self._timed)) or Usage()
+        return _counted(_parse(self._counted)) or _so_far(_parse(self.timed)) or Usage()
 
     @property
     def timings(self) -> Timings | None:
         """The last ones; None before any came."""
-        return _timings(_parse(self._timed).get("timings"))
+        return _timings(_parse(self.timed).get("timings"))
 
 
 def _parse(event: bytes) -> dict[str, Any]:

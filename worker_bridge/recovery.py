@@ -1,14 +1,11 @@
 """Finds out whether a server that has failed jobs works."""
 
 import asyncio
-import logging
 import time
 
-from worker_bridge.breaker import Breaker, Mode
-from worker_bridge.health import Health, HealthMonitor
-from worker_bridge.llama import Answer, LlamaServer
-
-log = logging.getLogger("llamaq.breaker")
+from worker_bridge.breaker import Mode
+from worker_bridge.health import Health, ProbeResult
+from worker_bridge.worker import Worker
 
 _TICK_S = 0.5
 _LOOK_S = 5.0
@@ -20,35 +17,32 @@ class Recovery:
     `patience_s` is how long that may take.
     """
 
-    def __init__(
-        self, server: LlamaServer, monitor: HealthMonitor, breaker: Breaker, patience_s: float
-    ) -> None:
-        self._server = server
-        self._monitor = monitor
-        self._breaker = breaker
+    def __init__(self, worker: Worker, patience_s: float) -> None:
+        self._server = worker.server
+        self._state = worker.state
         self._patience_s = patience_s
 
     async def run(self) -> None:
         """Asks for ever, when it is due."""
         while True:
             await asyncio.sleep(_TICK_S)
-            healthy = self._monitor.health is Health.HEALTHY
-            if healthy and self._breaker.probe_is_due(time.monotonic()) and await self._has_room():
+            if self._is_due() and await self._has_room():
                 await self._ask()
 
+    def _is_due(self) -> bool:
+        healthy = self._state.health is Health.HEALTHY
+        return healthy and self._state.breaker.probe_is_due(time.monotonic())
+
     async def _ask(self) -> None:
-        before, round_ = self._breaker.mode, self._breaker.round
-        answer = await self._server.generate(self._patience_s)
+        breaker = self._state.breaker
+        mode, round_ = breaker.mode, breaker.round
+        probe = await self._server.generate(self._patience_s)
         # One that works otherwise may be slow, for it is busy; only its own word condemns it.
-        closed = before is Mode.CLOSED
-        answered = answer is not Answer.FAILED if closed else answer is Answer.OK
-        self._breaker.probed(round_, time.monotonic(), answered=answered)
-        if self._breaker.mode is not before:
-            log.info("server=%s breaker=%s", self._server.url, self._breaker.mode)
-            self._monitor.changed.set()
+        closed = mode is Mode.CLOSED
+        answered = probe is not ProbeResult.FAILED if closed else probe is ProbeResult.OK
+        self._state.probed(round_, answered=answered)
 
     async def _has_room(self) -> bool:
         """Whether a slot is idle: the request would else wait behind answers that take long."""
-        answer, busy = await self._server.busy_slots(_LOOK_S)
-        slots = self._monitor.props.slots if self._monitor.props else 0
-        return answer is not Answer.OK or busy < slots
+        probe, busy = await self._server.busy_slots(_LOOK_S)
+        return probe is not ProbeResult.OK or busy < self._state.props.slots

@@ -4,20 +4,20 @@ import asyncio
 import logging
 import time
 
-from worker_bridge.health import HealthMonitor
 from worker_bridge.kept_process import KeptProcess
+from worker_bridge.server_state import ServerState
 
 log = logging.getLogger("llamaq.process")
 
 _TICK_S = 0.5
 
 
-async def revive(process: KeptProcess, monitor: HealthMonitor, patience_s: float) -> None:
+async def revive(process: KeptProcess, state: ServerState, patience_s: float) -> None:
     """Kills the server whenever it has been silent for so long: nothing else helps it."""
     while True:
         await asyncio.sleep(_TICK_S)
-        since = monitor.silent_since
+        since = state.silent_since
         if since is not None and time.monotonic() - since > patience_s:
             log.warning("%s gave no answer for %.0f s: killing it", process.name, patience_s)
             process.kill()
-            monitor.silent_since = None
+            state.silent_since = None

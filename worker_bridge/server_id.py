@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from worker_bridge.llama import Props
+from worker_bridge.props import Props
 
 # llama-server makes it when it starts; one that its operator has set may be that of many servers.
 _RANDOM_MARKER = re.compile(r"<__media_\w{16,}__>")

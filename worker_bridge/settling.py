@@ -2,139 +2,95 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Claim, Toll
-from dispatcher.outbox import Outbox
-from dispatcher.patience import Patience
-from dispatcher.worker import WorkerSession
-from worker_bridge.health import HealthMonitor
-from worker_bridge.llama import Answer
-from worker_bridge.run import End, Result, Run, failure
-from worker_bridge.stop import Stop
+from worker_bridge.attempt import Attempt
+from worker_bridge.claim_policy import ClaimPolicy
+from worker_bridge.ends import CONSEQUENCES, End, Result, failure
+from worker_bridge.health import ProbeResult
+from worker_bridge.worker import Worker
 
 log = logging.getLogger("llamaq.attempts")
 
 _NOBODY = "nobody"  # release.lua: no live worker has what the job needs
 _TWICE = "twice"  # release.lua: another try had the same refusal
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
-_ANSWERS = {End.DONE: Kind.DONE, End.REJECTED: Kind.REJECTED, End.TOO_LONG: Kind.REJECTED}
-_TOLLS = {
-    **dict.fromkeys((End.WORKER, End.UNSURE, End.OVERLOADED, End.STALLED), Toll.ATTEMPT),
-    End.CRASHED: Toll.CRASH,
-    End.SETUP: Toll.SETBACK,
-}
-_GIVEN_BACK = {
-    Stop.STALLED: (
-        End.STALLED,
-        "The worker's llama-server stood still: it gave no {} for {:.0f} s.",
-    ),
-    Stop.DEAD: (
-        End.CRASHED,
-        "The worker's llama-server crashed while it had this request: it is gone.",
-    ),
-    Stop.CROWDED: (
-        End.GIVEN_BACK,
-        "The worker's llama-server is busy with the requests of others.",
-    ),
-    Stop.WEDGED: (End.GIVEN_BACK, "The worker's llama-server stands still."),
-    Stop.HURRY: (End.GIVEN_BACK, "The worker was stopped."),
-}
-
-_ORPHANED = failure("The API was taken for dead while it waited for the answer.")
-
-
-def stopped(run: Run, why: Stop, now: float) -> Result | None:
-    """How a stopped attempt has ended; None where nobody is to go on with its job."""
-    if why not in _GIVEN_BACK:
-        return None
-    end, message = _GIVEN_BACK[why]
-    return Result(end, failure(message.format(run.phase, now - run.moved_at)))
 
 
 class Settling:
-    """Ends attempts in the queue: with their answers, or given back.
+    """Ends attempts in the queue, as `ends.py` says: with their answers, or given back.
 
-    `expected` is how many slots of the server are to be busy, `wish` how many jobs may be claimed
-    for a slot that comes free, and with what patience: the calls return them. Every call may raise
-    `Fenced`; an outage of Redis is waited out.
+    Every call may raise `Fenced`; an outage of Redis is waited out.
     """
 
-    def __init__(
-        self,
-        session: WorkerSession,
-        outbox: Outbox,
-        monitor: HealthMonitor,
-        expected: Callable[[], int],
-        wish: Callable[[], tuple[int, Patience]],
-    ) -> None:
-        self._session = session
-        self._outbox = outbox
-        self._server = monitor.server
-        self._monitor = monitor
-        self._expected = expected
-        self._wish = wish
+    def __init__(self, worker: Worker, policy: ClaimPolicy) -> None:
+        self._session = worker.session
+        self._outbox = worker.outbox
+        self._server = worker.server
+        self._state = worker.state
+        self._policy = policy
 
-    async def settle(self, run: Run, result: Result) -> list[Claim]:
-        """Ends an attempt, or gives its job back."""
-        frames = await self._outbox.take(run.claim)
-        if result.end is End.TOO_LONG and await self._leave_to_larger(run):
+    async def settle(self, attempt: Attempt, result: Result) -> list[Claim]:
+        """Ends an attempt, or gives its job back; returns the jobs that were claimed instead."""
+        follows = CONSEQUENCES[result.end]
+        frames = await self._outbox.close(attempt.outgoing)
+        if attempt.stopped_by is not None:
+            log.info("job=%s stopped: %s", attempt.claim.job, attempt.stopped_by)
+        if follows.slot_lags:
+            frames = []  # nobody reads them
+            await self._slot_is_free()
+        if result.end is End.TOO_LONG and await self._leave_to_larger(attempt):
             return []
-        if kind := _ANSWERS.get(result.end):
-            return await self._finish(run, kind, [*frames, run.last_frame(kind, result.payload)])
-        if await self._release(run, result) == _TWICE:
-            last = run.last_frame(Kind.REJECTED, result.refusal)
-            return await self._finish(run, Kind.REJECTED, [*frames, last])
+        if follows.answer is not None:
+            return await self._finish(attempt, [*frames, _last(attempt, follows.answer, result)])
+        if follows.returned and await self._release(attempt, result, follows.toll) == _TWICE:
+            refused = Result(End.REJECTED, result.refusal)
+            return await self._finish(attempt, [*frames, _last(attempt, Kind.REJECTED, refused)])
         return []
 
-    async def drop(self, run: Run, why: Stop) -> list[Claim]:
-        """Ends an attempt that nobody waits for, as far as is known, or that is somebody else's."""
-        log.info("job=%s stopped: %s", run.claim.job, why)
-        await self._outbox.take(run.claim)
-        # Its slot counts as taken until the server has freed it: it would queue the next request.
-        await self._slot_is_free()
-        if why is Stop.FENCED:
-            return []
-        if why is Stop.ORPHANED:  # its API may be back, and then still waits
-            await self._release(run, Result(End.GIVEN_BACK, _ORPHANED))
-            return []
-        # Not numbered: frames before it may have been dropped on purpose.
-        last = Frame(Kind.CANCELLED, FROM_SCRIPT, payload=b"{}")
-        return await self._finish(run, Kind.CANCELLED, [last])  # what it used is charged as served
-
-    async def _finish(self, run: Run, kind: Kind, frames: list[Frame]) -> list[Claim]:
+    async def _finish(self, attempt: Attempt, frames: list[Frame]) -> list[Claim]:
         """Ends an attempt for good; its slot gets the next job at once."""
-        token, usage = run.claim.token, run.meter.usage
-        taken = await self._session.finish(token, kind.value, frames, usage, *self._wish())
+        taken = await self._session.finish(
+            attempt.claim.token,
+            frames[-1].kind.value,
+            frames,
+            attempt.answer.meter.usage,  # what a cancelled one used is charged as served
+            self._policy.most_after_an_end,
+            self._policy.patience,
+        )
         return taken.claims
 
-    async def _release(self, run: Run, result: Result) -> str:
-        log.warning("job=%s given back: %s", run.claim.job, result.payload.decode())
+    async def _release(self, attempt: Attempt, result: Result, toll: Toll) -> str:
+        log.warning("job=%s given back: %s", attempt.claim.job, result.payload.decode())
         return await self._session.release(
-            run.claim.token,
-            toll=_TOLLS.get(result.end, Toll.NOTHING),
-            error=result.payload,
-            refusal=result.refusal,
+            attempt.claim.token, toll=toll, error=result.payload, refusal=result.refusal
         )
 
-    async def _leave_to_larger(self, run: Run) -> bool:
+    async def _leave_to_larger(self, attempt: Attempt) -> bool:
         """Gives back a job whose prompt is too long for this server; False if for all there are."""
-        context = self._monitor.props.context if self._monitor.props else 0
+        context = self._state.props.context
         verdict = await self._session.release(
-            run.claim.token,
+            attempt.claim.token,
             toll=Toll.NOTHING,
             error=failure(f"The prompt is too long for a worker with {context} tokens of context."),
-            needs=run.claim.needs.larger(context),
+            needs=attempt.claim.needs.larger(context),
         )
         if verdict == _NOBODY:
             return False
-        log.info("job=%s needs more than %s tokens of context", run.claim.job, context)
+        log.info("job=%s needs more than %s tokens of context", attempt.claim.job, context)
         return True
 
     async def _slot_is_free(self) -> None:
+        # It would queue the next request.
         for pause_s in _SLOT_LOOKS_S:
             await asyncio.sleep(pause_s)
-            answer, busy = await self._server.busy_slots(5)
-            if answer is not Answer.OK or busy <= self._expected():
+            found, busy = await self._server.busy_slots(5)
+            if found is not ProbeResult.OK or busy <= self._state.expected_busy:
                 return
+
+
+def _last(attempt: Attempt, kind: Kind, result: Result) -> Frame:
+    if kind is Kind.CANCELLED:  # not numbered: frames before it may have been dropped on purpose
+        return Frame(kind, FROM_SCRIPT, payload=result.payload)
+    return attempt.last_frame(kind, result.payload)

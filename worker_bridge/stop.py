@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from worker_bridge.ends import End, Result, failure
 from worker_bridge.settings import BridgeSettings
 
 
@@ -26,6 +27,37 @@ class Phase(StrEnum):
     PROMPT = "progress of its prompt"
     FIRST_TOKEN = "first token"  # noqa: S105
     NEXT_TOKEN = "next token"  # noqa: S105
+
+
+_ENDS = {
+    Stop.CANCELLED: (End.UNWANTED, ""),
+    Stop.DEADLINE: (End.UNWANTED, ""),
+    Stop.FENCED: (End.FOREIGN, ""),
+    Stop.ORPHANED: (
+        End.ORPHANED,
+        "The API was taken for dead while it waited for the answer.",
+    ),
+    Stop.STALLED: (
+        End.STALLED,
+        "The worker's llama-server stood still: it gave no {} for {:.0f} s.",
+    ),
+    Stop.DEAD: (
+        End.CRASHED,
+        "The worker's llama-server crashed while it had this request: it is gone.",
+    ),
+    Stop.CROWDED: (
+        End.GIVEN_BACK,
+        "The worker's llama-server is busy with the requests of others.",
+    ),
+    Stop.WEDGED: (End.GIVEN_BACK, "The worker's llama-server stands still."),
+    Stop.HURRY: (End.GIVEN_BACK, "The worker was stopped."),
+}
+
+
+def stopped(why: Stop, phase: Phase, still_s: float) -> Result:
+    """How an attempt ended that was stopped in this phase, `still_s` after its last progress."""
+    end, message = _ENDS[why]
+    return Result(end, failure(message.format(phase, still_s)) if message else b"{}")
 
 
 def stall_limit_s(phase: Phase, settings: BridgeSettings) -> float:

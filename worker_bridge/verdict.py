@@ -3,8 +3,9 @@
 import json
 import re
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
+
+from worker_bridge.ends import CONSEQUENCES, End, Result, failure
 
 # HTTP 500 also stands for requests that can't be served anywhere. Their messages begin like this.
 _BAD_REQUEST = (
@@ -41,29 +42,19 @@ _BROKEN = (
     "context shift is disabled",
     "proxy error",
 )
+_NOT_READ = (
+    "The model's answer can't be read: {}. Please send the request again, or with other tools."
+)
 _TOO_LONG = "exceed_context_size_error"
 _OF_REQUEST = (400, 413, 415, 422, 501)
 _OVERLOADED = (408, 425, 429)  # of a proxy in front of the server; it has none of them itself
 
 
-class Fault(Enum):
-    """Who has to do with a failure."""
-
-    REQUEST = auto()  # the client gets the server's own words
-    MODEL = auto()  # its answer can't be read; the client is told
-    CONTEXT = auto()  # the prompt is too long for this server; one with more context may take it
-    WORKER = auto()  # another worker may do better; costs the job an attempt
-    UNSURE = auto()  # as WORKER, but where that says the same it was the request's
-    OVERLOADED = auto()  # as WORKER; the server is left alone for a moment
-    LOADING = auto()  # the server is not ready; costs nothing
-    SETUP = auto()  # the server is not what this bridge was told; a job meets it a few times
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A fault, and what the server said."""
+    """How an attempt ends that the server refuses, and what the server said."""
 
-    fault: Fault
+    end: End
     message: str
 
 
@@ -71,45 +62,59 @@ def judge(status: int, body: bytes) -> Verdict:
     """Sorts an HTTP error of the server.
 
     >>> judge(400, b'{"error":{"message":"bad grammar"}}')
-    Verdict(fault=<Fault.REQUEST: 1>, message='bad grammar')
+    Verdict(end=<End.REJECTED: 2>, message='bad grammar')
     """
     error = _error(body)
     message = error["message"]
-    fault = _fault_of_500(message) if status == 500 else _fault_of(status)
+    end = _end_of_500(message) if status == 500 else _end_of(status)
     if status in (400, 500) and error.get("type") == _TOO_LONG:
-        fault = Fault.CONTEXT
-    if fault is Fault.SETUP or (fault is Fault.OVERLOADED and not message):
+        end = End.TOO_LONG
+    if end is End.SETUP or (end is End.OVERLOADED and not message):
         message = f"llama-server answered {status} {message}".rstrip()
-    return Verdict(fault, message)
+    return Verdict(end, message)
 
 
-def status_for_client(status: int, fault: Fault) -> int:
+def status_for_client(status: int, end: End) -> int:
     """The status under which a client gets a refusal of the server.
 
-    >>> status_for_client(500, Fault.REQUEST), status_for_client(501, Fault.REQUEST)
+    >>> status_for_client(500, End.REJECTED), status_for_client(501, End.REJECTED)
     (400, 501)
     """
-    if fault is Fault.MODEL:
+    if end is End.UNREADABLE:
         return 502
-    return 400 if status == 500 and fault in (Fault.REQUEST, Fault.CONTEXT) else status
+    return 400 if status == 500 and end in (End.REJECTED, End.TOO_LONG) else status
 
 
-def _fault_of(status: int) -> Fault:
+def refused(status: int, body: bytes) -> Result:
+    """How an attempt ended that the server refused."""
+    verdict = judge(status, body)
+    end = verdict.end
+    if end is End.UNREADABLE:
+        body = json.dumps({"error": {"message": _NOT_READ.format(verdict.message)}}).encode()
+    told: dict[str, int | str] = {"status": status_for_client(status, end)}
+    refusal = json.dumps(told | {"body": body.decode(errors="replace")}).encode()
+    if CONSEQUENCES[end].answer is not None:
+        return Result(end, refusal)
+    error = failure(f"The worker failed: {verdict.message}")
+    return Result(end, error, refusal if end is End.UNSURE else b"")
+
+
+def _end_of(status: int) -> End:
     if status in _OF_REQUEST:
-        return Fault.REQUEST
+        return End.REJECTED
     if status in _OVERLOADED:
-        return Fault.OVERLOADED
+        return End.OVERLOADED
     if status == 503:
-        return Fault.LOADING
-    return Fault.WORKER if status > 500 else Fault.SETUP
+        return End.LOADING
+    return End.WORKER if status > 500 else End.SETUP
 
 
-def _fault_of_500(message: str) -> Fault:
+def _end_of_500(message: str) -> End:
     if message.startswith(_UNREADABLE):
-        return Fault.MODEL
+        return End.UNREADABLE
     if message.startswith(_BAD_REQUEST) or _TEMPLATE.search(message):
-        return Fault.REQUEST
-    return Fault.WORKER if message.startswith(_BROKEN) else Fault.UNSURE
+        return End.REJECTED
+    return End.WORKER if message.startswith(_BROKEN) else End.UNSURE
 
 
 def _error(body: bytes) -> dict[str, Any]:

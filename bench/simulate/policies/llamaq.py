@@ -14,7 +14,7 @@ from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Worker
 
-# As in worker_bridge/appetite.py and lua/finish.lua.
+# As in worker_bridge/claim_policy.py and lua/finish.lua.
 _LOOK_EVERY_MS, _WORKERS_PER_S, _LEARNED = 1000.0, 32, 16
 _BEGINNINGS = 24  # as in api/chat/prefix.py
 _ARRIVALS_OVER_MS = 5000.0

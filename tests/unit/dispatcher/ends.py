@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
@@ -13,11 +14,13 @@ from dispatcher.cost import Usage
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Job, Toll, Want
 from dispatcher.keys import Keys
-from dispatcher.outbox import Outbox, Pace
+from dispatcher.outbox import Outbox
+from dispatcher.outgoing import Outgoing, Refusal
 from dispatcher.queue import Queue
 from dispatcher.reply import Reply
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
@@ -62,18 +65,43 @@ class Client:
         self.queue.close(self.job)
 
 
+class Speaker:
+    """An attempt that remembers what the outbox says, and goes on."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Refusal] = []
+        self.heard: list[str] = []
+
+    def refused(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
+    def pause(self) -> None:
+        self.heard.append("pause")
+
+    def resume(self) -> None:
+        self.heard.append("resume")
+
+
+@dataclass
+class Sender:
+    """Who an outbox sends for."""
+
+    epoch: str = "e"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return "w", self.epoch
+
+
 class Server:
     """A bridge without a llama-server: the test is the one that answers."""
 
     def __init__(self, redis: Redis) -> None:
         self.session = WorkerSession("w", Scripts(redis, KEYS), 60)
         self.outbox = Outbox(
-            Scripts(redis, KEYS),
-            lambda: self.session.identity,
-            make_settings("redis://unused"),
-            lambda token, refusal: None,
-            lambda: None,
+            Scripts(redis, KEYS), self.session, make_settings("redis://unused"), lambda: None
         )
+        self._said: dict[str, Outgoing] = {}
 
     async def join(self, slots: int = 2) -> None:
         self.session.end_epoch()
@@ -92,17 +120,24 @@ class Server:
     def start(self, claim: Claim) -> None:
         """Its first frame."""
         payload = json.dumps({"worker": "w", "queue_ms": 1, "build": FACTS.fingerprint}).encode()
-        frame = Frame(Kind.STARTED, 0, payload=payload)
-        self.outbox.add(claim, frame, Pace.LAZY, visible=False)
+        self._of(claim, 0).add(Kind.STARTED, payload, Pace.LAZY)
 
     def say(self, claim: Claim, seq: int, payload: bytes, *, visible: bool = True) -> None:
-        frame = Frame(Kind.CHUNK, seq, payload=payload)
-        self.outbox.add(claim, frame, Pace.NOW, visible=visible)
+        said = self._of(claim, seq)
+        said._streamed = visible
+        said.add(Kind.CHUNK, payload, Pace.NOW)
 
     async def finish(self, claim: Claim, seq: int) -> None:
-        frames = await self.outbox.take(claim)
+        frames = await self.outbox.close(self._of(claim, seq))
         frames.append(Frame(Kind.DONE, seq, payload=DONE))
         await self.session.finish(claim.token, "done", frames, Usage(1, 2))
+
+    def _of(self, claim: Claim, seq: int) -> Outgoing:
+        """What it has to say of this claim, from its frame number `seq` on."""
+        if claim.token not in self._said:
+            self._said[claim.token] = self.outbox.open(claim, Speaker())
+        self._said[claim.token]._seq = seq
+        return self._said[claim.token]
 
 
 async def see_a_part(server: Server, client: Client) -> Claim:

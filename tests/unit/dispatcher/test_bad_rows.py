@@ -6,18 +6,20 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from dispatcher.frames import Frame, Kind
+from dispatcher.frames import Kind
 from dispatcher.inbox import Inbox
 from dispatcher.job import Claim
 from dispatcher.keys import MODELS, Keys
-from dispatcher.outbox import Outbox, Pace, Refusal
+from dispatcher.outbox import Outbox
+from dispatcher.outgoing import Refusal
 from dispatcher.patience import Load, Speed
 from dispatcher.registry import read_models, read_turns
 from dispatcher.reply import Reply
 from dispatcher.scripts import Arg, Scripts
+from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS, make_settings
+from tests.unit.dispatcher.ends import FACTS, Sender, Speaker, make_settings
 
 
 class Failing(Scripts):
@@ -87,20 +89,15 @@ async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2", "j3")
     _, tokens = await desk.claim()
-    stopped: list[tuple[str, Refusal]] = []
-    outbox = Outbox(
-        Failing(desk.redis, desk.keys, tokens[1]),
-        lambda: ("w", "e"),
-        make_settings("redis://unused"),
-        lambda token, refusal: stopped.append((token, refusal)),
-        lambda: None,
-    )
-    for token in tokens:
+    scripts = Failing(desk.redis, desk.keys, tokens[1])
+    outbox = Outbox(scripts, Sender(), make_settings("redis://unused"), lambda: None)
+    speakers = [Speaker() for _ in tokens]
+    for token, speaker in zip(tokens, speakers, strict=True):
         claim = Claim("j", token, "a", frozenset(), 60, 0)
-        outbox.add(claim, Frame(Kind.CHUNK, 0), Pace.NOW, visible=False)
-    await outbox._flush("a", outbox._pending.pop("a"))
+        outbox.open(claim, speaker).add(Kind.CHUNK, b"", Pace.NOW)
+    await outbox._flush("a", outbox._waiting.pop("a"))
     assert [token for token, _ in await desk.heard()] == [tokens[0], tokens[2]]
-    assert stopped == [(tokens[1], Refusal.FAILED)]
+    assert [speaker.refusals for speaker in speakers] == [[], [Refusal.FAILED], []]
 
 
 async def test_frame_that_can_not_be_read_costs_only_its_own_job(desk: Desk) -> None:

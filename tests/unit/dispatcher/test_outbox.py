@@ -7,41 +7,51 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.frames import Frame, Kind
-from dispatcher.job import Claim
-from dispatcher.outbox import Outbox, Pace, Refusal
+from dispatcher import outbox
+from dispatcher.frames import Kind
+from dispatcher.job import Claim, Want
+from dispatcher.outbox import Outbox
+from dispatcher.outgoing import Outgoing, Refusal
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
+from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.ends import Sender, Speaker
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
 
 
-class Sender:
-    """An outbox of worker `w`, and what it reported."""
+class Mouth:
+    """An outbox of worker `w`, the attempts that say something, and what it tells them."""
 
     def __init__(self, redis: Redis, desk: Desk) -> None:
-        self.stopped: list[tuple[str, Refusal]] = []
         self.fenced = asyncio.Event()
-        self.epoch = "e"
+        self.sender = Sender()
+        self.said: dict[str, Outgoing] = {}
+        self.speakers: dict[str, Speaker] = {}
         settings = QueueSettings(redis_url="redis://unused", max_unread_bytes=2**20)
         self.scripts = Scripts(redis, desk.keys)
-        self.outbox = Outbox(
-            self.scripts,
-            lambda: ("w", self.epoch),
-            settings,
-            lambda token, refusal: self.stopped.append((token, refusal)),
-            self.fenced.set,
-        )
+        self.outbox = Outbox(self.scripts, self.sender, settings, self.fenced.set)
+
+    def of(self, token: str, api: str = "a") -> Outgoing:
+        if token not in self.said:
+            wants = frozenset({Want.STREAM})
+            claim = Claim(token.partition(":")[0], token, api, wants, 60, 0)
+            self.speakers[token] = Speaker()
+            self.said[token] = self.outbox.open(claim, self.speakers[token])
+        return self.said[token]
 
     def add(
-        self, token: str, seq: int, *, api: str = "a", pace: Pace = Pace.NOW, payload: bytes = b"x"
-    ) -> Claim:
-        claim = Claim(token.partition(":")[0], token, api, frozenset(), 60, 0)
-        frame = Frame(Kind.CHUNK, seq, payload=payload)
-        self.outbox.add(claim, frame, pace, visible=False)
-        return claim
+        self, token: str, *, api: str = "a", pace: Pace = Pace.NOW, payload: bytes = b"x"
+    ) -> Outgoing:
+        outgoing = self.of(token, api)
+        outgoing.add(Kind.PROMPT, payload, pace)
+        return outgoing
+
+    @property
+    def refused(self) -> list[tuple[str, Refusal]]:
+        return [(token, why) for token, each in self.speakers.items() for why in each.refusals]
 
     async def has_sent(self, desk: Desk, emits: int) -> None:
         """And has had the answers."""
@@ -58,8 +68,8 @@ class Sender:
 
 
 @pytest.fixture
-def sender(desk: Desk, relayed: Redis) -> Sender:
-    return Sender(relayed, desk)
+def mouth(desk: Desk, relayed: Redis) -> Mouth:
+    return Mouth(relayed, desk)
 
 
 @pytest.fixture
@@ -70,10 +80,10 @@ async def token(desk: Desk) -> str:
     return await desk.take()
 
 
-async def test_frames_arrive_in_order(desk: Desk, sender: Sender, token: str) -> None:
-    async with sender.running():
+async def test_frames_arrive_in_order(desk: Desk, mouth: Mouth, token: str) -> None:
+    async with mouth.running():
         for seq in range(50):
-            sender.add(token, seq, payload=b"%d" % seq)
+            mouth.add(token, payload=b"%d" % seq)
             await asyncio.sleep(0)
         await until(lambda: _length(desk, 50))
     assert [told.payload for told in await desk.told()] == [b"%d" % seq for seq in range(50)]
@@ -84,55 +94,55 @@ async def _length(desk: Desk, number: int) -> bool:
 
 
 async def test_frames_that_come_while_one_emit_is_on_its_way_share_the_next(
-    desk: Desk, relay: Relay, sender: Sender, token: str
+    desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
-    async with sender.running():
-        sender.add(token, 0)
-        await sender.has_sent(desk, 1)
+    async with mouth.running():
+        mouth.add(token)
+        await mouth.has_sent(desk, 1)
         relay.hold_replies()
-        sender.add(token, 1)
+        mouth.add(token)
         await relay.held.wait()
-        for seq in range(2, 20):
-            sender.add(token, seq)
+        for _ in range(2, 20):
+            mouth.add(token)
         relay.let_go()
         await until(lambda: _length(desk, 20))
     assert await desk.redis.xlen(desk.keys.named("replies", "a")) == 1 + 3
 
 
 async def test_refusal_of_an_epoch_that_has_ended_meanwhile_fences_nobody(
-    desk: Desk, relay: Relay, sender: Sender, token: str
+    desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
-    async with sender.running():
-        sender.add(token, 0)
+    async with mouth.running():
+        mouth.add(token)
         await until(lambda: _length(desk, 1))
         await desk.join(epoch="next")
         relay.hold_replies()
-        claim = sender.add(token, 1)
+        outgoing = mouth.add(token)
         await relay.held.wait()
-        sender.epoch = "next"
+        mouth.sender.epoch = "next"
         relay.let_go()
-        await sender.outbox.take(claim)
-    assert not sender.fenced.is_set()
+        await mouth.outbox.close(outgoing)
+    assert not mouth.fenced.is_set()
 
 
-async def test_frame_that_is_not_urgent_goes_too(desk: Desk, sender: Sender, token: str) -> None:
-    async with sender.running():
-        sender.add(token, 0, pace=Pace.LAZY)
+async def test_frame_that_is_not_urgent_goes_too(desk: Desk, mouth: Mouth, token: str) -> None:
+    async with mouth.running():
+        mouth.add(token, pace=Pace.LAZY)
         await until(lambda: _length(desk, 1))
 
 
 async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
-    desk: Desk, relay: Relay, sender: Sender, token: str
+    desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
-    async with sender.running():
-        claim = sender.add(token, 0)
+    async with mouth.running():
+        outgoing = mouth.add(token)
         await until(lambda: _length(desk, 1))
-        assert await sender.outbox.take(claim) == []  # its reply is here
+        assert await mouth.outbox.close(outgoing) == []  # its reply is here
         relay.hold_replies()
-        sender.add(token, 1)
+        mouth.add(token)
         await relay.held.wait()
-        sender.add(token, 2, pace=Pace.LAZY)
-        taking = asyncio.create_task(sender.outbox.take(claim))
+        mouth.add(token, pace=Pace.LAZY)
+        taking = asyncio.create_task(mouth.outbox.close(outgoing))
         await asyncio.sleep(0)
         assert not taking.done()
         relay.let_go()
@@ -142,27 +152,27 @@ async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
 
 
 async def test_emit_whose_reply_was_lost_is_repeated(
-    desk: Desk, relay: Relay, sender: Sender, token: str
+    desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
-    async with sender.running():
-        sender.add(token, 0)
-        await sender.has_sent(desk, 1)
+    async with mouth.running():
+        mouth.add(token)
+        await mouth.has_sent(desk, 1)
         relay.cut_next_reply()
-        sender.add(token, 1, payload=b"twice")
+        mouth.add(token, payload=b"twice")
         await until(lambda: _length(desk, 3))
-        sender.add(token, 2)
+        mouth.add(token)
         await until(lambda: _length(desk, 4))
     assert [told.payload for told in await desk.told()] == [b"x", b"twice", b"twice", b"x"]
-    assert sender.stopped == []
+    assert mouth.refused == []
 
 
 async def test_attempt_of_another_is_stopped_as_fenced(
-    desk: Desk, sender: Sender, token: str
+    desk: Desk, mouth: Mouth, token: str
 ) -> None:
-    async with sender.running():
-        sender.add("j9:n-1", 0)
-        await until(lambda: _is_set(bool(sender.stopped)))
-    assert sender.stopped == [("j9:n-1", Refusal.FOREIGN)]
+    async with mouth.running():
+        mouth.add("j9:n-1")
+        await until(lambda: _is_set(bool(mouth.refused)))
+    assert mouth.refused == [("j9:n-1", Refusal.FOREIGN)]
 
 
 async def _is_set(value: bool) -> bool:
@@ -171,42 +181,91 @@ async def _is_set(value: bool) -> bool:
 
 @pytest.mark.parametrize("why", ["gone", "slow"])
 async def test_attempt_that_nobody_reads_is_stopped(
-    desk: Desk, sender: Sender, token: str, why: str
+    desk: Desk, mouth: Mouth, token: str, why: str
 ) -> None:
     if why == "gone":
         await desk.redis.delete(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
     else:
         await desk.emit(token, payload=b"x" * 2**20)
-    async with sender.running():
-        sender.add(token, 0)
-        await until(lambda: _is_set(bool(sender.stopped)))
-    assert sender.stopped == [(token, Refusal[why.upper()])]
+    async with mouth.running():
+        mouth.add(token)
+        await until(lambda: _is_set(bool(mouth.refused)))
+    assert mouth.refused == [(token, Refusal[why.upper()])]
 
 
-async def test_fenced_worker_is_told(desk: Desk, sender: Sender, token: str) -> None:
+async def test_fenced_worker_is_told(desk: Desk, mouth: Mouth, token: str) -> None:
     await desk.join(epoch="new")
-    async with sender.running():
-        sender.add(token, 0)
+    async with mouth.running():
+        mouth.add(token)
         async with asyncio.timeout(5):
-            await sender.fenced.wait()
-    assert sender.stopped == []
+            await mouth.fenced.wait()
+    assert mouth.refused == []
 
 
 async def test_clearing_while_an_emit_is_on_its_way_does_not_end_the_outbox(
-    desk: Desk, relay: Relay, sender: Sender, token: str
+    desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
     await desk.heartbeat("b")
     await desk.enqueue("j2", api="b")
     other = await desk.take()
-    async with sender.running():
-        sender.add(token, 0)
-        await sender.has_sent(desk, 1)
+    async with mouth.running():
+        mouth.add(token)
+        await mouth.has_sent(desk, 1)
         relay.hold_replies()
-        sender.add(token, 1)
-        sender.add(other, 0, api="b")
+        mouth.add(token)
         await relay.held.wait()
-        sender.outbox.clear()
+        mouth.add(other, api="b")
+        mouth.outbox.clear()
         relay.let_go()
-        sender.add(token, 2)
+        mouth.add(token)
         await until(lambda: _length(desk, 3))
     assert await desk.told("b") == []
+
+
+async def test_tokens_of_several_streams_share_an_emit_and_a_first_one_goes_at_once(
+    desk: Desk, mouth: Mouth
+) -> None:
+    await desk.join(slots=9)
+    await desk.enqueue(*(f"j{number}" for number in range(9)))
+    _, tokens = await desk.claim()
+    async with mouth.running():
+        for token in tokens:
+            mouth.of(token).add_text(b"first", 1, Pace.NOW)
+        await until(lambda: _length(desk, 9))
+        emits = await desk.redis.xlen(desk.keys.named("replies", "a"))
+        for token in tokens:
+            mouth.of(token).add_text(b"second", 2, Pace.SOON)
+            await asyncio.sleep(0)
+        await until(lambda: _length(desk, 18))
+    assert await desk.redis.xlen(desk.keys.named("replies", "a")) == emits + 1
+
+
+async def test_attempt_of_which_too_much_waits_is_paused_until_it_has_gone_through(
+    desk: Desk, relay: Relay, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_MOST_OF_ONE_BYTES", 100)
+    async with mouth.running():
+        mouth.of(token).add_text(b"first", 1, Pace.NOW)
+        await until(lambda: _length(desk, 1))
+        relay.hold_replies()
+        mouth.of(token).add_text(b"x" * 60, 2, Pace.LAZY)
+        assert mouth.speakers[token].heard == []
+        mouth.of(token).add_text(b"y" * 60, 3, Pace.LAZY)
+        await relay.held.wait()
+        assert mouth.speakers[token].heard == ["pause"]
+        relay.let_go()
+        await until(lambda: _is_set(mouth.speakers[token].heard == ["pause", "resume"]))
+    assert [told.payload for told in await desk.told()][1:] == [b"x" * 60 + b"y" * 60]
+    assert mouth.outbox._bytes == 0
+
+
+async def test_all_attempts_together_are_bounded(
+    desk: Desk, mouth: Mouth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_MOST_BYTES", 100)
+    for number in range(3):
+        mouth.of(f"j{number}:n-1").add_text(b"x" * 60, 1, Pace.LAZY)
+    assert [speaker.heard for speaker in mouth.speakers.values()] == [[], ["pause"], ["pause"]]
+    for outgoing in mouth.said.values():
+        await mouth.outbox.close(outgoing)
+    assert mouth.outbox._bytes == 0

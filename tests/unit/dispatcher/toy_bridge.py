@@ -16,9 +16,10 @@ from dispatcher.patience import EAGER, Patience
 from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
-from worker_bridge.appetite import Appetite
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
+from worker_bridge.claim_policy import ClaimPolicy
+from worker_bridge.server_state import ServerState
 
 LEASE_S = 4.0
 DONE = [Frame(Kind.DONE, 0)]
@@ -80,12 +81,16 @@ class ToyBridge:
         await self.session.register(self.sort.slots, True, self.facts)
         self.alive = True
         self.log.became(self)
-        # It starts and stops attempts, and nothing else is asked of it.
+        # It starts and stops attempts, says how many it may hold, and nothing else is asked of it.
         attempts = cast(Attempts, self)
-        self.appetite = Appetite(self.session, lambda: self.sort.slots)
-        self.calls = Calls(waiter, self.keys, self.session, attempts, self.appetite, self._fenced)
-        works = self.calls.take(), self.appetite.watch_fleet(), self._renew()
+        self.policy = ClaimPolicy(self.session, cast(ServerState, self))
+        self.calls = Calls(waiter, self.keys, self.session, attempts, self.policy, self._fenced)
+        works = self.calls.take(), self.policy.watch_fleet(), self._renew()
         self._tasks = {asyncio.create_task(work) for work in works}
+
+    @property
+    def most(self) -> int:
+        return self.sort.slots
 
     @property
     def free(self) -> int:
@@ -129,7 +134,7 @@ class ToyBridge:
         await self.work(self, claim)
         del self.held[claim.token]
         self.log.freed(self, claim)
-        most, patience = self.appetite.most, self.appetite.patience
+        most, patience = self.policy.most, self.policy.patience
         taken = await self.session.finish(claim.token, "done", DONE, Usage(1, 1), most, patience)
         for following in taken.claims:
             self.start(following)

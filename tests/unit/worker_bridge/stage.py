@@ -18,6 +18,7 @@ from tests.fakes.llama_server import FakeLlamaServer, Reply
 from worker_bridge.llama import LlamaServer
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.signals import Signals
 
 QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
 WHOLE = "Hello world"
@@ -42,7 +43,7 @@ class Stage:
     async def bridged(self, server: FakeLlamaServer, **settings: Any) -> AsyncIterator[None]:
         """Runs a server and a bridge to it until the worker has joined."""
         async with server.running():
-            before = len(await self.workers())
+            before = sum(worker.accepting for worker in await self.workers())
             async with self.bridge(server, **settings):
                 await eventually(self.has_workers(before + 1))
                 yield
@@ -51,18 +52,17 @@ class Stage:
     async def bridge(
         self, server: FakeLlamaServer, *, lease_s: float = 4, **settings: Any
     ) -> AsyncIterator[asyncio.Task[None]]:
-        drain, hurry = asyncio.Event(), asyncio.Event()
-        self._drains[server.port] = drain
+        signals = Signals()
+        self._drains[server.port] = signals.drain
         told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
         queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
         serving = asyncio.create_task(
-            serve(told, queue, LlamaServer(server.url, server.key), drain, hurry)
+            serve(told, queue, LlamaServer(server.url, server.key), signals)
         )
         try:
             yield serving
         finally:
-            drain.set()
-            hurry.set()
+            signals.end_at_once()
             with suppress(Exception):
                 await serving
 

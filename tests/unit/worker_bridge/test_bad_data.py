@@ -15,7 +15,7 @@ from llamaq.__main__ import main
 from tests.builders import make_token
 from tests.processes import SECRET
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
-from worker_bridge.health import HealthMonitor
+from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.speed import Speedometer
 
 pytestmark = pytest.mark.real

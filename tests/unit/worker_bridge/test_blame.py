@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import worker_bridge.health as health
+import worker_bridge.health_monitor as health
 import worker_bridge.recovery as recovery
 from llamaq.demo_model import write_demo_model
 from tests.fakes.llama_server import OWN, Chat, Reply
 from tests.processes import LlamaServer, free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
-from worker_bridge.llama import Answer
+from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer as Llama
 
 pytestmark = pytest.mark.real
@@ -95,8 +95,7 @@ async def test_real_template_that_raises_is_a_400_and_no_servers_fault(
         assert (unreadable.status_code, UNREADABLE in unreadable.text) == (502, True)
         assert await breakers(stage) == [("closed", True)] * 2
         llama = Llama(server.url, None)
-        assert await llama.generate(20) is Answer.OK  # though a word alone fits no format
-        await llama.close()
+        assert await llama.generate(20) is ProbeResult.OK  # though a word alone fits no format
 
 
 @pytest.mark.parametrize("fault", [unreadable, unreadable_midway])

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-import worker_bridge.health as health
+import worker_bridge.health_monitor as health
 from tests.fakes.llama_server import Chat, Reply, answer
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.worker_bridge.stage import QUESTION, WHOLE, Stage, eventually

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.tasks import cancel
 from dispatcher.worker import Fleet, Taken
-from worker_bridge import appetite
-from worker_bridge.appetite import Appetite
+from worker_bridge import claim_policy
 from worker_bridge.calls import Calls
+from worker_bridge.claim_policy import ClaimPolicy
 
 KEYS = Keys("m")
 SLOW = Speed(slots=1, prompt_tps=100, decode_tps=10)
@@ -85,15 +86,16 @@ class Scene:
         self._redis = redis
         session: Any = self.session
         attempts: Any = self.stopped
-        self._appetite = Appetite(session, lambda: 3)
-        self._calls = Calls(waiter, KEYS, session, attempts, self._appetite, self._fence)
+        state: Any = SimpleNamespace(most=3)
+        self._policy = ClaimPolicy(session, state)
+        self._calls = Calls(waiter, KEYS, session, attempts, self._policy, self._fence)
 
     def _fence(self) -> None:
         self.fenced += 1
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        works = self._appetite.watch_fleet(), self._calls.take()
+        works = self._policy.watch_fleet(), self._calls.take()
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -120,7 +122,7 @@ class Scene:
 async def scene(
     redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(appetite, "_LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(claim_policy, "_LOOK_EVERY_S", 0.1)
     waiter = open_redis(redis_url)
     yield Scene(redis, waiter)
     await waiter.aclose()

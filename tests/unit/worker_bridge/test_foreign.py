@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import worker_bridge.foreign as foreign
-import worker_bridge.health as health
+import worker_bridge.health_monitor as health
 from tests.fakes.llama_server import Chat, Reply, answer
 from tests.processes import LlamaServer, free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import worker_bridge.health as health
+import worker_bridge.health_monitor as health
 from tests.fakes.llama_server import FakeLlamaServer
 from tests.processes import wait_until
-from worker_bridge.health import Health, HealthMonitor, next_health
-from worker_bridge.llama import Answer, LlamaServer
+from worker_bridge.health import Health, ProbeResult, next_health
+from worker_bridge.health_monitor import HealthMonitor
+from worker_bridge.llama import LlamaServer
+from worker_bridge.server_state import ServerState
 
 
 @pytest.fixture
@@ -22,23 +24,23 @@ def anyio_backend() -> str:
 @pytest.mark.parametrize(
     ("answer", "after"),
     [
-        (Answer.OK, Health.HEALTHY),
-        (Answer.LOADING, Health.LOADING),
-        (Answer.REFUSED, Health.DOWN),
-        (Answer.UNAUTHORIZED, Health.MISCONFIGURED),
-        (Answer.STRANGE, Health.MISCONFIGURED),
+        (ProbeResult.OK, Health.HEALTHY),
+        (ProbeResult.LOADING, Health.LOADING),
+        (ProbeResult.REFUSED, Health.DOWN),
+        (ProbeResult.UNAUTHORIZED, Health.MISCONFIGURED),
+        (ProbeResult.STRANGE, Health.MISCONFIGURED),
     ],
 )
 def test_an_answer_tells_the_health_whatever_it_was(
-    now: Health, answer: Answer, after: Health
+    now: Health, answer: ProbeResult, after: Health
 ) -> None:
     assert next_health(now, answer, 0) is after
 
 
 @pytest.mark.parametrize("now", list(Health))
 def test_only_the_second_silence_in_a_row_means_that_the_server_is_down(now: Health) -> None:
-    assert next_health(now, Answer.SILENT, 1) is now
-    assert next_health(now, Answer.SILENT, 2) is Health.DOWN
+    assert next_health(now, ProbeResult.SILENT, 1) is now
+    assert next_health(now, ProbeResult.SILENT, 2) is Health.DOWN
 
 
 @pytest.fixture
@@ -48,88 +50,93 @@ async def server() -> AsyncIterator[FakeLlamaServer]:
 
 
 @pytest.fixture
-async def monitor(server: FakeLlamaServer) -> AsyncIterator[HealthMonitor]:
-    llama = LlamaServer(server.url, None)
-    monitor = HealthMonitor(llama)
+async def state(server: FakeLlamaServer) -> ServerState:
+    return ServerState(server.url)
+
+
+@pytest.fixture
+async def monitor(server: FakeLlamaServer, state: ServerState) -> AsyncIterator[HealthMonitor]:
+    monitor = HealthMonitor(LlamaServer(server.url, None), state)
     looking = asyncio.create_task(monitor.run())
     yield monitor
     looking.cancel()
     await asyncio.wait([looking])
-    await llama.close()
 
 
-async def becomes(monitor: HealthMonitor, health: Health) -> None:
+async def becomes(state: ServerState, health: Health) -> None:
     async with asyncio.timeout(5):
-        while monitor.health is not health:
-            await monitor.changed.wait()
-            monitor.changed.clear()
+        while state.health is not health:
+            await state.renew_soon.wait()
+            state.renew_soon.clear()
 
 
+@pytest.mark.usefixtures("monitor")
 async def test_server_is_healthy_once_it_has_told_what_it_is(
-    server: FakeLlamaServer, monitor: HealthMonitor
+    server: FakeLlamaServer, state: ServerState
 ) -> None:
-    await becomes(monitor, Health.HEALTHY)
-    assert monitor.props is not None
-    assert (monitor.props.model, monitor.props.slots, monitor.props.context) == ("fake", 2, 2048)
+    await becomes(state, Health.HEALTHY)
+    assert (state.props.model, state.props.slots, state.props.context) == ("fake", 2, 2048)
 
 
 async def test_doubt_stands_until_a_look_that_began_after_it(
-    server: FakeLlamaServer, monitor: HealthMonitor
+    server: FakeLlamaServer, state: ServerState, monitor: HealthMonitor
 ) -> None:
-    await becomes(monitor, Health.HEALTHY)
+    await becomes(state, Health.HEALTHY)
     server.hanging.add("/health")
     await asyncio.to_thread(wait_until, lambda: server.waiting)
     monitor.doubt(Health.DOWN)
-    monitor.changed.clear()
+    state.renew_soon.clear()
     server.looks.clear()
     server.hanging.clear()
-    await becomes(monitor, Health.HEALTHY)
+    await becomes(state, Health.HEALTHY)
     assert server.looks.count("/health") == 2
     assert "/slots" in server.looks
 
 
+@pytest.mark.usefixtures("monitor")
 async def test_what_the_server_says_of_itself_is_followed(
-    server: FakeLlamaServer, monitor: HealthMonitor
+    server: FakeLlamaServer, state: ServerState
 ) -> None:
-    await becomes(monitor, Health.HEALTHY)
+    await becomes(state, Health.HEALTHY)
     server.slots = 7
     async with asyncio.timeout(5):
-        while monitor.props is None or monitor.props.slots != 7:
-            await monitor.changed.wait()
-            monitor.changed.clear()
+        while state.props.slots != 7:
+            await state.renew_soon.wait()
+            state.renew_soon.clear()
 
 
+@pytest.mark.usefixtures("monitor")
 async def test_restart_is_noticed_while_nothing_else_changes(
-    server: FakeLlamaServer, monitor: HealthMonitor
+    server: FakeLlamaServer, state: ServerState
 ) -> None:
     server.process = "p1"
-    await becomes(monitor, Health.HEALTHY)
-    monitor.changed.clear()
+    await becomes(state, Health.HEALTHY)
+    state.renew_soon.clear()
     server.process = "p2"
     async with asyncio.timeout(5):
-        await monitor.changed.wait()
-    assert monitor.props is not None
-    assert (monitor.props.process, monitor.health) == ("p2", Health.HEALTHY)
+        await state.renew_soon.wait()
+    assert (state.props.process, state.health) == ("p2", Health.HEALTHY)
 
 
+@pytest.mark.usefixtures("monitor")
 async def test_what_a_restarted_server_had_begun_can_not_end(
-    server: FakeLlamaServer, monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch
+    server: FakeLlamaServer, state: ServerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "_TICK_S", 0.1)
     monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.1)
     server.process = "p1"
-    await becomes(monitor, Health.HEALTHY)
+    await becomes(state, Health.HEALTHY)
     before = time.monotonic()
-    assert monitor.broke_at < before
+    assert state.broke_at < before
     await looked_at_again(server, "/props")
     server.process = "p2"
     await looked_at_again(server, "/props")
-    assert before < monitor.broke_at < time.monotonic()
-    server.process, broke_at = "p1", monitor.broke_at
+    assert before < state.broke_at < time.monotonic()
+    server.process, broke_at = "p1", state.broke_at
     await looked_at_again(server, "/props")
     server.process = "p2"
     await looked_at_again(server, "/props")
-    assert monitor.broke_at == broke_at  # two servers behind one address
+    assert state.broke_at == broke_at  # two servers behind one address
 
 
 async def looked_at_again(server: FakeLlamaServer, path: str) -> None:
@@ -139,8 +146,9 @@ async def looked_at_again(server: FakeLlamaServer, path: str) -> None:
     await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("monitor")
 async def test_something_else_that_listens_there_is_misconfigured(
-    server: FakeLlamaServer, monitor: HealthMonitor
+    server: FakeLlamaServer, state: ServerState
 ) -> None:
     server.slots = "many"  # type: ignore[assignment]
-    await becomes(monitor, Health.MISCONFIGURED)
+    await becomes(state, Health.MISCONFIGURED)

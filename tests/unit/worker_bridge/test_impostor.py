@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.unit.dispatcher.waiting import until
-from worker_bridge.health import Health, HealthMonitor
+from worker_bridge.health import Health
 from worker_bridge.impostor import look_behind
 from worker_bridge.llama import LlamaServer
-from worker_bridge.service import _seen
+from worker_bridge.server_state import ServerState
+from worker_bridge.service import _healthy
 
 Pages = dict[str, tuple[int, Any]]
 
@@ -56,7 +57,6 @@ async def serving(pages: Mapping[str, tuple[int, Any]]) -> AsyncIterator[LlamaSe
         port = listener.sockets[0].getsockname()[1]
         server = LlamaServer(f"http://127.0.0.1:{port}", None)
         yield server
-        await server.close()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,6 @@ async def test_server_that_breaks_off_is_told_too() -> None:
         port = listener.sockets[0].getsockname()[1]
         server = LlamaServer(f"http://127.0.0.1:{port}", None)
         assert "does not answer as a web server" in await look_behind(server)
-        await server.close()
 
 
 async def test_waiting_bridge_says_once_what_it_found_and_again_when_that_changes(
@@ -96,9 +95,9 @@ async def test_waiting_bridge_says_once_what_it_found_and_again_when_that_change
     caplog.set_level(logging.INFO)
     pages = dict(OLLAMA)
     async with serving(pages) as server:
-        monitor = HealthMonitor(server)
-        monitor.health = Health.MISCONFIGURED
-        waiting = asyncio.create_task(_seen(monitor, server))
+        state = ServerState(server.url)
+        state.health = Health.MISCONFIGURED
+        waiting = asyncio.create_task(_healthy(state, server))
 
         async def says(word: str) -> bool:
             return word in caplog.text

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.llama_server import FakeLlamaServer
-from tests.processes import free_port
-from worker_bridge.chat_connection import ConnectionBroken
-from worker_bridge.llama import Answer, LlamaServer, Props
+from worker_bridge.health import ProbeResult
+from worker_bridge.llama import LlamaServer
+from worker_bridge.props import Props
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ async def props_of(server: FakeLlamaServer) -> Props:
     async with server.running():
         llama = LlamaServer(server.url, None)
         _, props = await llama.props(1)
-        await llama.close()
-    assert props is not None
+        assert props is not None
     return props
 
 
@@ -116,52 +115,14 @@ async def test_looks_are_sorted_by_what_came_back() -> None:
     server = FakeLlamaServer("fake")
     async with server.running():
         llama = LlamaServer(f"{server.url}/", "key")
-        assert await llama.health(1) is Answer.OK
-        assert await llama.busy_slots(1) == (Answer.OK, 0)
+        assert await llama.health(1) is ProbeResult.OK
+        assert await llama.busy_slots(1) == (ProbeResult.OK, 0)
         server.loading = True
-        assert await llama.props(1) == (Answer.LOADING, None)
+        assert await llama.props(1) == (ProbeResult.LOADING, None)
         server.loading, server.key = False, "another"
-        assert await llama.health(1) is Answer.OK
-        assert await llama.props(1) == (Answer.UNAUTHORIZED, None)
+        assert await llama.health(1) is ProbeResult.OK
+        assert await llama.props(1) == (ProbeResult.UNAUTHORIZED, None)
         server.key = "key"
         server.hanging.add("/slots")
-        assert await llama.busy_slots(0.05) == (Answer.SILENT, 0)
-    assert await llama.health(1) is Answer.REFUSED
-    await llama.close()
-
-
-async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
-    llama = LlamaServer(f"http://127.0.0.1:{free_port()}", None)
-    with pytest.raises(ConnectionBroken) as refused:
-        async with llama.chat(b"{}"):
-            pass
-    assert not refused.value.reached
-
-    async def break_off(chat: object) -> None:
-        """Closes the connection without an answer."""
-
-    server = FakeLlamaServer("fake")
-    server.script.append(break_off)
-    async with server.running():
-        with pytest.raises(ConnectionBroken) as lost:
-            async with LlamaServer(server.url, None).chat(b"{}"):
-                pass
-    assert lost.value.reached
-    await llama.close()
-
-
-async def test_event_is_whole_however_it_was_cut_on_the_way() -> None:
-    async def cut(chat: object) -> None:
-        for byte in b'data: {"a":1}\n\n:\n\ndata: [DONE]\n\nrest':
-            await chat.raw(bytes([byte]))  # type: ignore[attr-defined]
-        await chat.end_body()  # type: ignore[attr-defined]
-
-    server = FakeLlamaServer("fake")
-    server.script.append(cut)
-    llama = LlamaServer(server.url, None)
-    async with server.running():
-        llama = LlamaServer(server.url, None)
-        async with llama.chat(b"{}") as response:
-            events = [event async for some in response.events() for event in some]
-    assert events == [b'data: {"a":1}', b":", b"data: [DONE]"]
-    await llama.close()
+        assert await llama.busy_slots(0.05) == (ProbeResult.SILENT, 0)
+    assert await llama.health(1) is ProbeResult.REFUSED

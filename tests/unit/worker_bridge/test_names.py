@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.llama_server import Chat
 from tests.unit.worker_bridge.stage import Stage, eventually
-from worker_bridge import health
+from worker_bridge import health_monitor as health
 from worker_bridge.names import Aliases
 
 

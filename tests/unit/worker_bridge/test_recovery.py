@@ -11,7 +11,8 @@ from tests.fakes.llama_server import OWN, Chat, FakeLlamaServer, answer
 from tests.processes import LlamaServer as RealServer
 from tests.processes import free_port
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
-from worker_bridge.llama import Answer, LlamaServer
+from worker_bridge.health import ProbeResult
+from worker_bridge.llama import LlamaServer
 
 pytestmark = pytest.mark.real
 
@@ -117,9 +118,8 @@ async def test_real_server_answers_the_bridges_own_request(
     real = RealServer(models["tiny"], free_port(), "tiny", 1)
     llama = LlamaServer(real.url, None)
     with real.running(tmp_path / "log"):
-        assert await llama.generate(30) is Answer.OK
-    assert await llama.generate(1) is Answer.REFUSED
-    await llama.close()
+        assert await llama.generate(30) is ProbeResult.OK
+    assert await llama.generate(1) is ProbeResult.REFUSED
 
 
 async def _is(condition: bool) -> bool:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 import worker_bridge.foreign as foreign
-import worker_bridge.health as health
+import worker_bridge.health_monitor as health
 from tests.processes import LlamaServer, free_port
 from tests.unit.worker_bridge.stage import Stage, eventually
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from worker_bridge.verdict import Fault, Verdict, judge, status_for_client
+from worker_bridge.ends import End
+from worker_bridge.verdict import Verdict, judge, status_for_client
 
 
 def said(message: str, **fields: object) -> bytes:
@@ -10,46 +11,46 @@ def said(message: str, **fields: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "fault"),
+    ("status", "message", "end"),
     [
-        (400, "JSON schema conversion failed", Fault.REQUEST),
-        (401, "Invalid API Key", Fault.SETUP),
-        (404, "File Not Found", Fault.SETUP),
-        (501, "This server does not support audio", Fault.REQUEST),
-        (503, "Loading model", Fault.LOADING),
-        (500, "Failed to parse messages: missing role", Fault.REQUEST),
-        (500, "Failed to parse tools: not a list", Fault.REQUEST),
-        (500, "image input is not supported - hint: provide the mmproj", Fault.REQUEST),
-        (500, "audio input is not supported", Fault.REQUEST),
-        (500, "video input is not supported", Fault.REQUEST),
-        (500, "Failed to load image or audio file", Fault.REQUEST),
-        (500, "tools param requires --jinja flag", Fault.REQUEST),
-        (500, "input (9000 tokens) is too large to process.", Fault.REQUEST),
-        (500, "Context size has been exceeded.", Fault.WORKER),
-        (500, "Compute error.", Fault.WORKER),
-        (500, "Invalid input batch.", Fault.WORKER),
-        (500, "decode() failed: -3", Fault.WORKER),
-        (500, "failed to process speculative batch", Fault.WORKER),
-        (500, "failed to process mtmd chunk", Fault.UNSURE),  # of one image, or of all
-        (500, "proxy error: connection refused", Fault.WORKER),
-        (500, "It said: Failed to parse", Fault.UNSURE),
-        (500, "vector::_M_range_check", Fault.UNSURE),
-        (500, "", Fault.UNSURE),
-        (502, "bad gateway", Fault.WORKER),
-        (504, "gateway timeout", Fault.WORKER),
-        (505, "HTTP version not supported", Fault.WORKER),
-        (429, "too many requests", Fault.OVERLOADED),
-        (408, "", Fault.OVERLOADED),
-        (425, "", Fault.OVERLOADED),
-        (403, "forbidden", Fault.SETUP),
-        (413, "", Fault.REQUEST),
-        (422, "a field is missing", Fault.REQUEST),
-        (302, "", Fault.SETUP),
-        (204, "", Fault.SETUP),
+        (400, "JSON schema conversion failed", End.REJECTED),
+        (401, "Invalid API Key", End.SETUP),
+        (404, "File Not Found", End.SETUP),
+        (501, "This server does not support audio", End.REJECTED),
+        (503, "Loading model", End.LOADING),
+        (500, "Failed to parse messages: missing role", End.REJECTED),
+        (500, "Failed to parse tools: not a list", End.REJECTED),
+        (500, "image input is not supported - hint: provide the mmproj", End.REJECTED),
+        (500, "audio input is not supported", End.REJECTED),
+        (500, "video input is not supported", End.REJECTED),
+        (500, "Failed to load image or audio file", End.REJECTED),
+        (500, "tools param requires --jinja flag", End.REJECTED),
+        (500, "input (9000 tokens) is too large to process.", End.REJECTED),
+        (500, "Context size has been exceeded.", End.WORKER),
+        (500, "Compute error.", End.WORKER),
+        (500, "Invalid input batch.", End.WORKER),
+        (500, "decode() failed: -3", End.WORKER),
+        (500, "failed to process speculative batch", End.WORKER),
+        (500, "failed to process mtmd chunk", End.UNSURE),  # of one image, or of all
+        (500, "proxy error: connection refused", End.WORKER),
+        (500, "It said: Failed to parse", End.UNSURE),
+        (500, "vector::_M_range_check", End.UNSURE),
+        (500, "", End.UNSURE),
+        (502, "bad gateway", End.WORKER),
+        (504, "gateway timeout", End.WORKER),
+        (505, "HTTP version not supported", End.WORKER),
+        (429, "too many requests", End.OVERLOADED),
+        (408, "", End.OVERLOADED),
+        (425, "", End.OVERLOADED),
+        (403, "forbidden", End.SETUP),
+        (413, "", End.REJECTED),
+        (422, "a field is missing", End.REJECTED),
+        (302, "", End.SETUP),
+        (204, "", End.SETUP),
     ],
 )
-def test_refusal_is_blamed_on_whom_it_concerns(status: int, message: str, fault: Fault) -> None:
-    assert judge(status, said(message)).fault is fault
+def test_refusal_is_blamed_on_whom_it_concerns(status: int, message: str, end: End) -> None:
+    assert judge(status, said(message)).end is end
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_refusal_is_blamed_on_whom_it_concerns(status: int, message: str, fault:
 def test_chat_template_that_raises_is_the_requests_fault(message: str) -> None:
     """The words of b11549, and those of builds with the template engine before."""
     verdict = judge(500, said(message))
-    assert verdict == Verdict(Fault.REQUEST, message)
-    assert status_for_client(500, verdict.fault) == 400
+    assert verdict == Verdict(End.REJECTED, message)
+    assert status_for_client(500, verdict.end) == 400
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,8 @@ def test_chat_template_that_raises_is_the_requests_fault(message: str) -> None:
 )
 def test_answer_that_can_not_be_read_is_the_models_fault(message: str) -> None:
     verdict = judge(500, said(message))
-    assert verdict == Verdict(Fault.MODEL, message)
-    assert status_for_client(500, verdict.fault) == 502
+    assert verdict == Verdict(End.UNREADABLE, message)
+    assert status_for_client(500, verdict.end) == 502
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -93,11 +94,11 @@ def test_prompt_that_is_too_long_for_this_server_may_suit_another(status: int) -
         "request (9619 tokens) exceeds the available context size (4096 tokens), try increasing it"
     )
     body = said(message, type="exceed_context_size_error", n_prompt_tokens=9619, n_ctx=4096)
-    assert judge(status, body) == Verdict(Fault.CONTEXT, message)
+    assert judge(status, body) == Verdict(End.TOO_LONG, message)
 
 
 def test_error_of_a_loading_server_stays_one_of_loading() -> None:
-    assert judge(503, said("x", type="exceed_context_size_error")).fault is Fault.LOADING
+    assert judge(503, said("x", type="exceed_context_size_error")).end is End.LOADING
 
 
 @pytest.mark.parametrize(

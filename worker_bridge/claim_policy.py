@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.patience import EAGER, patience
 from dispatcher.worker import WorkerSession
+from worker_bridge.breaker import Mode
+from worker_bridge.server_state import ServerState
 
-log = logging.getLogger("llamaq.appetite")
+log = logging.getLogger("llamaq.claims")
 
 _LOOK_EVERY_S = 1.0
 _WORKERS_PER_S = 32
@@ -25,18 +26,23 @@ def look_again_s(workers: int) -> float:
     return max(_LOOK_EVERY_S, workers / _WORKERS_PER_S)
 
 
-class Appetite:
-    """What each claim of a worker asks for. `capacity` says how many jobs it may hold now."""
+class ClaimPolicy:
+    """What each claim of a worker asks for."""
 
-    def __init__(self, session: WorkerSession, capacity: Callable[[], int]) -> None:
+    def __init__(self, session: WorkerSession, state: ServerState) -> None:
         self.patience = EAGER
         self._session = session
-        self._capacity = capacity
+        self._state = state
 
     @property
     def most(self) -> int:
         """How many jobs the worker may hold now."""
-        return self._capacity()
+        return self._state.most
+
+    @property
+    def most_after_an_end(self) -> int:
+        """As `most`, with the finish of an attempt: a trial begins by a claim of its own."""
+        return self._state.most if self._state.breaker.mode is Mode.CLOSED else 0
 
     async def watch_fleet(self) -> None:
         """Keeps in mind, for ever, how fast the others are, and so which jobs to leave to them."""

@@ -7,14 +7,16 @@ import pytest
 
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim, Want
-from dispatcher.outbox import Outbox, Pace
+from dispatcher.outbox import Outbox
+from dispatcher.outgoing import Outgoing, Speaker
+from dispatcher.worker import WorkerSession
 from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply
-from worker_bridge.llama import LlamaServer, Props
-from worker_bridge.run import End, Run
+from tests.processes import free_port
+from worker_bridge.attempt import Attempt, Served
+from worker_bridge.ends import End, Result
+from worker_bridge.llama import LlamaServer
 
 pytestmark = pytest.mark.real
-
-PROPS = Props("m", 1, 2048, "b1", "f1", False, modalities=frozenset(), process="")
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,20 @@ def anyio_backend() -> str:
 
 
 class Collected(Outbox):
-    """Keeps what would be sent."""
+    """Keeps what would be sent, each piece as soon as it is there."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
 
-    def add(self, claim: Claim, frame: Frame, pace: Pace, *, visible: bool) -> None:
-        self.frames.append(frame)
+    def open(self, claim: Claim, speaker: Speaker) -> Outgoing:
+        return Outgoing(claim, speaker, lambda said, *_: self.frames.extend(said.take()))
+
+
+class Bodies(WorkerSession):
+    """Has the bodies of claims that have theirs."""
+
+    def __init__(self) -> None:
+        pass
 
 
 async def answer_slowly(chat: Chat) -> None:
@@ -51,10 +60,10 @@ async def frames(
 ) -> list[tuple[str, list[str]]]:
     """The kinds of the frames of such an answer, each with the data of its events."""
     outbox = Collected()
-    claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1)
+    claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1, body=b"{}")
     async with FakeLlamaServer("m", deque([reply])).running() as server:
-        run = Run(claim, "w", outbox, PROPS, model)
-        result = await run.ask(LlamaServer(server.url, None), b"{}")
+        attempt = Attempt(claim, Served("w", model, "m", "f1"), outbox)
+        result = await attempt.ask(LlamaServer(server.url, None), Bodies())
     assert result.end is End.DONE
     return [
         (f.kind.value, f.payload.decode().removesuffix("\n\n").split("\n\n"))
@@ -93,3 +102,29 @@ async def test_last_chunk_and_usage_are_one_frame_under_the_name_of_the_model() 
 async def test_last_chunk_comes_without_a_usage_that_nobody_asked_for() -> None:
     *_, (kind, (last,)) = await frames(Want.STREAM)
     assert (kind, '"finish_reason":"stop"' in last) == ("chunk", True)
+
+
+async def ends(server_url: str) -> Result:
+    claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
+    attempt = Attempt(claim, Served("w", "m", "m", "f1"), Collected())
+    return await attempt.ask(LlamaServer(server_url, None), Bodies())
+
+
+async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
+    async def break_off(chat: Chat) -> None:
+        """Closes the connection without an answer."""
+
+    assert (await ends(f"http://127.0.0.1:{free_port()}")).end is End.NOT_REACHED
+    async with FakeLlamaServer("m", deque([break_off])).running() as server:
+        assert (await ends(server.url)).end is End.CRASHED
+
+
+async def test_event_is_whole_however_it_was_cut_on_the_way() -> None:
+    async def cut(chat: Chat) -> None:
+        text = chat._chunk(choices=[{"finish_reason": None, "delta": {"content": "Hi"}}])
+        for byte in f"data: {text}\n\n:\n\ndata: [DONE]\n\nrest".encode():
+            await chat.raw(bytes([byte]))
+        await chat.end_body()
+
+    ((kind, (event,)),) = await frames(Want.STREAM, reply=cut)
+    assert (kind, data(event)["model"]) == ("chunk", "m")

@@ -1,0 +1,107 @@
+"""What one attempt has to say: its frames, from the first to the last, until they are sent."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from dispatcher.frames import Frame, Kind, pack
+from dispatcher.job import Claim, Want
+from dispatcher.spacing import Pace
+
+
+class Refusal(Enum):
+    """Why the frames of an attempt were not passed on."""
+
+    FOREIGN = auto()  # it is no longer this worker's
+    GONE = auto()  # its API was taken for dead
+    SLOW = auto()  # its API doesn't keep up
+    FAILED = auto()  # Redis can't pass them on
+
+
+class Speaker(Protocol):
+    """An attempt, as it hears from the outbox."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """Its frames were not passed on, and no others will be."""
+
+    def pause(self) -> None:
+        """Too much waits: it is to say nothing more until `resume`."""
+
+    def resume(self) -> None:
+        """It may go on."""
+
+
+class Outgoing:
+    """The frames of one attempt. `note` is called with the tokens and bytes of what is added.
+
+    Pieces of text that lie side by side are one frame. Frames are numbered from 0. One that is on
+    its way is never changed.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        speaker: Speaker,
+        note: Callable[["Outgoing", int, int, Pace], None],
+    ) -> None:
+        self.api = claim.api
+        self.token = claim.token
+        self.speaker = speaker
+        self.bytes = 0  # that wait
+        self.is_waiting = False
+        self.on_its_way: asyncio.Future[None] | None = None
+        self._streamed = Want.STREAM in claim.wants
+        self._note = note
+        self._seq = 0
+        self._tokens = 0
+        self._frames: list[Frame] = []
+        self._text: list[bytes] = []
+        self._shown = self._shown_is_told = False
+
+    def add(self, kind: Kind, payload: bytes, pace: Pace) -> None:
+        """Takes a frame."""
+        self._end_text()
+        self._number(kind, payload)
+        self._count(0, payload, pace)
+
+    def add_text(self, payload: bytes, tokens: int, pace: Pace) -> None:
+        """Takes a piece of the answer, with which it has so many tokens."""
+        self._text.append(payload)
+        more, self._tokens = max(1, tokens - self._tokens), tokens
+        self._count(more, payload, pace)
+
+    def last(self, kind: Kind, payload: bytes) -> Frame:
+        """The frame that ends the reply."""
+        return Frame(kind, self._seq, self._tokens, payload)
+
+    def take(self) -> list[Frame]:
+        """Takes the frames that wait."""
+        self._end_text()
+        frames, self._frames, self.bytes = self._frames, [], 0
+        return frames
+
+    def pack(self) -> tuple[int, bytes]:
+        """Takes the frames that wait, for an emit: whether a client begins to see the answer with
+        them (1), and the frames.
+        """
+        frames = self.take()
+        return int(self._streamed and self._shown and not self._shown_is_told), pack(frames)
+
+    def told(self) -> None:
+        """An emit with its frames has gone through."""
+        self._shown_is_told = self._shown
+
+    def _count(self, tokens: int, payload: bytes, pace: Pace) -> None:
+        self.bytes += len(payload)
+        self._note(self, tokens, len(payload), pace)
+
+    def _end_text(self) -> None:
+        if self._text:
+            text, self._text = self._text, []
+            self._number(Kind.CHUNK, text[0] if len(text) == 1 else b"".join(text))
+
+    def _number(self, kind: Kind, payload: bytes) -> None:
+        self._shown |= kind is Kind.CHUNK
+        self._frames.append(Frame(kind, self._seq, self._tokens, payload))
+        self._seq += 1

@@ -1,0 +1,131 @@
+"""Looks at the server: its process, its model, its engine."""
+
+import asyncio
+import logging
+import time
+
+from worker_bridge.health import Health, ProbeResult, next_health
+from worker_bridge.llama import LlamaServer
+from worker_bridge.server_state import ServerState
+
+log = logging.getLogger("llamaq.health")
+
+_TICK_S = 1.0
+_PROBE_S = 1.0
+_PROPS_EVERY_S = 2.0
+# /slots costs the engine something, and keeps a server awake that would else unload its model. It
+# is asked where jobs show no progress, and before a server gets work.
+_ENGINE_QUIET_S = 7.0
+_ENGINE_S = 5.0
+_DISTRUST_S = {Health.MISCONFIGURED: 5.0, Health.OVERLOADED: 1.0}
+
+
+class HealthMonitor:
+    """Looks at the server every second, and at once when `doubt` is called.
+
+    Jobs that get something from the engine make a look at it needless. So does a server without
+    jobs: the first one shows whether the engine answers.
+    """
+
+    def __init__(self, server: LlamaServer, state: ServerState) -> None:
+        self._server = server
+        self._state = state
+        self._processes: set[str] = set()
+        self._silences = 0
+        self._refused_at: float | None = None
+        self._doubted = asyncio.Event()
+        self._suspicious = False
+        self._props_at = self._trusted_at = float("-inf")
+
+    def doubt(self, health: Health) -> None:
+        """A request has failed: no more work until a probe of all three levels says otherwise.
+
+        One that looks well but is misconfigured or overloaded gets its next try only after a while.
+        """
+        self._suspicious = True
+        if health in _DISTRUST_S:
+            self._trusted_at = time.monotonic() + _DISTRUST_S[health]
+        self._state.become(health)
+        self._doubted.set()
+
+    async def run(self) -> None:
+        """Looks for ever."""
+        while True:
+            await self._look()
+            try:
+                async with asyncio.timeout(_TICK_S):
+                    await self._doubted.wait()
+            except TimeoutError:
+                continue
+            self._doubted.clear()
+            await asyncio.sleep(0.1)  # a process that dies needs a moment to close its socket
+
+    async def _look(self) -> None:
+        found = await self._server.health(_PROBE_S)
+        if found is ProbeResult.OK:
+            found = await self._look_at_props()
+        wedged = found is ProbeResult.OK and not await self._engine_answers()
+        self._notice_silence(wedged or found is ProbeResult.SILENT)
+        if wedged:
+            self._state.become(Health.WEDGED)
+            return
+        self._notice_death(found)
+        self._silences = self._silences + 1 if found is ProbeResult.SILENT else 0
+        if self._doubted.is_set():
+            return  # what was seen is older than the doubt
+        if found is ProbeResult.OK:
+            if time.monotonic() < self._trusted_at:
+                return
+            self._suspicious = False
+        self._state.become(next_health(self._state.health, found, self._silences))
+
+    def _notice_silence(self, silent: bool) -> None:
+        if not silent:
+            self._state.silent_since = None
+        elif self._state.silent_since is None:
+            self._state.silent_since = time.monotonic()
+
+    def _notice_death(self, found: ProbeResult) -> None:
+        # A connection whose other end lost its power stays open for hours.
+        if found is not ProbeResult.REFUSED:
+            self._refused_at = None
+        elif self._refused_at is None:
+            self._refused_at = time.monotonic()
+        else:
+            self._broke(self._refused_at)
+
+    def _broke(self, at: float) -> None:
+        self._state.broke_at = max(self._state.broke_at, at)
+
+    async def _look_at_props(self) -> ProbeResult:
+        now = time.monotonic()
+        if self._state.health is Health.HEALTHY and now - self._props_at < _PROPS_EVERY_S:
+            return ProbeResult.OK
+        found, props = await self._server.props(_PROBE_S)
+        if props is not None:
+            if self._processes and props.process not in self._processes:
+                self._broke(self._props_at)
+            self._processes.add(props.process)  # one that comes back is behind a load balancer
+            self._props_at = now
+            if self._state.learn(props):
+                self._trusted_at = now  # it is another one
+        return found
+
+    async def _engine_answers(self) -> bool:
+        if self._is_asleep() or not self._engine_is_in_doubt():
+            return True
+        found, _ = await self._server.busy_slots(_ENGINE_S)
+        if found is ProbeResult.SILENT:
+            self._props_at = float("-inf")
+            await self._look_at_props()
+            return self._is_asleep()  # it fell asleep meanwhile, and wakes up
+        self._state.moved(time.monotonic())
+        return True
+
+    def _engine_is_in_doubt(self) -> bool:
+        quiet = time.monotonic() - self._state.moved_at > _ENGINE_QUIET_S
+        is_trusted = self._state.health is Health.HEALTHY and not self._suspicious
+        return not is_trusted or (self._state.held > 0 and quiet)
+
+    def _is_asleep(self) -> bool:
+        return self._state.is_known and self._state.props.sleeping  # the question would wake it

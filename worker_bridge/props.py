@@ -1,0 +1,71 @@
+"""What a llama-server says of itself, read from its `/props` and `/v1/models`. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+# What tells models apart that have the same alias.
+_SIZES = "size", "n_params", "n_embd", "n_vocab"
+_MOST_ALIASES = 100
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What a llama-server says of itself. `context` is per slot, in tokens.
+
+    `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
+    after a restart; empty where the server doesn't tell. `names` are all that it has for the model.
+    """
+
+    model_id: str
+    slots: int
+    context: int
+    build: str
+    fingerprint: str
+    sleeping: bool
+    modalities: frozenset[str]
+    process: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """The alias, else the file's name without `.gguf` and without the number of its shard."""
+        name = PurePosixPath(self.model_id.replace("\\", "/")).name
+        return _SHARD.sub("", name.removesuffix(".gguf"))
+
+
+def read_props(props: Any, models: Any) -> Props:
+    """Reads both answers. Raises `KeyError` and the like for those of another server."""
+    build, form = str(props.get("build_info", "")), str(props.get("model_ftype", ""))
+    template = str(props.get("chat_template", ""))
+    model_id = str(models["data"][0]["id"])
+    aliases = models["data"][0].get("aliases")
+    about = models["data"][0].get("meta") or {}
+    sizes = [str(about.get(name, "")) for name in _SIZES]
+    kind = "\0".join((build, form, template, PurePosixPath(model_id).name, *sizes))
+    return Props(
+        model_id=model_id,
+        slots=int(props["total_slots"]),
+        context=int(props["default_generation_settings"]["n_ctx"]),
+        build=build,
+        fingerprint=hashlib.sha256(kind.encode()).hexdigest()[:16],
+        sleeping=bool(props.get("is_sleeping")),
+        modalities=_read_modalities(props.get("modalities")),
+        process=str(props.get("media_marker") or ""),
+        names=(model_id, *_read_aliases(aliases)),
+    )
+
+
+def _read_aliases(said: Any) -> Iterator[str]:
+    if isinstance(said, list):  # older builds have none
+        yield from (name for name in said[:_MOST_ALIASES] if isinstance(name, str))
+
+
+def _read_modalities(said: Any) -> frozenset[str]:
+    if not isinstance(said, dict):  # a build that doesn't tell
+        return frozenset()
+    return frozenset(name for name, has in said.items() if has is True)

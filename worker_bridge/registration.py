@@ -1,0 +1,128 @@
+"""Keeps a worker registered: tells Redis how it does, and heeds what Redis says of its attempts."""
+
+import asyncio
+import logging
+import socket
+from contextlib import suppress
+
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import WorkerFacts
+from dispatcher.protocol import api_is_strange
+from worker_bridge.attempts import Attempts
+from worker_bridge.joining import ServerTaken, join
+from worker_bridge.names import Aliases
+from worker_bridge.server_id import server_id
+from worker_bridge.stop import Stop
+from worker_bridge.worker import Worker
+
+log = logging.getLogger("llamaq.bridge")
+
+
+class Registration:
+    """That of one worker.
+
+    It is renewed every `every_s`, and at once where the server's state has news. `replaced` is set
+    when the server has another model than it had at first.
+    """
+
+    def __init__(
+        self, worker: Worker, attempts: Attempts, aliases: Aliases, every_s: float
+    ) -> None:
+        self.replaced = asyncio.Event()
+        self._session = worker.session
+        self._outbox = worker.outbox
+        self._state = worker.state
+        self._served = worker.served
+        self._first = worker.state.props
+        self._attempts = attempts
+        self._aliases = aliases
+        self._every_s = every_s
+        self._strangers: set[str] = set()  # those that were told of
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the worker has joined."""
+        return self._session.identity[1] != ""
+
+    async def begin(self) -> None:
+        """Joins, as soon as that is possible. Raises `ServerTaken`."""
+        await join(self._session, self._report)
+        self._tell_of_strangers()
+
+    async def keep(self) -> None:
+        """Renews for ever. Raises `ServerTaken`."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every_s):
+                    await self._state.renew_soon.wait()
+            self._state.renew_soon.clear()
+            self._attempts.stop_overdue()
+            self._notice_replacement()
+            try:
+                if self._state.fenced:
+                    await self._begin_again()
+                await self._renew()
+            except Fenced:
+                self._state.fence()
+            except RedisUnavailable as error:
+                log.warning("%s", error.message)
+
+    async def end(self) -> None:
+        """Says that the worker is gone. Raises what a renewal raises."""
+        await self._session.leave(self._facts())
+
+    async def _renew(self) -> None:
+        renewal = await self._session.renew(*self._report(), self._attempts.moving())
+        for token in renewal.foreign:
+            self._attempts.stop(token, Stop.FENCED)
+        for token in renewal.unwanted:
+            self._attempts.stop(token, Stop.CANCELLED)
+        for token in renewal.orphaned:
+            self._attempts.stop(token, Stop.ORPHANED)
+        self._tell_of_strangers()
+
+    async def _begin_again(self) -> None:
+        log.warning("fenced worker=%s: joining again", self._served.worker)
+        self._attempts.stop_all(Stop.FENCED)
+        self._outbox.clear()
+        self._session.end_epoch()
+        if rival := await self._session.register(*self._report()):
+            raise ServerTaken(self._state.url, rival)
+        self._state.fenced = False
+
+    def _tell_of_strangers(self) -> None:
+        now = self._session.strangers
+        for api in now.keys() - self._strangers:
+            log.error("%s", api_is_strange(api, now[api]))
+        self._strangers = set(now)
+
+    def _notice_replacement(self) -> None:
+        now = self._state.props
+        if now.model_id != self._served.model_id and not self._state.draining:
+            log.warning("the server has another model now: %s", now.model_id)
+            self.replaced.set()
+
+    def _report(self) -> tuple[int, bool, WorkerFacts]:
+        return self._state.slots, self._state.accepting, self._facts()
+
+    def _facts(self) -> WorkerFacts:
+        state, props = self._state, self._state.props
+        same = props if props.model_id == self._served.model_id else self._first
+        prompt_tps, decode_tps = state.speed.of(props.process)
+        return WorkerFacts(
+            model=self._served.model,
+            server=state.url,
+            health=state.shown_health,
+            breaker=state.breaker.mode.value,
+            context=props.context,
+            build=props.build,
+            fingerprint=props.fingerprint,
+            modalities=",".join(sorted(props.modalities)),
+            process=props.process,
+            foreign=state.others,
+            server_id=server_id(props, state.url),
+            aliases=self._aliases.of(same.names),
+            host=socket.gethostname(),
+            prompt_tps=prompt_tps,
+            decode_tps=decode_tps,
+        )

@@ -1,0 +1,139 @@
+"""What is known of one llama-server, by all who decide about its jobs."""
+
+import asyncio
+import logging
+import time
+
+from worker_bridge.breaker import Breaker, Mode, Outcome
+from worker_bridge.health import Health
+from worker_bridge.props import Props
+from worker_bridge.speed import Speedometer
+
+log = logging.getLogger("llamaq.bridge")
+
+
+class ServerState:
+    """What is known of the server at `url`: its health, its slots, its speed, who uses it.
+
+    `renew_soon` is set by each change that Redis and the other workers should hear of at once.
+    `held` counts the attempts of its worker, `asking` those of them whose request it has.
+    `others` is how many of its slots somebody else uses. What was begun before `broke_at` can't end
+    any more: the process that had it is gone. Since `silent_since` nothing was heard of it, or of
+    its engine. At `moved_at` a job got something from the engine. All three are seconds of the
+    monotonic clock.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.health = Health.STARTING
+        self.breaker = Breaker()
+        self.speed = Speedometer()
+        self.renew_soon = asyncio.Event()
+        self.draining = self.fenced = False
+        self.others = 0
+        self.held = 0
+        self.asking = 0
+        self.broke_at = self.moved_at = float("-inf")
+        self.silent_since: float | None = None
+        self._props: Props | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the server has told what it is."""
+        return self._props is not None
+
+    @property
+    def props(self) -> Props:
+        """What the server said of itself last; before it has, there is no bridge to ask."""
+        if self._props is None:
+            raise RuntimeError(f"the server at {self.url} has not told yet what it is")
+        return self._props
+
+    @property
+    def tells_beginnings(self) -> bool:
+        """Whether it sends its headers when a slot begins; builds before that have no process."""
+        return self.props.process != ""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether the worker takes jobs."""
+        healthy = self.health is Health.HEALTHY
+        return healthy and self.breaker.mode is not Mode.OPEN and not self.draining
+
+    @property
+    def slots(self) -> int:
+        """How many jobs the worker may hold: what Redis is told, and others see."""
+        slots = max(0, self.props.slots - self.others)
+        if self.breaker.mode is Mode.HALF_OPEN:
+            return min(slots, self.held + self.breaker.room(slots))
+        return slots
+
+    @property
+    def most(self) -> int:
+        """How many jobs a claim may take, if so many slots are free."""
+        return self.breaker.room(self.slots) if self.accepting else 0
+
+    @property
+    def expected_busy(self) -> int:
+        """How many of its slots are to be at work."""
+        return self.asking + self.others
+
+    @property
+    def shown_health(self) -> str:
+        """The word for people."""
+        return "draining" if self.draining else self.health.value
+
+    def become(self, health: Health) -> None:
+        """A look at the server, or a request that failed, tells of this health."""
+        if health is not self.health:
+            log.info("server=%s health=%s was=%s", self.url, health, self.health)
+            self.health = health
+            self.renew_soon.set()
+
+    def learn(self, props: Props) -> bool:
+        """The server says this of itself; returns whether that is news."""
+        if props == self._props:
+            return False
+        self._props = props
+        self.renew_soon.set()
+        return True
+
+    def see_others(self, slots: int) -> None:
+        """Somebody else uses so many slots of the server."""
+        if slots != self.others:
+            log.info("server=%s slots used by others: %s", self.url, slots)
+            self.others = slots
+            self.renew_soon.set()
+
+    def drain(self) -> None:
+        """The worker takes no more jobs."""
+        self.draining = True
+        self.renew_soon.set()
+
+    def fence(self) -> None:
+        """Redis says that the worker is not who it thinks: others may hold its jobs already."""
+        self.fenced = True
+        self.renew_soon.set()
+
+    def moved(self, at: float) -> None:
+        """A job got something from the engine at this time."""
+        self.moved_at = max(self.moved_at, at)
+
+    def ended(self, round_: int, outcome: Outcome) -> None:
+        """An attempt of a round of the breaker has ended."""
+        before = self.breaker.mode
+        self.breaker.ended(round_, outcome, time.monotonic())
+        self._tell_of_breaker(before)
+
+    def probed(self, round_: int, *, answered: bool) -> None:
+        """The bridge's own request of a round of the breaker was answered, or failed."""
+        before = self.breaker.mode
+        self.breaker.probed(round_, time.monotonic(), answered=answered)
+        self._tell_of_breaker(before)
+
+    def _tell_of_breaker(self, before: Mode) -> None:
+        mode = self.breaker.mode
+        if mode is not before:
+            level = logging.WARNING if mode is Mode.OPEN else logging.INFO
+            log.log(level, "server=%s breaker=%s", self.url, mode)
+            self.renew_soon.set()
