@@ -1,8 +1,8 @@
 """Opens Redis so that no command is repeated behind our back and every fault has one type."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -33,7 +33,6 @@ SILENCE_S = 10.0
 """How long a link waits for an answer while nothing moves, unless told otherwise."""
 
 _ANSWER_S = 3.0
-_IN_ALL_S = 4.0
 # redis-py makes types of some codes and takes them off the text.
 _FOR_NOW = (
     *(OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError),
@@ -94,14 +93,3 @@ def _is_login(error: Exception) -> bool:
     return isinstance(error, AuthenticationError) or isinstance(
         error.__cause__, AuthenticationError
     )
-
-
-@asynccontextmanager
-async def answer_in_time() -> AsyncIterator[None]:
-    """As `redis_faults`, and bounds how long one waits for others that use the same connection.
-
-    Else a Redis that is silent would be found out by one command after the other.
-    """
-    with redis_faults():
-        async with asyncio.timeout(_IN_ALL_S):
-            yield

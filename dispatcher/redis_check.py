@@ -15,7 +15,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from dispatcher.connection import answer_in_time, open_redis
+from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import MODELS, WRITABLE
 from dispatcher.settings import QueueSettings
@@ -96,7 +96,7 @@ async def check_kind(redis: Redis) -> None:
             raise UnfitRedis(_SENTINEL)
         if mode == "cluster":
             raise UnfitRedis(_CLUSTER)
-        async with answer_in_time():
+        with redis_faults():
             await redis.exists(MODELS)
     except RedisUnavailable as error:
         raise _unfit(error) or error from error.__cause__
@@ -107,7 +107,7 @@ async def check_writes(redis: Redis) -> None:
 
     The memory or the disk is full, the server is a replica, or the user lacks the permission.
     """
-    async with answer_in_time():
+    with redis_faults():
         await redis.eval(_WRITE, 1, WRITABLE)
 
 
@@ -141,7 +141,7 @@ class WriteProbe:
 
 async def _read_mode(redis: Redis) -> str:
     """`standalone`, `cluster` or `sentinel`; empty where the server doesn't tell."""
-    async with answer_in_time():
+    with redis_faults():
         try:
             about = await redis.info()
         except (AskError, ResponseError):
@@ -153,7 +153,7 @@ async def _read_mode(redis: Redis) -> str:
 
 async def _read_policy(redis: Redis) -> str:
     """The `maxmemory-policy`; empty where the server doesn't tell."""
-    async with answer_in_time():
+    with redis_faults():
         try:
             return str((await redis.config_get("maxmemory-policy")).get("maxmemory-policy") or "")
         except ResponseError:

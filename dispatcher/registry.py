@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dispatcher.announcement import REMEMBERED_S
-from dispatcher.connection import answer_in_time, redis_faults
+from dispatcher.connection import redis_faults
 from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.needs import ANY
 from dispatcher.protocol import PROTOCOL
@@ -140,7 +140,7 @@ async def read_models(redis: Redis) -> list[ModelState]:
 
     A model or a worker that can't be read is left out, and logged once.
     """
-    async with answer_in_time():
+    with redis_faults():
         time: Any = await redis.time()
         now = time[0] + time[1] / 1e6
         since = now - REMEMBERED_S
