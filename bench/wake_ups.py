@@ -66,7 +66,7 @@ class Fleet:
 
     async def join(self, sort: Sort) -> ToyBridge:
         """One more bridge."""
-        clients = open_redis(self._url), open_redis(self._url, blocking=True)
+        clients = open_redis(self._url), open_redis(self._url)
         log = Log(self._claimed, lambda b, _: self.book.note("freed", b.name), self._became)
         bridge = ToyBridge(f"w{next(self._numbers)}", sort, self.desk.keys, clients, work, log)
         self.book.note("joined", bridge.name, sort)

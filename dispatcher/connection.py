@@ -56,20 +56,20 @@ class LinkedRedis(Redis):
         await super().aclose(close_connection_pool)
 
 
-def open_redis(url: str, *, blocking: bool = False, silence_s: float = SILENCE_S) -> LinkedRedis:
+def open_redis(url: str, *, silence_s: float = SILENCE_S) -> LinkedRedis:
     """A client on one connection of its own, where commands wait for each other, and a link.
 
     Neither retries: the reply to a command that was executed may be lost, and only the callers
-    know which commands may be repeated. A `blocking` client waits `BLOCK_S` longer for its answers.
-    The link is given up after `silence_s` without an answer.
+    know which commands may be repeated. The link is given up after `silence_s` without an answer.
+    Commands that block need a link that nobody else uses.
     """
     redis: Any = LinkedRedis.from_url(
         url,
         single_connection_client=True,
-        socket_timeout=_ANSWER_S + (BLOCK_S if blocking else 0),
+        socket_timeout=_ANSWER_S,
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 0),
-        health_check_interval=0 if blocking else 15,
+        health_check_interval=15,
     )
     redis.link = Link(RedisAddress(redis.connection_pool), silence_s)
     return cast(LinkedRedis, redis)

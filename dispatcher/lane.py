@@ -47,7 +47,7 @@ class Lane:
         keys = Keys(model)
         self._lease_s = settings.lease_s
         self._scripts, self._lifeline = Scripts(redis, keys), Scripts(lifeline, keys)
-        self._reader = open_redis(settings.redis_url.get_secret_value(), blocking=True)
+        self._reader = open_redis(settings.redis_url.get_secret_value())
         self._inbox = Inbox(api, self._lifeline, self._reader, settings.lease_s, self._submit_again)
         self._submissions = Submissions(api, self._scripts, settings, self._inbox)
         self._cancels = Cancels(self._scripts)

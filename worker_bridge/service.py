@@ -77,7 +77,7 @@ async def serve(
     `process` is that of the server, where it is ours. See `Bridge.serve`.
     """
     url = queue.redis_url.get_secret_value()
-    clients = open_redis(url), open_redis(url, blocking=True)
+    clients = open_redis(url), open_redis(url)
     checking = asyncio.create_task(check_when_back(queue))
     checking.add_done_callback(log_failure)
     try:

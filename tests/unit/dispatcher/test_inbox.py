@@ -44,7 +44,7 @@ class Reading:
 
 @pytest.fixture
 async def reading(desk: Desk, relayed: Redis, redis_url: str) -> AsyncIterator[Reading]:
-    reader = open_redis(redis_url, blocking=True)
+    reader = open_redis(redis_url)
     reading = Reading(desk, relayed, reader)
     await reading.inbox.heartbeat()
     yield reading

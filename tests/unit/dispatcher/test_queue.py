@@ -68,7 +68,7 @@ async def test_many_jobs_at_once_get_their_own_answers(queue: Queue, server: Ser
 
 
 async def test_bridge_that_waits_is_called(queue: Queue, server: Server, redis_url: str) -> None:
-    waiter = open_redis(redis_url, blocking=True)
+    waiter = open_redis(redis_url)
     await wait_for_call(waiter, KEYS, "w", has_room=True)  # the ring of its registration
     waiting = asyncio.create_task(wait_for_call(waiter, KEYS, "w", has_room=True))
     client = await Client(queue, make_job()).submit()

@@ -31,7 +31,7 @@ async def session(desk: Desk, relayed: Redis) -> WorkerSession:
 
 @pytest.fixture
 async def waiter(redis_url: str) -> AsyncIterator[Redis]:
-    client = open_redis(redis_url, blocking=True)
+    client = open_redis(redis_url)
     yield client
     await client.aclose()
 
