@@ -4,7 +4,7 @@
 
 FILE holds two numbers of 8 bytes in the machine's order. To the first one, each call of a Python
 function adds one, and each time that one goes on behind an `await`. While the second one is not 0,
-timers of 0.4 s and more are held: probes and heartbeats belong to no request.
+timers of 0.1 s and more are held: probes and heartbeats belong to no request.
 """
 
 import mmap
@@ -20,7 +20,7 @@ import uvloop
 from llamaq.__main__ import main
 
 BYTES = 16
-_LONG_S = 0.4
+_LONG_S = 0.1
 _AGAIN_S = 0.1
 
 
@@ -28,7 +28,7 @@ def count_calls(numbers: memoryview) -> None:
     """From now on, in all threads that begin later too."""
 
     def hook(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call":
+        if event == "call" and frame.f_code.co_filename != __file__:
             numbers[0] += 1
 
     threading.setprofile(hook)

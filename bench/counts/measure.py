@@ -1,7 +1,6 @@
 """Counts what a request and a token take: one client, fixed answers, one thing at a time.
 
-What is counted is the median of many: few of them meet something that is done by the clock, or
-find a reply that is there before it is waited for.
+What is told is the median of many: few of them meet something that is done by the clock.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from statistics import median
 import uvloop
 
 from bench.answers import Verdict, read_answer
-from bench.counts.parts import Parts, running
+from bench.counts.parts import Parts, on_one_core, running
 from bench.load_generator import Client, Request
 from bench.prompts import make_chats, make_request
 from bench.standin_server import MODEL
@@ -31,7 +30,8 @@ Counts = Mapping[str, Mapping[str, float]]
 
 def measure() -> Counts:
     """Starts the parts, counts, and stops them: some seconds."""
-    return uvloop.run(_measure())
+    with on_one_core():
+        return uvloop.run(_measure())
 
 
 async def _measure() -> Counts:
