@@ -14,7 +14,7 @@ from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
-from dispatcher.needs import Needs
+from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
 from dispatcher.registry import ModelState, WorkerState, read_models
 
@@ -150,13 +150,16 @@ class Directory:
         return [worker for worker in state.workers if worker.is_understood] if state else []
 
     def _able(self, model: str, needs: Needs) -> bool:
+        if needs == ANYBODY:
+            return True
         workers = self._workers(model)
         able = (needs.met_by(w.context, w.modalities, w.fingerprint) for w in workers)
         return not workers or any(able)
 
     def serves(self, model: str) -> bool:
         """Whether a worker of this model lives that understands this API, be it busy or loading."""
-        return bool(self._workers(model))
+        state = self.models.get(model)
+        return state is not None and any(worker.is_understood for worker in state.workers)
 
     def queued(self, model: str) -> int:
         """How many jobs wait for this model."""

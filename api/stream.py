@@ -1,5 +1,7 @@
 """Sends a streamed answer while it grows: what goes out, and when."""
 
+from time import monotonic
+
 from starlette.types import Send
 
 from api.errors import ApiError, from_llamaq, sse_error
@@ -58,10 +60,10 @@ class StreamedAnswer:
             part = take(pieces[0]) if len(pieces) == 1 else b"".join(map(take, pieces))
             if exchange.done:
                 return part + self._shape.end()
-            if not part and exchange.waited_s - spoke_at >= self._quiet_s:
+            if not part and monotonic() - spoke_at >= self._quiet_s:
                 part = self._sign_of_life()
             if part:
-                spoke_at = exchange.waited_s
+                spoke_at = monotonic()
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             pieces = await exchange.more()
 

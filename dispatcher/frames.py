@@ -27,6 +27,8 @@ class Kind(StrEnum):
     ABANDONED = "abandoned"
 
 
+_KINDS = {kind.encode(): kind for kind in Kind}
+
 FROM_SCRIPT = -1
 """The sequence number of frames that are not counted, as those that scripts write."""
 
@@ -67,5 +69,7 @@ def unpack(value: bytes) -> list[Frame]:
         if start > len(value):
             raise ValueError("a frame is cut short")
         payload = value[header_end + 1 : start]
-        frames.append(Frame(Kind(kind.decode()), int(seq), int(tokens), payload))
+        frames.append(
+            Frame(_KINDS.get(kind) or Kind(kind.decode()), int(seq), int(tokens), payload)
+        )
     return frames

@@ -77,6 +77,12 @@ class LineFormatter(logging.Formatter):
         self._second = -1
         self._shown = ""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and a traceback where there is one."""
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        return f"{self.formatTime(record)} {record.levelname} {record.name} {record.getMessage()}"
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The local time, to the millisecond; most lines share their second with another."""
         second = int(record.created)

@@ -68,7 +68,7 @@ class Completion:
         data = data_of(event)
         if not data or data == b"[DONE]":
             return
-        self._add_chunk(json.loads(data))
+        self._add_chunk(json.loads(data.decode()))
         text = TEXT.match(event)
         self._names = event[text.end() :] if text is not None else b""
 
