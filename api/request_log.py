@@ -47,12 +47,17 @@ def _line(record: Record) -> str:
     'id=r1 status=200 queue_ms=0'
     """
     pairs = [(name, getattr(record, name)) for name in _FIELDS]
-    return " ".join([f"{name}={_plain(value)}" for name, value in pairs if value is not None])
+    return " ".join(
+        [
+            f"{name}={value if type(value) is int else _plain(value)}"
+            for name, value in pairs
+            if value is not None
+        ]
+    )
 
 
-def _plain(value: str | int) -> str:
+def _plain(text: str) -> str:
     """One word: what a client chose can't forge a second field or line."""
-    text = str(value)
     if text.isprintable() and _FORGERS.isdisjoint(text):
         return text
     return "".join(c if c.isprintable() and c not in _FORGERS else "_" for c in text)

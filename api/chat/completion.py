@@ -29,6 +29,7 @@ class Completion:
         self._names = b""
         self._content = Text(prefill)
         self._reasoning = Text()
+        self._texts = {b"content": self._content, b"reasoning_content": self._reasoning}
         self._calls: dict[int, _ToolCall] = {}
         self._logprobs: list[Any] = []
         self._finish_reason: str | None = None
@@ -40,8 +41,12 @@ class Completion:
         end = whole_part(events)
         self._rest = events[end:]
         for event in split(events[:end]):
-            if not self._add_text(event):
+            text = TEXT.match(event)
+            if text is not None and event[text.end() :] == self._names:
+                self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new
+            else:
                 self._add_data(event)
+                self._names = event[text.end() :] if text is not None else b""
 
     def choice(self, index: int = 0) -> Json:
         """The finished choice; `WorkerFailed` if the stream ended before it was."""
@@ -56,21 +61,10 @@ class Completion:
             choice["logprobs"] = {"content": self._logprobs}
         return choice
 
-    def _add_text(self, event: bytes) -> bool:
-        """Takes a chunk that has the last one's names, and nothing else but text."""
-        text = TEXT.match(event)
-        if text is None or event[text.end() :] != self._names:
-            return False
-        (self._content if text[1] == b"content" else self._reasoning).add_unread(text[2])
-        return True
-
     def _add_data(self, event: bytes) -> None:
         data = data_of(event)
-        if not data or data == b"[DONE]":
-            return
-        self._add_chunk(json.loads(data.decode()))
-        text = TEXT.match(event)
-        self._names = event[text.end() :] if text is not None else b""
+        if data and data != b"[DONE]":
+            self._add_chunk(json.loads(data.decode()))
 
     def _add_chunk(self, chunk: Json) -> None:
         if "error" in chunk:

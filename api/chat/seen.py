@@ -76,7 +76,7 @@ class Memory:
         text = TEXT.match(events)
         if text is None or not ends_at_once(events, text.end()):
             return False
-        (self._content if text[1] == b"content" else self._reasoning).add_unread(text[2])
+        (self._content if text[1] == b"content" else self._reasoning).unread.append(text[2])
         self._read.tokens = max(self._read.tokens, tokens)
         return True
 

@@ -22,11 +22,14 @@ Its groups are what the text belongs to, and the text as a JSON string without i
 
 
 class Text:
-    """A text that grows. Its parts come as strings, or as JSON strings without their quotes."""
+    """A text that grows. Its parts come as strings, or as JSON strings without their quotes.
+
+    The latter go into `unread`.
+    """
 
     def __init__(self, start: str = "") -> None:
         self._parts = [start]
-        self._unread: list[bytes] = []
+        self.unread: list[bytes] = []
 
     def add(self, part: str) -> None:
         """A part that was read."""
@@ -34,19 +37,15 @@ class Text:
             self.read()
             self._parts.append(part)
 
-    def add_unread(self, part: bytes) -> None:
-        """A part as it stands in JSON."""
-        self._unread.append(part)
-
     def __str__(self) -> str:
         self.read()
         return "".join(self._parts)
 
     def read(self) -> None:
         """Reads what is unread: one string takes less room than many parts."""
-        if self._unread:
-            self._parts.append(_plain(b"".join(self._unread)))
-            self._unread.clear()
+        if self.unread:
+            self._parts.append(_plain(b"".join(self.unread)))
+            self.unread.clear()
 
 
 def _plain(text: bytes) -> str:
