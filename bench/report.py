@@ -43,7 +43,7 @@ class Found:
 
     def ratio(self, system: str, figure: Figure, baseline: str) -> float:
         """Of the medians; 0 where the baseline has nothing."""
-        of = median(self.values(baseline, figure))
+        of = median(self.values(baseline, figure) or [0])
         return median(self.values(system, figure)) / of if of else 0
 
     def verdict(self, system: str, figure: Figure, baseline: str) -> str:
