@@ -52,7 +52,9 @@ class Figure:
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:
-    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else 0
+    if len(values) < 2:
+        return sum(values)
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def _latencies_ms(measured: Measured) -> Sequence[float]:
