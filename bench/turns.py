@@ -28,7 +28,10 @@ _now_s = time.monotonic
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One load on one system, and what the machine was like; `others` in cores."""
+    """One load on one system, and what the machine was like before and after it.
+
+    `others` are the cores that other programs took meanwhile.
+    """
 
     run: int
     system: str
@@ -65,7 +68,7 @@ def _check(system: System, exchanges: Sequence[Exchange]) -> None:
 def _turn(scenario: Scenario, system: System, number: int) -> Turn:
     requests = scenario.make(number, system.token)
     time.sleep(_SETTLE_S)
-    calibration_ms = calibrate()
+    before_ms = calibrate()
     gc.collect()
     gc.disable()  # of the load generator, which keeps what comes
     all_s, bench_s, own_s, began = busy_s(), cpu_s([_BENCH]), cpu_s(system.processes), _now_s()
@@ -76,6 +79,7 @@ def _turn(scenario: Scenario, system: System, number: int) -> Turn:
     spent_s, all_wall_s = cpu_s(system.processes) - own_s, _now_s() - began
     others_s = busy_s() - all_s - (cpu_s([_BENCH]) - bench_s)
     gc.enable()
+    calibration_ms = (before_ms + calibrate()) / 2
     wall_s = _wall_s(exchanges) or all_wall_s
     found = [read_answer(exchange) for exchange in exchanges]
     measured = Measured(found, spent_s, wall_s, pss_bytes(system.processes))
