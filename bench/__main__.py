@@ -20,35 +20,46 @@ from pathlib import Path
 
 import bench.counts.table
 from bench import report
+from bench.docs import write_docs
 from bench.machine import describe_machine
 from bench.scenarios import DEFAULT, SCENARIOS, Scenario
-from bench.systems import Candidate, candidate
+from bench.systems import DIRECT, candidate
 from bench.turns import turns
+
+_NO_BASELINE = ("llamaq", DIRECT)
 
 
 def main() -> None:
     """Runs what is asked for; writes as it goes."""
     options = _options()
-    scenarios = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios]
+    scenarios = [
+        scenario.lasting(options.idle_s)
+        for scenario in SCENARIOS
+        if scenario.name in options.scenarios
+    ]
     candidates = {name: candidate(name) for name in _names(options, scenarios)}
-    machine, found = describe_machine(), []
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, {options.runs} runs", flush=True)
-    for name, each in candidates.items():
-        print(f"{name}: {each.version}", flush=True)
+    baselines = options.baseline or [name for name in candidates if name not in _NO_BASELINE]
+    about = [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {describe_machine()}, {options.runs} runs",
+        *(f"{name}: {each.version}" for name, each in candidates.items()),
+    ]
+    print("\n".join(about), flush=True)
+    found = []
     for scenario in scenarios:
         here = [candidates[name] for name in _systems(options, scenario)]
         print(f"\n### {scenario.name}: {scenario.about}\n", flush=True)
         found.append(report.Found(scenario, list(turns(scenario, here, options.runs))))
-        print("\n".join(report.table(found[-1], _baselines(options, here))), flush=True)
+        print("\n".join(report.table(found[-1], baselines)), flush=True)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        about = {
-            "machine": machine,
-            "systems": {name: each.version for name, each in candidates.items()},
-            "runs": options.runs,
-            "scenarios": [report.as_json(each) for each in found],
-        }
-        (options.out / "bench.json").write_text(json.dumps(about, indent=1) + "\n")
+        _write_json(options.out, about, found)
+    if options.write_docs:
+        write_docs(about, found, baselines)
+
+
+def _write_json(folder: Path, about: Sequence[str], found: Sequence[report.Found]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    all_ = {"about": about, "scenarios": [report.as_json(each) for each in found]}
+    (folder / "bench.json").write_text(json.dumps(all_, indent=1) + "\n")
 
 
 def _names(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> Sequence[str]:
@@ -61,12 +72,8 @@ def _systems(options: argparse.Namespace, scenario: Scenario) -> Sequence[str]:
     """Those of a scenario: LiteLLM is slow to start, so it is in few unless it is named."""
     earlier = [f"llamaq@{commit}" for commit in options.against]
     named = options.systems or ["llamaq", "haproxy", *(["litellm"] if scenario.litellm else [])]
-    more = ["direct"] if scenario.direct else []
+    more = [DIRECT] if scenario.direct else []
     return [*named[:1], *earlier, *named[1:], *more]
-
-
-def _baselines(options: argparse.Namespace, here: Sequence[Candidate]) -> Sequence[str]:
-    return options.baseline or [each.name for each in here if each.name not in ("llamaq", "direct")]
 
 
 def _options() -> argparse.Namespace:
@@ -92,7 +99,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--baseline", type=several, metavar="A,B", help="ratios to these: all")
     parser.add_argument("--runs", type=int, default=5, help="turns of each system")
+    parser.add_argument("--idle-s", type=float, default=20, help="how long `idle` lasts: 20")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="writes bench.json there")
+    parser.add_argument("--write-docs", action="store_true", help="writes docs/benchmarks.md")
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(known):
         parser.error(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from bench.load_generator import Exchange
+from bench.load_generator import Exchange, Request
 
 REFUSALS = (429, 503)
 
@@ -50,16 +50,20 @@ def read_answer(exchange: Exchange) -> Answer:
     if b"transfer-encoding: chunked" in headers.lower():
         body = list(_unchunked(body))
     request = exchange.request
-    expected = "".join(f"{request.seed}-{number} " for number in range(request.tokens))
     try:
-        said, times = _streamed(body) if request.stream else _whole(body)
+        said, times, tokens = _streamed(body) if request.stream else _whole(body)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return Answer(Verdict.BROKEN, ended_s, why=f"{error!r}: {_shown(body)}")
     arrivals_s = [time_s - exchange.sent_s for time_s in times]
-    if not exchange.complete or said != expected:
+    is_right = tokens == request.tokens if request.usage else said == _expected(request)
+    if not exchange.complete or not is_right:
         why = f"{'' if exchange.complete else 'cut, '}said {said[:80]!r}"
         return Answer(Verdict.BROKEN, ended_s, arrivals_s, why=why)
     return Answer(Verdict.WHOLE, ended_s, arrivals_s, request.tokens)
+
+
+def _expected(request: Request) -> str:
+    return "".join(f"{request.seed}-{number} " for number in range(request.tokens))
 
 
 def _shown(body: Sequence[tuple[float, bytes]]) -> str:
@@ -96,22 +100,24 @@ def _unchunked(body: Sequence[tuple[float, bytes]]) -> Iterator[tuple[float, byt
         yield time_s, out
 
 
-def _streamed(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float]]:
-    """The text, and when parts of it came; raises ValueError if it has no end."""
-    said, times, buffer, done = [], [], b"", False
+def _streamed(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float], int]:
+    """The text, when parts of it came, and its usage; raises ValueError if it has no end."""
+    said, times, buffer, done, tokens = [], [], b"", False, 0
     for time_s, data in body:
         *events, buffer = (buffer + data).split(b"\n\n")
         text = ""
         for event in events:
             done = done or event == b"data: [DONE]"
             if event.startswith(b"data: {"):
-                text += _content(json.loads(event[6:]))
+                chunk = json.loads(event[6:])
+                text += _content(chunk)
+                tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
         if text:
             said.append(text)
             times.append(time_s)
     if not done:
         raise ValueError("no [DONE]")
-    return "".join(said), times
+    return "".join(said), times, tokens
 
 
 def _content(chunk: dict) -> str:
@@ -120,6 +126,7 @@ def _content(chunk: dict) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in chunk.get("choices", ()))
 
 
-def _whole(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float]]:
+def _whole(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float], int]:
     answer = json.loads(b"".join(data for _, data in body))
-    return answer["choices"][0]["message"]["content"], [body[-1][0]]
+    tokens = answer["usage"]["completion_tokens"]
+    return answer["choices"][0]["message"]["content"], [body[-1][0]], tokens

@@ -33,17 +33,28 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Less is better, unless `more` is. Only for `is_cpu` ones other programs' load is harmless."""
+    """Less is better, unless `more` is. Only for `is_cpu` ones other programs' load is harmless.
+
+    What is `added` is told without what the first server alone takes.
+    """
 
     name: str
     unit: str
     of: Callable[[Measured], float]
     more: bool = False
     is_cpu: bool = False
+    added: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name with its unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:
-    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else 0
+    if len(values) < 2:
+        return sum(values)
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def _latencies_ms(measured: Measured) -> Sequence[float]:
@@ -69,4 +80,10 @@ TOKENS_PER_S = Figure("tokens", "1/s", lambda m: m.tokens / m.wall_s, more=True)
 LATENCY_P50 = Figure("latency p50", "ms", lambda m: _percentile(_latencies_ms(m), 50))
 LATENCY_P99 = Figure("latency p99", "ms", lambda m: _percentile(_latencies_ms(m), 99))
 FIRST_TOKEN = Figure("first token p50", "ms", _first_ms)
+ADDED_TO_FIRST = Figure("added to the first token", "ms", _first_ms, added=True)
 GAP_P99 = Figure("gap p99", "ms", lambda m: _percentile(_gaps_ms(m), 99))
+WHOLE = Figure("whole answers", "", lambda m: len(m.whole), more=True, is_cpu=True)
+REFUSED = Figure("refused", "", lambda m: m.count(Verdict.REFUSED), is_cpu=True)
+BROKEN = Figure("broken", "", lambda m: m.count(Verdict.BROKEN), is_cpu=True)
+CPU_OF_A_CORE = Figure("CPU", "% of a core", lambda m: m.cpu_s / m.wall_s * 100, is_cpu=True)
+MEMORY = Figure("memory (PSS)", "MB", lambda m: m.memory_bytes / 1e6, is_cpu=True)

@@ -5,6 +5,7 @@ it was told of, and keeps the others in one queue.
 """
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,12 @@ def find_haproxy() -> str:
     if found is None:
         raise SystemExit("HAProxy is missing: apt-get install haproxy")
     return found
+
+
+def haproxy_version() -> str:
+    """As the program tells it."""
+    told = subprocess.run([find_haproxy(), "-v"], check=True, capture_output=True, text=True)
+    return told.stdout.split(" - ")[0]
 
 
 @contextmanager

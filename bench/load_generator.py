@@ -21,13 +21,17 @@ _now_s = time.perf_counter  # the loop's own clock has whole milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, due `at_s` after the start; a right answer has so many `tokens` of `seed`."""
+    """What is sent, due `at_s` after the start; a right answer has so many `tokens` of `seed`.
+
+    A stream that tells its `usage` comes from a real server, whose tokens have no numbers.
+    """
 
     content: bytes
     seed: int
     tokens: int
     stream: bool
     at_s: float = 0
+    usage: bool = False
 
 
 @dataclass(slots=True)

@@ -40,4 +40,5 @@ def make_request(chat: dict[str, Any], token: str, at_s: float = 0) -> Request:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     content = head.encode() + body
-    return Request(content, chat["seed"], chat["max_tokens"], chat["stream"], at_s)
+    usage = "stream_options" in chat
+    return Request(content, chat["seed"], chat["max_tokens"], chat["stream"], at_s, usage)

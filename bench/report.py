@@ -1,13 +1,14 @@
 """What was found: the table, and the JSON with every raw value."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from bench.answers import Verdict
 from bench.figures import Figure
 from bench.noise import Noise, noise
 from bench.scenarios import Scenario
+from bench.systems import DIRECT
 from bench.turns import Turn
 
 TOO_NOISY = "too noisy to judge"
@@ -35,11 +36,14 @@ class Found:
 
     def values(self, system: str, figure: Figure) -> Sequence[float]:
         """One for each run."""
-        return [figure.of(turn.measured) for turn in self.turns if turn.system == system]
+        alone = self.values(DIRECT, replace(figure, added=False)) if figure.added else ()
+        of_server = median(alone) if alone else 0
+        own = [turn.measured for turn in self.turns if turn.system == system]
+        return [] if alone and system == DIRECT else [figure.of(m) - of_server for m in own]
 
     def ratio(self, system: str, figure: Figure, baseline: str) -> float:
         """Of the medians; 0 where the baseline has nothing."""
-        of = median(self.values(baseline, figure))
+        of = median(self.values(baseline, figure) or [0])
         return median(self.values(system, figure)) / of if of else 0
 
     def verdict(self, system: str, figure: Figure, baseline: str) -> str:
@@ -74,7 +78,7 @@ def table(found: Found, baselines: Sequence[str]) -> Iterator[str]:
             values = found.values(system, figure)
             if not any(values):
                 continue
-            cells = [f"{figure.name}, {figure.unit}", system, shown(median(values))]
+            cells = [figure.title, system, shown(median(values))]
             cells.append(f"{shown(min(values))} .. {shown(max(values))}")
             for name in against:
                 ratio = found.ratio(system, figure, name)
@@ -96,8 +100,9 @@ def as_json(found: Found) -> Mapping[str, object]:
     scenario = found.scenario
     load = {
         name: getattr(scenario, name)
-        for name in ("requests", "tokens", "rate", "stream", "at_once", "over_s")
+        for name in ("requests", "tokens", "stream", "at_once", "over_s", "idle_s")
     }
+    load["servers"] = [asdict(server) for server in scenario.servers]
     return {
         "scenario": scenario.name,
         "about": scenario.about,
@@ -117,7 +122,7 @@ def _turn(scenario: Scenario, turn: Turn) -> Mapping[str, object]:
         "cpu_s": measured.cpu_s,
         "wall_s": measured.wall_s,
         **{str(verdict): measured.count(verdict) for verdict in Verdict},
-        "figures": {f"{f.name}, {f.unit}": f.of(measured) for f in scenario.figures},
+        "figures": {f.title: f.of(measured) for f in scenario.figures},
         "latencies_ms": [round(answer.ended_s * 1e3, 3) for answer in measured.answers],
         "first_ms": [round(a.arrivals_s[0] * 1e3, 3) for a in measured.answers if a.arrivals_s],
     }

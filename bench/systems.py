@@ -11,12 +11,13 @@ import psutil
 
 from bench import environments
 from bench.environments import Installed
-from bench.haproxy import haproxy
+from bench.haproxy import haproxy, haproxy_version
 from bench.standin_server import MODEL
 from tests.builders import SECRET, make_token
 from tests.processes import LlamaServer, Program, answers, free_port, program, valkey, wait_until
 
 START_S = 120.0
+DIRECT = "direct"
 _KEY = "sk-bench"
 _SEVERAL = """
 try:
@@ -60,10 +61,10 @@ def candidate(name: str) -> Candidate:
         installed = environments.revision(name[7:]) if "@" in name else environments.this_tree()
         return Candidate(name, installed.commit, partial(_llamaq, name, installed))
     if name == "haproxy":
-        return Candidate(name, "Debian's", _haproxy)
+        return Candidate(name, haproxy_version(), _haproxy)
     if name == "litellm":
         return Candidate(name, environments.LITELLM[0], partial(_litellm, environments.litellm()))
-    if name == "direct":
+    if name == DIRECT:
         return Candidate(name, "the first server alone", _direct)
     raise SystemExit(
         f"there is no system {name!r}: llamaq, llamaq@COMMIT, haproxy, litellm, direct"
@@ -127,7 +128,7 @@ def _haproxy(servers: Servers, folder: Path) -> Iterator[System]:
 
 @contextmanager
 def _direct(servers: Servers, folder: Path) -> Iterator[System]:
-    yield System("direct", servers[0].port)
+    yield System(DIRECT, servers[0].port)
 
 
 @contextmanager

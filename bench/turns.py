@@ -1,25 +1,23 @@
 """Runs a scenario: all systems by turns, on the same requests and the same servers."""
 
 import gc
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from bench.answers import Verdict, read_answer
-from bench.cpu_time import busy_s, cpu_s
+from bench.cpu_time import busy_s, cpu_s, pss_bytes
 from bench.figures import Measured
 from bench.load_generator import Exchange, run
 from bench.noise import calibrate
-from bench.scenarios import SERVERS, SLOTS, Scenario
-from bench.standin_server import MODEL
+from bench.scenarios import Scenario
+from bench.servers import started
 from bench.systems import Candidate, System
-from tests.processes import LlamaServer, answers, free_port, program, wait_until
 
 _WARM_UP = 40
 _SETTLE_S = 0.5  # what a load leaves behind is over then
@@ -30,7 +28,10 @@ _now_s = time.monotonic
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One load on one system, and what the machine was like; `others` in cores."""
+    """One load on one system, and what the machine was like before and after it.
+
+    `others` are the cores that other programs took meanwhile.
+    """
 
     run: int
     system: str
@@ -39,33 +40,17 @@ class Turn:
     measured: Measured
 
 
-@contextmanager
-def standins(scenario: Scenario, folder: Path) -> Iterator[list[LlamaServer]]:
-    """The servers of a scenario."""
-    with ExitStack() as stack:
-        servers = []
-        for number in range(SERVERS):
-            server = LlamaServer(Path(), free_port(), MODEL, SLOTS)
-            script = str(Path(__file__).parent / "standin_server.py")
-            command = [sys.executable, script, str(server.port), str(SLOTS), str(scenario.rate)]
-            stack.enter_context(program(command, folder / f"server{number}.log"))
-            servers.append(server)
-        for server in servers:
-            wait_until(lambda url=server.url: answers(f"{url}/health"))
-        yield servers
-
-
 def turns(scenario: Scenario, candidates: Sequence[Candidate], runs: int) -> Iterator[Turn]:
     """Each run has a turn of each system; the one that begins changes from run to run."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llamaq-bench-")))
-        servers = stack.enter_context(standins(scenario, folder))
+        servers = stack.enter_context(started(scenario.servers, folder))
         systems = []
         for candidate in candidates:
             home = folder / candidate.name
             home.mkdir()
             systems.append(stack.enter_context(candidate.open(servers, home)))
-        for system in systems:
+        for system in systems if scenario.requests else ():
             warm_up = scenario.make(0, system.token, min(_WARM_UP, scenario.requests))
             _check(system, run(scenario.load(system.port, warm_up)))
         for number in range(runs):
@@ -83,16 +68,26 @@ def _check(system: System, exchanges: Sequence[Exchange]) -> None:
 def _turn(scenario: Scenario, system: System, number: int) -> Turn:
     requests = scenario.make(number, system.token)
     time.sleep(_SETTLE_S)
-    calibration_ms = calibrate()
+    before_ms = calibrate()
     gc.collect()
     gc.disable()  # of the load generator, which keeps what comes
     all_s, bench_s, own_s, began = busy_s(), cpu_s([_BENCH]), cpu_s(system.processes), _now_s()
-    exchanges = run(scenario.load(system.port, requests))
+    if scenario.idle_s:
+        time.sleep(scenario.idle_s)
+    exchanges = run(scenario.load(system.port, requests)) if requests else []
     time.sleep(_TRAILING_S)
-    spent_s = cpu_s(system.processes) - own_s
+    spent_s, all_wall_s = cpu_s(system.processes) - own_s, _now_s() - began
     others_s = busy_s() - all_s - (cpu_s([_BENCH]) - bench_s)
-    others = max(0.0, others_s / (_now_s() - began))
     gc.enable()
-    wall_s = max(e.ended_s for e in exchanges) - min(e.sent_s for e in exchanges)
+    calibration_ms = (before_ms + calibrate()) / 2
+    wall_s = _wall_s(exchanges) or all_wall_s
     found = [read_answer(exchange) for exchange in exchanges]
-    return Turn(number, system.name, calibration_ms, others, Measured(found, spent_s, wall_s))
+    measured = Measured(found, spent_s, wall_s, pss_bytes(system.processes))
+    return Turn(number, system.name, calibration_ms, max(0, others_s / all_wall_s), measured)
+
+
+def _wall_s(exchanges: Sequence[Exchange]) -> float:
+    """From the first request to the end of the last answer."""
+    if not exchanges:
+        return 0
+    return max(each.ended_s for each in exchanges) - min(each.sent_s for each in exchanges)
