@@ -1,16 +1,15 @@
 """Under which names requests for a model come: kept for a day, so that they outlive its workers."""
 
+import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from dispatcher.connection import redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.keys import MODELS, Keys
+from dispatcher.link import Link
 
 log = logging.getLogger("llamaq.announcement")
 
@@ -18,26 +17,28 @@ REMEMBERED_S = 24 * 3600
 _MOST = 64  # whatever its workers call themselves within a day
 
 
-async def announce(redis: Redis, keys: Keys, facts: WorkerFacts) -> None:
+async def announce(link: Link, keys: Keys, facts: WorkerFacts) -> None:
     """Says that the model of `keys` is served now, by its own name and the worker's aliases.
 
     Redis may refuse it, at `maxmemory`, or be away: the next renewal says it again.
     """
     try:
-        with suppress(RedisUnavailable), redis_faults():
-            await _announce(redis, keys, facts.aliases.split())
+        with suppress(RedisUnavailable):
+            await _announce(link, keys, facts.aliases.split())
     except ResponseError as error:
         log.error("The names of the model %s can't be announced: %r", keys.model, error)
 
 
-async def _announce(redis: Redis, keys: Keys, aliases: list[str]) -> None:
-    time: Any = await redis.time()
-    now = time[0]
-    pipe = redis.pipeline(transaction=False)
-    pipe.zadd(MODELS, {keys.model: now})
+async def _announce(link: Link, keys: Keys, aliases: list[str]) -> None:
+    now, _ = await link.call("TIME")
+    said = [link.call("ZADD", MODELS, now, keys.model)]
     if aliases:
         known = keys.named("aliases")
-        pipe.zadd(known, dict.fromkeys(aliases, now))
-        pipe.zremrangebyrank(known, 0, -_MOST - 1)
-        pipe.expire(known, REMEMBERED_S)
-    await pipe.execute()
+        said += [
+            link.call("ZADD", known, *(word for alias in aliases for word in (now, alias))),
+            link.call("ZREMRANGEBYRANK", known, 0, -_MOST - 1),
+            link.call("EXPIRE", known, REMEMBERED_S),
+        ]
+    for answer in await asyncio.gather(*said, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer

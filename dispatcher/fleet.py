@@ -1,13 +1,18 @@
 """The workers that share a queue, as one of them sees the others."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+from dispatcher.keys import Keys
+from dispatcher.link import Link
 from dispatcher.patience import Load, Speed
 
 log = logging.getLogger("llamaq.worker")
+
+_MEANS = "mean_prompt_tokens", "mean_completion_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,15 @@ class Fleet:
 
     speeds: Mapping[str, Speed]
     load: Load
+
+
+async def fetch_fleet(link: Link, keys: Keys) -> Fleet:
+    """Reads it from Redis. Raises `RedisUnavailable` and `ResponseError`."""
+    rows, means = await asyncio.gather(
+        link.call("HGETALL", keys.named("speeds")),
+        link.call("HMGET", keys.named("counters"), *_MEANS),
+    )
+    return read_fleet(dict(zip(rows[::2], rows[1::2], strict=True)), means)
 
 
 def read_fleet(speeds: Mapping[bytes, bytes], means: Iterable[bytes | None]) -> Fleet:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame
 from dispatcher.job import Claim
-from dispatcher.outgoing import Outgoing, Refusal, Speaker
+from dispatcher.outgoing import Letter, Outgoing, Refusal, Speaker
 from dispatcher.redis_address import Arg
 from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
@@ -22,12 +22,10 @@ log = logging.getLogger("llamaq.outbox")
 
 _RETRY_S = 0.2
 _MOST_JOBS = 64  # of one emit
-_MOST_BYTES = 8 * 2**20  # that wait or are on their way, of all attempts
-_MOST_OF_ONE_BYTES = 2**20
-
-
-Letter = tuple[Outgoing, int, bytes]
-"""Whose frames, whether a client begins to see the answer with them, and the frames."""
+_MOST_OF_EMIT_BYTES = 2**18
+_MOST_AT_ONCE_BYTES = 2**20  # of emits to one api
+_MOST_BYTES = 4 * 2**20  # that wait or are on their way, of all attempts
+_MOST_OF_ONE_BYTES = 2**18
 
 
 class Identity(Protocol):
@@ -57,7 +55,7 @@ class Outbox:
         self._sender = sender
         self._limits = (int(settings.lease_s * 1000), settings.max_unread_bytes)
         self._fenced = fenced
-        self._waiting: dict[str, list[Outgoing]] = {}
+        self._waiting: dict[str, dict[Outgoing, None]] = {}
         self._streams: set[Outgoing] = set()  # whose clients watch them grow
         self._paused: set[Outgoing] = set()
         self._bytes = 0
@@ -77,7 +75,7 @@ class Outbox:
         while outgoing.on_its_way is not None:
             await asyncio.wait([outgoing.on_its_way])
         if outgoing.is_waiting:
-            self._waiting[outgoing.api].remove(outgoing)
+            self._waiting.get(outgoing.api, {}).pop(outgoing, None)
             outgoing.is_waiting = False
         self._bytes -= outgoing.bytes
         self._streams.discard(outgoing)
@@ -109,7 +107,7 @@ class Outbox:
         self._bytes += size
         if not outgoing.is_waiting:
             outgoing.is_waiting = True
-            self._waiting.setdefault(outgoing.api, []).append(outgoing)
+            self._waiting.setdefault(outgoing.api, {})[outgoing] = None
         if pace is Pace.NOW:
             self._streams.add(outgoing)
         if self._bytes > _MOST_BYTES or outgoing.bytes > _MOST_OF_ONE_BYTES:
@@ -144,18 +142,21 @@ class Outbox:
         else:
             self._timer = asyncio.get_running_loop().call_later(left_s, self._ring.set)
 
-    async def _flush(self, api: str, batch: Sequence[Outgoing]) -> None:
+    async def _flush(self, api: str, batch: Collection[Outgoing]) -> None:
         sent = asyncio.get_running_loop().create_future()
-        size = sum(outgoing.bytes for outgoing in batch)
         for outgoing in batch:
-            outgoing.is_waiting = False
             outgoing.on_its_way = sent
         try:
-            await _all([self._send(api, part) for part in _parts(batch)])
+            for wave in _waves(batch):
+                try:
+                    await _all([self._send(api, letters) for letters in wave])
+                finally:
+                    self._bytes -= sum(letter.size for letters in wave for letter in letters)
         finally:
-            self._bytes -= size
             for outgoing in batch:
                 outgoing.on_its_way = None
+                if outgoing.is_waiting:  # again, or still where something failed
+                    self._waiting.setdefault(api, {})[outgoing] = None
             sent.set_result(None)
 
     async def _send(self, api: str, letters: Sequence[Letter]) -> None:
@@ -178,14 +179,14 @@ class Outbox:
         self, identity: tuple[str, str], api: str, letters: Sequence[Letter]
     ) -> list[Any]:
         triples: list[Arg] = []
-        for outgoing, visible, packed in letters:
-            triples += (outgoing.token, visible, packed)
+        for letter in letters:
+            triples += (letter.outgoing.token, letter.begins, letter.frames)
         return await self._scripts.run("emit", *identity, api, *self._limits, *triples)
 
     async def _send_apart(self, api: str, letters: Sequence[Letter]) -> None:
         """Job by job: the one that fails alone is stopped, the others go on."""
         if len(letters) == 1:
-            letters[0][0].speaker.refused(Refusal.FAILED)
+            letters[0].outgoing.speaker.refused(Refusal.FAILED)
             return
         for letter in letters:
             await self._send(api, [letter])
@@ -194,7 +195,7 @@ class Outbox:
         if verdict == "FENCED":
             self._fenced()
             return
-        for outgoing, _, _ in letters:
+        for outgoing in [letter.outgoing for letter in letters]:
             if verdict != "OK":
                 outgoing.speaker.refused(Refusal[verdict])
             elif outgoing.token in foreign:
@@ -215,18 +216,24 @@ class Outbox:
             outgoing.speaker.resume()
 
 
-def _parts(batch: Sequence[Outgoing]) -> list[list[Letter]]:
-    """What each emit has: neither too many jobs nor too many bytes."""
-    parts: list[list[Letter]] = []
-    size = _MOST_OF_ONE_BYTES
+def _waves(batch: Iterable[Outgoing]) -> Iterator[list[list[Letter]]]:
+    """What leaves at a time, as lists of what each emit has: neither too many jobs nor too many
+    bytes. Frames are packed when it is their turn.
+    """
+    wave: list[list[Letter]] = [[]]
+    in_emit = in_wave = 0
     for outgoing in batch:
-        if size >= _MOST_OF_ONE_BYTES or len(parts[-1]) == _MOST_JOBS:
-            parts.append([])
-            size = 0
-        visible, packed = outgoing.pack()
-        parts[-1].append((outgoing, visible, packed))
-        size += len(packed)
-    return parts
+        if in_emit >= _MOST_OF_EMIT_BYTES or len(wave[-1]) == _MOST_JOBS:
+            if in_wave >= _MOST_AT_ONCE_BYTES:
+                yield wave
+                wave, in_wave = [], 0
+            wave.append([])
+            in_emit = 0
+        letter = outgoing.pack()
+        wave[-1].append(letter)
+        in_emit += letter.size
+        in_wave += letter.size
+    yield wave
 
 
 async def _all(works: list[Coroutine[Any, Any, None]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
@@ -49,7 +50,7 @@ class Outgoing:
         self.token = claim.token
         self.speaker = speaker
         self.bytes = 0  # that wait
-        self.is_waiting = False
+        self.is_waiting = False  # for its turn, from its first frame on
         self.on_its_way: asyncio.Future[None] | None = None
         self._streamed = Want.STREAM in claim.wants
         self._note = note
@@ -81,12 +82,12 @@ class Outgoing:
         frames, self._frames, self.bytes = self._frames, [], 0
         return frames
 
-    def pack(self) -> tuple[int, bytes]:
-        """Takes the frames that wait, for an emit: whether a client begins to see the answer with
-        them (1), and the frames.
-        """
+    def pack(self) -> "Letter":
+        """Takes the frames that wait, for an emit."""
+        size, self.is_waiting = self.bytes, False
         frames = self.take()
-        return int(self._streamed and self._shown and not self._shown_is_told), pack(frames)
+        begins = self._streamed and self._shown and not self._shown_is_told
+        return Letter(self, int(begins), pack(frames), size)
 
     def told(self) -> None:
         """An emit with its frames has gone through."""
@@ -105,3 +106,15 @@ class Outgoing:
         self._shown |= kind is Kind.CHUNK
         self._frames.append(Frame(kind, self._seq, self._tokens, payload))
         self._seq += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Frames on their way: `begins` is 1 where a client begins to see the answer with them, `size`
+    the bytes that no longer wait.
+    """
+
+    outgoing: Outgoing
+    begins: int
+    frames: bytes
+    size: int

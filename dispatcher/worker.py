@@ -11,12 +11,11 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from dispatcher.announcement import announce
-from dispatcher.connection import redis_faults
 from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import LEFT, Rival, WorkerFacts
-from dispatcher.fleet import Fleet, read_fleet
+from dispatcher.fleet import Fleet, fetch_fleet
 from dispatcher.frames import Frame, pack
 from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
@@ -81,7 +80,7 @@ class WorkerSession:
             return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
         self._epoch = epoch
         self.strangers = _read_versions(rest[1:])
-        await announce(self._scripts.redis, self._scripts.keys, facts)
+        await announce(self._scripts.link, self._scripts.keys, facts)
         return None
 
     async def renew(
@@ -107,7 +106,7 @@ class WorkerSession:
         for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
             piece = items[first : first + HELD_LOOKED_AT]
             found.append(await self._run("look", *(item for pair in piece for item in pair)))
-        await announce(self._scripts.redis, self._scripts.keys, facts)
+        await announce(self._scripts.link, self._scripts.keys, facts)
         return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
@@ -123,12 +122,7 @@ class WorkerSession:
 
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
-        keys = self._scripts.keys
-        names = "mean_prompt_tokens", "mean_completion_tokens"
-        with redis_faults():
-            speeds: Any = await self._scripts.redis.hgetall(keys.named("speeds"))
-            found: Any = await self._scripts.redis.hmget(keys.named("counters"), names)
-        return read_fleet(speeds, found)
+        return await fetch_fleet(self._scripts.link, self._scripts.keys)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""

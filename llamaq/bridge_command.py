@@ -1,6 +1,6 @@
-"""`llamaq bridge`: one bridge alone."""
+"""`llamaq bridge`: the workers of one process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -14,24 +14,45 @@ from worker_bridge.settings import BridgeSettings
 
 
 @click.command(epilog=describe(QueueSettings, BridgeSettings))
-@click.option("--server", help="Address of the llama-server.")
+@click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
 @click.option("--model", help="Name to serve the model under.")
-@click.option("--name", help="Name of this worker.")
+@click.option("--name", help="Name of this worker; those of several servers get a number.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def bridge(server: str | None, model: str | None, name: str | None, command: Sequence[str]) -> None:
-    """Bridge a llama-server: one that runs, or one that COMMAND starts.
+def bridge(
+    servers: Sequence[str], model: str | None, name: str | None, command: Sequence[str]
+) -> None:
+    """Bridge llama-servers that run, or one that COMMAND starts.
 
     \b
     llamaq bridge --server http://127.0.0.1:8080
+    llamaq bridge --server http://127.0.0.1:8080 --server http://127.0.0.1:8081
     llamaq bridge -- llama-server -m model.gguf --parallel 4
     """
-    if server and command:
+    if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
-    values = {"server": server, "model": model, "worker_name": name}
-    loaded = load({QueueSettings: {}, BridgeSettings: values})
+    queue = load({QueueSettings: {}, BridgeSettings: {"model": model, "worker_name": name}})
+    settings = list(_settings(servers, model, name))
     try:
-        event_loop.run(run_bridge(loaded[BridgeSettings], loaded[QueueSettings], command))
+        event_loop.run(run_bridge(settings, queue[QueueSettings], command))
     except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
+
+
+def _settings(
+    servers: Sequence[str], model: str | None, name: str | None
+) -> Iterator[BridgeSettings]:
+    """Those of each worker."""
+    seen: set[str] = set()
+    for number, server in enumerate(servers or (None,), start=1):
+        given = {"server": server, "model": model, "worker_name": name}
+        one: BridgeSettings = load({BridgeSettings: given})[BridgeSettings]
+        if len(servers) > 1 and one.worker_name:
+            given["worker_name"] = f"{one.worker_name}-{number}"
+            one = load({BridgeSettings: given})[BridgeSettings]
+        url = one.server.rstrip("/")
+        if url in seen:
+            raise click.UsageError(f"--server {one.server} stands there twice")
+        seen.add(url)
+        yield one

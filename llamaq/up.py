@@ -1,4 +1,4 @@
-"""`llamaq up`: an embedded Redis, the API and a bridge per server, as one program.
+"""`llamaq up`: an embedded Redis, the API and the bridges, as one program.
 
 python -m llamaq.up PLAN
 

@@ -68,7 +68,7 @@ def up(  # noqa: PLR0913  # one argument per option
     lan: bool,
     redis_listen: str | None,
 ) -> None:
-    """Run everything on this machine: Redis, the API, and a bridge per --server."""
+    """Run everything on this machine: Redis, the API, and a bridge for all --servers."""
     if once and not demo:
         raise click.UsageError("--once goes with --demo")
     if demo:
@@ -81,7 +81,7 @@ def up(  # noqa: PLR0913  # one argument per option
     password = keep_secret(home.redis_password) if listen else None
     redis = _redis(home, listen, password)
     api, url = _read_settings(home, redis, {"host": host, "port": port}, servers)
-    bridges = [["--server", server] for server in servers]
+    bridges = [[word for server in servers for word in ("--server", server)]] if servers else []
     bridges += demo_bridges(_demo_model(home)) if demo else []
     greeting = _greeting(home, api, url, listen, password)
     _remember(home, listen)

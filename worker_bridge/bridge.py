@@ -105,6 +105,7 @@ class Bridge:
             await first_of(signals.drain.wait(), replaced, _outcome_of(registering))
             await self._drain(signals.hurry)
         finally:
+            self._attempts.stop_all(Stop.HURRY)  # where something failed
             await cancel([*tasks, registering])
         await self._leave()  # now that nothing renews the lease
 

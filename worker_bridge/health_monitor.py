@@ -61,9 +61,7 @@ class HealthMonitor:
             await asyncio.sleep(0.1)  # a process that dies needs a moment to close its socket
 
     async def _look(self) -> None:
-        found = await self._server.health(_PROBE_S)
-        if found is ProbeResult.OK:
-            found = await self._look_at_props()
+        found = await self._look_at_process()
         wedged = found is ProbeResult.OK and not await self._engine_answers()
         self._notice_silence(wedged or found is ProbeResult.SILENT)
         if wedged:
@@ -97,10 +95,17 @@ class HealthMonitor:
     def _broke(self, at: float) -> None:
         self._state.broke_at = max(self._state.broke_at, at)
 
+    async def _look_at_process(self) -> ProbeResult:
+        """What a healthy server says of itself shows that it lives, and is asked for less often."""
+        if self._state.health is not Health.HEALTHY:
+            found = await self._server.health(_PROBE_S)
+            return await self._look_at_props() if found is ProbeResult.OK else found
+        if time.monotonic() - self._props_at < _PROPS_EVERY_S:
+            return await self._server.health(_PROBE_S)
+        return await self._look_at_props()
+
     async def _look_at_props(self) -> ProbeResult:
         now = time.monotonic()
-        if self._state.health is Health.HEALTHY and now - self._props_at < _PROPS_EVERY_S:
-            return ProbeResult.OK
         found, props = await self._server.props(_PROBE_S)
         if props is not None:
             if self._processes and props.process not in self._processes:

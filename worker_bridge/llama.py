@@ -34,6 +34,8 @@ class LlamaServer:
     def __init__(self, url: str, key: str | None) -> None:
         self.url = url.rstrip("/")
         self._origin = Origin.of(self.url, key)
+        self._said = b""  # by its /props
+        self._props: Props | None = None
 
     def post(self, path: str, body: bytes, reader: Reader) -> Connection:
         """A client's request, still to be opened; the reader is called as its answer comes.
@@ -51,11 +53,15 @@ class LlamaServer:
         props = await self.look_at("/props", timeout_s)
         if props.probe is not ProbeResult.OK:
             return props.probe, None
+        if props.body == self._said and self._props is not None and self._props.process:
+            return ProbeResult.OK, self._props  # the same process has the same model
         models = await self.look_at("/v1/models", timeout_s)
         if models.probe is not ProbeResult.OK:
             return models.probe, None
         try:
-            return ProbeResult.OK, read_props(props.value, models.value)
+            self._props = read_props(props.value, models.value)
+            self._said = props.body
+            return ProbeResult.OK, self._props
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return ProbeResult.STRANGE, None
 

@@ -1,13 +1,14 @@
-"""The bridge as a process: waits for its server, bridges it, heeds signals."""
+"""The bridge as a process: waits for its servers, bridges them, heeds signals."""
 
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 
-from dispatcher.connection import open_redis
+from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of, go_on, log_failure
@@ -15,6 +16,7 @@ from worker_bridge.bridge import Bridge, Clients
 from worker_bridge.health import Health
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.impostor import look_behind
+from worker_bridge.joining import ServerTaken
 from worker_bridge.kept_process import KeptProcess
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer
@@ -28,32 +30,103 @@ log = logging.getLogger("llamaq.bridge")
 _STOP_S = 5.0
 _FIRST_LOOK_S = 1.0
 _LONGEST_LOOK_S = 60.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_STEADY_S = 60.0  # a worker that ran for so long begins again after the first pause
 
 
 async def run_bridge(
-    settings: BridgeSettings, queue: QueueSettings, command: Sequence[str] = ()
+    settings: Sequence[BridgeSettings], queue: QueueSettings, command: Sequence[str] = ()
 ) -> None:
-    """Bridges the server at `settings.server`, or one that `command` starts, until a signal.
+    """Bridges the server of each of the settings until a signal, or one that `command` starts.
 
     The first SIGTERM or SIGINT lets the running jobs end, the second gives them back at once. The
     server that was started is stopped last. `ORPHANED` counts as both signals. Raises `OSError`
-    where the command can't be started, and `UnfitRedis`.
+    where the command can't be started, and `UnfitRedis`. Raises `ServerTaken` for a server that is
+    alone; of several, one that fails is tried again and stops no other.
     """
     signals = heed_signals()
     await check_at_start(queue)
-    key = settings.server_key.get_secret_value() if settings.server_key else None
-    if not command:
-        await serve(settings, queue, LlamaServer(settings.server, key), signals)
-        return
+    checking = asyncio.create_task(check_when_back(queue))
+    checking.add_done_callback(log_failure)
+    try:
+        async with aclosing(open_redis(queue.redis_url.get_secret_value())) as commands:
+            if command:
+                await _serve_own(settings[0], queue, commands, signals, command)
+            elif len(settings) == 1:
+                await serve(settings[0], queue, commands, signals)
+            else:
+                await serve_all(settings, queue, commands, signals)
+    finally:
+        await cancel([checking])
+
+
+async def serve_all(
+    settings: Sequence[BridgeSettings],
+    queue: QueueSettings,
+    commands: LinkedRedis,
+    signals: Signals,
+) -> None:
+    """Bridges several servers, each as if it were alone, until all are to drain."""
+    async with asyncio.TaskGroup() as group:
+        for each in settings:
+            group.create_task(_serve_again_and_again(each, queue, commands, signals))
+
+
+async def serve(
+    settings: BridgeSettings,
+    queue: QueueSettings,
+    commands: LinkedRedis,
+    signals: Signals,
+    process: KeptProcess | None = None,
+) -> None:
+    """Bridges a server, whatever model it has and comes to have, until it is to drain.
+
+    Workers may share `commands`. `process` is that of the server, where it is ours. See
+    `Bridge.serve`.
+    """
+    async with aclosing(open_redis(queue.redis_url.get_secret_value())) as waiter:
+        while not signals.drain.is_set():
+            await _serve_model(settings, queue, (commands, waiter), signals, process)
+
+
+async def _serve_again_and_again(
+    settings: BridgeSettings, queue: QueueSettings, commands: LinkedRedis, signals: Signals
+) -> None:
+    pause_s = _FIRST_PAUSE_S
+    while not signals.drain.is_set():
+        began_at = time.monotonic()
+        try:
+            await serve(settings, queue, commands, signals)
+        except ServerTaken as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("The worker of %s failed, and begins again", settings.server)
+        steady = time.monotonic() - began_at > _STEADY_S
+        pause_s = _FIRST_PAUSE_S if steady else min(_LONGEST_PAUSE_S, 2 * pause_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await signals.drain.wait()
+
+
+async def _serve_own(
+    settings: BridgeSettings,
+    queue: QueueSettings,
+    commands: LinkedRedis,
+    signals: Signals,
+    command: Sequence[str],
+) -> None:
+    """Bridges the server that `command` starts."""
     launch = plan_launch(command, find_free_port())
     for warning in launch.warnings:
         log.warning("%s", warning)
-    environment = without_settings(os.environ) | ({"LLAMA_API_KEY": key} if key else {})
+    key = settings.server_key
+    environment = without_settings(os.environ)
+    environment |= {"LLAMA_API_KEY": key.get_secret_value()} if key else {}
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
-    serving = asyncio.create_task(
-        serve(settings, queue, LlamaServer(launch.url, key), signals, process)
-    )
+    own = settings.model_copy(update={"server": launch.url})
+    serving = asyncio.create_task(serve(own, queue, commands, signals, process))
     try:
         await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -65,39 +138,16 @@ async def run_bridge(
         running.cancel()
 
 
-async def serve(
-    settings: BridgeSettings,
-    queue: QueueSettings,
-    server: LlamaServer,
-    signals: Signals,
-    process: KeptProcess | None = None,
-) -> None:
-    """Bridges `server`, whatever model it has and comes to have, until it is to drain.
-
-    `process` is that of the server, where it is ours. See `Bridge.serve`.
-    """
-    url = queue.redis_url.get_secret_value()
-    clients = open_redis(url), open_redis(url)
-    checking = asyncio.create_task(check_when_back(queue))
-    checking.add_done_callback(log_failure)
-    try:
-        while not signals.drain.is_set():
-            await _serve_model(settings, queue, server, clients, signals, process)
-    finally:
-        await cancel([checking])
-        for client in clients:
-            await client.aclose()
-
-
 async def _serve_model(
     settings: BridgeSettings,
     queue: QueueSettings,
-    server: LlamaServer,
     clients: Clients,
     signals: Signals,
     process: KeptProcess | None,
 ) -> None:
-    """Bridges `server` as long as it has the same model."""
+    """Bridges a server as long as it has the same model."""
+    key = settings.server_key.get_secret_value() if settings.server_key else None
+    server = LlamaServer(settings.server, key)
     state = ServerState(server.url)
     monitor = HealthMonitor(server, state)
     watching = [asyncio.create_task(go_on("look at the server", monitor.run))]

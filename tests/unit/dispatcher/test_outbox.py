@@ -269,3 +269,34 @@ async def test_all_attempts_together_are_bounded(
     for outgoing in mouth.said.values():
         await mouth.outbox.close(outgoing)
     assert mouth.outbox._bytes == 0
+
+
+async def test_what_is_too_much_for_one_emit_leaves_in_several_and_is_counted(
+    desk: Desk, relay: Relay, mouth: Mouth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what is said while others are on their way."""
+    monkeypatch.setattr(outbox, "_MOST_OF_EMIT_BYTES", 10)
+    monkeypatch.setattr(outbox, "_MOST_AT_ONCE_BYTES", 20)
+    await desk.join(slots=4)
+    await desk.enqueue("j1", "j2", "j3", "j4")
+    _, tokens = await desk.claim()
+    for token in tokens:
+        mouth.of(token).add_text(b"0123456789", 1, Pace.NOW)
+    relay.hold_replies()
+    async with mouth.running():
+        await relay.held.wait()
+        for token in tokens:
+            mouth.of(token).add_text(b"+", 2, Pace.SOON)
+        relay.let_go()
+        await until(lambda: _said(desk, 4 * 11))
+        await mouth.scripts.link.call("PING")
+    said = {token: b"" for token in tokens}
+    for told in await desk.told():
+        said[told.token] += told.payload
+    assert set(said.values()) == {b"0123456789+"}
+    assert mouth.outbox._bytes == 0
+    assert await desk.redis.xlen(desk.keys.named("replies", "a")) >= 4
+
+
+async def _said(desk: Desk, size: int) -> bool:
+    return sum(len(told.payload) for told in await desk.told()) >= size

@@ -45,11 +45,12 @@ def test_frame_that_was_taken_is_never_changed() -> None:
 def test_that_its_client_sees_something_is_told_until_an_emit_has_gone_through() -> None:
     outgoing, _ = make(Want.STREAM)
     outgoing.add(Kind.STARTED, b"{}", Pace.LAZY)
-    assert outgoing.pack()[0] == 0
+    assert outgoing.pack().begins == 0
     for told in (1, 1, 0):
         outgoing.add_text(b"a", 1, Pace.SOON)
-        begins, packed = outgoing.pack()
-        assert (begins, [frame.payload for frame in unpack(packed)]) == (told, [b"a"])
+        letter = outgoing.pack()
+        said = [frame.payload for frame in unpack(letter.frames)]
+        assert (letter.begins, letter.size, said) == (told, 1, [b"a"])
         if outgoing.last(Kind.DONE, b"").seq == 3:
             outgoing.told()
 
@@ -57,7 +58,7 @@ def test_that_its_client_sees_something_is_told_until_an_emit_has_gone_through()
 def test_whole_answer_is_seen_by_nobody_before_its_end() -> None:
     outgoing, _ = make()
     outgoing.add_text(b"a", 1, Pace.LAZY)
-    assert outgoing.pack()[0] == 0
+    assert outgoing.pack().begins == 0
 
 
 def test_tokens_and_bytes_are_counted() -> None:

@@ -171,6 +171,13 @@ def test_lan_opens_only_the_api_where_another_redis_is_used(
     assert "redis://:pw@box" in greeting.bridge_line()
 
 
+def test_all_servers_have_one_bridge(tmp_path: Path, started: Started) -> None:
+    servers = ["--server", "http://127.0.0.1:1", "--server", "http://127.0.0.1:2"]
+    for given in (servers, []):
+        assert up(tmp_path, *given, "--port", str(free_port())).exit_code == 0
+    assert [plan.bridges for plan, _ in started] == [[servers], []]
+
+
 def test_up_that_is_closed_forgets_where_it_listened(tmp_path: Path, started: Started) -> None:
     up(tmp_path, "--lan", "--port", str(free_port()))
     up(tmp_path, "--port", str(free_port()))

@@ -15,7 +15,6 @@ from dispatcher.keys import Keys
 from dispatcher.registry import ModelState, WorkerState, read_models
 from dispatcher.settings import QueueSettings
 from tests.fakes.llama_server import FakeLlamaServer, Reply
-from worker_bridge.llama import LlamaServer
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.signals import Signals
@@ -54,17 +53,22 @@ class Stage:
     ) -> AsyncIterator[asyncio.Task[None]]:
         signals = Signals()
         self._drains[server.port] = signals.drain
-        told = BridgeSettings(server=server.url, worker_name=f"w{server.port}", **settings)
+        told = self.settings(server, **settings)
         queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
-        serving = asyncio.create_task(
-            serve(told, queue, LlamaServer(server.url, server.key), signals)
-        )
+        commands = open_redis(self.redis_url)
+        serving = asyncio.create_task(serve(told, queue, commands, signals))
         try:
             yield serving
         finally:
             signals.end_at_once()
             with suppress(Exception):
                 await serving
+            await commands.aclose()
+
+    def settings(self, server: FakeLlamaServer, **settings: Any) -> BridgeSettings:
+        """Those of the worker of a server."""
+        url, key, name = server.url, server.key, f"w{server.port}"
+        return BridgeSettings(server=url, server_key=key, worker_name=name, **settings)
 
     def drain(self, server: FakeLlamaServer) -> None:
         """SIGTERM for the last bridge of this server."""

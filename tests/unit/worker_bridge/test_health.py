@@ -142,8 +142,7 @@ async def test_what_a_restarted_server_had_begun_can_not_end(
 async def looked_at_again(server: FakeLlamaServer, path: str) -> None:
     server.looks.clear()
     await asyncio.to_thread(wait_until, lambda: path in server.looks)
-    await asyncio.to_thread(wait_until, lambda: "/v1/models" in server.looks)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
 
 
 @pytest.mark.usefixtures("monitor")
