@@ -201,7 +201,7 @@ class Pair:
             for id_ in await self.desk.redis.zrange(key, 0, -1):
                 await self.desk.redis.zadd(key, {id_: self.now_s * 2000})
         self.reference.turns.forget_idle()
-        assert (await self.desk.scripts.run("reap", 1000, 100))[0] == b"OK"
+        assert (await self.desk.commands.reap(1000, 100))[0] == b"OK"
 
     async def check(self) -> None:
         """The same are next, with the same counters."""
