@@ -37,8 +37,8 @@ if #fields == 0 then return answer end
 local size = fields_of(K.api .. api, 'written_bytes', 'read_bytes')
 local unread = number(size[1]) - number(size[2])
 if unread > 0 and unread + bytes > tonumber(most_unread) then return {'SLOW'} end
--- Returns whether the api has a stream. At maxmemory Redis refuses what a script writes before it has
--- removed something.
+-- Returns whether the api has a stream. At maxmemory Redis refuses what a script writes before it
+-- has removed something.
 local function add_entry(first, last)
   local command = {'XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields, first, last)}
   local entry = redis.pcall(unpack(command))

@@ -35,6 +35,56 @@ class Told:
     payload: bytes
 
 
+def queued_job(
+    job: str,
+    *,
+    tenant: str = "ann",
+    body: bytes = b"body",
+    user: str = "-",
+    tier: str = "default",
+    weight: float = 1,
+    class_: str = "any",
+    estimate: int = 1,
+    tokens: tuple[int, int] = (1, 0),
+    wait_ms: int = WAIT_MS,
+    deadline_ms: int = DEADLINE_MS,
+    supersedes: str = "",
+    prefixes: tuple[str, ...] = (),
+    seen_cost: int | str = "",
+    path: str = CHAT_PATH,
+    generation: int = 1,
+    latest_ms: int = FOR_EVER_MS,
+) -> QueuedJob:
+    """A job as an api submits it."""
+    return QueuedJob(
+        id=job,
+        generation=generation,
+        latest_ms=latest_ms,
+        tenant=tenant,
+        user=user,
+        tier=tier,
+        weight=weight,
+        needs=class_,
+        wants="stream",
+        estimate=estimate,
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
+        wait_ms=wait_ms,
+        deadline_ms=deadline_ms,
+        supersedes=supersedes,
+        remembered=" ".join(prefixes[:1]),
+        seen_cost=seen_cost,
+        path=path,
+        body=body,
+        beginnings=" ".join(prefixes),
+    )
+
+
+def ended_attempt(token: str, state: str = "done", cost: int = 1) -> Ended:
+    """An attempt that has ended."""
+    return Ended(token, state, pack([Frame(Kind(state), 0)]), 7, 11, 3, cost)
+
+
 class Desk:
     """One model's queue. `later` moves the scripts' clock, for ever."""
 
@@ -71,54 +121,23 @@ class Desk:
         self,
         *jobs: str,
         api: str = "a",
-        tenant: str = "ann",
-        body: bytes = b"body",
-        user: str = "-",
-        tier: str = "default",
-        weight: float = 1,
-        class_: str = "any",
-        estimate: int = 1,
-        tokens: tuple[int, int] = (1, 0),
-        wait_ms: int = WAIT_MS,
-        deadline_ms: int = DEADLINE_MS,
         attempts: int = 3,
         crashes: int = 2,
         bounds: tuple[int, int] = (1000, 2**20),
         tenant_bounds: tuple[int, int] = (0, 0),
-        supersedes: str = "",
-        prefixes: tuple[str, ...] = (),
-        seen_cost: int | str = "",
-        path: str = CHAT_PATH,
-        generation: int = 1,
-        latest_ms: int = FOR_EVER_MS,
+        **more: Any,
     ) -> list[Any]:
+        """Each in a call of its own; returns the verdict on the last one."""
         limits = Bounds(attempts, crashes, *bounds, *tenant_bounds)
-        row = QueuedJob(
-            id="",
-            generation=generation,
-            latest_ms=latest_ms,
-            tenant=tenant,
-            user=user,
-            tier=tier,
-            weight=weight,
-            needs=class_,
-            wants="stream",
-            estimate=estimate,
-            prompt_tokens=tokens[0],
-            completion_tokens=tokens[1],
-            wait_ms=wait_ms,
-            deadline_ms=deadline_ms,
-            supersedes=supersedes,
-            remembered=" ".join(prefixes[:1]),
-            seen_cost=seen_cost,
-            path=path,
-            body=body,
-            beginnings=" ".join(prefixes),
-        )
         answer: list[Any] = []
         for job in jobs:
-            (answer,) = await self.commands.enqueue(api, limits, [row._replace(id=job)])
+            (answer,) = await self.commands.enqueue(api, limits, [queued_job(job, **more)])
         return answer
+
+    async def enqueue_together(self, *rows: QueuedJob, max_tenant_running: int = 0) -> list[Any]:
+        """In one call; returns the verdict on each."""
+        limits = Bounds(999, 999, 1000, 2**20, 0, max_tenant_running)
+        return await self.commands.enqueue("a", limits, rows)
 
     async def cancel(self, *jobs: str) -> str:
         """The states that they were in."""
@@ -213,7 +232,7 @@ class Desk:
         patience: Patience = EAGER,
     ) -> list[Any]:
         wish = Wish(most, nonce or next(self._nonces), max_running, patience)
-        ended = Ended(token, state, pack([Frame(Kind(state), 0)]), 7, 11, 3, cost)
+        ended = ended_attempt(token, state, cost)
         verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
         if verdict != b"OK" or rest[2] != [1]:
             return [b"FENCED"]
