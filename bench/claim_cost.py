@@ -166,7 +166,7 @@ class Office:
         elif kind == "renew":
             await self.desk.renew(token, worker=worker, slots=self.row.at_once, cost=1)
         else:
-            await self.desk.scripts.run("position", self._last)
+            await self.desk.commands.position([self._last])
 
 
 def calls(make: Callable[[], Awaitable[object]], number: int) -> Iterable[Awaitable[object]]:

@@ -139,7 +139,7 @@ class Fleet:
         """What APIs do: their heartbeat, and the reaper's tick."""
         while True:
             await self.desk.heartbeat("a")
-            await self.desk.scripts.run("reap", int(LEASE_S * 1000), 100)
+            await self.desk.commands.reap(int(LEASE_S * 1000), 100)
             await asyncio.sleep(1)
 
     async def close(self) -> None:

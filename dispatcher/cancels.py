@@ -5,14 +5,13 @@ import logging
 
 from redis.exceptions import ResponseError
 
-from dispatcher.errors import RedisUnavailable
-from dispatcher.scripts import Scripts
+from dispatcher.commands import Commands
+from dispatcher.insist import wait_out
 
 log = logging.getLogger("llamaq.queue")
 
 _BATCH = 64
 _MOST = 10_000  # while Redis is away; a job that was forgotten here ends at its deadline
-_RETRY_S = 0.2
 
 
 class Cancels:
@@ -21,8 +20,8 @@ class Cancels:
     When many clients leave at once, few calls cancel their jobs, and new requests wait behind one.
     """
 
-    def __init__(self, scripts: Scripts) -> None:
-        self._scripts = scripts
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
         self._jobs: dict[str, None] = {}  # in the order in which they came
         self._news = asyncio.Event()
 
@@ -43,10 +42,7 @@ class Cancels:
 
     async def _cancel(self, jobs: list[str]) -> None:
         try:
-            await self._scripts.run("cancel", *jobs)
-        except RedisUnavailable:
-            await asyncio.sleep(_RETRY_S)
-            return
+            await wait_out(lambda: self._commands.cancel(jobs))
         except ResponseError as error:  # each job is cancelled by itself: it is the script's fault
             log.error("Jobs can't be cancelled: %r", error)
         for job in jobs:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from dispatcher.commands import Commands
 from dispatcher.errors import WorkerFailed
 from dispatcher.job import Job
 from dispatcher.needs import Needs, read_needs
-from dispatcher.scripts import Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,15 @@ def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
     )
 
 
-async def resume(scripts: Scripts, left: Job, generation: int) -> Needs | None:
+async def resume(commands: Commands, left: Job, generation: int) -> Needs | None:
     """Queues what is left of a job, in place of all its earlier submissions.
 
     Returns what it needs of its worker now; None if Redis doesn't know the job. Raises
     `WorkerFailed` if it may not go on, and `RedisUnavailable`; it may then be repeated.
     """
-    verdict, said = await scripts.run(
-        "resume",
-        *(left.id, generation, left.needs.build, left.estimate),
-        *(left.prompt_tokens, left.completion_tokens, left.seen_cost or 0, left.body),
+    estimates = left.estimate, left.prompt_tokens, left.completion_tokens
+    verdict, said = await commands.resume(
+        left.id, generation, left.needs.build, estimates, left.seen_cost or 0, left.body
     )
     if verdict == b"OK":
         return read_needs(said.decode())

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dispatcher.commands import Commands
 from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import RedisUnavailable, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, unpack
 from dispatcher.job import split_token
 from dispatcher.redis_clock import RedisClock
 from dispatcher.reply import Reply
-from dispatcher.scripts import Scripts
 
 log = logging.getLogger("llamaq.inbox")
 
@@ -25,7 +25,7 @@ _RETRY_S = 0.2
 class Inbox:
     """Hands the frames of one model's jobs to the replies that wait for them.
 
-    `scripts` use a connection that no request uses, so that the heartbeat waits behind none.
+    `commands` use a connection that no request uses, so that the heartbeat waits behind none.
     `reader` is a blocking client that nobody else uses. `forgotten(job, generation)` is called for
     a job that has to be submitted again, `known` are those that Redis is asked about.
     """
@@ -33,7 +33,7 @@ class Inbox:
     def __init__(
         self,
         api: str,
-        scripts: Scripts,
+        commands: Commands,
         reader: LinkedRedis,
         lease_s: float,
         forgotten: Callable[[str, int], None],
@@ -42,11 +42,11 @@ class Inbox:
         self.known: set[str] = set()
         self.clock = RedisClock()
         self._api = api
-        self._scripts = scripts
+        self._commands = commands
         self._reader = reader
         self._lease_s = lease_s
         self._forgotten = forgotten
-        self._stream = scripts.keys.named("replies", api)
+        self._stream = commands.keys.named("replies", api)
         self._position = _START
         self._read_bytes = 0
         self._boot = b""
@@ -63,14 +63,13 @@ class Inbox:
             if not self.replies[job].ended and not self.replies[job].lost
         }
         try:
-            boot, last, now_ms, *unknown = await self._scripts.run(
-                "api_heartbeat",
+            boot, last, now_ms, *unknown = await self._commands.api_heartbeat(
                 self._api,
                 int(self._lease_s * 1000),
                 position,
                 read,
                 secrets.token_hex(8),
-                *(part for pair in asked.items() for part in pair),
+                asked.items(),
             )
         except RedisUnavailable:
             self._read_bytes += read

@@ -10,6 +10,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from dispatcher.cancels import Cancels
+from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.continuation import Continuation, what_is_left
 from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
@@ -18,7 +19,6 @@ from dispatcher.job import Job
 from dispatcher.keys import Keys
 from dispatcher.reaper import run_reaper
 from dispatcher.reply import Place, Reply, eta_s
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.submission import Submissions
 from dispatcher.tasks import cancel, go_on, log_failure
@@ -46,11 +46,11 @@ class Lane:
     ) -> None:
         keys = Keys(model)
         self._lease_s = settings.lease_s
-        self._scripts, self._lifeline = Scripts(redis, keys), Scripts(lifeline, keys)
+        self._commands, self._lifeline = Commands(redis, keys), Commands(lifeline, keys)
         self._reader = open_redis(settings.redis_url.get_secret_value())
         self._inbox = Inbox(api, self._lifeline, self._reader, settings.lease_s, self._submit_again)
-        self._submissions = Submissions(api, self._scripts, settings, self._inbox)
-        self._cancels = Cancels(self._scripts)
+        self._submissions = Submissions(api, self._commands, settings, self._inbox)
+        self._cancels = Cancels(self._commands)
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -112,7 +112,7 @@ class Lane:
         if not waiting:
             return
         ids = (job for job, _ in waiting)
-        slots, mean_ms, *positions = await self._scripts.run("position", *ids)
+        slots, mean_ms, *positions = await self._commands.position(ids)
         for (_, reply), position in zip(waiting, positions, strict=True):
             eta = eta_s(position, slots, float(mean_ms))
             reply.place = Place(position, eta) if position else None

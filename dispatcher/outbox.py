@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
+from dispatcher.commands import Commands, Identity
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame
 from dispatcher.job import Claim
 from dispatcher.outgoing import Letter, Outgoing, Refusal, Speaker
-from dispatcher.redis_address import Arg
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.spacing import LAZY_S, Pace, Rate, spacing_s
 
@@ -28,12 +27,12 @@ _MOST_BYTES = 4 * 2**20  # that wait or are on their way, of all attempts
 _MOST_OF_ONE_BYTES = 2**18
 
 
-class Identity(Protocol):
-    """Who sends: the worker and its epoch."""
+class Sender(Protocol):
+    """Who sends."""
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """Both, as of now."""
+    def identity(self) -> Identity:
+        """The worker and its epoch, as of now."""
 
 
 class Outbox:
@@ -46,12 +45,12 @@ class Outbox:
 
     def __init__(
         self,
-        scripts: Scripts,
-        sender: Identity,
+        commands: Commands,
+        sender: Sender,
         settings: QueueSettings,
         fenced: Callable[[], None],
     ) -> None:
-        self._scripts = scripts
+        self._commands = commands
         self._sender = sender
         self._limits = (int(settings.lease_s * 1000), settings.max_unread_bytes)
         self._fenced = fenced
@@ -175,13 +174,9 @@ class Outbox:
                     self._heed(verdict.decode(), {token.decode() for token in refused}, letters)
                 return
 
-    async def _emit(
-        self, identity: tuple[str, str], api: str, letters: Sequence[Letter]
-    ) -> list[Any]:
-        triples: list[Arg] = []
-        for letter in letters:
-            triples += (letter.outgoing.token, letter.begins, letter.frames)
-        return await self._scripts.run("emit", *identity, api, *self._limits, *triples)
+    async def _emit(self, identity: Identity, api: str, letters: Sequence[Letter]) -> list[Any]:
+        frames = [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters]
+        return await self._commands.emit(identity, api, *self._limits, frames)
 
     async def _send_apart(self, api: str, letters: Sequence[Letter]) -> None:
         """Job by job: the one that fails alone is stopped, the others go on."""

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.commands import Commands
 from dispatcher.errors import RedisUnavailable
-from dispatcher.scripts import Scripts
 
 log = logging.getLogger("llamaq.reaper")
 
@@ -39,17 +39,17 @@ class Reaped:
     damage: str = ""
 
 
-async def reap(scripts: Scripts, lease_s: float) -> Reaped:
+async def reap(commands: Commands, lease_s: float) -> Reaped:
     """Runs the script once (lua/reap.lua)."""
-    verdict, *rest = await scripts.run("reap", int(lease_s * 1000), _LIMIT)
+    verdict, *rest = await commands.reap(int(lease_s * 1000), _LIMIT)
     return _read(*rest) if verdict == b"OK" else Reaped()
 
 
-async def run_reaper(scripts: Scripts, lease_s: float) -> None:
+async def run_reaper(commands: Commands, lease_s: float) -> None:
     """Reaps for ever, also through an outage of Redis."""
     while True:
         with suppress(RedisUnavailable):  # whoever needs Redis for more than this reports it
-            _tell(await reap(scripts, lease_s))
+            _tell(await reap(commands, lease_s))
         await asyncio.sleep(TICK_S)
 
 

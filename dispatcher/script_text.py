@@ -3,7 +3,7 @@
 A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
 one that is made only when its function `x` is called. A script gets only the parts that it reaches.
 `K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its
-value in dispatcher/constants.py.
+value in dispatcher/constants.py; QUEUED_JOB and ENDED for the fields in dispatcher/arguments.py.
 """
 
 import re
@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from dispatcher import constants
+from dispatcher.arguments import Ended, QueuedJob
 from dispatcher.keys import NAMES
 from dispatcher.tier import Tier
 
@@ -48,6 +49,7 @@ def _head(body: str) -> str:
 
 def _values() -> dict[str, str]:
     found = {name: value for name, value in vars(constants).items() if name.isupper()}
+    found |= {"QUEUED_JOB": QueuedJob._fields, "ENDED": Ended._fields}
     return {name: _in_lua(value) for name, value in found.items()}
 
 

@@ -4,13 +4,17 @@ import asyncio
 import time
 from typing import Any
 
+from redis.exceptions import ResponseError
+
+from dispatcher.arguments import QueuedJob
+from dispatcher.batches import Batches
+from dispatcher.commands import Bounds, Commands
 from dispatcher.continuation import resume
 from dispatcher.errors import QueueFull, RedisUnavailable, TenantQueueFull
 from dispatcher.inbox import Inbox
 from dispatcher.job import NOBODY, Job, encode_wants, tenant_key
 from dispatcher.needs import Needs
 from dispatcher.reply import Reply, eta_s
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 
 _IN_ALL_S = 8.0  # then a new request is refused
@@ -29,10 +33,15 @@ class Submissions:
     that were lost at once leave room for new ones.
     """
 
-    def __init__(self, api: str, scripts: Scripts, settings: QueueSettings, inbox: Inbox) -> None:
+    def __init__(self, api: str, commands: Commands, settings: QueueSettings, inbox: Inbox) -> None:
         self._api = api
-        self._scripts = scripts
-        self._settings = settings
+        self._commands = commands
+        self._bounds = Bounds(
+            *(settings.max_attempts, settings.max_crashes),
+            *(settings.max_queue_jobs, settings.max_queue_bytes),
+            *(settings.max_tenant_jobs, settings.max_tenant_running),
+        )
+        self._enqueues = Batches(self._enqueue_all, size=lambda job: len(job.body))
         self._inbox = inbox
         self._room = asyncio.Semaphore(_AT_ONCE)
 
@@ -73,7 +82,7 @@ class Submissions:
         async with self._room:
             while self._is_wanted(left, reply, generation):
                 try:
-                    needs = await resume(self._scripts, left, generation)
+                    needs = await resume(self._commands, left, generation)
                     if needs is None:
                         await self._enqueue(left, generation, time.monotonic() + _EFFECT_S)
                 except RedisUnavailable:
@@ -97,35 +106,22 @@ class Submissions:
         """What Redis says of it. It takes no effect after `ends_at`, in `time.monotonic()`."""
         for _ in range(_TRIES):
             latest_ms = self._inbox.clock.in_ms(ends_at - time.monotonic())
-            verdict = await self._enqueue_once(job, generation, latest_ms)
+            verdict = await self._enqueues.put(_queued_job(job, generation, latest_ms))
             if verdict[0] == b"UNKNOWN_API":
                 await self._inbox.tell_again()
             elif verdict[0] == b"LATE":
                 self._inbox.clock.learn(int(verdict[1]))
+            elif verdict[0] == b"FAILED":
+                raise ResponseError(verdict[1].decode(errors="replace"))
             else:
                 return verdict
         raise RedisUnavailable("Redis is too slow to take the request.")
 
-    async def _enqueue_once(self, job: Job, generation: int, latest_ms: int) -> list[Any]:
-        bounds = self._settings
-        user = tenant_key(job.user) or NOBODY
-        return await self._scripts.run(
-            "enqueue",
-            *(job.id, generation, latest_ms, self._api),
-            *(tenant_key(job.tenant), user, job.tier, job.weight),
-            *(str(job.needs), encode_wants(job.wants)),
-            *(job.estimate, job.prompt_tokens, job.completion_tokens),
-            *(int(job.wait_s * 1000), int(job.deadline_s * 1000)),
-            *(bounds.max_attempts, bounds.max_crashes),
-            *(bounds.max_queue_jobs, bounds.max_queue_bytes),
-            *(bounds.max_tenant_jobs, bounds.max_tenant_running),
-            *(tenant_key(job.supersedes), " ".join(job.remembered)),
-            *("" if job.seen_cost is None else job.seen_cost, job.path, job.body),
-            *job.prefixes,
-        )
+    async def _enqueue_all(self, jobs: list[QueuedJob]) -> list[list[Any]]:
+        return await self._commands.enqueue(self._api, self._bounds, jobs)
 
     async def _full(self, job: Job, verdict: list[Any]) -> QueueFull:
-        slots, mean_ms, *_ = await self._scripts.run("position")
+        slots, mean_ms, *_ = await self._commands.position(())
         wait_s = eta_s(verdict[1], slots, float(mean_ms)) or _FULL_RETRY_S
         if verdict[0] == b"FULL":
             return QueueFull(
@@ -137,3 +133,28 @@ class Submissions:
             "when some are answered.",
             wait_s,
         )
+
+
+def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
+    return QueuedJob(
+        id=job.id,
+        generation=generation,
+        latest_ms=latest_ms,
+        tenant=tenant_key(job.tenant),
+        user=tenant_key(job.user) or NOBODY,
+        tier=job.tier,
+        weight=job.weight,
+        needs=str(job.needs),
+        wants=encode_wants(job.wants),
+        estimate=job.estimate,
+        prompt_tokens=job.prompt_tokens,
+        completion_tokens=job.completion_tokens,
+        wait_ms=int(job.wait_s * 1000),
+        deadline_ms=int(job.deadline_s * 1000),
+        supersedes=tenant_key(job.supersedes),
+        remembered=" ".join(job.remembered),
+        seen_cost="" if job.seen_cost is None else job.seen_cost,
+        path=job.path,
+        body=job.body,
+        beginnings=" ".join(job.prefixes),
+    )

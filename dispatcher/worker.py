@@ -1,32 +1,30 @@
 """A bridge's side of the queue: its registration, its claims, and how its attempts end."""
 
-import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from dispatcher.announcement import announce
+from dispatcher.arguments import Ended
+from dispatcher.batches import Batches
+from dispatcher.commands import Commands, Identity, Wish, WorkerStatus
 from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import NOTHING, Usage
-from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.errors import Fenced
 from dispatcher.facts import LEFT, Rival, WorkerFacts
 from dispatcher.fleet import Fleet, fetch_fleet
 from dispatcher.frames import Frame, pack
+from dispatcher.insist import insist, wait_out
 from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
 from dispatcher.patience import EAGER, Patience
-from dispatcher.redis_address import Arg
-from dispatcher.scripts import Scripts
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
-_RETRY_S = 0.2
-_TRIES = 3
 
 log = logging.getLogger("llamaq.worker")
 
@@ -52,19 +50,22 @@ class WorkerSession:
     the live apis that speak another protocol, and which.
     """
 
-    def __init__(self, worker: str, scripts: Scripts, lease_s: float, max_running: int = 0) -> None:
+    def __init__(
+        self, worker: str, commands: Commands, lease_s: float, max_running: int = 0
+    ) -> None:
         self.worker = worker
-        self._scripts = scripts
+        self._commands = commands
         self._lease_ms = int(lease_s * 1000)
         self._max_running = max_running
         self._epoch = ""
         self._nonce = ""
         self.strangers: dict[str, int] = {}
+        self._finishes = Batches(self._finish_all)
 
     @property
-    def identity(self) -> tuple[str, str]:
+    def identity(self) -> Identity:
         """The worker and its epoch, which every script checks."""
-        return self.worker, self._epoch
+        return Identity(self.worker, self._epoch)
 
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
         """Joins under a new epoch; what an older one still held is given back.
@@ -72,15 +73,14 @@ class WorkerSession:
         Changes nothing where another worker has the same server, which it then returns.
         """
         epoch = self._epoch or secrets.token_hex(8)
-        pairs = facts.pairs
-        verdict, *rest = await self._scripts.run(
-            "register", self.worker, epoch, self._lease_ms, slots, int(accepting), *pairs
-        )
+        who = Identity(self.worker, epoch)
+        status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
+        verdict, *rest = await self._commands.register(who, status)
         if verdict == b"TAKEN":
             return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
         self._epoch = epoch
         self.strangers = _read_versions(rest[1:])
-        await announce(self._scripts.link, self._scripts.keys, facts)
+        await announce(self._commands.redis.link, self._commands.keys, facts)
         return None
 
     async def renew(
@@ -89,24 +89,17 @@ class WorkerSession:
         """Says that the bridge lives, what it can take, and what the attempts that still move have
         cost so far.
         """
-        pairs, items = facts.pairs, list(held.items())
-        answer = await self._run(
-            "renew",
-            self._lease_ms,
-            slots,
-            int(accepting),
-            _GRACE_MS,
-            len(pairs) // 2,
-            *pairs,
-            *(item for pair in items[:HELD_LOOKED_AT] for item in pair),
-            *(item for token, _ in items[HELD_LOOKED_AT:] for item in (token, "")),
-        )
+        items: list[tuple[str, int | str]] = list(held.items())
+        named: list[tuple[str, int | str]] = [(token, "") for token in held]
+        status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
+        asked = items[:HELD_LOOKED_AT] + named[HELD_LOOKED_AT:]
+        answer = await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, asked))
         self.strangers = _read_versions(answer[3:])
         found = [answer[:3]]
         for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
             piece = items[first : first + HELD_LOOKED_AT]
-            found.append(await self._run("look", *(item for pair in piece for item in pair)))
-        await announce(self._scripts.link, self._scripts.keys, facts)
+            found.append(await self._run(partial(self._commands.look, held=piece)))
+        await announce(self._commands.redis.link, self._commands.keys, facts)
         return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
@@ -116,20 +109,21 @@ class WorkerSession:
         them out.
         """
         self._nonce = self._nonce or secrets.token_hex(8)
-        answer = await self._run("claim", *self._wish(most, self._nonce, patience))
+        wish = Wish(most, self._nonce, self._max_running, patience)
+        answer = await self._run(partial(self._commands.claim, wish=wish))
         self._nonce = ""
         return read_taken(answer)
 
     async def fleet(self) -> Fleet:
         """The workers that share this one's queue."""
-        return await fetch_fleet(self._scripts.link, self._scripts.keys)
+        return await fetch_fleet(self._commands.redis.link, self._commands.keys)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
         if claim.body is not None:
             return claim.body
-        key = self._scripts.keys.named("body", claim.job)
-        body = await self._scripts.link.call("GET", key)
+        key = self._commands.keys.named("body", claim.job)
+        body = await self._commands.redis.link.call("GET", key)
         return body if isinstance(body, bytes) else None
 
     async def finish(
@@ -143,11 +137,29 @@ class WorkerSession:
     ) -> Taken:
         """Ends an attempt with its last frames and what it used, and claims up to `most` jobs.
 
-        Waits out an outage of Redis.
+        Waits out an outage of Redis. Attempts that end together are told in one call: the first of
+        them gets the jobs of all.
         """
-        wish = self._wish(most, secrets.token_hex(8), patience)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
-        return read_taken(await self._insist("finish", *wish, token, state, pack(frames), *spent))
+        ended = Ended(token, state, pack(frames), *spent)
+        result = await self._finishes.put(_Finish(ended, most, patience))
+        if result is None:
+            raise Fenced(f"the attempt {token} is no longer held by the worker {self.worker}")
+        return result
+
+    async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | None]:
+        most = max(finish.most for finish in finishes)
+        wish = Wish(most, secrets.token_hex(8), self._max_running, finishes[-1].patience)
+        ended = [finish.ended for finish in finishes]
+        call = partial(self._run, partial(self._commands.finish, wish=wish, ended=ended))
+        answer = await (insist(call, "finish", log) if len(ended) == 1 else wait_out(call))
+        free, again_ms, over, *jobs = answer
+        first = over.index(1) if 1 in over else 0
+        taken = read_taken([free, again_ms, *jobs])
+        others = replace(taken, claims=[])
+        return [
+            (taken if i == first else others) if is_over else None for i, is_over in enumerate(over)
+        ]
 
     async def release(
         self,
@@ -167,46 +179,43 @@ class WorkerSession:
         """
         class_ = "" if needs is None else str(needs)
         hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
-        answer = await self._insist("release", token, toll, error, class_, hashed)
+        given_back = partial(
+            self._commands.release,
+            token=token,
+            toll=toll,
+            error=error,
+            needs=class_,
+            refusal=hashed,
+        )
+        answer = await insist(lambda: self._run(given_back), "release", log)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
         pairs = replace(facts, health=LEFT).pairs
-        await self._run("renew", 0, 0, 0, _GRACE_MS, len(pairs) // 2, *pairs)
+        status = WorkerStatus(0, 0, 0, pairs)
+        await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, ()))
 
     def end_epoch(self) -> None:
         """Forgets the registration, so that the next `register` makes a new one."""
         self._epoch = ""
         self._nonce = ""
 
-    def _wish(self, most: int, nonce: str, patience: Patience) -> tuple[Arg, ...]:
-        speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
-        return most, nonce, self._max_running, *speeds, " ".join(patience.faster)
-
-    async def _insist(self, name: str, *args: Arg) -> list[Any]:
-        """Waits out an outage; of a script that fails the caller hears after some tries."""
-        tries = 0
-        while True:
-            try:
-                return await self._run(name, *args)
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)
-            except ResponseError as error:
-                tries += 1
-                if tries == _TRIES:
-                    raise
-                log.error("The script %s failed: %r", name, error)
-                await asyncio.sleep(_RETRY_S * tries)
-
-    async def _run(self, name: str, *args: Arg) -> list[Any]:
+    async def _run(self, call: Callable[[Identity], Awaitable[list[Any]]]) -> list[Any]:
         while True:
             identity = self.identity
-            verdict, *rest = await self._scripts.run(name, *identity, *args)
+            verdict, *rest = await call(identity)
             if verdict != b"FENCED":
                 return rest
             if identity == self.identity:  # else an epoch that ended meanwhile was refused
                 raise Fenced(f"worker {self.worker} is no longer who it thinks")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    ended: Ended
+    most: int
+    patience: Patience
 
 
 def _tokens(lists: Iterable[list[bytes]]) -> list[str]:

@@ -10,12 +10,12 @@ from functools import partial
 
 from redis.exceptions import ResponseError
 
+from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox
 from dispatcher.reaper import run_reaper
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, first_of, go_on
 from dispatcher.worker import WorkerSession
@@ -63,11 +63,11 @@ class Bridge:
         self._state = state
         self._served = _served(settings, state)
         keys = Keys(self._served.model)
-        self._scripts = Scripts(commands, keys)
+        self._commands = Commands(commands, keys)
         session = WorkerSession(
-            self._served.worker, self._scripts, queue.lease_s, queue.max_running
+            self._served.worker, self._commands, queue.lease_s, queue.max_running
         )
-        self._outbox = Outbox(self._scripts, session, queue, state.fence)
+        self._outbox = Outbox(self._commands, session, queue, state.fence)
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
         self._policy = ClaimPolicy(session, state)
         self._attempts = Attempts(settings, worker, Settling(worker, self._policy))
@@ -90,7 +90,7 @@ class Bridge:
         log.info("joined worker=%s model=%s slots=%s", worker, model, self._state.slots)
         works: dict[str, Callable[[], Awaitable[None]]] = {
             "outbox": self._outbox.run,
-            "reaper": partial(run_reaper, self._scripts, self._lease_s),
+            "reaper": partial(run_reaper, self._commands, self._lease_s),
             "calls": self._calls.take,
             "look at the fleet": self._policy.watch_fleet,
             "recovery": self._recovery.run,

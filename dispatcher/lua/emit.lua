@@ -37,11 +37,20 @@ if #fields == 0 then return answer end
 local size = fields_of(K.api .. api, 'written_bytes', 'read_bytes')
 local unread = number(size[1]) - number(size[2])
 if unread > 0 and unread + bytes > tonumber(most_unread) then return {'SLOW'} end
-for first = 1, #fields, PIECE do
-  local last = math.min(first + PIECE - 1, #fields)
-  if not redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields, first, last)) then
-    return {'GONE'}
+-- Returns whether the api has a stream. At maxmemory Redis refuses what a script writes before it
+-- has removed something.
+local function add_entry(first, last)
+  local command = {'XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(fields, first, last)}
+  local entry = redis.pcall(unpack(command))
+  if type(entry) == 'table' and entry.err then
+    extend_lease(worker, now + lease_ms)
+    entry = redis.call(unpack(command))
   end
+  return entry
+end
+
+for first = 1, #fields, PIECE do
+  if not add_entry(first, math.min(first + PIECE - 1, #fields)) then return {'GONE'} end
 end
 redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
 for _, token in ipairs(seen) do

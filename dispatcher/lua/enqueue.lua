@@ -1,28 +1,19 @@
--- enqueue: puts a job into the queue, once.
+-- enqueue: puts jobs into the queue, each once.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 job id  2 generation: how often the api has submitted the job, this time included
---          3 latest ms: after this time of Redis' clock it does nothing
---          4 api that waits for it   5 tenant               6 user ('-': none)
---          7 tier                 8 weight of the tenant    9 class (what it needs of its worker)
---          10 wants (flags)       11 estimate (cost)        12, 13 estimated prompt and completion
---          tokens
---          14 wait ms: longest time in the queue            15 deadline ms: longest time in all
---          16 max attempts        17 max crashes
---          18 queue bound, jobs   19 queue bound, bytes
---          20, 21 tenant's bounds on queued and on running jobs (0: none)
---          22 key it supersedes ('': none)
---          23 beginnings by which a worker is to remember it, parted by blanks
---          24 cost of what its client has seen before Redis forgot it ('': it has not begun)
---          25 path of the request  26 body  27… beginnings of the conversation, the longest first
--- Returns  {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the
+-- ARGV     1 api that waits for them  2 max attempts  3 max crashes  4 queue bound, jobs
+--          5 queue bound, bytes  6, 7 a tenant's bounds on queued and on running jobs (0: none)
+--          8… for each job the values of QUEUED_JOB (dispatcher/arguments.py)
+-- Returns  {verdict, …}, one for each job:
+--          {'OK', position, n}    queued; position 1 is the next of its tenant and all others; the
 --                                 tenant has n jobs in the queue
 --          {'KNOWN', state}       a job of this id and generation exists, or it was cancelled:
 --                                 nothing changed
 --          {'STALE', generation}  a newer submission was here before: nothing changed
---          {'LATE', now ms}       it is later than latest ms: nothing changed
+--          {'LATE', now ms}       it is later than its latest ms: nothing changed
 --          {'UNKNOWN_API'}        the api has no reply stream: send api_heartbeat first
 --          {'FULL', jobs, bytes}  over a bound of the model
 --          {'TENANT_FULL', jobs}  over the tenant's
+--          {'FAILED', fault}      something that Redis holds is damaged: cancel the job
 -- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted
 -- already.
 -- @include call
@@ -31,34 +22,30 @@
 -- @include slots
 -- @lazy find_fastest
 -- @include now_ms
+-- @include read_rows
 -- @include supersede_key
 -- @lazy end_queued
+-- @lazy raise_refusal
 -- @lazy make_room
 -- @lazy read_job
 -- @lazy retire
 -- @lazy withdraw
-local id, generation, latest_ms, api, tenant, user, tier, weight, class, wants, estimate,
-  prompt_tokens, completion_tokens, wait_ms, deadline_ms, max_attempts, max_crashes, max_jobs,
-  max_bytes, max_tenant_jobs, max_tenant_running, supersedes, remembered, seen_cost, path, body =
-  unpack(ARGV, 1, 26)
-local job = {
-  api = api, tenant = tenant, user = user, tier = tier, weight = weight, class = class,
-  bytes = digits(#body), supersedes = supersedes ~= '' and supersedes or nil,
-  generation = generation,
-}
-c.now = now_ms()
+local api, max_attempts, max_crashes, max_jobs, max_bytes, max_tenant_jobs, max_tenant_running =
+  unpack(ARGV, 1, 7)
+local asked = read_rows(QUEUED_JOB, 8)
+c.now, c.processes = now_ms(), {}
 
 -- What is answered where a submission of the job is known that counts as much, or more.
-local function answer_of_known(older)
-  local known, newer = number(older.generation), tonumber(generation)
+local function answer_of_known(older, ask)
+  local known, newer = number(older.generation), tonumber(ask.generation)
   if known == newer or older.cancelled then return {'KNOWN', older.state or 'failed'} end
   if known > newer then return {'STALE', known} end
 end
 
--- The queued job of the key that it supersedes.
-local function find_rival()
-  local rival = job.supersedes and redis.call('GET', supersede_key(job, job.supersedes))
-  if not rival or rival == id then return nil end
+-- The queued job of the key that a job supersedes.
+local function find_rival(ask)
+  local rival = ask.supersedes ~= '' and redis.call('GET', supersede_key(ask, ask.supersedes))
+  if not rival or rival == ask.id then return nil end
   local replaced = read_job(rival)
   if not replaced or replaced.flaw or replaced.state ~= 'queued' then return nil end
   replaced.id = rival
@@ -66,44 +53,56 @@ local function find_rival()
 end
 
 -- What is answered where there is no room, besides that of the job that it replaces; makes room.
-local function refuse_if_full(replaced)
+local function refuse_if_full(ask, replaced)
   local places, freed = replaced and 1 or 0, replaced and replaced.bytes or 0
   local jobs = queued(c)
   local bytes = jobs == 0 and 0 or counted(c, 'queued_bytes')
   local jobs_over = jobs - places + 1 - max_jobs
-  local bytes_over = jobs > places and bytes - freed + #body - max_bytes or 0
+  local bytes_over = jobs > places and bytes - freed + #ask.body - max_bytes or 0
   local most = tonumber(max_tenant_jobs)
   if jobs_over <= 0 and bytes_over <= 0 and most == 0 then return nil end
-  local own = number(redis.call('ZSCORE', K.waiting, tenant))
+  local own = number(redis.call('ZSCORE', K.waiting, ask.tenant))
   if jobs_over > 0 or bytes_over > 0 then
     if own > 0 or not make_room(c, jobs_over, bytes_over) then return {'FULL', jobs, bytes} end
   end
   if most > 0 and own - places >= most then return {'TENANT_FULL', own} end
 end
 
-local function write_job(sequence, ttl)
-  job.wait_until_ms = digits(c.now + math.min(wait_ms, deadline_ms))
-  job.place = table.concat({class, tier, tenant, user, string.format('%014.0f', sequence), id}, '|')
-  local fields = {'state', 'queued', 'generation', generation, 'protocol', PROTOCOL, 'api', api,
-    'tenant', tenant, 'user', user, 'tier', tier, 'weight', weight, 'class', class,
-    'path', path, 'wants', wants, 'estimate', estimate, 'prompt_estimate', prompt_tokens,
-    'completion_estimate', completion_tokens, 'place', job.place, 'bytes', job.bytes,
-    'enqueued_ms', digits(c.now), 'wait_until_ms', job.wait_until_ms,
-    'deadline_ms', digits(c.now + deadline_ms), 'attempts', 0, 'max_attempts', max_attempts,
-    'crashes', 0, 'max_crashes', max_crashes, 'max_tenant_running', max_tenant_running,
-    'prefix', remembered}
+-- The job as it is to stand in Redis.
+local function job_of_ask(ask, sequence)
+  local job = {
+    api = api, tenant = ask.tenant, user = ask.user, tier = ask.tier, weight = ask.weight,
+    class = ask.needs, generation = ask.generation, bytes = digits(#ask.body),
+    supersedes = ask.supersedes ~= '' and ask.supersedes or nil,
+    wait_until_ms = digits(c.now + math.min(ask.wait_ms, ask.deadline_ms)),
+    place = table.concat({ask.needs, ask.tier, ask.tenant, ask.user,
+      string.format('%014.0f', sequence), ask.id}, '|'),
+  }
+  job.prefers, job.cached_there = find_preferred(c, job.class, ask.beginnings)
+  return job
+end
+
+local function write_job(ask, job, ttl)
+  local fields = {'state', 'queued', 'generation', job.generation, 'protocol', PROTOCOL,
+    'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier, 'weight', job.weight,
+    'class', job.class, 'path', ask.path, 'wants', ask.wants, 'estimate', ask.estimate,
+    'prompt_estimate', ask.prompt_tokens, 'completion_estimate', ask.completion_tokens,
+    'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(c.now),
+    'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(c.now + ask.deadline_ms),
+    'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
+    'max_tenant_running', max_tenant_running, 'prefix', ask.remembered}
   local function add(...)
     for _, value in ipairs({...}) do fields[#fields + 1] = value end
   end
-  if seen_cost ~= '' then add('visible', 1, 'seen_cost', seen_cost) end
+  if ask.seen_cost ~= '' then add('visible', 1, 'seen_cost', ask.seen_cost) end
   if job.supersedes then add('supersedes', job.supersedes) end
   if job.prefers then add('prefers', job.prefers, 'cached_there', job.cached_there) end
-  redis.call('HSET', K.job .. id, unpack(fields))
-  redis.call('PEXPIRE', K.job .. id, ttl)
-  redis.call('SET', K.body .. id, body, 'PX', ttl)
+  redis.call('HSET', K.job .. ask.id, unpack(fields))
+  redis.call('PEXPIRE', K.job .. ask.id, ttl)
+  redis.call('SET', K.body .. ask.id, ask.body, 'PX', ttl)
 end
 
-local function note_elsewhere(sequence, ttl)
+local function note_elsewhere(id, job, sequence, ttl)
   if job.supersedes then
     redis.call('SET', supersede_key(job, job.supersedes), id, 'PX', ttl)
   end
@@ -115,21 +114,27 @@ end
 
 -- The bell that all share is heard first by who has waited longest. Where that is a slow worker it
 -- would only call a faster one, so that is called too.
-local function call_for(preferred)
-  local called = preferred and free_slots(preferred) > 0 and preferred
-  if not called and counted(c, 'speeds_differ') > 0 then called = find_fastest(class) end
+local function call_for(job)
+  local called = job.prefers and free_slots(job.prefers) > 0 and job.prefers
+  if not called and counted(c, 'speeds_differ') > 0 then called = find_fastest(job.class) end
   if called then ring_worker(called) end
 end
 
-local function enqueue()
-  local older = redis.call('EXISTS', K.job .. id) == 1 and read_job(id)
-  local answer = older and answer_of_known(older)
+-- Whether the api has a reply stream.
+local function is_known_api()
+  if c.is_known_api == nil then c.is_known_api = redis.call('ZSCORE', K.apis, api) end
+  return c.is_known_api
+end
+
+local function enqueue(ask)
+  local id = ask.id
+  local older = not c.are_all_new and redis.call('EXISTS', K.job .. id) == 1 and read_job(id)
+  local answer = older and answer_of_known(older, ask)
   if answer then return answer end
-  if c.now > tonumber(latest_ms) then return {'LATE', digits(c.now)} end
-  if not redis.call('ZSCORE', K.apis, api) then return {'UNKNOWN_API'} end
-  read_counters(c, 'sequence', 'queued_bytes', 'enqueued', 'parked', 'speeds_differ')
-  local replaced = find_rival()
-  answer = tonumber(generation) == 1 and refuse_if_full(replaced)
+  if c.now > tonumber(ask.latest_ms) then return {'LATE', digits(c.now)} end
+  if not is_known_api() then return {'UNKNOWN_API'} end
+  local replaced = find_rival(ask)
+  answer = tonumber(ask.generation) == 1 and refuse_if_full(ask, replaced)
   if answer then return answer end
   if replaced then end_queued(c, replaced.id, replaced, 'superseded') end
   if older and older.flaw then retire(c, id, older.flaw)
@@ -138,13 +143,38 @@ local function enqueue()
 
   count(c, 'sequence', 1)
   count(c, 'enqueued', 1)
-  local sequence, ttl = counted(c, 'sequence'), digits(deadline_ms + WORKER_TTL_MS)
-  job.prefers, job.cached_there = find_preferred(class, 27)
-  write_job(sequence, ttl)
-  note_elsewhere(sequence, ttl)
+  local sequence, ttl = counted(c, 'sequence'), digits(ask.deadline_ms + WORKER_TTL_MS)
+  local job = job_of_ask(ask, sequence)
+  write_job(ask, job, ttl)
+  note_elsewhere(id, job, sequence, ttl)
   local of_tenant = enter_queue(c, id, job)
-  call_for(job.prefers)
+  call_for(job)
   return {'OK', queued(c), of_tenant}
 end
 
-return conduct(enqueue)
+-- Each job has its own verdict.
+local function enqueue_or_fail(ask)
+  local is_well, answer = pcall(enqueue, ask)
+  if is_well then return answer end
+  raise_refusal(answer)
+  set_counter(c, 'recount', 1)
+  return {'FAILED', type(answer) == 'table' and answer.err or tostring(answer)}
+end
+
+-- Whether Redis knows none of the jobs, and none is there twice.
+local function are_all_new()
+  local keys, seen = {}, {}
+  for i, ask in ipairs(asked) do
+    if seen[ask.id] then return false end
+    seen[ask.id], keys[i] = true, K.job .. ask.id
+  end
+  return redis.call('EXISTS', unpack(keys)) == 0
+end
+
+return conduct(function()
+  c.are_all_new = are_all_new()
+  read_counters(c, 'sequence', 'queued_bytes', 'enqueued', 'parked', 'speeds_differ')
+  local verdicts = {}
+  for i, ask in ipairs(asked) do verdicts[i] = enqueue_or_fail(ask) end
+  return verdicts
+end)

@@ -1,31 +1,75 @@
--- finish: the attempt ended with an answer (or an error that is the answer); frees its slot, and
--- takes the next job for it.
+-- finish: attempts ended with an answer (or an error that is the answer); frees their slots, and
+-- takes the next jobs for them.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 … 10 as of claim  11 token  12 state (done, rejected, failed or cancelled)
---          13 last frames, packed  14 prompt tokens  15 completion tokens
---          16 of the prompt's those cached  17 what they cost (dispatcher/cost.py)
--- Returns  {'OK', free slots left, again ms, job, …}  as claim, also for a call repeated with the
---                      same nonce after its reply was cut
---          {'FENCED'}  the attempt is not, or no longer, this worker's; nothing was changed
+-- ARGV     1 … 10 as of claim; 11… for each attempt the values of ENDED (dispatcher/arguments.py)
+-- Returns  {'OK', free slots left, again ms, {ended, …}, job, …}  as claim, also for a call that is
+--                      repeated with the same nonce after its reply was cut. An attempt that has
+--                      `ended` 0 is not, or no longer, this worker's: nothing was changed for it
+--          {'FENCED'}  register again
 -- @include answer_with
 -- @include attempts
 -- @include bells
 -- @include end_job
 -- @include flaws
+-- @include held
 -- @lazy find_taken
 -- @lazy retire
+-- @include read_rows
 -- @include settle
 -- @include stopped_running
 -- @include take_jobs
 -- @include work_on
-local token, state, frames, prompt_tokens, completion_tokens, cached_tokens, cost =
-  unpack(ARGV, 11, 17)
+local ended = read_rows(ENDED, 11)
 if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end
-local id, attempt = split_token(token)
 
-local function is_repeated()
-  local job = read_hash(K.job .. id, {'attempt', 'state'})
-  return job.attempt == attempt and FINAL[job.state]
+local function is_repeated(attempt)
+  local job = read_hash(K.job .. attempt.id, {'attempt', 'state'})
+  return job.attempt == attempt.name and FINAL[job.state]
+end
+
+-- Takes the attempts off the worker. Returns those that were there, for each whether it is over
+-- now, and whether one was over before: then the call is repeated.
+local function take_off_all()
+  local tokens, there, verdicts, seen, was_over = {}, {}, {}, {}, false
+  for i, attempt in ipairs(ended) do
+    tokens[i], attempt.id, attempt.name = attempt.token, split_token(attempt.token)
+  end
+  local is_held = held(c.worker, tokens)
+  for i, attempt in ipairs(ended) do
+    if is_held[i] and not seen[attempt.token] then there[#there + 1] = attempt end
+    seen[attempt.token] = true
+    local is_over = not is_held[i] and is_repeated(attempt)
+    verdicts[i], was_over = (is_held[i] or is_over) and 1 or 0, was_over or is_over
+  end
+  for _, attempt in ipairs(there) do
+    if c.about.suspect == attempt.token then
+      c.runs_suspect = false
+      redis.call('HDEL', K.worker .. c.worker, 'suspect')
+    end
+  end
+  if #there > 0 then redis.call('ZREM', K.running .. c.worker, unpack(tokens)) end
+  return there, verdicts, was_over
+end
+
+-- Passes the last frames on, in one entry for each api.
+local function pass_on(attempts)
+  local fields, bytes = {}, {}
+  for _, attempt in ipairs(attempts) do
+    local api = attempt.job.api
+    if api then
+      fields[api], bytes[api] = fields[api] or {}, (bytes[api] or 0) + #attempt.frames
+      table.insert(fields[api], attempt.token)
+      table.insert(fields[api], attempt.frames)
+    end
+  end
+  for api, pairs_ in pairs(fields) do
+    if try('XADD', K.replies .. api, 'NOMKSTREAM', '*', unpack(pairs_)) then
+      redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes[api])
+    else
+      fields[api] = false
+    end
+  end
+  for _, attempt in ipairs(attempts) do attempt.is_answered = fields[attempt.job.api] end
 end
 
 -- Means over about the last sixteen answers: for estimates, and for how soon a slot will be free.
@@ -34,52 +78,55 @@ local function learn(name, news)
   set_counter(c, name, string.format('%.3f', mean + (news - mean) / 16))
 end
 
-local function pass_on(api)
-  if try('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, frames) then
-    redis.call('HINCRBY', K.api .. api, 'written_bytes', #frames)
-    return true
-  end
-end
-
-local function remember(beginnings)
-  local tokens = digits(prompt_tokens + completion_tokens)
-  local there = c.worker .. ' ' .. tokens .. ' ' .. (c.about.process or '')
+local function remember(beginnings, tokens)
+  local there = c.worker .. ' ' .. digits(tokens) .. ' ' .. (c.about.process or '')
   for beginning in string.gmatch(beginnings, '%S+') do
     redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
   end
 end
 
-local function end_attempt(job)
+local function end_attempt(attempt)
+  local job, prompt, completion = attempt.job, attempt.prompt_tokens, attempt.completion_tokens
   stopped_running(c, job)
-  settle(c, job, cost)
-  if state == 'done' then
-    remember(job.prefix or '')
+  settle(c, job, attempt.cost)
+  if attempt.state == 'done' then
+    remember(job.prefix or '', prompt + completion)
     learn('mean_service_ms', c.now - job.claimed_ms)
-    learn('mean_prompt_tokens', prompt_tokens)
-    learn('mean_completion_tokens', completion_tokens)
+    learn('mean_prompt_tokens', prompt)
+    learn('mean_completion_tokens', completion)
   end
-  end_job(c, id, state, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
-    'cached_tokens', cached_tokens, 'cost', cost)
+  end_job(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
+    'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost)
 end
 
 -- A flaw that is no obstacle to passing the answer on.
-local function flaw_of_finished(job)
+local function flaw_of_finished(id, job)
   local flaw = flaw_in(job, {'api', 'tenant', 'user', 'tier', 'place', 'class'},
     {'weight', 'estimate', 'claimed_ms'})
   if flaw then return flaw end
   if not is_placed(id, job) then return 'its place is not its own' end
 end
 
-local function finish_job()
-  local job = read_hash(K.job .. id, {'api', 'tenant', 'user', 'tier', 'weight', 'estimate',
-    'claimed_ms', 'prefix', 'max_tenant_running', 'place', 'class'})
+local function finish_job(attempt)
+  local id, job = attempt.id, attempt.job
   if not job.api and redis.call('EXISTS', K.job .. id) == 0 then
     return set_counter(c, 'recount', 1)
   end
-  local flaw = flaw_of_finished(job)
-  local is_answered = job.api and pass_on(job.api)
-  if flaw then retire(c, id, flaw, nil, token, is_answered)
-  else work_on(c, id, nil, token, end_attempt, job) end
+  local flaw = flaw_of_finished(id, job)
+  if flaw then retire(c, id, flaw, nil, attempt.token, attempt.is_answered)
+  else work_on(c, id, nil, attempt.token, end_attempt, attempt) end
+end
+
+local function finish_all(attempts)
+  if #attempts == 0 then return end
+  read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
+    'mean_completion_tokens', 'done', 'queued_bytes')
+  for _, attempt in ipairs(attempts) do
+    attempt.job = read_hash(K.job .. attempt.id, {'api', 'tenant', 'user', 'tier', 'weight',
+      'estimate', 'claimed_ms', 'prefix', 'max_tenant_running', 'place', 'class'})
+  end
+  pass_on(attempts)
+  for _, attempt in ipairs(attempts) do finish_job(attempt) end
 end
 
 -- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.
@@ -91,26 +138,17 @@ end
 local function finish()
   local running = redis.call('ZCARD', K.running .. c.worker)
   local was_full = running >= c.slots
-  if redis.call('ZREM', K.running .. c.worker, token) == 1 then
-    running = running - 1
-    if c.about.suspect == token then
-      c.runs_suspect = false
-      redis.call('HDEL', K.worker .. c.worker, 'suspect')
-    end
-    read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
-      'mean_completion_tokens', state, 'queued_bytes')
-    finish_job()
-  elseif is_repeated() then
-    find_taken(c)
-    if #c.jobs > 0 then return answer_with(c, room(c, running)) end
-  else
-    return {'FENCED'}
-  end
+  local there, verdicts, was_over = take_off_all()
+  running = running - #there
+  if #there == 0 and not was_over then return {'OK', room(c, running), '0', verdicts} end
+  finish_all(there)
+  if was_over then find_taken(c) end
+  if #c.jobs > 0 then return answer_with(c, room(c, running), verdicts) end
   local free = take_jobs(c, running)
   -- A full bridge waits on its own bell only; and it shall come again for what is left to others.
   if was_full and free > 0 and #all_classes(c) == 0 then tell_of_room()
   elseif (was_full and free > 0) or c.again > 0 then ring_worker(c.worker) end
-  return answer_with(c, free)
+  return answer_with(c, free, verdicts)
 end
 
 return conduct(finish)

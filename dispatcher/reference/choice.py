@@ -40,17 +40,19 @@ class Choice:
 
     def take(self, wanted: int) -> Claimed:
         """Takes up to `wanted` jobs."""
-        for job in self._all(wanted):
-            self._state.begin(job, self._name, self._now_ms)
-            self._got.jobs.append(job)
+        for entry in self._all(wanted):
+            self._begin(entry)
         while len(self._got.jobs) < wanted:
-            entry = self._favourite() or self._fair(FAN)
-            entry = entry or self._favourite(anyhow=True) or self._fair(WIDE)
-            if entry is None:
+            found = self._favourite() or self._fair(FAN)
+            found = found or self._favourite(anyhow=True) or self._fair(WIDE)
+            if found is None:
                 break
-            self._state.begin(entry, self._name, self._now_ms)
-            self._got.jobs.append(entry)
+            self._begin(found)
         return self._got
+
+    def _begin(self, entry: Entry) -> None:
+        self._state.begin(entry, self._name, self._now_ms)
+        self._got.jobs.append(entry)
 
     def _all(self, wanted: int) -> list[Entry]:
         """All jobs that wait, oldest first; none where some must be looked at in their turn."""

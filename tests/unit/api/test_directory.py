@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 
 from api.directory import Directory
 from api.errors import ApiError
+from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import Needs
-from dispatcher.scripts import Scripts
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.relay import relay_to
 
@@ -22,13 +22,13 @@ def facts(model: str, modalities: str = "") -> WorkerFacts:
 
 
 async def join(redis: Redis, model: str, modalities: str = "") -> WorkerSession:
-    session = WorkerSession("w", Scripts(redis, Keys(model)), lease_s=4)
+    session = WorkerSession("w", Commands(redis, Keys(model)), lease_s=4)
     await session.register(2, True, facts(model, modalities))
     return session
 
 
 async def join_as(redis: Redis, model: str, worker: str, aliases: str) -> WorkerSession:
-    session = WorkerSession(worker, Scripts(redis, Keys(model)), lease_s=4)
+    session = WorkerSession(worker, Commands(redis, Keys(model)), lease_s=4)
     await session.register(2, True, replace(facts(model), aliases=aliases))
     return session
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from dispatcher.arguments import Ended, QueuedJob
+from dispatcher.commands import Bounds, Commands, Identity, Wish, WorkerStatus
 from dispatcher.frames import Frame, Kind, pack, unpack
 from dispatcher.job import CHAT_PATH, Toll, generation_of, split_token
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
-from dispatcher.scripts import Scripts
 
 LEASE_MS = 10_000
 WAIT_MS = 60_000
@@ -34,10 +35,54 @@ class Told:
     payload: bytes
 
 
-def wish_of(most: int, nonce: str, max_running: int, patience: Patience) -> tuple[Any, ...]:
-    """What a claim asks for, as the scripts get it."""
-    speeds = patience.prompt_ms, patience.token_ms, patience.turn_ms, patience.behind
-    return most, nonce, max_running, *speeds, " ".join(patience.faster)
+def queued_job(
+    job: str,
+    *,
+    tenant: str = "ann",
+    body: bytes = b"body",
+    user: str = "-",
+    tier: str = "default",
+    weight: float = 1,
+    class_: str = "any",
+    estimate: int = 1,
+    tokens: tuple[int, int] = (1, 0),
+    wait_ms: int = WAIT_MS,
+    deadline_ms: int = DEADLINE_MS,
+    supersedes: str = "",
+    prefixes: tuple[str, ...] = (),
+    seen_cost: int | str = "",
+    path: str = CHAT_PATH,
+    generation: int = 1,
+    latest_ms: int = FOR_EVER_MS,
+) -> QueuedJob:
+    """A job as an api submits it."""
+    return QueuedJob(
+        id=job,
+        generation=generation,
+        latest_ms=latest_ms,
+        tenant=tenant,
+        user=user,
+        tier=tier,
+        weight=weight,
+        needs=class_,
+        wants="stream",
+        estimate=estimate,
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
+        wait_ms=wait_ms,
+        deadline_ms=deadline_ms,
+        supersedes=supersedes,
+        remembered=" ".join(prefixes[:1]),
+        seen_cost=seen_cost,
+        path=path,
+        body=body,
+        beginnings=" ".join(prefixes),
+    )
+
+
+def ended_attempt(token: str, state: str = "done", cost: int = 1) -> Ended:
+    """An attempt that has ended."""
+    return Ended(token, state, pack([Frame(Kind(state), 0)]), 7, 11, 3, cost)
 
 
 class Desk:
@@ -46,13 +91,13 @@ class Desk:
     def __init__(self, redis: Redis, model: str = "tiny") -> None:
         self.redis = redis
         self.keys = Keys(model)
-        self.scripts = Scripts(redis, self.keys)
+        self.commands = Commands(redis, self.keys)
         self.offset_ms = 0
         self._nonces = (f"n{number:06}" for number in count())
 
     def later(self, ms: int) -> None:
         self.offset_ms += ms
-        self.scripts = Scripts(self.redis, self.keys, self.offset_ms)
+        self.commands = Commands(self.redis, self.keys, self.offset_ms)
 
     # What apis do.
 
@@ -66,9 +111,9 @@ class Desk:
         generation: int = 1,
     ) -> list[bytes]:
         """What it answers, but for the time."""
-        asked = chain(*((job, generation) for job in jobs))
-        boot_id, last, _, *unknown = await self.scripts.run(
-            "api_heartbeat", api, 6 * LEASE_MS, read_to, read, boot, *asked
+        asked = [(job, generation) for job in jobs]
+        boot_id, last, _, *unknown = await self.commands.api_heartbeat(
+            api, 6 * LEASE_MS, read_to, read, boot, asked
         )
         return [boot_id, last, *unknown]
 
@@ -76,41 +121,27 @@ class Desk:
         self,
         *jobs: str,
         api: str = "a",
-        tenant: str = "ann",
-        body: bytes = b"body",
-        user: str = "-",
-        tier: str = "default",
-        weight: float = 1,
-        class_: str = "any",
-        estimate: int = 1,
-        tokens: tuple[int, int] = (1, 0),
-        wait_ms: int = WAIT_MS,
-        deadline_ms: int = DEADLINE_MS,
         attempts: int = 3,
         crashes: int = 2,
         bounds: tuple[int, int] = (1000, 2**20),
         tenant_bounds: tuple[int, int] = (0, 0),
-        supersedes: str = "",
-        prefixes: tuple[str, ...] = (),
-        seen_cost: int | str = "",
-        path: str = CHAT_PATH,
-        generation: int = 1,
-        latest_ms: int = FOR_EVER_MS,
+        **more: Any,
     ) -> list[Any]:
+        """Each in a call of its own; returns the verdict on the last one."""
+        limits = Bounds(attempts, crashes, *bounds, *tenant_bounds)
         answer: list[Any] = []
         for job in jobs:
-            answer = await self.scripts.run(
-                "enqueue",
-                *(job, generation, latest_ms, api, tenant, user, tier, weight, class_, "stream"),
-                *(estimate, *tokens),
-                *(wait_ms, deadline_ms, attempts, crashes, *bounds, *tenant_bounds),
-                *(supersedes, " ".join(prefixes[:1]), seen_cost, path, body, *prefixes),
-            )
+            (answer,) = await self.commands.enqueue(api, limits, [queued_job(job, **more)])
         return answer
+
+    async def enqueue_together(self, *rows: QueuedJob, max_tenant_running: int = 0) -> list[Any]:
+        """In one call; returns the verdict on each."""
+        limits = Bounds(999, 999, 1000, 2**20, 0, max_tenant_running)
+        return await self.commands.enqueue("a", limits, rows)
 
     async def cancel(self, *jobs: str) -> str:
         """The states that they were in."""
-        return ",".join(state.decode() for state in await self.scripts.run("cancel", *jobs))
+        return ",".join(state.decode() for state in await self.commands.cancel(jobs))
 
     async def resume(
         self,
@@ -125,7 +156,7 @@ class Desk:
         """Has the job of an attempt go on, under the next generation where none is given."""
         job, attempt = split_token(token)
         newer = generation or generation_of(attempt) + 1
-        return await self.scripts.run("resume", job, newer, build, estimate, 1, 0, seen_cost, body)
+        return await self.commands.resume(job, newer, build, (estimate, 1, 0), seen_cost, body)
 
     # What bridges do.
 
@@ -139,7 +170,8 @@ class Desk:
         **more: str | float,
     ) -> list[Any]:
         facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
-        return await self.scripts.run("register", worker, epoch, LEASE_MS, slots, accepting, *facts)
+        status = WorkerStatus(LEASE_MS, slots, accepting, facts)
+        return await self.commands.register(Identity(worker, epoch), status)
 
     async def claim_raw(
         self,
@@ -151,9 +183,8 @@ class Desk:
         max_running: int = 0,
         patience: Patience = EAGER,
     ) -> list[Any]:
-        nonce = nonce or next(self._nonces)
-        wish = wish_of(most, nonce, max_running, patience)
-        return await self.scripts.run("claim", worker, epoch, *wish)
+        wish = Wish(most, nonce or next(self._nonces), max_running, patience)
+        return await self.commands.claim(Identity(worker, epoch), wish)
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
         """The free slots left, and the tokens of the claimed."""
@@ -177,8 +208,8 @@ class Desk:
         most_unread: int = 2**20,
     ) -> list[bytes]:
         frames = pack([Frame(Kind.CHUNK, 0, 1, payload)])
-        triples = [part for token in tokens for part in (token, visible, frames)]
-        return await self.scripts.run("emit", worker, epoch, api, LEASE_MS, most_unread, *triples)
+        rows = [(token, visible, frames) for token in tokens]
+        return await self.commands.emit(Identity(worker, epoch), api, LEASE_MS, most_unread, rows)
 
     async def finish(
         self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
@@ -200,10 +231,12 @@ class Desk:
         max_running: int = 0,
         patience: Patience = EAGER,
     ) -> list[Any]:
-        last = pack([Frame(Kind(state), 0)])
-        wish = wish_of(most, nonce or next(self._nonces), max_running, patience)
-        spent = 7, 11, 3, cost
-        return await self.scripts.run("finish", worker, epoch, *wish, token, state, last, *spent)
+        wish = Wish(most, nonce or next(self._nonces), max_running, patience)
+        ended = ended_attempt(token, state, cost)
+        verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
+        if verdict != b"OK" or rest[2] != [1]:
+            return [b"FENCED"]
+        return [b"OK", *rest[:2], *rest[3:]]
 
     async def release(
         self,
@@ -220,8 +253,8 @@ class Desk:
         """Gives a job back; a crash costs an attempt in any case."""
         free = Toll.SETBACK if setback else Toll.NOTHING
         toll = Toll.CRASH if crashed else Toll.ATTEMPT if costs else free
-        answer = await self.scripts.run(
-            "release", worker, epoch, token, toll, b'{"e":1}', class_, refusal
+        answer = await self.commands.release(
+            Identity(worker, epoch), token, toll, b'{"e":1}', class_, refusal
         )
         return [word.decode() for word in answer]
 
@@ -234,15 +267,16 @@ class Desk:
         accepting: int = 1,
         cost: int = 0,
     ) -> list[Any]:
-        args = (worker, epoch, LEASE_MS, slots, accepting, 5000, 1, "health", "healthy")
-        return await self.scripts.run("renew", *args, *chain(*((token, cost) for token in held)))
+        status = WorkerStatus(LEASE_MS, slots, accepting, ("health", "healthy"))
+        rows = [(token, cost) for token in held]
+        return await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
 
     # What both do.
 
     async def reap_raw(self) -> list[Any]:
         """One second later, as every tick."""
         self.later(1000)
-        return await self.scripts.run("reap", LEASE_MS, 100)
+        return await self.commands.reap(LEASE_MS, 100)
 
     async def reap(self) -> list[Any]:
         """The same, with numbers of workers and apis in the place of their names."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation
 from dispatcher.cost import Usage
@@ -18,7 +19,6 @@ from dispatcher.outbox import Outbox
 from dispatcher.outgoing import Outgoing, Refusal
 from dispatcher.queue import Queue
 from dispatcher.reply import Reply
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerFacts, WorkerSession
@@ -97,9 +97,9 @@ class Server:
     """A bridge without a llama-server: the test is the one that answers."""
 
     def __init__(self, redis: Redis) -> None:
-        self.session = WorkerSession("w", Scripts(redis, KEYS), 60)
+        self.session = WorkerSession("w", Commands(redis, KEYS), 60)
         self.outbox = Outbox(
-            Scripts(redis, KEYS), self.session, make_settings("redis://unused"), lambda: None
+            Commands(redis, KEYS), self.session, make_settings("redis://unused"), lambda: None
         )
         self._said: dict[str, Outgoing] = {}
 

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from dispatcher.commands import Commands
 from dispatcher.frames import Kind
 from dispatcher.inbox import Inbox
 from dispatcher.job import Claim
@@ -13,31 +14,33 @@ from dispatcher.keys import MODELS, Keys
 from dispatcher.outbox import Outbox
 from dispatcher.outgoing import Refusal
 from dispatcher.patience import Load, Speed
+from dispatcher.redis_address import Arg
 from dispatcher.registry import read_models, read_turns
 from dispatcher.reply import Reply
-from dispatcher.scripts import Arg, Scripts
 from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.ends import FACTS, Sender, Speaker, make_settings
 
 
-class Failing(Scripts):
+class Failing(Commands):
     """Fails where one of the arguments is the `bad` one."""
 
     def __init__(self, redis: Redis, keys: Keys, bad: str) -> None:
         super().__init__(redis, keys)
-        self.bad, self.calls = bad, 0
+        self.calls, run = 0, self._run
 
-    async def run(self, name: str, *args: Arg) -> list[Any]:
-        self.calls += 1
-        if self.bad in args:
-            raise ResponseError("attempt to compare nil with number")
-        return await super().run(name, *args)
+        async def fail(name: str, *args: Arg) -> list[Any]:
+            self.calls += 1
+            if bad in args:
+                raise ResponseError("attempt to compare nil with number")
+            return await run(name, *args)
+
+        self._run = fail
 
 
 async def joined(desk: Desk) -> WorkerSession:
-    session = WorkerSession("w", desk.scripts, 10)
+    session = WorkerSession("w", desk.commands, 10)
     await session.register(2, True, FACTS)
     return session
 
@@ -61,7 +64,7 @@ async def test_bad_rows_of_speeds_and_workers_stop_no_request(desk: Desk) -> Non
     await desk.redis.hset(desk.keys.named("counters"), "mean_service_ms", "long")
     assert (await desk.enqueue("j1", class_="context>1", prefixes=("p",)))[0] == b"OK"
     assert (await desk.enqueue("j2"))[0] == b"OK"
-    assert (await desk.scripts.run("position", "j2"))[0] == 1
+    assert (await desk.commands.position(["j2"]))[0] == 1
     assert await desk.finish(await desk.take()) == "OK"
 
 
@@ -75,22 +78,22 @@ async def test_claimed_job_of_an_unknown_wish_is_left_to_renew(desk: Desk) -> No
 async def test_script_that_fails_for_ever_is_given_up(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.worker._RETRY_S", 0)
-    scripts = Failing(desk.redis, desk.keys, "done")
-    session = WorkerSession("w", scripts, 10)
+    monkeypatch.setattr("dispatcher.insist.RETRY_S", 0)
+    commands = Failing(desk.redis, desk.keys, "done")
+    session = WorkerSession("w", commands, 10)
     await session.register(1, True, FACTS)
-    scripts.calls = 0
+    commands.calls = 0
     with pytest.raises(ResponseError):
         await session.finish("j1:n-1", "done", [])
-    assert scripts.calls == 3
+    assert commands.calls == 3
 
 
 async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2", "j3")
     _, tokens = await desk.claim()
-    scripts = Failing(desk.redis, desk.keys, tokens[1])
-    outbox = Outbox(scripts, Sender(), make_settings("redis://unused"), lambda: None)
+    commands = Failing(desk.redis, desk.keys, tokens[1])
+    outbox = Outbox(commands, Sender(), make_settings("redis://unused"), lambda: None)
     speakers = [Speaker() for _ in tokens]
     for token, speaker in zip(tokens, speakers, strict=True):
         claim = Claim("j", token, "a", frozenset(), 60, 0)
@@ -101,7 +104,7 @@ async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
 
 
 async def test_frame_that_can_not_be_read_costs_only_its_own_job(desk: Desk) -> None:
-    inbox = Inbox("a", desk.scripts, desk.redis, 10, lambda job, generation: None)
+    inbox = Inbox("a", desk.commands, desk.redis, 10, lambda job, generation: None)
     replies = {name: Reply(1000, lambda: None) for name in ("j1", "j2")}
     inbox.replies.update(replies)
     inbox._deliver(

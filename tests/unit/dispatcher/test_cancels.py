@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from dispatcher import cancels
 from dispatcher.cancels import Cancels
+from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
-from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.relay import Relay
@@ -25,7 +25,7 @@ async def until_cancelled(desk: Desk, *jobs: str) -> None:
 async def test_cancel_whose_reply_was_lost_is_repeated(desk: Desk, relay: Relay) -> None:
     client = open_redis(relay.url)
     await desk.enqueue("j1", "j2")
-    waiting = Cancels(Scripts(client, desk.keys))
+    waiting = Cancels(Commands(client, desk.keys))
     task = asyncio.create_task(waiting.run())
     waiting.add("j1")
     await until_cancelled(desk, "j1")
@@ -46,7 +46,7 @@ async def test_while_redis_is_away_only_so_many_are_remembered(
 ) -> None:
     monkeypatch.setattr(cancels, "_MOST", 3)
     desk = Desk(redis)
-    waiting = Cancels(desk.scripts)
+    waiting = Cancels(desk.commands)
     for number in range(5):
         waiting.add(f"j{number}")
     task = asyncio.create_task(waiting.run())

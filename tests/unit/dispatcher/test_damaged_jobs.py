@@ -116,7 +116,7 @@ async def resume_bad(desk: Desk) -> None:
 
 
 async def ask_positions(desk: Desk) -> None:
-    slots, _, *positions = await desk.scripts.run("position", *GOOD, *await bad_ones(desk))
+    slots, _, *positions = await desk.commands.position([*GOOD, *await bad_ones(desk)])
     assert slots == SLOTS
     assert all(position > 0 for position in positions[: len(GOOD)])
 

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.inbox import Inbox
 from dispatcher.reply import Reply
-from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.relay import Relay
@@ -23,7 +23,7 @@ class Reading:
 
     def __init__(self, desk: Desk, commands: Redis, reader: Redis) -> None:
         self.forgotten: list[tuple[str, int]] = []
-        self.inbox = Inbox("a", Scripts(commands, desk.keys), reader, 4, self._forget)
+        self.inbox = Inbox("a", Commands(commands, desk.keys), reader, 4, self._forget)
 
     def _forget(self, job: str, generation: int) -> None:
         self.forgotten.append((job, generation))

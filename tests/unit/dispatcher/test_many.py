@@ -77,7 +77,7 @@ async def test_registration_gives_many_back_in_parts(real_redis: Redis) -> None:
 async def test_heartbeat_names_many_unknown_jobs(real_redis: Redis) -> None:
     desk = Desk(real_redis)
     assert len(await desk.heartbeat("a", *(f"j{number}" for number in range(MANY)))) == 2 + MANY
-    assert len(await desk.scripts.run("position", *(f"j{n}" for n in range(MANY)))) == 2 + MANY
+    assert len(await desk.commands.position(f"j{n}" for n in range(MANY))) == 2 + MANY
 
 
 async def test_claim_takes_64_and_calls_for_the_rest(desk: Desk) -> None:

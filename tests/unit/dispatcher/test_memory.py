@@ -110,7 +110,7 @@ async def test_fenced_worker_joins_again(desk: Desk, tokens: list[str]) -> None:
 
 
 async def test_worker_joins_and_stays_though_its_model_can_not_be_announced(desk: Desk) -> None:
-    session = WorkerSession("w", desk.scripts, LEASE_MS / 1000)
+    session = WorkerSession("w", desk.commands, LEASE_MS / 1000)
     facts = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
     async with full_memory(desk.redis):
         await session.register(2, True, facts)

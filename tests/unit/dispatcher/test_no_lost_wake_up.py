@@ -82,7 +82,7 @@ class Fleet:
         keys, redis = self.desk.keys, self.desk.redis
         await redis.zadd(keys.named("workers"), {mortal.name: 1})
         await redis.hset(keys.named("counters"), "reaped_ms", await self.desk.now_ms() - 1000)
-        verdict, gone, *_ = await self.desk.scripts.run("reap", LEASE_MS, 100)
+        verdict, gone, *_ = await self.desk.commands.reap(LEASE_MS, 100)
         assert (verdict, len(gone)) == (b"OK", 3)
 
     async def enqueue(self) -> None:

@@ -8,11 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher import outbox
+from dispatcher.commands import Commands
 from dispatcher.frames import Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox
 from dispatcher.outgoing import Outgoing, Refusal
-from dispatcher.scripts import Scripts
 from dispatcher.settings import QueueSettings
 from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
@@ -31,8 +31,8 @@ class Mouth:
         self.said: dict[str, Outgoing] = {}
         self.speakers: dict[str, Speaker] = {}
         settings = QueueSettings(redis_url="redis://unused", max_unread_bytes=2**20)
-        self.scripts = Scripts(redis, desk.keys)
-        self.outbox = Outbox(self.scripts, self.sender, settings, self.fenced.set)
+        self.commands = Commands(redis, desk.keys)
+        self.outbox = Outbox(self.commands, self.sender, settings, self.fenced.set)
 
     def of(self, token: str, api: str = "a") -> Outgoing:
         if token not in self.said:
@@ -56,7 +56,7 @@ class Mouth:
     async def has_sent(self, desk: Desk, emits: int) -> None:
         """And has had the answers."""
         await until(lambda: _length(desk, emits))
-        await self.scripts.link.call("PING")
+        await self.commands.redis.link.call("PING")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ from tests.unit.dispatcher.desk import Desk
 
 
 async def positions(desk: Desk, *jobs: str) -> list[int]:
-    _, _, *found = await desk.scripts.run("position", *jobs)
+    _, _, *found = await desk.commands.position(jobs)
     return [int(number) for number in found]
 
 
@@ -55,6 +55,6 @@ async def test_slots_and_mean_time_are_told(desk: Desk) -> None:
     token = await desk.take()
     desk.later(8000)
     await desk.finish(token)
-    slots, mean_ms = await desk.scripts.run("position")
+    slots, mean_ms = await desk.commands.position(())
     assert slots == 4
     assert 8000 <= float(mean_ms) < 9000

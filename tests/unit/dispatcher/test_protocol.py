@@ -7,12 +7,12 @@ from redis.asyncio import Redis
 
 from api.directory import Directory
 from dispatcher import protocol
+from dispatcher.commands import Commands
 from dispatcher.errors import ModelUnavailable
 from dispatcher.keys import Keys
 from dispatcher.protocol import PROTOCOL
 from dispatcher.queue import Queue
 from dispatcher.registry import read_models
-from dispatcher.scripts import Scripts
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.ends import FACTS
@@ -20,7 +20,7 @@ from tests.unit.dispatcher.ends import FACTS
 
 def speak(desk: Desk, version: int) -> None:
     """From now on the desk's scripts are those of a build of this version."""
-    desk.scripts = Scripts(desk.redis, desk.keys, desk.offset_ms, version)
+    desk.commands = Commands(desk.redis, desk.keys, desk.offset_ms, version)
 
 
 async def forget_version(desk: Desk, api: str = "a") -> None:
@@ -81,7 +81,7 @@ async def test_favourite_of_another_protocol_is_left(desk: Desk) -> None:
 
 async def test_session_knows_who_speaks_another_protocol(desk: Desk) -> None:
     await forget_version(desk)
-    session = WorkerSession("w", desk.scripts, 10)
+    session = WorkerSession("w", desk.commands, 10)
     await session.register(1, True, FACTS)
     assert session.strangers == {"a": 0}
     await desk.heartbeat("a")
@@ -94,7 +94,7 @@ async def test_api_refuses_what_only_workers_of_another_protocol_serve(
 ) -> None:
     """And makes itself known to them, so that they can say it too."""
     desk = Desk(redis)
-    newer = WorkerSession("w", Scripts(redis, Keys("tiny"), protocol=PROTOCOL + 1), 10)
+    newer = WorkerSession("w", Commands(redis, Keys("tiny"), protocol=PROTOCOL + 1), 10)
     await newer.register(1, True, FACTS)
     directory = Directory(redis, 30, queue.open)
     said = f"speaks protocol {PROTOCOL}, the worker w speaks protocol {PROTOCOL + 1}.*Update"
@@ -112,7 +112,7 @@ async def test_api_refuses_what_only_workers_of_another_protocol_serve(
 async def test_worker_of_a_build_that_tells_no_version_is_shown_as_of_version_0(
     desk: Desk,
 ) -> None:
-    session = WorkerSession("w", desk.scripts, 10)
+    session = WorkerSession("w", desk.commands, 10)
     await session.register(1, True, FACTS)
     await desk.redis.hdel(desk.keys.named("worker", "w"), "protocol")
     (model,) = await read_models(desk.redis)

@@ -54,7 +54,7 @@ async def test_job_that_a_client_has_seen_is_lost_with_its_worker(desk: Desk) ->
 async def test_second_reaper_is_idle_within_900_ms(desk: Desk) -> None:
     await desk.reap()
     before = await desk.everything()
-    assert await desk.scripts.run("reap", LEASE_MS, 100) == [b"IDLE"]
+    assert await desk.commands.reap(LEASE_MS, 100) == [b"IDLE"]
     assert await desk.everything() == before
 
 
@@ -74,10 +74,10 @@ async def test_outage_that_is_shorter_than_the_lease_costs_nobody_what_is_left_o
 ) -> None:
     """It begins just before the next heartbeat would have come."""
     await desk.reap()
-    await desk.scripts.run("api_heartbeat", "a", 4000, "0-0", 0, "boot")
+    await desk.commands.api_heartbeat("a", 4000, "0-0", 0, "boot", ())
     for later_ms in (1000, 2800, 900):
         desk.later(later_ms)
-        await desk.scripts.run("reap", 4000, 100)
+        await desk.commands.reap(4000, 100)
     assert await desk.redis.zcard(desk.keys.named("apis")) == 1
 
 
@@ -165,7 +165,7 @@ async def test_reap_handles_no_more_than_its_limit_at_once(desk: Desk) -> None:
     await desk.enqueue("j1", "j2", "j3", wait_ms=2000)
     await desk.reap_after(1000)
     desk.later(2000)
-    answers = [await desk.scripts.run("reap", LEASE_MS, 2)]
+    answers = [await desk.commands.reap(LEASE_MS, 2)]
     desk.later(1000)
-    answers.append(await desk.scripts.run("reap", LEASE_MS, 2))
+    answers.append(await desk.commands.reap(LEASE_MS, 2))
     assert [answer[3] for answer in answers] == [2, 1]

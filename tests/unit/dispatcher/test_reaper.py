@@ -6,8 +6,8 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.commands import Commands
 from dispatcher.reaper import Reaped, reap, run_reaper
-from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
@@ -19,14 +19,14 @@ LEASE_S = 10
 
 
 async def test_tick_runs_the_script(desk: Desk) -> None:
-    assert await reap(desk.scripts, 4) == Reaped()
+    assert await reap(desk.commands, 4) == Reaped()
     assert await desk.redis.hexists(desk.keys.named("counters"), "reaped_ms")
 
 
 async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    await reap(desk.scripts, LEASE_S)
-    session = WorkerSession("tidy", desk.scripts, LEASE_S)
+    await reap(desk.commands, LEASE_S)
+    session = WorkerSession("tidy", desk.commands, LEASE_S)
     await session.register(1, True, FACTS)
     await session.leave(FACTS)
     await desk.join("dead", slots=2)
@@ -36,7 +36,7 @@ async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCapt
     await desk.redis.zadd(desk.keys.named("workers"), due)
     await desk.redis.zadd(desk.keys.named("apis"), {"a": 1})
     await desk.redis.hincrby(desk.keys.named("counters"), "reaped_ms", -1000)
-    ticking = asyncio.create_task(run_reaper(desk.scripts, LEASE_S))
+    ticking = asyncio.create_task(run_reaper(desk.commands, LEASE_S))
 
     async def is_told() -> bool:
         return "api=a is gone" in caplog.text
@@ -51,10 +51,10 @@ async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCapt
 async def test_reaper_outlives_a_lost_reply_and_recovers(
     desk: Desk, relay: Relay, relayed: Redis
 ) -> None:
-    scripts = Scripts(relayed, desk.keys)
-    await reap(scripts, 4)
+    commands = Commands(relayed, desk.keys)
+    await reap(commands, 4)
     relay.cut_next_reply()
-    task = asyncio.create_task(run_reaper(scripts, 4))
+    task = asyncio.create_task(run_reaper(commands, 4))
     await desk.join()
     await desk.enqueue("j1")
     await desk.take()

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from dispatcher import script_text
+from dispatcher.commands import Identity, Wish
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.queue import ReferenceQueue
 from dispatcher.reference.turns import Entry
 from dispatcher.reference.worker import Claimed, Worker
-from tests.unit.dispatcher.desk import Desk
+from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
 CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
@@ -83,10 +84,10 @@ class Pair:
         self.now_s += pick % 4
         await self.desk.redis.set(CLOCK, self.now_s)
 
-    async def enqueue(self, pick: int) -> None:
+    def _entry(self, pick: int) -> Entry:
         tenant = pick % 4
         prompt, completion = pick % 700 + 1, pick % 300
-        entry = Entry(
+        return Entry(
             id=f"j{next(self._numbers)}",
             tenant=f"t{tenant}",
             user=("-", "u1", "u2")[pick // 4 % 3] if tenant == 0 else "-",
@@ -99,23 +100,41 @@ class Pair:
             max_tenant_running=2 if tenant == 3 else 0,
             prefixes=tuple(f"h{pick // 5 % 6 - i}" for i in range(pick % 3)),
         )
-        self.reference.enqueue(entry, self.now_s * 1000)
-        await self.desk.enqueue(
-            entry.id,
-            tenant=entry.tenant,
-            user=entry.user,
-            tier=entry.tier,
-            weight=entry.weight,
-            class_=entry.class_,
-            estimate=entry.estimate,
-            tokens=(prompt, completion),
-            wait_ms=400 * HOUR_MS,
-            deadline_ms=400 * HOUR_MS,
-            tenant_bounds=(0, entry.max_tenant_running),
-            prefixes=entry.prefixes,
-            attempts=999,
-            crashes=999,
-        )
+
+    async def enqueue(self, pick: int) -> None:
+        await self._enqueue([self._entry(pick)])
+
+    async def enqueue_some(self, pick: int) -> None:
+        """In one call; all of one tenant, or of several that have no bound."""
+        entries = [self._entry(pick * 31 + more * (4 if pick % 4 == 3 else 1)) for more in range(5)]
+        bound = entries[0].max_tenant_running
+        await self._enqueue([each for each in entries if each.max_tenant_running == bound])
+
+    async def _enqueue(self, entries: list[Entry]) -> None:
+        rows = [
+            queued_job(
+                entry.id,
+                tenant=entry.tenant,
+                user=entry.user,
+                tier=entry.tier,
+                weight=entry.weight,
+                class_=entry.class_,
+                estimate=entry.estimate,
+                tokens=(entry.prompt_tokens, entry.completion_tokens),
+                wait_ms=400 * HOUR_MS,
+                deadline_ms=400 * HOUR_MS,
+                prefixes=entry.prefixes,
+            )
+            for entry in entries
+        ]
+        for entry in entries:
+            self.reference.enqueue(entry, self.now_s * 1000)
+        bound = entries[0].max_tenant_running
+        verdicts = await self.desk.enqueue_together(*rows, max_tenant_running=bound)
+        assert {verdict[0] for verdict in verdicts} == {b"OK"}
+        if len(rows) > 1:  # its answer was lost, and it came twice
+            again = await self.desk.enqueue_together(*rows, max_tenant_running=bound)
+            assert {verdict[0] for verdict in again} == {b"KNOWN"}
 
     async def claim(self, pick: int) -> None:
         worker, most = list(WORKERS)[pick % 3], pick // 3 % 4
@@ -141,24 +160,32 @@ class Pair:
         return running[pick % len(running)] if running else None
 
     async def finish(self, pick: int) -> None:
-        if entry := self._running(pick):
-            cost = pick * 37 % 1_500_000
-            done = pick % 5 > 0
-            worker, most, patience = entry.worker, pick // 5 % 3, PATIENCE[pick // 15 % 3]
-            for name in WORKERS:
-                await self.desk.rung(name)
-            self.reference.finish(entry.id, cost, TOKENS, self.now_s * 1000, done=done)
-            got = self.reference.claim(worker, most, self.now_s * 1000, patience)
-            answer = await self.desk.finish_raw(
-                self.tokens.pop(entry.id),
-                worker,
-                most,
-                state="done" if done else "failed",
-                cost=cost,
-                max_running=5,
-                patience=patience,
-            )
-            await self._compare(worker, got, answer)
+        await self._finish(pick, 1)
+
+    async def finish_some(self, pick: int) -> None:
+        """In one call, which comes twice: its answer was lost."""
+        await self._finish(pick, 3)
+
+    async def _finish(self, pick: int, number: int) -> None:
+        if not (entry := self._running(pick)):
+            return
+        worker, most, patience = entry.worker, pick // 5 % 3, PATIENCE[pick // 15 % 3]
+        for name in WORKERS:
+            await self.desk.rung(name)
+        ended = []
+        for nth, id_ in enumerate(sorted(self.reference.workers[worker].running)[:number]):
+            cost, done = (pick + nth) * 37 % 1_500_000, (pick + nth) % 5 > 0
+            self.reference.finish(id_, cost, TOKENS, self.now_s * 1000, done=done)
+            ended.append(ended_attempt(self.tokens.pop(id_), "done" if done else "failed", cost))
+        got = self.reference.claim(worker, most, self.now_s * 1000, patience)
+        who, wish = Identity(worker, "e"), Wish(most, f"f{next(self._numbers)}", 5, patience)
+        answer = await self.desk.commands.finish(who, wish, ended)
+        assert answer.pop(3) == [1] * len(ended)
+        if number > 1 and got.jobs:
+            again = await self.desk.commands.finish(who, wish, ended)
+            assert again[0] == b"OK"
+            assert [row[0] for row in again[4:]] == sorted(row[0] for row in answer[3:])
+        await self._compare(worker, got, answer)
 
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
@@ -201,7 +228,7 @@ class Pair:
             for id_ in await self.desk.redis.zrange(key, 0, -1):
                 await self.desk.redis.zadd(key, {id_: self.now_s * 2000})
         self.reference.turns.forget_idle()
-        assert (await self.desk.scripts.run("reap", 1000, 100))[0] == b"OK"
+        assert (await self.desk.commands.reap(1000, 100))[0] == b"OK"
 
     async def check(self) -> None:
         """The same are next, with the same counters."""
@@ -229,7 +256,9 @@ class Pair:
 
 
 STEPS = ("release", "cancel", "renew", "restart", "reap", "later")
-OFTEN = ("enqueue",) * 6 + ("claim",) * 4 + ("finish",) * 2 + STEPS
+OFTEN = (
+    ("enqueue",) * 4 + ("enqueue_some", "finish_some", "finish", "finish") + ("claim",) * 4 + STEPS
+)
 
 
 @settings(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
+from dispatcher.commands import Commands
 from dispatcher.registry import WorkerState, read_models
-from dispatcher.scripts import Scripts
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import Desk
 
@@ -13,7 +13,7 @@ from tests.unit.dispatcher.desk import Desk
 async def join(
     desk: Desk, worker: str, *, accepting: bool = True, aliases: str = ""
 ) -> WorkerSession:
-    session = WorkerSession(worker, Scripts(desk.redis, desk.keys), 10)
+    session = WorkerSession(worker, Commands(desk.redis, desk.keys), 10)
     facts = WorkerFacts(desk.keys.model, "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
     await session.register(2, accepting, replace(facts, aliases=aliases))
     return session

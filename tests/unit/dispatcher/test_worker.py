@@ -7,12 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.bells import Call, wait_for_call
+from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Toll, Want
-from dispatcher.scripts import Scripts
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 from tests.unit.dispatcher.relay import Relay
@@ -24,7 +24,7 @@ DONE = [Frame(Kind.DONE, 0)]
 @pytest.fixture
 async def session(desk: Desk, relayed: Redis) -> WorkerSession:
     """Registered as `w` with two slots."""
-    session = WorkerSession("w", Scripts(relayed, desk.keys), LEASE_MS / 1000)
+    session = WorkerSession("w", Commands(relayed, desk.keys), LEASE_MS / 1000)
     await session.register(2, True, FACTS)
     return session
 

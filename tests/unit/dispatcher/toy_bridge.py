@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from dispatcher.commands import Commands
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Claim
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
-from dispatcher.scripts import Scripts
 from dispatcher.tasks import cancel
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
 from worker_bridge.attempts import Attempts
@@ -76,7 +76,7 @@ class ToyBridge:
 
     async def open(self) -> None:
         commands, waiter = self.clients
-        self.session = CountedSession(self.name, Scripts(commands, self.keys), LEASE_S)
+        self.session = CountedSession(self.name, Commands(commands, self.keys), LEASE_S)
         self.session.changed = lambda: self.log.became(self)
         await self.session.register(self.sort.slots, True, self.facts)
         self.alive = True

@@ -1,0 +1,46 @@
+"""What scripts are told of each job of a batch. Lua reads the values by the names of the fields."""
+
+from typing import NamedTuple
+
+
+class QueuedJob(NamedTuple):
+    """A job of enqueue.lua. Texts are as they stand in Redis, times in milliseconds.
+
+    After `latest_ms` of Redis' clock nothing is done for it. `estimate` and `seen_cost` are costs;
+    `seen_cost` is "" before its client has seen anything. `beginnings` names those of its
+    conversation, the longest first, `remembered` those by which a worker is to be known; both are
+    parted by blanks.
+    """
+
+    id: str
+    generation: int
+    latest_ms: int
+    tenant: str
+    user: str
+    tier: str
+    weight: float
+    needs: str
+    wants: str
+    estimate: int
+    prompt_tokens: int
+    completion_tokens: int
+    wait_ms: int
+    deadline_ms: int
+    supersedes: str
+    remembered: str
+    seen_cost: int | str
+    path: str
+    body: bytes
+    beginnings: str
+
+
+class Ended(NamedTuple):
+    """An attempt of finish.lua: how it ended, its last frames, and what it used."""
+
+    token: str
+    state: str
+    frames: bytes
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: int

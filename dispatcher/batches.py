@@ -1,0 +1,86 @@
+"""Calls that are made together: what comes in one tick, and while a call is in flight."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from redis.exceptions import ResponseError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+MOST = 64
+"""Items of one call: no script runs for long."""
+
+
+class Batches(Generic[_Item, _Result]):
+    """Hands items to `send` in batches, and each result to whoever waits for it.
+
+    One batch is in flight at a time. `send` gets up to 64 items and returns their results in the
+    same order. A batch that fails with `ResponseError` is sent again item by item. An item of more
+    than `most_bytes`, as `size` tells them, is sent at once, alone: it would hold up the others.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[list[_Item]], Awaitable[list[_Result]]],
+        size: Callable[[_Item], int] = lambda _: 0,
+        most_bytes: int = 2**14,
+    ) -> None:
+        self._send = send
+        self._size = size
+        self._most_bytes = most_bytes
+        self._waiting: deque[tuple[_Item, asyncio.Future[_Result]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, item: _Item) -> _Result:
+        """The result of an item. Raises what `send` raises; see there."""
+        if self._size(item) > self._most_bytes:
+            return (await self._send([item]))[0]
+        result: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, result))
+        if self._task is None:
+            self._task = asyncio.create_task(self._send_all())
+        return await result
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._send_some()
+        finally:
+            self._task = None
+
+    async def _send_some(self) -> None:
+        batch: list[tuple[_Item, asyncio.Future[_Result]]] = []
+        while self._waiting and len(batch) < MOST:
+            item, result = self._waiting.popleft()
+            if not result.done():  # else nobody waits for it any more
+                batch.append((item, result))
+        fault = await self._settle(batch) if batch else None
+        if isinstance(fault, ResponseError) and len(batch) > 1:
+            for pair in batch:
+                await self._settle([pair], is_last=True)
+        elif fault is not None:
+            _fail(batch, fault)
+
+    async def _settle(
+        self, batch: list[tuple[_Item, "asyncio.Future[_Result]"]], *, is_last: bool = False
+    ) -> Exception | None:
+        """Returns what went wrong; the last time its items get that."""
+        try:
+            results = await self._send([item for item, _ in batch])
+        except Exception as fault:  # whoever waits for the item gets it
+            if is_last:
+                _fail(batch, fault)
+            return fault
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+        return None
+
+
+def _fail(batch: list[tuple[_Item, "asyncio.Future[_Result]"]], fault: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(fault)

@@ -1,0 +1,167 @@
+"""The scripts of lua/*.lua, one method each. What they answer heads each file."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from dispatcher.arguments import Ended, QueuedJob
+from dispatcher.connection import LinkedRedis
+from dispatcher.keys import Keys
+from dispatcher.patience import Patience
+from dispatcher.protocol import PROTOCOL
+from dispatcher.redis_address import Arg
+from dispatcher.scripts import Scripts
+
+Pairs = Iterable[tuple[str, str | int]]
+Facts = Sequence[Arg]
+"""Pairs of field and value, one behind the other: what redis-cli shows of a worker."""
+
+
+class WorkerStatus(NamedTuple):
+    """How a worker is: for how long its bridge lives, and what it can take."""
+
+    lease_ms: int
+    slots: int
+    accepting: int
+    facts: Facts
+
+
+class Bounds(NamedTuple):
+    """What an API lets a queue hold; 0 of a tenant: no bound."""
+
+    max_attempts: int
+    max_crashes: int
+    max_jobs: int
+    max_bytes: int
+    max_tenant_jobs: int
+    max_tenant_running: int
+
+
+class Identity(NamedTuple):
+    """A worker, and its registration."""
+
+    worker: str
+    epoch: str
+
+
+class Wish(NamedTuple):
+    """What a claim asks for: up to `most` jobs, under a nonce; `max_running` of the model, or 0."""
+
+    most: int
+    nonce: str
+    max_running: int
+    patience: Patience
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments of lua/claim.lua behind the identity."""
+        about = self.patience
+        speeds = about.prompt_ms, about.token_ms, about.turn_ms, about.behind
+        return self.most, self.nonce, self.max_running, *speeds, " ".join(about.faster)
+
+
+class Commands:
+    """The queue's scripts on the keys of one model.
+
+    Each raises `RedisUnavailable`; it may then be called again with the same arguments. It raises
+    `ResponseError` where a script fails. Strings come back as bytes. For tests `clock_offset_ms`
+    moves the scripts' clock, and `protocol` is another version than this build's.
+    """
+
+    def __init__(
+        self, redis: LinkedRedis, keys: Keys, clock_offset_ms: int = 0, protocol: int = PROTOCOL
+    ) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._run = Scripts(redis, keys, clock_offset_ms, protocol).run
+
+    # What APIs call.
+
+    async def api_heartbeat(
+        self, api: str, lease_ms: int, read_to: str, read_bytes: int, boot: str, asked: Pairs
+    ) -> list[Any]:
+        """`asked` are jobs that the API waits for, and their generations."""
+        about = api, lease_ms, read_to, read_bytes, boot
+        return await self._run("api_heartbeat", *about, *_flat(asked))
+
+    async def enqueue(self, api: str, bounds: Bounds, jobs: Iterable[QueuedJob]) -> list[Any]:
+        """A verdict for each job."""
+        return await self._run("enqueue", api, *bounds, *_flat(jobs))
+
+    async def resume(
+        self,
+        job: str,
+        generation: int,
+        fingerprint: str,
+        estimates: tuple[int, int, int],
+        seen_cost: int,
+        body: bytes,
+    ) -> list[Any]:
+        """`estimates`: cost, prompt tokens and completion tokens of what is left."""
+        return await self._run("resume", job, generation, fingerprint, *estimates, seen_cost, body)
+
+    async def cancel(self, jobs: Sequence[str]) -> list[Any]:
+        """The state that each was in."""
+        return await self._run("cancel", *jobs)
+
+    async def position(self, jobs: Iterable[str]) -> list[Any]:
+        """Slots, mean milliseconds that a job holds one, and the position of each job."""
+        return await self._run("position", *jobs)
+
+    # What bridges call.
+
+    async def register(self, who: Identity, status: WorkerStatus) -> list[Any]:
+        """What earlier registrations left, or the rival that has the same server."""
+        *about, facts = status
+        return await self._run("register", *who, *about, *facts)
+
+    async def renew(
+        self, who: Identity, status: WorkerStatus, grace_ms: int, held: Pairs
+    ) -> list[Any]:
+        """`held` are attempts and what each has cost so far, "" where `look` is asked about it.
+
+        Those that are older than `grace_ms` and not held are given back.
+        """
+        *about, facts = status
+        named = grace_ms, len(facts) // 2, *facts
+        return await self._run("renew", *who, *about, *named, *_flat(held))
+
+    async def look(self, who: Identity, held: Pairs) -> list[Any]:
+        """As `renew`, for attempts of which that has only the names."""
+        return await self._run("look", *who, *_flat(held))
+
+    async def claim(self, who: Identity, wish: Wish) -> list[Any]:
+        """The free slots that are left, when to claim again, and jobs."""
+        return await self._run("claim", *who, *wish.values)
+
+    async def emit(
+        self,
+        who: Identity,
+        api: str,
+        lease_ms: int,
+        most_unread: int,
+        frames: Iterable[tuple[str, int, bytes]],
+    ) -> list[Any]:
+        """`frames`: attempt, 1 where a client sees something for the first time, packed frames."""
+        about = api, lease_ms, most_unread
+        return await self._run("emit", *who, *about, *_flat(frames))
+
+    async def finish(self, who: Identity, wish: Wish, ended: Iterable[Ended]) -> list[Any]:
+        """As `claim`; in front of the jobs stands for each attempt whether it is over now."""
+        return await self._run("finish", *who, *wish.values, *_flat(ended))
+
+    async def release(
+        self, who: Identity, token: str, toll: str, error: bytes, needs: str, refusal: str
+    ) -> list[Any]:
+        """What became of the job."""
+        return await self._run("release", *who, token, toll, error, needs, refusal)
+
+    # What both call.
+
+    async def reap(self, lease_ms: int, most: int) -> list[Any]:
+        """What one tick found; of each kind no more than `most`."""
+        return await self._run("reap", lease_ms, most)
+
+
+def _flat(rows: Iterable[Iterable[Arg]]) -> Iterable[Arg]:
+    return chain.from_iterable(rows)
