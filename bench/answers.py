@@ -104,8 +104,9 @@ def _streamed(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float]]:
         text = ""
         for event in events:
             done = done or event == b"data: [DONE]"
-            if event.startswith(b"data: {"):
-                text += _content(json.loads(event[6:]))
+            data = event.rpartition(b"\n")[2]  # behind a comment
+            if data.startswith(b"data: {"):
+                text += _content(json.loads(data[6:]))
         if text:
             said.append(text)
             times.append(time_s)
