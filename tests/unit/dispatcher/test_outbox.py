@@ -289,7 +289,7 @@ async def test_what_is_too_much_for_one_emit_leaves_in_several_and_is_counted(
             mouth.of(token).add_text(b"+", 2, Pace.SOON)
         relay.let_go()
         await until(lambda: _said(desk, 4 * 11))
-        await mouth.scripts.link.call("PING")
+        await mouth.commands.redis.link.call("PING")
     said = {token: b"" for token in tokens}
     for told in await desk.told():
         said[told.token] += told.payload
