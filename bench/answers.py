@@ -108,10 +108,9 @@ def _streamed(body: Sequence[tuple[float, bytes]]) -> tuple[str, list[float], in
         text = ""
         for event in events:
             done = done or event == b"data: [DONE]"
-            data = event.rpartition(b"
-")[2]  # behind a comment
-            if data.startswith(b"data: {"):
-                chunk = json.loads(data[6:])
+            line = event.rpartition(b"\n")[2]  # behind a comment
+            if line.startswith(b"data: {"):
+                chunk = json.loads(line[6:])
                 text += _content(chunk)
                 tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
         if text:

@@ -115,9 +115,9 @@ async def test_full_worker_is_not_waited_for_for_ever(pair: Desk) -> None:
     await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1400)
     await next_turn(pair)
     assert int((await pair.claim_raw("w"))[2]) == 2000  # when it is looked at again
-    pair.later(9900)
+    pair.later(8000)
     assert (await pair.claim("w"))[1] == []
-    pair.later(100)
+    pair.later(2000)
     assert jobs_of((await pair.claim("w"))[1]) == ["next"]
 
 
