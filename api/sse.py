@@ -50,15 +50,6 @@ def whole_part(events: bytes) -> int:
     return 0 if end < 0 else end + len(_END)
 
 
-def ends_at_once(events: bytes, start: int) -> bool:
-    """Whether the event that `start` lies in is the last one.
-
-    >>> ends_at_once(DONE, 4), ends_at_once(DONE + DONE, 4)
-    (True, False)
-    """
-    return events.find(_END, start) == len(events) - len(_END)
-
-
 def data_of(event: bytes) -> bytes:
     """The data of one event that `split` has found; empty where it has none."""
     return event[len(DATA) :] if event.startswith(DATA) else b""

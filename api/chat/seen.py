@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.chat.text_chunk import TEXT, Text
-from api.sse import data_of, ends_at_once, split
+from api.sse import data_of, split
 
 Json = dict[str, Any]
 
@@ -47,6 +47,7 @@ class Memory:
         self._read = Seen()
         self._content = Text()
         self._reasoning = Text()
+        self._texts = {b"content": self._content, b"reasoning_content": self._reasoning}
 
     def add(self, events: bytes, tokens: int) -> None:
         """Takes whole events, sent when the server had generated so many tokens."""
@@ -63,22 +64,16 @@ class Memory:
 
     def _fold(self) -> None:
         for events, tokens in self._events:
-            if self._read.names and self._add_text(events, tokens):
-                continue
             for event in split(events):
-                self._parse(data_of(event), tokens)
+                text = TEXT.match(event)
+                if text is not None and self._read.names:
+                    self._texts[text[1]].unread.append(text[2])
+                    self._read.tokens = max(self._read.tokens, tokens)
+                else:
+                    self._parse(data_of(event), tokens)
         self._content.read()
         self._reasoning.read()
         self._events, self._bytes = [], 0
-
-    def _add_text(self, events: bytes, tokens: int) -> bool:
-        """Takes what is one event, and holds nothing but text."""
-        text = TEXT.match(events)
-        if text is None or not ends_at_once(events, text.end()):
-            return False
-        (self._content if text[1] == b"content" else self._reasoning).unread.append(text[2])
-        self._read.tokens = max(self._read.tokens, tokens)
-        return True
 
     def _parse(self, data: bytes, tokens: int) -> None:
         if not data.startswith(b"{"):

@@ -37,6 +37,20 @@ def test_chunks_as_the_server_writes_them_are_read_alike() -> None:
     assert (memory.seen.tokens, memory.seen.names["id"]) == (6, "a")
 
 
+def test_text_is_remembered_without_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, parsed = Memory(), []
+    text = (
+        b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}],"id":"b"}\n\n'
+    )
+    memory.add(text, 1)
+    assert memory.seen.content == "a"
+    monkeypatch.setattr(Memory, "_parse", lambda self, data, tokens: parsed.append(data))
+    memory.add(text, 2)
+    memory.add(text + text.replace(b"content", b"reasoning_content"), 4)
+    assert (memory.seen.content, memory.seen.reasoning, memory.seen.tokens) == ("aaa", "a", 4)
+    assert not parsed
+
+
 def test_tokens_are_those_that_the_text_stands_for() -> None:
     memory = Memory()
     memory.add(event({"content": "a"}), 1)
