@@ -130,15 +130,13 @@ class Outbox:
         return self._began_at + wait_s if alone else now + wait_s
 
     def _ring_at(self, when: float) -> None:
-        if when >= self._due:
-            return
-        self._due = when
-        if self._timer is not None:
-            self._timer.cancel()
         left_s = when - time.monotonic()
         if left_s <= 0:
             self._ring.set()
-        else:
+        elif when < self._due:
+            self._due = when
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(left_s, self._ring.set)
 
     async def _flush(self, api: str, batch: Collection[Outgoing]) -> None:
