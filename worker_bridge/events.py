@@ -12,6 +12,8 @@ from dispatcher.job import Want
 
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
 _TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
+_PROGRESS = re.compile(rb',"prompt_progress":\{[^{}]*\}')
+_SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\[')
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
@@ -113,7 +115,9 @@ def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | Non
     if type_ is Type.USAGE:
         return event if Want.USAGE in wants else None
     if type_ is Type.PROGRESS and Want.PROGRESS not in wants:
-        return None
+        if not _SAYS_SOMETHING.search(event):
+            return None
+        event = _PROGRESS.sub(b"", event)  # a chat template may begin the answer with it
     return event if Want.TIMINGS in wants else _TIMINGS.sub(b"", event)
 
 

@@ -40,6 +40,9 @@ USAGE = (
 PROGRESS = (
     ROLE[:-1] + b',"prompt_progress":{"total":17,"cache":16,"processed":17,"time_ms":0}' + b"}"
 )
+# The chat template begins the answer, and the server says so with the progress.
+THINK = ROLE.replace(b"null}", b'"<think>\\n"}')
+THINK_WITH_PROGRESS = PROGRESS.replace(b"null}", b'"<think>\\n"}')
 ERROR = b'data: {"error":{"code":500,"message":"Compute error.","type":"server_error"}}'
 # Looks like the events' own fields, and is somebody's text.
 TRAP = '"timings":{"predicted_n":99},"choices":[],"prompt_progress":{,"model":"x","error":\\'
@@ -90,6 +93,8 @@ def test_model_is_read(event: bytes, model: bytes | None) -> None:
     [
         (PROGRESS, set(), None),
         (PROGRESS, {Want.PROGRESS}, PROGRESS),
+        (THINK_WITH_PROGRESS, set(), THINK),
+        (THINK_WITH_PROGRESS, {Want.PROGRESS}, THINK_WITH_PROGRESS),
         (USAGE, set(), None),
         (USAGE, {Want.USAGE}, USAGE),
         (text_event("a"), set(), text_event("a", b"")),
