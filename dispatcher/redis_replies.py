@@ -7,12 +7,13 @@ from redis.exceptions import ResponseError
 from dispatcher.errors import RedisUnavailable
 
 # What a server says that fails over, starts, is out of memory, or has become a Redis Cluster.
-# Redis 6 wraps what a script met into the text, behind a hyphen.
+# Redis 6 wraps what a script met into the text, behind a hyphen. A script that passes on what it
+# met puts ERR before it.
 FOR_NOW = re.compile(
-    "(^|-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM|LOADING|NOSCRIPT"
-    "|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) "
+    "(^|^ERR |-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM|LOADING"
+    "|NOSCRIPT|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) "
 )
-_ENDS_LINK = re.compile("(^|-)(NOSCRIPT|READONLY|MOVED) ")
+_ENDS_LINK = re.compile("(^|^ERR |-)(NOSCRIPT|READONLY|MOVED) ")
 _LOGIN = re.compile("WRONGPASS |NOAUTH |ERR (AUTH|invalid password)")
 
 
@@ -21,6 +22,8 @@ def error_of(text: str) -> RedisUnavailable | ResponseError:
 
     >>> error_of("OOM command not allowed")
     RedisUnavailable('Redis refuses work: OOM command not allowed')
+    >>> type(error_of("ERR READONLY You can't write. script: on @user_script:163."))
+    <class 'dispatcher.errors.RedisUnavailable'>
     >>> str(error_of("ERR wrong number of arguments"))
     'wrong number of arguments'
     """
