@@ -144,6 +144,7 @@ local function finish()
   running = running - #there
   if #there == 0 and not was_over then return {'OK', room(c, running), '0', verdicts} end
   finish_all(there)
+  c.most = math.min(c.most, MOST_CLAIMED - #there)  -- it has done some work already
   if was_over then find_taken(c) end
   if #c.jobs > 0 then return answer_with(c, room(c, running), verdicts) end
   local free, is_filled = take_jobs(c, running)
