@@ -17,9 +17,10 @@ MOST = 64
 class Batches(Generic[_Item, _Result]):
     """Hands items to `send` in batches, and each result to whoever waits for it.
 
-    One batch is in flight at a time. `send` gets up to 64 items and returns their results in the
-    same order. A batch that fails with `ResponseError` is sent again item by item. An item of more
-    than `most_bytes`, as `size` tells them, is sent at once, alone: it would hold up the others.
+    One batch is in flight at a time. `send` gets up to `most` items and returns their results in
+    the same order. A batch that fails with `ResponseError` is sent again item by item. An item of
+    more than `most_bytes`, as `size` tells them, is sent at once, alone: it would hold up the
+    others.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Batches(Generic[_Item, _Result]):
         send: Callable[[list[_Item]], Awaitable[list[_Result]]],
         size: Callable[[_Item], int] = lambda _: 0,
         most_bytes: int = 2**14,
+        most: int = MOST,
     ) -> None:
         self._send = send
+        self._most = most
         self._size = size
         self._most_bytes = most_bytes
         self._waiting: deque[tuple[_Item, asyncio.Future[_Result]]] = deque()
@@ -53,7 +56,7 @@ class Batches(Generic[_Item, _Result]):
 
     async def _send_some(self) -> None:
         batch: list[tuple[_Item, asyncio.Future[_Result]]] = []
-        while self._waiting and len(batch) < MOST:
+        while self._waiting and len(batch) < self._most:
             item, result = self._waiting.popleft()
             if not result.done():  # else nobody waits for it any more
                 batch.append((item, result))

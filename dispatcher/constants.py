@@ -43,6 +43,10 @@ SECOND_TRY_MS = 2000
 """A job that has failed here waits this long for another worker."""
 NEWCOMER_MS = 2000
 """And a new conversation for a worker that has fewer of them."""
+FEW_TOKENS = 64
+"""A worker that has no more of a conversation in its cache is preferred by nobody for it."""
+KEYED = "key-"
+"""How a prefix begins that stands for a client's own name for what it repeats."""
 NOTICEABLY = 1.25
 """Figures waver: a worker that is less than this many times as fast counts as equal."""
 FASTER_ASKED = 8
@@ -51,6 +55,12 @@ FASTER_ASKED = 8
 RENEWAL_MS = 1000
 """A bridge renews its lease this often; where it was later, an emit does it too."""
 
+# How a burst spreads.
+SLACK_PARTS = 50
+"""A worker may have more than its share, by this part of its slots: that saves claims."""
+PEERS_COUNTED = 8
+"""Of more workers the attempts are not counted one by one."""
+
 # Bounds on the work of one call.
 HELD_LOOKED_AT = 256
 """Attempts that a bridge holds and that one call looks at."""
@@ -58,8 +68,8 @@ PIECE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64
 """Jobs of one claim; the ring that it passes on calls for the others."""
-MOST_RECOVERED = 500
-"""Attempts of one worker in one call."""
+MOST_RECOVERED = 100
+"""Attempts that one call gives back."""
 MOST_RECOUNTED = 10_000
 """A longer queue is counted when it is shorter."""
 MOST_NAMED = 16

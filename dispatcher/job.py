@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
+from dispatcher.constants import KEYED
 from dispatcher.cost import INPUT, OUTPUT, cost
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.tier import Tier
-
-CACHE_KEY = "key-"
-"""How a prefix begins that stands for a client's own name for what it repeats."""
 
 CHAT_PATH = "/v1/chat/completions"
 """The path of a job that names no other."""
@@ -80,7 +78,7 @@ class Job:
     @property
     def remembered(self) -> tuple[str, ...]:
         """The beginnings under which a worker that has done the job is remembered."""
-        named = (name for name in self.prefixes[1:] if name.startswith(CACHE_KEY))
+        named = (name for name in self.prefixes[1:] if name.startswith(KEYED))
         return (*self.prefixes[:1], *named)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.commands import Commands
+from dispatcher.constants import MOST_RECOVERED
 from dispatcher.errors import RedisUnavailable
 
 log = logging.getLogger("llamaq.reaper")
@@ -28,8 +29,8 @@ class Gone:
 class Reaped:
     """What one tick found: workers, apis, and the jobs that were past a deadline.
 
-    `damaged` jobs were found since the last tick that told of some, and `damage` is what was wrong
-    with the last one.
+    With `is_partial` more is to be done at once. `damaged` jobs were found since the last tick that
+    told of some, and `damage` is what was wrong with the last one.
     """
 
     workers: tuple[Gone, ...] = ()
@@ -37,6 +38,7 @@ class Reaped:
     overdue: int = 0
     damaged: int = 0
     damage: str = ""
+    is_partial: bool = False
 
 
 async def reap(commands: Commands, lease_s: float) -> Reaped:
@@ -48,17 +50,26 @@ async def reap(commands: Commands, lease_s: float) -> Reaped:
 async def run_reaper(commands: Commands, lease_s: float) -> None:
     """Reaps for ever, also through an outage of Redis."""
     while True:
+        pause_s = TICK_S
         with suppress(RedisUnavailable):  # whoever needs Redis for more than this reports it
-            _tell(await reap(commands, lease_s))
-        await asyncio.sleep(TICK_S)
+            reaped = await reap(commands, lease_s)
+            _tell(reaped)
+            pause_s = 0 if reaped.is_partial else TICK_S
+        await asyncio.sleep(pause_s)
 
 
 def _read(
-    workers: list[Any], _: int, overdue: int, apis: list[bytes], damaged: int = 0, what: bytes = b""
+    workers: list[Any],
+    given_back: int,
+    overdue: int,
+    apis: list[bytes],
+    damaged: int = 0,
+    what: bytes = b"",
 ) -> Reaped:
     triples = zip(*[iter(workers)] * 3, strict=True)
     gone = (Gone(_text(name), int(jobs), how == b"left") for name, jobs, how in triples)
-    return Reaped(tuple(gone), tuple(map(_text, apis)), overdue, damaged, _text(what))
+    partial = given_back >= MOST_RECOVERED
+    return Reaped(tuple(gone), tuple(map(_text, apis)), overdue, damaged, _text(what), partial)
 
 
 def _text(name: bytes) -> str:

@@ -26,6 +26,8 @@ from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 
+_MOST_ENDED = 32  # in one call, which takes as many jobs again
+
 log = logging.getLogger("llamaq.worker")
 
 
@@ -60,7 +62,7 @@ class WorkerSession:
         self._epoch = ""
         self._nonce = ""
         self.strangers: dict[str, int] = {}
-        self._finishes = Batches(self._finish_all)
+        self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
 
     @property
     def identity(self) -> Identity:
@@ -76,6 +78,8 @@ class WorkerSession:
         who = Identity(self.worker, epoch)
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
         verdict, *rest = await self._commands.register(who, status)
+        while verdict == b"AGAIN":  # it held very many
+            verdict, *rest = await self._commands.register(who, status)
         if verdict == b"TAKEN":
             return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
         self._epoch = epoch

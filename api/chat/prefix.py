@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 from api.json_text import canonical
-from dispatcher.job import CACHE_KEY
+from dispatcher.constants import KEYED
 
 MOST = 24
 _DIGEST_BYTES = 8
@@ -39,4 +39,4 @@ def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def key_name(subject: str, key: str) -> str:
     """The name of all conversations that a tenant gives this `prompt_cache_key`."""
-    return CACHE_KEY + blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()
+    return KEYED + blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()

@@ -12,6 +12,7 @@
 -- @include end_job
 -- @include flaws
 -- @include held
+-- @lazy call_all
 -- @lazy find_taken
 -- @lazy retire
 -- @include read_rows
@@ -78,8 +79,9 @@ local function learn(name, news)
   set_counter(c, name, string.format('%.3f', mean + (news - mean) / 16))
 end
 
-local function remember(beginnings, tokens)
-  local there = c.worker .. ' ' .. digits(tokens) .. ' ' .. (c.about.process or '')
+local function remember(beginnings, prompt_tokens, completion_tokens)
+  local tokens = prompt_tokens .. ' ' .. completion_tokens
+  local there = c.worker .. ' ' .. tokens .. ' ' .. (c.about.process or '')
   for beginning in string.gmatch(beginnings, '%S+') do
     redis.call('SET', K.prefix .. beginning, there, 'PX', REMEMBERED_MS)
   end
@@ -90,7 +92,7 @@ local function end_attempt(attempt)
   stopped_running(c, job)
   settle(c, job, attempt.cost)
   if attempt.state == 'done' then
-    remember(job.prefix or '', prompt + completion)
+    remember(job.prefix or '', prompt, completion)
     learn('mean_service_ms', c.now - job.claimed_ms)
     learn('mean_prompt_tokens', prompt)
     learn('mean_completion_tokens', completion)
@@ -142,9 +144,11 @@ local function finish()
   running = running - #there
   if #there == 0 and not was_over then return {'OK', room(c, running), '0', verdicts} end
   finish_all(there)
+  c.most = math.min(c.most, MOST_CLAIMED - #there)  -- it has done some work already
   if was_over then find_taken(c) end
   if #c.jobs > 0 then return answer_with(c, room(c, running), verdicts) end
-  local free = take_jobs(c, running)
+  local free, is_filled = take_jobs(c, running)
+  if is_filled and free > 0 and #c.jobs > 0 then call_all(c) end  -- it took its part, not all
   -- A full bridge waits on its own bell only; and it shall come again for what is left to others.
   if was_full and free > 0 and #all_classes(c) == 0 then tell_of_room()
   elseif (was_full and free > 0) or c.again > 0 then ring_worker(c.worker) end

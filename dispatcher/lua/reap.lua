@@ -9,8 +9,8 @@
 --                 deadlines, {api, …}, damaged, what}  a bridge that 'left' has said so
 --                              (`WorkerSession.leave`). The last two only where jobs were found
 --                              damaged since the last reap: how many, and of the last one what
--- A worker leaves `workers` last, when nothing of it is left. Of one with very many jobs some are
--- left to the next ticks; it is fenced already. What can't be read is retired, by itself, and then
+-- A worker leaves `workers` last, when nothing of it is left. Of one with many jobs some are left to
+-- the next call, which may come at once; it is fenced already. What can't be read is retired, by itself, and then
 -- all is counted anew.
 -- @include end_queued
 -- @include now_ms
@@ -149,6 +149,9 @@ local function reap()
   c.rung = {}
   call_all(c)
   for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
+  if recovered >= MOST_RECOVERED then  -- the next one goes on at once
+    redis.call('HSET', K.counters, 'reaped_ms', digits(now - 900))
+  end
   local answer = {'OK', gone, recovered, deadlines, apis}
   read_counters(c, 'damaged_untold', 'last_damage')
   if counted(c, 'damaged_untold') > 0 then

@@ -2,9 +2,9 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
--- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back; any more
---                      are, when renew does not find them among those held. These live apis speak
---                      another protocol
+-- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back. These live
+--                      apis speak another protocol
+--          {'AGAIN', n}  and more are left: call it again
 --          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same
 --                      `server_id`; it has renewed that itself last at this time (Unix ms); nothing
 --                      was changed
@@ -34,21 +34,24 @@ local function find_rival()
   end
 end
 
--- Returns how many attempts of an earlier epoch were given back.
+-- Returns how many attempts of an earlier epoch were given back, and whether that are all.
 local function begin_epoch()
   local tokens = redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)
   for _, token in ipairs(tokens) do
     take_off(worker, token)
     recover(c, token, '{"code":"worker_failed","message":"The worker restarted."}')
   end
+  if #tokens == MOST_RECOVERED then return #tokens, false end
   redis.call('DEL', K.cancels .. worker, K.worker .. worker)
-  return #tokens
+  return #tokens, true
 end
 
 local function register()
   local rival = find_rival()
   if rival then return rival end
-  local recovered = is_registered(worker, epoch) and 0 or begin_epoch()
+  local recovered, are_all = 0, true
+  if not is_registered(worker, epoch) then recovered, are_all = begin_epoch() end
+  if not are_all then return {'AGAIN', recovered} end
   redis.call('HSET', K.worker .. worker, 'epoch', epoch)
   write_worker(c, worker, slots, accepting, 6, #ARGV)
   redis.call('ZADD', K.workers, digits(c.now + lease_ms), worker)

@@ -1,5 +1,8 @@
 """One model's queue: what the scripts do, in Python. Pure."""
 
+from math import ceil
+
+from dispatcher.constants import FEW_TOKENS, KEYED, SLACK_PARTS
 from dispatcher.patience import EAGER, Patience
 from dispatcher.reference.choice import Choice
 from dispatcher.reference.state import State
@@ -14,7 +17,7 @@ class ReferenceQueue(State):
         super().__init__()
         self._max_running = max_running
         self._sequence = 0
-        self._remembered: dict[str, tuple[str, int, str]] = {}
+        self._remembered: dict[str, tuple[str, int, int, str]] = {}
 
     def enqueue(self, entry: Entry, now_ms: int) -> None:
         """A job comes."""
@@ -30,15 +33,17 @@ class ReferenceQueue(State):
         """Takes up to `most` jobs for a worker."""
         return Choice(self, worker, now_ms, patience).take(self._room(worker, most))
 
-    def finish(self, id_: str, cost: int, tokens: int, now_ms: int, *, done: bool = True) -> None:
-        """A running job has ended, with so many tokens of prompt and answer."""
+    def finish(
+        self, id_: str, cost: int, tokens: tuple[int, int], now_ms: int, *, done: bool = True
+    ) -> None:
+        """A running job has ended, with so many tokens of prompt and of answer."""
         entry = self.stop(id_)
         self.turns.settle(entry, cost)
         if done:
             self.learn(now_ms - entry.claimed_ms)
             if entry.prefixes:
                 process = self.workers[entry.worker].process
-                self._remembered[entry.prefixes[0]] = entry.worker, tokens, process
+                self._remembered[entry.prefixes[0]] = entry.worker, *tokens, process
         del self.jobs[id_]
 
     def release(self, id_: str, *, costs: bool = False, crashed: bool = False) -> None:
@@ -65,12 +70,26 @@ class ReferenceQueue(State):
 
     def _room(self, worker: str, most: int) -> int:
         room = min(most, self.workers[worker].free)
+        slack = self.workers[worker].slots // SLACK_PARTS
+        if min(room, self.queued) > 1 and len(self.workers[worker].running) + self.queued > slack:
+            room = min(room, self._part_of(worker, slack))
         return min(room, max(0, self._max_running - self.running)) if self._max_running else room
 
+    def _part_of(self, name: str, slack: int) -> int:
+        """So many jobs make the worker as full as its peers will be."""
+        worker = self.workers[name]
+        peers = [each for each in self.workers.values() if each.accepting and worker.is_peer(each)]
+        slots = sum(each.slots for each in peers)
+        if len(peers) < 2 or not slots:
+            return self.queued
+        jobs = sum(len(each.running) for each in peers) + self.queued
+        return max(1, ceil(jobs * worker.slots / slots) + slack - len(worker.running))
+
     def _find_preferred(self, entry: Entry) -> tuple[str, int]:
-        for prefix in entry.prefixes:
-            name, tokens, process = self._remembered.get(prefix, ("", 0, ""))
+        for i, prefix in enumerate(entry.prefixes):
+            name, prompt, completion, process = self._remembered.get(prefix, ("", 0, 0, ""))
             worker = self.workers.get(name)
             if worker and worker.process == process and worker.can_take(entry.class_):
-                return name, tokens
+                tokens = prompt if i == 0 or prefix.startswith(KEYED) else prompt + completion
+                return (name, tokens) if tokens > FEW_TOKENS else ("", 0)
         return "", 0

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dispatcher.constants import NOTICEABLY
 from dispatcher.needs import read_needs
 from dispatcher.reference.scores import Scores
 from dispatcher.reference.turns import Entry
@@ -31,6 +32,11 @@ class Worker:
     def free(self) -> int:
         """Slots that may be given work."""
         return max(0, self.slots - len(self.running)) if self.accepting else 0
+
+    def is_peer(self, other: "Worker") -> bool:
+        """Whether the other is not noticeably slower; one that is not measured is not."""
+        is_measured = self.decode_tps > 0 and other.decode_tps > 0
+        return not is_measured or other.decode_tps * NOTICEABLY >= self.decode_tps
 
     def crowd(self, more: int) -> float:
         """How many jobs each slot would have with some more, those that prefer it included."""

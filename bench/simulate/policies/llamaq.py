@@ -57,7 +57,7 @@ class Llamaq:
         """Finishes it; the bridge claims again."""
         self._learn(machine, job)
         del self._jobs[str(job.number)]
-        tokens = job.prompt_tokens + job.completion_tokens
+        tokens = job.prompt_tokens, job.completion_tokens
         self._queue.finish(str(job.number), cost, tokens, int(now_ms))
         self._claim(machine.name, now_ms)
 

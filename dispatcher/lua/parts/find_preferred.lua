@@ -8,17 +8,27 @@ local function process_of(c, worker)
   return c.processes[worker]
 end
 
+-- How many tokens of a conversation a worker need not evaluate, if it remembers this. What is asked
+-- a second time, or is only named alike, begins as the first time; it does not go on.
+local function tokens_there(nth, name, prompt_tokens, completion_tokens)
+  if nth == 1 or string.sub(name, 1, #KEYED) == KEYED then return tonumber(prompt_tokens) end
+  return prompt_tokens + completion_tokens
+end
+
 -- The worker that has the longest known beginning of the conversation in its cache, and still runs;
--- and how many tokens.
+-- and how many tokens. A few are worth nothing: who asks the same few words need not wait.
 local function find_preferred(c, class, beginnings)
-  local names = {}
+  local names, keys = {}, {}
   for name in string.gmatch(beginnings, '%S+') do
-    if #names < BEGINNINGS then names[#names + 1] = K.prefix .. name end
+    if #names < BEGINNINGS then names[#names + 1], keys[#keys + 1] = name, K.prefix .. name end
   end
   if #names == 0 then return nil end
-  for _, found in ipairs(redis.call('MGET', unpack(names))) do
-    local worker, tokens, process = string.match(found or '', '^(%S+) (%d+) (.*)$')
+  for nth, found in ipairs(redis.call('MGET', unpack(keys))) do
+    local worker, prompt, completion, process =
+      string.match(found or '', '^(%S+) (%d+) (%d+) (.*)$')
     if worker and process_of(c, worker) == process and can_take(class, worker) then
+      local tokens = tokens_there(nth, names[nth], prompt, completion)
+      if tokens <= FEW_TOKENS then return nil end
       return worker, tokens
     end
   end

@@ -2,12 +2,17 @@
 -- @include can_take
 -- @include classes
 -- @include open_claim
+-- @lazy part_of
 -- @lazy take_all
 -- @lazy take_in_turn
 
 -- How many jobs to take at most; and whether that is less than wanted, as so many of the model run.
 local function limit_of(c)
   local wanted = math.min(c.most, room(c, c.running), MOST_CLAIMED)
+  local slack = math.floor(c.slots / SLACK_PARTS)
+  if math.min(wanted, queued(c)) > 1 and c.running + queued(c) > slack then
+    wanted = math.min(wanted, part_of(c, slack))
+  end
   local left = c.max_running > 0 and c.max_running - counted(c, 'running') or wanted
   if left >= wanted then return wanted, false end
   return math.max(0, left), true

@@ -11,9 +11,9 @@ from openai import OpenAI
 
 from api.request_log import log
 from api.sse import DONE
+from dispatcher.constants import KEYED
 from dispatcher.errors import QueueFull, TenantQueueFull
 from dispatcher.frames import Kind
-from dispatcher.job import CACHE_KEY
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.reply import Place
 from dispatcher.tier import Tier
@@ -59,7 +59,7 @@ def test_job_has_all_that_decides_who_goes_next(api: Service) -> None:
     assert (job.tenant, job.user, job.tier, job.weight) == ("ada", "u1", Tier.PRIORITY, 3)
     assert (job.prompt_tokens, job.completion_tokens) == (100, 9)
     assert (job.needs, job.supersedes) == (ANYBODY, "0:tab-7")
-    assert [name.startswith(CACHE_KEY) for name in job.prefixes] == [False, True]
+    assert [name.startswith(KEYED) for name in job.prefixes] == [False, True]
 
 
 def test_plain_token_gets_the_plain_job(api: Service) -> None:
@@ -82,7 +82,7 @@ def test_longest_conversation_keeps_its_cache_key(api: Service) -> None:
     api.chat(make_chat(messages=long, prompt_cache_key="k"))
     names = api.queue.jobs[0].prefixes
     assert len(names) == 24
-    assert names[-1].startswith(CACHE_KEY)
+    assert names[-1].startswith(KEYED)
 
 
 def test_choices_are_jobs_that_don_t_replace_each_other(api: Service) -> None:

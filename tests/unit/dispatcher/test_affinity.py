@@ -46,12 +46,13 @@ async def test_it_is_left_for_a_moment_only(pair: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt_tps", "worth_ms"), [(0, 200), (10_000, 200), (36, 2000), (3.6, 10_000), (0.1, 10_000)]
+    ("prompt_tps", "worth_ms"),
+    [(0, 200), (1_000_000, 200), (3600, 2000), (360, 10_000), (10, 10_000)],
 )
 async def test_it_is_left_for_as_long_as_its_prompt_would_take(
     pair: Desk, prompt_tps: float, worth_ms: int
 ) -> None:
-    """Four times, for 18 tokens that are in the cache; within bounds."""
+    """Four times, for 1800 tokens that are in the cache; within bounds."""
     await pair.join("w", 2, process="p2", prompt_tps=prompt_tps)
     await next_turn(pair)
     assert int((await pair.claim_raw("w"))[2]) == worth_ms
@@ -63,7 +64,7 @@ async def test_it_is_left_for_as_long_as_its_prompt_would_take(
 
 
 async def test_slots_that_it_would_hold_up_count(pair: Desk) -> None:
-    await pair.join("w", 3, process="p2", prompt_tps=36)
+    await pair.join("w", 3, process="p2", prompt_tps=3600)
     await pair.enqueue("j1")
     await pair.claim("w", 1)
     await next_turn(pair)
@@ -72,7 +73,7 @@ async def test_slots_that_it_would_hold_up_count(pair: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("prompt_tps", "mean_ms", "is_left"),
-    [(36, 3999, True), (36, 4000, False), (36_000, 4, False), (0, 1, False)],
+    [(3600, 3999, True), (3600, 4000, False), (3_600_000, 4, False), (0, 1, False)],
 )
 async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
     pair: Desk, prompt_tps: int, mean_ms: int, is_left: bool
@@ -89,7 +90,7 @@ async def test_full_worker_is_waited_for_if_a_slot_comes_sooner(
 async def test_full_worker_is_not_waited_for_where_many_jobs_wait(
     pair: Desk, waiting: int, first: list[str]
 ) -> None:
-    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.join("w", 2, process="p2", prompt_tps=3600)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
     await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1)
@@ -99,7 +100,7 @@ async def test_full_worker_is_not_waited_for_where_many_jobs_wait(
 
 
 async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> None:
-    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.join("w", 2, process="p2", prompt_tps=3600)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
     await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1400)
@@ -109,7 +110,7 @@ async def test_older_jobs_that_wait_for_the_same_worker_count(pair: Desk) -> Non
 
 
 async def test_full_worker_is_not_waited_for_for_ever(pair: Desk) -> None:
-    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.join("w", 2, process="p2", prompt_tps=3600)
     await pair.enqueue("j1", "j2")
     await pair.claim("v")
     await pair.redis.hset(pair.keys.named("counters"), "mean_service_ms", 1400)
@@ -123,7 +124,7 @@ async def test_full_worker_is_not_waited_for_for_ever(pair: Desk) -> None:
 
 async def test_worker_with_conversations_of_its_own_leaves_those_of_others(pair: Desk) -> None:
     """It takes its own rather, though others are not passed over by so much else."""
-    await pair.join("w", 2, process="p2", prompt_tps=36)
+    await pair.join("w", 2, process="p2", prompt_tps=3600)
     await pair.enqueue("k1", tenant="ann", prefixes=("walk1",))
     await pair.finish(await pair.take("w"), "w")
     await pair.enqueue("c0", tenant="cy", estimate=501 * TOKENS)

@@ -77,7 +77,7 @@ class Fleet:
 
     def _end(self, id_: str, tokens: int, now_ms: int) -> None:
         entry = self._queue.jobs[id_]
-        self._queue.finish(id_, tokens * COST, 500, now_ms)
+        self._queue.finish(id_, tokens * COST, (500, 0), now_ms)
         self.served[entry.tenant] = self.served.get(entry.tenant, 0) + tokens * COST
         self._claim(entry.worker, now_ms)
         self._at(now_ms + 3, "send", entry.tenant)

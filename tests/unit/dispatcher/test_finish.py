@@ -13,7 +13,7 @@ async def test_last_frames_state_and_usage_are_recorded(desk: Desk, state: str) 
     token = await desk.take()
     assert await desk.finish(token, state=state) == "OK"
     job = await desk.job("j1")
-    assert (job["state"], job["prompt_tokens"], job["completion_tokens"]) == (state, "7", "11")
+    assert (job["state"], job["prompt_tokens"], job["completion_tokens"]) == (state, "700", "1100")
     assert await desk.heard() == [(token, state)]
     assert await desk.counter(state) == 1
 

@@ -19,10 +19,10 @@ from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
 CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
-TOKENS = 7 + 11  # as `Desk.finish` tells
+TOKENS = 700, 1100  # as `Desk.finish` tells
 WORKERS = {
-    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=25, decode_tps=9),
-    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=2.5, decode_tps=4),
+    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=2500, decode_tps=9),
+    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=250, decode_tps=4),
     "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
 }
 CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
