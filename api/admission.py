@@ -3,8 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass
 
-LONGEST_WAIT_S = 2.0
-"""How long a new request may be expected to stand in line."""
+LONG_WAIT_S = 2.0
+"""A line in which a new request is expected to stand for longer than this is too long."""
+
+STANDING_S = 2.0
+"""A line that is too long for longer than this is no burst, which passes by itself."""
+
+LONGEST_WAIT_S = 10.0
+"""No request is let into a line that is longer than this."""
 
 ALWAYS_OPEN = 8
 """With fewer open requests than this, none is refused."""
@@ -63,15 +69,19 @@ class Holdings:
         return own > 0 and own * len(self._of) >= self.total
 
 
-def is_too_much(open_requests: Holdings, tenant: str, wait_s: float, always_open: int) -> bool:
+def is_too_much(
+    open_requests: Holdings, tenant: str, wait_s: float, standing_s: float, always_open: int
+) -> bool:
     """Whether a new request of a tenant is refused that would stand in line for `wait_s`.
 
-    First refused are the tenants that have their share already. When the line is twice as long,
-    all are.
+    The line has been too long for `standing_s`. First refused are the tenants that have their share
+    already. When the line is twice too long, all are.
     """
-    if open_requests.total < always_open or wait_s <= LONGEST_WAIT_S:
+    if open_requests.total < always_open or wait_s <= LONG_WAIT_S:
         return False
-    return wait_s > 2 * LONGEST_WAIT_S or open_requests.has_its_share(tenant)
+    if standing_s < STANDING_S:
+        return wait_s > LONGEST_WAIT_S
+    return wait_s > 2 * LONG_WAIT_S or open_requests.has_its_share(tenant)
 
 
 def is_too_large(held: Holdings, tenant: str, more: int, most: int) -> bool:

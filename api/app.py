@@ -38,7 +38,9 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
-                settings, queue, directory, authenticator, pulse, limit, line, room
+                *(settings, queue, directory, authenticator, pulse, limit),
+                line=line,
+                room=room,
             )
             works = (
                 go_on("directory", directory.run),

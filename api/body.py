@@ -27,23 +27,47 @@ async def read_body(
     Raises `ApiError` 400 where the client goes.
     """
     announced = headers.get("content-length", "")
-    if announced.isdecimal():
-        if int(announced) > limit:
+    size = int(announced) if announced.isdecimal() else 0
+    if size > limit:
+        raise _too_large(limit)
+    hold(size)
+    piece, has_more = await _receive(receive)
+    if not has_more and len(piece) <= limit:
+        return piece
+    # One block of memory: pieces, or a block that grows, take the memory twice.
+    body, end = bytearray(size), 0
+    while True:
+        body[end : end + len(piece)] = piece
+        end += len(piece)
+        if end > limit:
             raise _too_large(limit)
-        hold(int(announced))
-    pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _cut_off()
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > limit:
-            raise _too_large(limit)
-        hold(size)
-        more = message.get("more_body", False)
-    return b"".join(pieces)
+        hold(end)
+        if not has_more:
+            return bytes(memoryview(body)[:end])
+        del piece  # the next one may take its time
+        piece, has_more = await _receive(receive)
+
+
+async def _receive(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece, and whether more come."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _cut_off()
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def has_left(receive: Receive) -> bool:
+    """Whether the client of a request has gone, whose body was read. It does not wait.
+
+    It begins to receive, as a task would, and looks whether that has an answer at once.
+    """
+    receiving = receive()
+    try:
+        receiving.send(None)  # type: ignore[attr-defined]
+    except StopIteration as ended:
+        return bool(ended.value["type"] == "http.disconnect")
+    receiving.close()  # type: ignore[attr-defined]
+    return False
 
 
 def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import cast
 
 from fastapi import Request
 
+from api.aside import Aside
 from api.auth import Authenticator
 from api.directory import Directory
 from api.line import Line
@@ -54,6 +55,7 @@ class Context:
     authenticator: Authenticator
     pulse: Pulse
     max_tenant_jobs: int = 0
+    aside: Aside = field(default_factory=Aside)
     line: Line = field(default_factory=Line)
     room: Room = field(default_factory=lambda: Room(2**30))
 

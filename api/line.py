@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from api.admission import ALWAYS_OPEN, Holdings, Pace, is_too_much
+from api.admission import ALWAYS_OPEN, LONG_WAIT_S, Holdings, Pace, is_too_much
 from api.refusal import overloaded
 
-_PER_TICK = 16  # turns between two looks of the event loop at all else
+_PER_TICK = 8  # turns between two looks of the event loop at all else
 _UNDER_WAY = 512  # requests that have had their turn, and that Redis has not taken yet
 
 
@@ -29,6 +29,7 @@ class Line:
         self._granted = 0  # since the last tick
         self._ticked_at: float | None = None  # None where nobody had to wait then
         self._tick_is_due = False
+        self._long_since: float | None = None
 
     @property
     def expected_wait_s(self) -> float:
@@ -42,21 +43,32 @@ class Line:
     def enter(self, tenant: str) -> None:
         """A request has come, which is open until `leave`. Raises `ApiError` 503."""
         wait_s = self.expected_wait_s
-        if is_too_much(self._open, tenant, wait_s, self._always_open):
+        standing_s = self._standing_s(wait_s)
+        if is_too_much(self._open, tenant, wait_s, standing_s, self._always_open):
             raise overloaded(wait_s)
         self._open.add(tenant)
+
+    def _standing_s(self, wait_s: float) -> float:
+        """For how long the line has been too long."""
+        if wait_s <= LONG_WAIT_S:
+            self._long_since = None
+            return 0.0
+        if self._long_since is None:
+            self._long_since = self._clock()
+        return self._clock() - self._long_since
 
     def leave(self, tenant: str) -> None:
         """The request is over."""
         self._open.remove(tenant)
 
-    async def turn(self, tenant: str) -> None:
-        """Returns when it is this request's turn, which lasts until `done`."""
+    async def turn(self, tenant: str) -> bool:
+        """Returns when it is this request's turn, which lasts until `done`; and if it had to wait."""
         self._have_tick()
         if self._length or not self._has_room():
             await self._wait(tenant)
-        else:
-            self._grant()
+            return True
+        self._grant()
+        return False
 
     def done(self) -> None:
         """The request is in the queue, or has failed."""

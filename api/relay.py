@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from api.aside import aside
-from api.body import read_body
+from api.aside import LARGE_BYTES
+from api.body import has_left, read_body
 from api.context import Context
 from api.endpoint import Asked, Endpoint
 from api.error_handlers import wrong_method
@@ -84,13 +84,17 @@ class Relay:
         context, record = call.context, call.record
         limit = context.settings.max_body_bytes
         body = await read_body(call.headers, call.receive, limit, visit.hold)
-        await visit.turn()
-        asked = await aside(len(body), self._endpoint.read, body, context.settings)
-        terms = read_terms(tenant, call.headers, asked.fields)
-        record.model, record.tier = asked.model, terms.tier
-        asked = await _of_its_model(asked, context, record)
-        mean = context.directory.mean_completion(asked.model)
-        work = await aside(len(body), asked.work, tenant.subject, mean)
+        size, aside = len(body), context.aside
+        async with aside.alone(size):
+            waited = await visit.turn() or size >= LARGE_BYTES
+            if waited and has_left(call.receive):
+                raise ClientGone
+            asked = await aside.run(size, self._endpoint.read, body, context.settings)
+            terms = read_terms(tenant, call.headers, asked.fields)
+            record.model, record.tier = asked.model, terms.tier
+            asked = await _of_its_model(asked, context, record)
+            mean = context.directory.mean_completion(asked.model)
+            work = await aside.run(size, asked.work, tenant.subject, mean)
         jobs = jobs_of(self._endpoint.path, work, tenant, terms, record.id, context.settings)
         visit.hold(sum(len(job.body) for job in jobs))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)

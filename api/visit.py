@@ -51,10 +51,11 @@ class Visit:
             self._room.take(self._tenant, more)
             self._held_bytes = size_bytes
 
-    async def turn(self) -> None:
-        """Returns when it may do its work, which ends with `work_is_done`."""
-        await self._line.turn(self._tenant)
+    async def turn(self) -> bool:
+        """Returns when it may do its work, which ends with `work_is_done`; and if it had to wait."""
+        waited = await self._line.turn(self._tenant)
         self._has_turn = True
+        return waited
 
     def work_is_done(self) -> None:
         """Others may do theirs."""

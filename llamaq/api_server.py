@@ -17,9 +17,10 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings
+from llamaq.acceptor import Acceptor
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, close_stale
 from llamaq.listening import BACKLOG
-from llamaq.memory import give_large_blocks_back
+from llamaq.memory import give_free_pages_back, give_large_blocks_back
 from worker_bridge.kept_process import ORPHANED
 
 log = logging.getLogger("llamaq.api")
@@ -27,7 +28,8 @@ log = logging.getLogger("llamaq.api")
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
 _OTHER_FILES = 256
-_LOOK_S = 10.0  # for connections that send nothing
+_LOOK_S = 10.0  # at connections that send nothing, and at memory that is free
+_MUCH_BYTES = 16 * 2**20
 _TICK_S = 1.0  # of the date that answers carry
 
 
@@ -39,9 +41,10 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     """
     give_large_blocks_back()
     app = create_app(settings, queue)
+    protocol = _protocol(settings.api_workers)
     config = uvicorn.Config(
         app,
-        http=_protocol(settings.api_workers),
+        http=protocol,
         backlog=BACKLOG,
         access_log=False,
         log_config=None,
@@ -50,7 +53,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     log.info("listening on %s", ", ".join(str(each.getsockname()) for each in sockets))
-    _Server(app, config).run(list(sockets))
+    _Server(app, config, protocol).run(list(sockets))
 
 
 class _Server(uvicorn.Server):
@@ -59,18 +62,28 @@ class _Server(uvicorn.Server):
     It ends at once when the `llamaq up` that started it was killed, and took Redis with it.
     """
 
-    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+    def __init__(
+        self, app: FastAPI, config: uvicorn.Config, protocol: type[BoundedProtocol]
+    ) -> None:
         super().__init__(config)
         self._app = app
+        self._protocol = protocol
         self._told_to_end = asyncio.Event()
+        self._held_bytes = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen."""
         await super().startup(sockets)
+        self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+
+    def _make_protocol(self) -> BoundedProtocol:
+        return self._protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def main_loop(self) -> None:
         """Waits for the end. An idle uvicorn looks for it ten times a second."""
@@ -78,9 +91,16 @@ class _Server(uvicorn.Server):
         while not await self.on_tick(0):
             if clock() - looked_at > _LOOK_S:
                 looked_at = clock()
-                close_stale(self.server_state.connections, looked_at)
+                self._clean_up(looked_at)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_end.wait(), _TICK_S)
+
+    def _clean_up(self, now_s: float) -> None:
+        close_stale(self.server_state.connections, now_s)
+        held_bytes = self._app.state.context.room.held_bytes
+        if self._held_bytes - held_bytes > _MUCH_BYTES:
+            give_free_pages_back()
+        self._held_bytes = held_bytes
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The handler of SIGTERM and SIGINT."""

@@ -2,7 +2,7 @@
 
 import json
 from asyncio import Transport
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     most_connections = MOST_CONNECTIONS
+    come: Callable[[], None] = staticmethod(lambda: None)
+    """Is told of each connection."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -37,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
+        self.come()
         if len(self.connections) > self.most_connections:
             self.app = partial(_serve_crowded, self.app)
 

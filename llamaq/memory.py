@@ -1,10 +1,9 @@
 """How a process that handles large bodies keeps its memory."""
 
 import ctypes
-import sys
 from contextlib import suppress
 
-_M_MMAP_THRESHOLD = -3  # mallopt(3)
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # mallopt(3)
 _LARGE_BYTES = 256 * 1024
 
 
@@ -14,6 +13,16 @@ def give_large_blocks_back() -> None:
     glibc else learns from the first ones to keep the next, up to 32 MB each. What lies between them
     then holds them for ever.
     """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another libc
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    with suppress(OSError, AttributeError):  # another libc
+        _libc().mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        _libc().mallopt(_M_ARENA_MAX, 1)  # Python has one thread at a time at work
+
+
+def give_free_pages_back() -> None:
+    """Has the system get the pages back that hold nothing any more. Takes milliseconds."""
+    with suppress(OSError, AttributeError):
+        _libc().malloc_trim(0)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

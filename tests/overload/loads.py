@@ -56,26 +56,42 @@ async def ask_in_turn(port: int, requests: Iterable[Request]) -> list[Exchange]:
     return [await ask(port, request) for request in requests]
 
 
-async def closed(port: int, at_once: int, for_s: float) -> tuple[list[Exchange], float]:
-    """So many clients that ask for tiny answers all the time; and how many seconds they did."""
-    started, found, left = time.perf_counter(), [], tiny()
+class Clients:
+    """As many as are needed. Each is used again, the last one first: so a system does not run out
+    of ports.
+    """
 
-    async def go_on() -> None:
-        while time.perf_counter() - started < for_s:
-            found.append(await ask(port, next(left)))
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[Client] = []
+        self._left = tiny()
 
-    await asyncio.gather(*(go_on() for _ in range(at_once)))
-    return found, time.perf_counter() - started
+    async def ask(self) -> Exchange:
+        """For a tiny answer."""
+        client = self._free.pop() if self._free else Client(self._port)
+        exchange = await client.ask(next(self._left))
+        self._free.append(client)
+        return exchange
 
+    async def at_once(self, number: int, for_s: float) -> tuple[list[Exchange], float]:
+        """So many ask all the time; and how many seconds they did."""
+        started, found = time.perf_counter(), []
 
-async def open_loop(port: int, rate: float, for_s: float) -> tuple[list[Exchange], float]:
-    """So many tiny requests a second, whatever becomes of them; until all have an answer."""
-    started, running, left = time.perf_counter(), [], tiny()
-    while (passed_s := time.perf_counter() - started) < for_s:
-        due = int(passed_s * rate) - len(running)
-        running += [asyncio.create_task(ask(port, next(left))) for _ in range(due)]
-        await asyncio.sleep(0.005)
-    return list(await asyncio.gather(*running)), time.perf_counter() - started
+        async def go_on() -> None:
+            while time.perf_counter() - started < for_s:
+                found.append(await self.ask())
+
+        await asyncio.gather(*(go_on() for _ in range(number)))
+        return found, time.perf_counter() - started
+
+    async def at_rate(self, rate: float, for_s: float) -> list[Exchange]:
+        """So many requests a second, whatever becomes of them."""
+        started, running = time.perf_counter(), []
+        while (passed_s := time.perf_counter() - started) < for_s:
+            due = int(passed_s * rate) - len(running)
+            running += [asyncio.create_task(self.ask()) for _ in range(due)]
+            await asyncio.sleep(0.005)
+        return list(await asyncio.gather(*running))
 
 
 async def ask_again(port: int, exchanges: Iterable[Exchange]) -> list[Exchange]:

@@ -14,12 +14,11 @@ from bench.load_generator import Client, Exchange, at_times, closed_loop, run
 from tests.burst.fleet import Fleet, fleet
 from tests.overload.finding import Finding, Outcome
 from tests.overload.loads import (
+    Clients,
     ask_again,
     ask_in_turn,
     chats,
-    closed,
     error_code,
-    open_loop,
     status,
 )
 from tests.processes import program, pss_kb
@@ -98,10 +97,7 @@ def _second_try(name: str, tries: tuple[list[Exchange], list[Exchange]]) -> Find
 def tiny(folder: Path) -> Findings:
     """Twice as many tiny requests a second as the capacity that was measured just before."""
     with fleet(folder, 3, 200, 0) as of:
-        run_s = 10.0
-        answers, took_s = run(closed(of.port, 64, run_s))  # type: ignore[arg-type]
-        capacity = len(Outcome.of(answers).whole) / took_s
-        answers, took_s = run(open_loop(of.port, 2 * capacity, 40))  # type: ignore[arg-type]
+        capacity, answers = run(_twice_the_capacity(of.port))
     outcome = Outcome.of(answers)
     yield from _tell(outcome)
     yield Finding("capacity, requests/s", capacity)
@@ -109,6 +105,13 @@ def tiny(folder: Path) -> Findings:
     yield Finding("whole, part of the capacity", len(outcome.whole) / 40 / capacity, least=0.9)
     yield Finding("refused after, p50, s", outcome.refused_after_s(0.5))
     yield Finding("refused after, worst, s", outcome.refused_after_s(), most=1)
+
+
+async def _twice_the_capacity(port: int) -> Any:
+    clients = Clients(port)
+    answers, took_s = await clients.at_once(64, 10)
+    capacity = len(Outcome.of(answers).whole) / took_s
+    return capacity, await clients.at_rate(2 * capacity, 40)
 
 
 def slow(folder: Path) -> Findings:
@@ -173,7 +176,7 @@ async def _waiting_bodies(of: Fleet) -> tuple[float, float, float, float]:
     def size() -> int:
         return pss_kb(of.api.process.pid) * 1024
 
-    requests = chats(400, 1, body_bytes=_MB)
+    requests = chats(400, 100, body_bytes=_MB)
     before = most = size()
     clients = [Client(of.port) for _ in requests]
     load = asyncio.gather(*map(Client.ask, clients, requests))

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.admission import ALWAYS_OPEN, Holdings, Pace, is_too_large, is_too_much
+from api.admission import (
+    ALWAYS_OPEN,
+    LONGEST_WAIT_S,
+    STANDING_S,
+    Holdings,
+    Pace,
+    is_too_large,
+    is_too_much,
+)
 
 LONG_S = 2.1
 
@@ -16,8 +24,10 @@ def holdings(**amounts: int) -> Holdings:
     return held
 
 
-def refused(held: Holdings, tenant: str, wait_s: float = LONG_S) -> bool:
-    return is_too_much(held, tenant, wait_s, ALWAYS_OPEN)
+def refused(
+    held: Holdings, tenant: str, wait_s: float = LONG_S, standing_s: float = STANDING_S
+) -> bool:
+    return is_too_much(held, tenant, wait_s, standing_s, ALWAYS_OPEN)
 
 
 def test_nobody_is_refused_while_the_line_is_short() -> None:
@@ -34,6 +44,13 @@ def test_tenant_with_its_share_is_refused_first() -> None:
     assert refused(held, "many")
     assert not refused(held, "few")
     assert not refused(held, "new")
+
+
+def test_burst_that_passes_is_let_in() -> None:
+    held = holdings(many=2000)
+    assert not refused(held, "many", wait_s=6, standing_s=STANDING_S - 0.1)
+    assert refused(held, "many", wait_s=6)
+    assert refused(held, "many", wait_s=LONGEST_WAIT_S + 0.1, standing_s=0)
 
 
 def test_line_that_is_twice_too_long_refuses_all() -> None:

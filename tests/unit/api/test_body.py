@@ -1,11 +1,18 @@
+import asyncio
 import json
 
 import pytest
+from starlette.types import Message
 
-from api.body import parse_json, parse_object
+from api.body import has_left, parse_json, parse_object
 from api.errors import ApiError
 
 DEPTH = 8
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def refusal(body: bytes) -> str:
@@ -72,3 +79,18 @@ def test_body_of_millions_of_brackets_is_refused_unread() -> None:
     with pytest.raises(ApiError, match="500000 opening brackets"):
         parse_json(b"[" + b"[]," * 600_000 + b"[]]", 64)
     assert parse_json(b"[" + b"[]," * 1000 + b"[]]", 64)[1000] == []
+
+
+async def test_client_that_has_left_is_noticed_without_waiting() -> None:
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    assert not has_left(receive)
+    waiting = asyncio.create_task(receive())
+    await asyncio.sleep(0)
+    gone.set()
+    assert has_left(receive)
+    assert await waiting == {"type": "http.disconnect"}

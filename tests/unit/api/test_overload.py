@@ -34,6 +34,7 @@ def fill(chat: Service, wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(MANY):
         context_of(chat).line.enter("many")
     monkeypatch.setattr(Line, "expected_wait_s", wait_s)
+    monkeypatch.setattr(Line, "_standing_s", lambda *_: 5.0)
 
 
 def test_refusal_costs_little_and_others_are_served(
