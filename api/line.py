@@ -62,7 +62,7 @@ class Line:
         self._open.remove(tenant)
 
     async def turn(self, tenant: str) -> bool:
-        """Returns when it is this request's turn, which lasts until `done`; and if it had to wait."""
+        """Returns when it is this request's turn, which lasts until `done`: whether it waited."""
         self._have_tick()
         if self._length or not self._has_room():
             await self._wait(tenant)
