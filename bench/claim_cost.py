@@ -110,7 +110,7 @@ class Office:
         for name, slots in (("swift", 1), ("full", 0)):
             await self.desk.join(name, slots, **about)
         for name in ("swift", "full", *(f"w{number}" for number in range(FLEET))):
-            await self.redis.set(self.desk.keys.named("prefix", name), f"{name} {PROMPT} p")
+            await self.redis.set(self.desk.keys.named("prefix", name), f"{name} {PROMPT} 0 p")
         await self._fill()
 
     async def _fill(self) -> None:

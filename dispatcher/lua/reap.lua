@@ -9,9 +9,9 @@
 --                 deadlines, {api, …}, damaged, what}  a bridge that 'left' has said so
 --                              (`WorkerSession.leave`). The last two only where jobs were found
 --                              damaged since the last reap: how many, and of the last one what
--- A worker leaves `workers` last, when nothing of it is left. Of one with many jobs some are left to
--- the next call, which may come at once; it is fenced already. What can't be read is retired, by itself, and then
--- all is counted anew.
+-- A worker leaves `workers` last, when nothing of it is left. Of one with many jobs some are left
+-- to the next call, which may come at once; it is fenced already. What can't be read is retired, by
+-- itself, and then all is counted anew.
 -- @include end_queued
 -- @include now_ms
 -- @include recount
