@@ -160,6 +160,8 @@ class WorkerSession:
         free, again_ms, over, *jobs = answer
         first = over.index(1) if 1 in over else 0
         taken = read_taken([free, again_ms, *jobs])
+        if len(over) == 1:
+            return [taken if over[0] else None]
         others = replace(taken, claims=[])
         return [
             (taken if i == first else others) if is_over else None for i, is_over in enumerate(over)

@@ -24,7 +24,7 @@ local function claim()
   local free, is_filled = take_jobs(c, running)
   -- Passes the ring on that it came for. Where nothing waits, nobody has to come for another one.
   if is_filled then call_all(c) end
-  if #all_classes(c) == 0 then redis.call('DEL', K.bell) end
+  if #all_classes(c) == 0 and #c.jobs == 0 then redis.call('DEL', K.bell) end
   return answer_with(c, free)
 end
 

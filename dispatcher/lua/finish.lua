@@ -35,7 +35,8 @@ local function take_off_all()
   for i, attempt in ipairs(ended) do
     tokens[i], attempt.id, attempt.name = attempt.token, split_token(attempt.token)
   end
-  local is_held = held(c.worker, tokens)
+  local is_held = #tokens > 1 and held(c.worker, tokens)
+    or {redis.call('ZREM', K.running .. c.worker, tokens[1]) == 1}
   for i, attempt in ipairs(ended) do
     if is_held[i] and not seen[attempt.token] then there[#there + 1] = attempt end
     seen[attempt.token] = true
@@ -48,7 +49,7 @@ local function take_off_all()
       redis.call('HDEL', K.worker .. c.worker, 'suspect')
     end
   end
-  if #there > 0 then redis.call('ZREM', K.running .. c.worker, unpack(tokens)) end
+  if #tokens > 1 and #there > 0 then redis.call('ZREM', K.running .. c.worker, unpack(tokens)) end
   return there, verdicts, was_over
 end
 
@@ -122,7 +123,7 @@ end
 local function finish_all(attempts)
   if #attempts == 0 then return end
   read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
-    'mean_completion_tokens', 'done', 'queued_bytes')
+    'mean_completion_tokens', 'done', 'queued_bytes', 'parked')
   for _, attempt in ipairs(attempts) do
     attempt.job = read_hash(K.job .. attempt.id, {'api', 'tenant', 'user', 'tier', 'weight',
       'estimate', 'claimed_ms', 'prefix', 'max_tenant_running', 'place', 'class'})

@@ -2,9 +2,9 @@
 -- @include levels
 
 -- Forgets all that is kept of those who wait, as these jobs are the last to leave the queue. What
--- was kept of others went with them.
+-- was kept of others went with them. Nobody has to come any more.
 local function forget_waiting(c, jobs)
-  local keys, seen = {K.queue, K.classes, K.waiting, K.waiting_bytes}, {}
+  local keys, seen = {K.queue, K.classes, K.waiting, K.waiting_bytes, K.bell}, {}
   for _, job in ipairs(jobs) do
     for _, level in ipairs(levels(job)) do
       local parent = level[1]
@@ -17,5 +17,5 @@ local function forget_waiting(c, jobs)
   redis.call('DEL', unpack(keys))
   set_counter(c, 'queued_bytes', 0)
   c.added.queued_bytes = nil
-  c.classes, c.waiting, c.queued, c.waits = {}, {}, 0, {}
+  c.classes, c.waiting, c.queued, c.waits, c.rung = {}, {}, 0, {}, {}
 end

@@ -135,3 +135,9 @@ async def test_finish_of_foreign_attempts_alone_takes_nothing(desk: Desk) -> Non
     who, wish = Identity("w", "e"), Wish(3, "n", 0, EAGER)
     answer = await desk.commands.finish(who, wish, [ended_attempt("j9:n-1-1")])
     assert answer == [b"OK", 1, b"0", [0]]
+
+
+async def test_job_that_supersedes_one_of_the_same_batch_rings(desk: Desk) -> None:
+    rows = [queued_job(job, supersedes="key") for job in ("j1", "j2")]
+    assert [verdict[0] for verdict in await desk.enqueue_together(*rows)] == [b"OK", b"OK"]
+    assert (await desk.queue(), await desk.rung()) == (["j2"], True)
