@@ -1,17 +1,20 @@
 """Does long work beside the event loop, which serves others meanwhile."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
+
+from api.turns import Turns
 
 LARGE_BYTES = 128 * 1024
 """A body of this size takes milliseconds to read and check."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_WITH_OTHERS = nullcontext()
 _beside = ThreadPoolExecutor(1, "large-bodies")
 
 
@@ -19,13 +22,39 @@ class Aside:
     """A thread for work on large bodies. More would only take the processor from each other."""
 
     def __init__(self) -> None:
-        self._alone = asyncio.Lock()
+        self._waiting = Turns()
+        self._is_taken = False
 
-    def alone(self, size_bytes: int) -> AbstractAsyncContextManager[Any]:
+    def alone(self, tenant: str, size_bytes: int) -> AbstractAsyncContextManager[None]:
         """Within it there is no other request with a large body: while it is read, a body takes the
         memory several times.
         """
-        return self._alone if size_bytes >= LARGE_BYTES else nullcontext()
+        return _WITH_OTHERS if size_bytes < LARGE_BYTES else self._by_itself(tenant)
+
+    @asynccontextmanager
+    async def _by_itself(self, tenant: str) -> AsyncIterator[None]:
+        if self._is_taken:
+            await self._wait(tenant)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._call_next()
+
+    async def _wait(self, tenant: str) -> None:
+        turn = self._waiting.add(tenant)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        """It stays taken where it is given to the next one."""
+        self._is_taken = False
+        while self._waiting and not self._is_taken:
+            self._is_taken = self._waiting.call_next()
 
     async def run(
         self, size_bytes: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 from api.admission import ALWAYS_OPEN, LONG_WAIT_S, Holdings, Pace, is_too_much
 from api.refusal import overloaded
+from api.turns import Turns
 
 _PER_TICK = 8  # turns between two looks of the event loop at all else
 _UNDER_WAY = 512  # requests that have had their turn, and that Redis has not taken yet
@@ -23,8 +23,7 @@ class Line:
         self._clock = clock
         self._pace = Pace()
         self._open = Holdings()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._length = 0
+        self._waiting = Turns()
         self._under_way = 0
         self._granted = 0  # since the last tick
         self._ticked_at: float | None = None  # None where nobody had to wait then
@@ -34,11 +33,11 @@ class Line:
     @property
     def expected_wait_s(self) -> float:
         """How long a request stands in line that comes now."""
-        return self._length * self._pace.turn_s
+        return len(self._waiting) * self._pace.turn_s
 
     def counts(self) -> tuple[int, int, int]:
         """How many requests are open, stand in line, and have their turn."""
-        return self._open.total, self._length, self._under_way
+        return self._open.total, len(self._waiting), self._under_way
 
     def enter(self, tenant: str) -> None:
         """A request has come, which is open until `leave`. Raises `ApiError` 503."""
@@ -62,9 +61,9 @@ class Line:
         self._open.remove(tenant)
 
     async def turn(self, tenant: str) -> bool:
-        """Returns when it is this request's turn, which lasts until `done`: whether it waited."""
+        """Returns when it is its turn, which lasts until `done`; and whether it had to wait."""
         self._have_tick()
-        if self._length or not self._has_room():
+        if self._waiting or not self._has_room():
             await self._wait(tenant)
             return True
         self._grant()
@@ -73,13 +72,11 @@ class Line:
     def done(self) -> None:
         """The request is in the queue, or has failed."""
         self._under_way -= 1
-        if self._length:
+        if self._waiting:
             self._have_tick()
 
     async def _wait(self, tenant: str) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(tenant, deque()).append(turn)
-        self._length += 1
+        turn = self._waiting.add(tenant)
         try:
             await turn
         except asyncio.CancelledError:
@@ -106,19 +103,9 @@ class Line:
         if self._ticked_at is not None:
             self._pace.note(self._granted, now - self._ticked_at)
         self._granted = 0
-        while self._length and self._has_room():
-            self._call_next()
-        self._ticked_at = now if self._length else None
+        while self._waiting and self._has_room():
+            if self._waiting.call_next():
+                self._grant()
+        self._ticked_at = now if self._waiting else None
         if self._granted:
             self._have_tick()
-
-    def _call_next(self) -> None:
-        tenant, turns = next(iter(self._waiting.items()))
-        turn = turns.popleft()
-        self._length -= 1
-        del self._waiting[tenant]
-        if turns:
-            self._waiting[tenant] = turns  # behind the others
-        if not turn.done():  # else its task was cancelled
-            turn.set_result(None)
-            self._grant()

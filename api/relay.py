@@ -85,7 +85,7 @@ class Relay:
         limit = context.settings.max_body_bytes
         body = await read_body(call.headers, call.receive, limit, visit.hold)
         size, aside = len(body), context.aside
-        async with aside.alone(size):
+        async with aside.alone(tenant.subject, size):
             waited = await visit.turn() or size >= LARGE_BYTES
             if waited and has_left(call.receive):
                 raise ClientGone

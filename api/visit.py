@@ -52,7 +52,7 @@ class Visit:
             self._held_bytes = size_bytes
 
     async def turn(self) -> bool:
-        """Returns when it may do its work, which ends with `work_is_done`: whether it waited."""
+        """Returns when it may do its work, until `work_is_done`; and whether it had to wait."""
         waited = await self._line.turn(self._tenant)
         self._has_turn = True
         return waited

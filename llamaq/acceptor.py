@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
-_AT_ONCE = 32
+_AT_ONCE = 64
 
 
 class Acceptor:

@@ -1,0 +1,35 @@
+"""Who is next of those who wait for the same thing: tenant by tenant, each one's oldest first."""
+
+import asyncio
+from collections import deque
+
+
+class Turns:
+    """The waiting. `len` is how many they are."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, deque[asyncio.Future[None]]] = {}
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, tenant: str) -> asyncio.Future[None]:
+        """One more of a tenant's; it is done when it is called."""
+        turn = asyncio.get_running_loop().create_future()
+        self._of.setdefault(tenant, deque()).append(turn)
+        self._length += 1
+        return turn
+
+    def call_next(self) -> bool:
+        """Calls the next one; False if that one has gone meanwhile. There must be one."""
+        tenant, turns = next(iter(self._of.items()))
+        turn = turns.popleft()
+        self._length -= 1
+        del self._of[tenant]
+        if turns:
+            self._of[tenant] = turns  # behind the others
+        if turn.done():
+            return False
+        turn.set_result(None)
+        return True
