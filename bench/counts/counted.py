@@ -1,16 +1,17 @@
-"""Runs `llamaq`, counts the Python calls that it makes, and can hold what it does by the clock.
+"""Runs `llamaq`, counts the Python calls that it makes, and can put off what it does by the clock.
 
     python -m bench.counts.counted FILE api
 
 FILE holds two numbers of 8 bytes in the machine's order. To the first one, each call of a Python
 function adds one, and each time that one goes on behind an `await`. While the second one is not 0,
-timers of 0.1 s and more are held: probes and heartbeats belong to no request.
+timers of 0.1 s and more come 2 s late: probes and heartbeats belong to no request.
 """
 
 import mmap
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +22,7 @@ from llamaq.__main__ import main
 
 BYTES = 16
 _LONG_S = 0.1
-_AGAIN_S = 0.1
+_LATER_S = 2.0
 
 
 def count_calls(numbers: memoryview) -> None:
@@ -36,7 +37,7 @@ def count_calls(numbers: memoryview) -> None:
 
 
 def hold_timers(numbers: memoryview) -> None:
-    """Puts off what long timers call until they are not held."""
+    """Puts off what long timers call, while the second number says so."""
     call_later = uvloop.Loop.call_later
 
     def hold(
@@ -45,11 +46,11 @@ def hold_timers(numbers: memoryview) -> None:
         if delay < _LONG_S:
             return call_later(loop, delay, callback, *args, **more)
 
-        def come() -> None:
+        def come(*, late: bool = False) -> None:
             if handle.cancelled():
                 return
-            if numbers[1]:
-                call_later(loop, _AGAIN_S, come, **more)
+            if numbers[1] and not late:
+                call_later(loop, _LATER_S, partial(come, late=True), **more)
             else:
                 callback(*args)
 

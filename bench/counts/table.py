@@ -9,7 +9,7 @@ from bench.counts.measure import Counts, measure
 
 HELD = Path(__file__).with_name("held.json")
 WITHIN = 0.03
-LEAST = 0.03  # of a count that is about one, a single event more in some tokens
+LEAST = 0.1  # of a small count: whole calls and writes are held, not how pieces fall
 RENEW = "scripts/bench counts --write"
 
 
