@@ -17,6 +17,7 @@ from worker_bridge.events import (
     prompt_is_done,
     read_event,
     split_timings,
+    usage_after,
     with_timings_of,
     without_comments,
 )
@@ -155,8 +156,10 @@ class Answer:
             self._pace = Pace.SOON
 
     def _complete(self) -> Result:
-        if self._last_chunk:  # no usage event came
-            self._show(self._last_chunk)
         used = self.meter.usage
+        if self._last_chunk:  # no usage event came
+            wanted = Want.USAGE in self._wants
+            owed = [usage_after(self._last_chunk, used)] if wanted else []
+            self._show(self._last_chunk, *owed)
         usage = {"prompt_tokens": used.prompt, "completion_tokens": used.completion}
         return Result(End.DONE, json.dumps(usage).encode())

@@ -4,10 +4,12 @@ Looking for `"key":` in the bytes is safe: inside a JSON string every quote has 
 front of it.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from dispatcher.cost import Usage
 from dispatcher.job import Want
 
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
@@ -137,3 +139,15 @@ def with_timings_of(usage: bytes, chunk: bytes) -> bytes:
     if timings is None or _TIMINGS.search(chunk) or not chunk.endswith(b"}"):
         return chunk
     return chunk[:-1] + timings[0] + b"}"
+
+
+def usage_after(last: bytes, used: Usage) -> bytes:
+    """The usage event that a server still owed when its connection ended after the `last` chunk."""
+    usage = {
+        "completion_tokens": used.completion,
+        "prompt_tokens": used.prompt,
+        "total_tokens": used.prompt + used.completion,
+        "prompt_tokens_details": {"cached_tokens": used.cached},
+    }
+    chunk = json.loads(last.removeprefix(b"data: ")) | {"choices": [], "usage": usage}
+    return b"data: " + json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode()

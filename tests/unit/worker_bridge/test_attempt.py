@@ -104,6 +104,21 @@ async def test_last_chunk_comes_without_a_usage_that_nobody_asked_for() -> None:
     assert (kind, '"finish_reason":"stop"' in last) == ("chunk", True)
 
 
+async def test_usage_that_a_broken_connection_took_along_is_made_up_for() -> None:
+    async def break_off(chat: Chat) -> None:
+        timings = {"cache_n": 2, "prompt_n": 7, "predicted_n": 3}
+        await chat.say("Hi", timings=timings)
+        await chat.event(chat._chunk(choices=[{"finish_reason": "stop", "delta": {}}]))
+
+    *_, (_, (last, usage)) = await frames(Want.USAGE, reply=break_off, model="mine")
+    assert data(last)["choices"]
+    assert data(usage)["choices"] == []
+    assert data(usage)["usage"] == {
+        **{"completion_tokens": 3, "prompt_tokens": 9, "total_tokens": 12},
+        "prompt_tokens_details": {"cached_tokens": 2},
+    }
+
+
 async def ends(server_url: str) -> Result:
     claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
     attempt = Attempt(claim, Served("w", "m", "m", "f1"), Collected())
