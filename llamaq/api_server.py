@@ -28,6 +28,7 @@ log = logging.getLogger("llamaq.api")
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
 _OTHER_FILES = 256
+_IDLE_S = 65  # longer than clients keep a connection: else both may use it at the same moment
 _LOOK_S = 10.0  # at connections that send nothing, and at memory that is free
 _MUCH_BYTES = 16 * 2**20
 _TICK_S = 1.0  # of the date that answers carry
@@ -50,6 +51,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
         log_config=None,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     log.info("listening on %s", ", ".join(str(each.getsockname()) for each in sockets))
