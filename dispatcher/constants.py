@@ -56,7 +56,7 @@ RENEWAL_MS = 1000
 """A bridge renews its lease this often; where it was later, an emit does it too."""
 
 # How a burst spreads.
-SLACK_PARTS = 50
+SLACK_PARTS = 100
 """A worker may have more than its share, by this part of its slots: that saves claims."""
 PEERS_COUNTED = 8
 """Of more workers the attempts are not counted one by one."""
