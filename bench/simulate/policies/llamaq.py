@@ -1,18 +1,18 @@
-"""llamaq: dispatcher/reference decides; here are bells, claims and the bridges' speeds."""
+"""llamaq: bench/reference decides; here are bells, claims and the bridges' speeds."""
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from math import exp, inf
 from random import Random
 
+from bench.reference.queue import ReferenceQueue
+from bench.reference.turns import Entry
+from bench.reference.worker import Worker
 from bench.simulate.machines import Machine
 from bench.simulate.policies.adapter import Hands, Times
 from bench.simulate.policies.rules import Rule
 from bench.simulate.words import Job
 from dispatcher.patience import EAGER, Load, Patience, Speed
-from dispatcher.reference.queue import ReferenceQueue
-from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Worker
 
 # As in worker_bridge/claim_policy.py and lua/finish.lua.
 _LOOK_EVERY_MS, _WORKERS_PER_S, _LEARNED = 1000.0, 32, 16

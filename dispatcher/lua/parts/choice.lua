@@ -1,4 +1,4 @@
--- Which job a worker takes next. dispatcher/reference/choice.py makes the same choice in Python.
+-- Which job a worker takes next. bench/reference/choice.py makes the same choice in Python.
 -- Each of these returns a job; or CHANGED when the queue is not as it was and must be looked at
 -- anew; or nil.
 -- @include candidates

@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from dispatcher.reference.queue import ReferenceQueue
-from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Worker
+from bench.reference.queue import ReferenceQueue
+from bench.reference.turns import Entry
+from bench.reference.worker import Worker
 
 TOKEN_MS, TOKENS = 20, (60, 180)
 COST, SECONDS = 2000, 200  # of an output token; of the run

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from bench.reference.queue import ReferenceQueue
+from bench.reference.turns import Entry
+from bench.reference.worker import Claimed, Worker
 from dispatcher import script_text
 from dispatcher.commands import Identity, Wish
 from dispatcher.patience import EAGER, Patience
-from dispatcher.reference.queue import ReferenceQueue
-from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed, Worker
 from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
 CLOCK = "llamaq:{tiny}:clock"

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.reference.scores import Scores
 from dispatcher.cost import share
-from dispatcher.reference.scores import Scores
 from dispatcher.tier import Tier
 
 

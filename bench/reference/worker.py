@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from bench.reference.scores import Scores
+from bench.reference.turns import Entry
 from dispatcher.constants import NOTICEABLY
 from dispatcher.needs import read_needs
-from dispatcher.reference.scores import Scores
-from dispatcher.reference.turns import Entry
 
 
 @dataclass(slots=True)

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from math import ceil, inf
 
+from bench.reference.state import State
+from bench.reference.turns import Entry
+from bench.reference.worker import Claimed, Worker
 from dispatcher.constants import (
     BACKLOG,
     DEAR,
@@ -19,9 +22,6 @@ from dispatcher.constants import (
     WIDE,
 )
 from dispatcher.patience import Patience
-from dispatcher.reference.state import State
-from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed, Worker
 from dispatcher.tier import Tier
 
 

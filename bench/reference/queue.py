@@ -2,12 +2,12 @@
 
 from math import ceil
 
+from bench.reference.choice import Choice
+from bench.reference.state import State
+from bench.reference.turns import Entry
+from bench.reference.worker import Claimed
 from dispatcher.constants import FEW_TOKENS, KEYED, SLACK_PARTS
 from dispatcher.patience import EAGER, Patience
-from dispatcher.reference.choice import Choice
-from dispatcher.reference.state import State
-from dispatcher.reference.turns import Entry
-from dispatcher.reference.worker import Claimed
 
 
 class ReferenceQueue(State):

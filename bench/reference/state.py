@@ -2,8 +2,8 @@
 
 from bisect import insort
 
-from dispatcher.reference.turns import Entry, Turns
-from dispatcher.reference.worker import Worker
+from bench.reference.turns import Entry, Turns
+from bench.reference.worker import Worker
 
 
 class State:
