@@ -22,10 +22,12 @@ This is what `scripts/bench` printed and drew; it is not written by hand.
 - The servers are stand-ins that cost little and number their tokens: every answer is compared. Only
   `real` has llama.cpp servers.
 - CPU time is that of all processes of a system, Redis included. That of the load generator and of
-  the servers is not in it.
+  the servers is not in it. A fixed work is timed before and after each load. CPU times are told as
+  if it had always cost the same, since a shared machine is faster in some minutes than in others.
 - The bars are medians of the runs, the black lines go from the least to the most.
 - A ratio is that of the medians. *better* and *worse* mean that the runs of the two systems don't
-  overlap. Where the machine was too noisy, nothing is judged.
+  overlap. Where the runs of one system spread too far, or other programs took too much, nothing is
+  judged.
 - `direct` is the first server alone.
 
 ## How to make it

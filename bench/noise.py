@@ -8,6 +8,7 @@ from statistics import median
 
 MOST_DRIFT = 0.10  # of the calibration, between the turns of one system and of another
 MOST_OTHERS = 0.3  # cores that other programs may take before times mean nothing
+MOST_SPREAD = 1.5  # of the CPU times of one system's runs, scaled by their calibrations
 _ROUNDS = 9
 
 

@@ -30,9 +30,10 @@ def found(
 @pytest.mark.parametrize(
     ("ours", "theirs", "cpu", "rate"),
     [
-        ([1, 2, 3], [4, 5, 6], "better", "better"),
-        ([4, 5, 6], [1, 2, 3], "worse", "worse"),
-        ([1, 2, 4], [3, 5, 6], "no clear difference", "no clear difference"),
+        ([10, 11, 12], [14, 15, 16], "better", "better"),
+        ([14, 15, 16], [10, 11, 12], "worse", "worse"),
+        ([10, 11, 14], [13, 15, 16], "no clear difference", "no clear difference"),
+        ([10, 11, 16], [20, 21, 22], TOO_NOISY, "better"),
     ],
 )
 def test_verdict_is_what_all_runs_show(ours: list, theirs: list, cpu: str, rate: str):
@@ -42,14 +43,16 @@ def test_verdict_is_what_all_runs_show(ours: list, theirs: list, cpu: str, rate:
     assert compared.ratio("a", CPU_PER_REQUEST, "b") == ours[1] / theirs[1]
 
 
-def test_nothing_is_judged_where_the_same_work_costs_more_at_one_systems_turns():
-    noisy = found([1, 2, 3], [4, 5, 6], calibration_ms=1.2)
-    assert noisy.verdict("a", CPU_PER_REQUEST, "b") == TOO_NOISY
-    assert TOO_NOISY in "\n".join(table(noisy, ["b"]))
+def test_cpu_time_is_scaled_by_what_the_same_work_cost_then():
+    slow = found([20, 22, 24], [14, 15, 16], calibration_ms=2.0)
+    assert slow.ratio("a", CPU_PER_REQUEST, "b") == 11 / 15
+    assert slow.verdict("a", CPU_PER_REQUEST, "b") == "better"
+    assert slow.verdict("a", REQUESTS_PER_S, "b") == TOO_NOISY
+    assert TOO_NOISY in "\n".join(table(slow, ["b"]))
 
 
 def test_other_programs_hide_times_but_no_cpu_time():
-    busy = found([1, 2, 3], [4, 5, 6], others=1.0)
+    busy = found([10, 11, 12], [14, 15, 16], others=1.0)
     assert busy.verdict("a", REQUESTS_PER_S, "b") == TOO_NOISY
     assert busy.verdict("a", CPU_PER_REQUEST, "b") == "better"
 
