@@ -32,6 +32,12 @@ BLOCK_S = 2.0
 SILENCE_S = 10.0
 """How long a link waits for an answer while nothing moves, unless told otherwise."""
 
+LEASE_SILENCE_S = 3.0
+"""The same for a link that renews a lease, which lasts a second longer."""
+
+BLOCKED_SILENCE_S = BLOCK_S + 3.0
+"""The same for a link whose commands block: its answers are never further apart than that."""
+
 _ANSWER_S = 3.0
 # redis-py makes types of some codes and takes them off the text.
 _FOR_NOW = (

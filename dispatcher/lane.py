@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from dispatcher.cancels import Cancels
 from dispatcher.commands import Commands
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import BLOCKED_SILENCE_S, LinkedRedis, open_redis
 from dispatcher.continuation import Continuation, what_is_left
 from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
 from dispatcher.inbox import Inbox
@@ -47,7 +47,8 @@ class Lane:
         keys = Keys(model)
         self._lease_s = settings.lease_s
         self._commands, self._lifeline = Commands(redis, keys), Commands(lifeline, keys)
-        self._reader = open_redis(settings.redis_url.get_secret_value())
+        url = settings.redis_url.get_secret_value()
+        self._reader = open_redis(url, silence_s=BLOCKED_SILENCE_S)
         self._inbox = Inbox(api, self._lifeline, self._reader, settings.lease_s, self._submit_again)
         self._submissions = Submissions(api, self._commands, settings, self._inbox)
         self._cancels = Cancels(self._commands)

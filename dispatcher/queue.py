@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from dispatcher.connection import open_redis
+from dispatcher.connection import LEASE_SILENCE_S, open_redis
 from dispatcher.continuation import Continuation
 from dispatcher.job import Job
 from dispatcher.lane import Lane
@@ -14,8 +14,6 @@ from dispatcher.redis_check import WriteProbe
 from dispatcher.reply import Reply
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
-
-_LIFELINE_S = 3.0  # less than a lease
 
 
 class Queue:
@@ -28,7 +26,7 @@ class Queue:
     def __init__(self, settings: QueueSettings, max_reply_bytes: int) -> None:
         self.api = f"api-{secrets.token_hex(4)}"
         url = settings.redis_url.get_secret_value()
-        self.redis, self.lifeline = open_redis(url), open_redis(url, silence_s=_LIFELINE_S)
+        self.redis, self.lifeline = open_redis(url), open_redis(url, silence_s=LEASE_SILENCE_S)
         self.writes = WriteProbe(self.lifeline)
         self._settings = settings
         self._max_reply_bytes = max_reply_bytes

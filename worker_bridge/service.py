@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import (
+    BLOCKED_SILENCE_S,
+    LEASE_SILENCE_S,
+    LinkedRedis,
+    open_redis,
+)
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of, go_on, log_failure
@@ -50,7 +55,8 @@ async def run_bridge(
     checking = asyncio.create_task(check_when_back(queue))
     checking.add_done_callback(log_failure)
     try:
-        async with aclosing(open_redis(queue.redis_url.get_secret_value())) as commands:
+        url = queue.redis_url.get_secret_value()
+        async with aclosing(open_redis(url, silence_s=LEASE_SILENCE_S)) as commands:
             if command:
                 await _serve_own(settings[0], queue, commands, signals, command)
             elif len(settings) == 1:
@@ -85,7 +91,8 @@ async def serve(
     Workers may share `commands`. `process` is that of the server, where it is ours. See
     `Bridge.serve`.
     """
-    async with aclosing(open_redis(queue.redis_url.get_secret_value())) as waiter:
+    url = queue.redis_url.get_secret_value()
+    async with aclosing(open_redis(url, silence_s=BLOCKED_SILENCE_S)) as waiter:
         while not signals.drain.is_set():
             await _serve_model(settings, queue, (commands, waiter), signals, process)
 
