@@ -1,6 +1,7 @@
 """The CPU time of all processes of a system, and of the machine."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -10,6 +11,14 @@ import psutil
 def cpu_s(roots: Iterable[psutil.Process]) -> float:
     """User and system time that the processes and their children have used so far, in seconds."""
     return sum(_cpu_s(process) for root in roots for process in tree(root))
+
+
+def cpu_s_by_part(roots: Iterable[psutil.Process]) -> Counter[str]:
+    """The same for each part of a system: api, bridge, valkey-server, haproxy, …"""
+    found: Counter[str] = Counter()
+    for root in roots:
+        found[_part(root)] += sum(_cpu_s(process) for process in tree(root))
+    return found
 
 
 def pss_bytes(roots: Iterable[psutil.Process]) -> int:
@@ -26,6 +35,11 @@ def busy_s() -> float:
 def tree(root: psutil.Process) -> list[psutil.Process]:
     """A process and all below it."""
     return [root, *root.children(recursive=True)]
+
+
+def _part(process: psutil.Process) -> str:
+    words = process.cmdline()
+    return words[words.index("llamaq") + 1] if "llamaq" in words else process.name()
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -1,7 +1,7 @@
 """What is read off a load: CPU per request and token, times, rates."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 
 from bench.answers import Answer, Verdict
@@ -9,12 +9,16 @@ from bench.answers import Answer, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One load on one system: its answers, its CPU time, how long it took, its memory (PSS)."""
+    """One load on one system: its answers, its CPU time, how long it took, its memory (PSS).
+
+    `parts_s` is the CPU time of each of its parts.
+    """
 
     answers: Sequence[Answer]
     cpu_s: float
     wall_s: float
     memory_bytes: int = 0
+    parts_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def whole(self) -> Sequence[Answer]:
@@ -25,6 +29,10 @@ class Measured:
     def tokens(self) -> int:
         """Of all whole answers."""
         return sum(answer.tokens for answer in self.answers)
+
+    def of_part(self, part: str) -> "Measured":
+        """As if this part were all that used the CPU."""
+        return replace(self, cpu_s=self.parts_s.get(part, 0))
 
     def count(self, verdict: Verdict) -> int:
         """How many went so."""

@@ -68,6 +68,17 @@ class Found:
             return any(max(runs) > MOST_SPREAD * min(runs) for runs in values)
         return self.noise.hides_cpu if figure.is_cpu else self.noise.hides_times
 
+    def parts(self, system: str, figure: Figure) -> Mapping[str, float]:
+        """What each part of a system takes of a figure of CPU time; medians."""
+        own = [turn for turn in self.turns if turn.system == system]
+        names = dict.fromkeys(part for turn in own for part in turn.measured.parts_s)
+        return {
+            part: median(
+                figure.of(turn.measured.of_part(part)) * self._scale(figure, turn) for turn in own
+            )
+            for part in names
+        }
+
     def wrong(self) -> Iterator[str]:
         """A line for each system some of whose answers did not come whole."""
         for system in self.systems:
@@ -99,8 +110,18 @@ def table(found: Found, baselines: Sequence[str]) -> Iterator[str]:
                 cells += ["", ""] if same else [f"{ratio:.3g}", found.verdict(system, figure, name)]
             yield "| " + " | ".join(cells) + " |"
     yield ""
+    yield from _told_parts(found)
     yield f"Noise: {found.noise}."
     yield from found.wrong()
+
+
+def _told_parts(found: Found) -> Iterator[str]:
+    for figure in found.scenario.figures:
+        for system in found.systems if figure.scaled else ():
+            parts = found.parts(system, figure)
+            if len(parts) > 1:
+                told = ", ".join(f"{part} {shown(value)}" for part, value in parts.items())
+                yield f"{figure.title}, of {system}: {told}.\n"
 
 
 def shown(value: float) -> str:
@@ -133,6 +154,7 @@ def _turn(scenario: Scenario, turn: Turn) -> Mapping[str, object]:
         "calibration_ms": turn.calibration_ms,
         "others_cores": turn.others,
         "cpu_s": measured.cpu_s,
+        "cpu_s_by_part": measured.parts_s,
         "wall_s": measured.wall_s,
         **{str(verdict): measured.count(verdict) for verdict in Verdict},
         "figures": {f.title: f.of(measured) for f in scenario.figures},

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from bench.answers import Verdict, read_answer
-from bench.cpu_time import busy_s, cpu_s, pss_bytes
+from bench.cpu_time import busy_s, cpu_s, cpu_s_by_part, pss_bytes
 from bench.figures import Measured
 from bench.load_generator import Exchange, run
 from bench.noise import calibrate
@@ -71,18 +71,20 @@ def _turn(scenario: Scenario, system: System, number: int) -> Turn:
     before_ms = calibrate()
     gc.collect()
     gc.disable()  # of the load generator, which keeps what comes
-    all_s, bench_s, own_s, began = busy_s(), cpu_s([_BENCH]), cpu_s(system.processes), _now_s()
+    all_s, bench_s, own_s = busy_s(), cpu_s([_BENCH]), cpu_s_by_part(system.processes)
+    began = _now_s()
     if scenario.idle_s:
         time.sleep(scenario.idle_s)
     exchanges = run(scenario.load(system.port, requests)) if requests else []
     time.sleep(_TRAILING_S)
-    spent_s, all_wall_s = cpu_s(system.processes) - own_s, _now_s() - began
+    parts_s, all_wall_s = cpu_s_by_part(system.processes) - own_s, _now_s() - began
     others_s = busy_s() - all_s - (cpu_s([_BENCH]) - bench_s)
     gc.enable()
     calibration_ms = (before_ms + calibrate()) / 2
     wall_s = _wall_s(exchanges) or all_wall_s
     found = [read_answer(exchange) for exchange in exchanges]
-    measured = Measured(found, spent_s, wall_s, pss_bytes(system.processes))
+    memory_bytes = pss_bytes(system.processes)
+    measured = Measured(found, parts_s.total(), wall_s, memory_bytes, parts_s)
     return Turn(number, system.name, calibration_ms, max(0, others_s / all_wall_s), measured)
 
 
