@@ -34,21 +34,12 @@ class Aside:
     @asynccontextmanager
     async def _by_itself(self, tenant: str) -> AsyncIterator[None]:
         if self._is_taken:
-            await self._wait(tenant)
+            await self._waiting.wait(tenant, self._call_next)
         self._is_taken = True
         try:
             yield
         finally:
             self._call_next()
-
-    async def _wait(self, tenant: str) -> None:
-        turn = self._waiting.add(tenant)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._call_next()
-            raise
 
     def _call_next(self) -> None:
         """It stays taken where it is given to the next one."""

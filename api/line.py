@@ -64,7 +64,7 @@ class Line:
         """Returns when it is its turn, which lasts until `done`; and whether it had to wait."""
         self._have_tick()
         if self._waiting or not self._has_room():
-            await self._wait(tenant)
+            await self._waiting.wait(tenant, self.done)
             return True
         self._grant()
         return False
@@ -74,15 +74,6 @@ class Line:
         self._under_way -= 1
         if self._waiting:
             self._have_tick()
-
-    async def _wait(self, tenant: str) -> None:
-        turn = self._waiting.add(tenant)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.done()
-            raise
 
     def _has_room(self) -> bool:
         return self._granted < _PER_TICK and self._under_way < _UNDER_WAY

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class Turns:
@@ -14,12 +15,17 @@ class Turns:
     def __len__(self) -> int:
         return self._length
 
-    def add(self, tenant: str) -> asyncio.Future[None]:
-        """One more of a tenant's; it is done when it is called."""
-        turn = asyncio.get_running_loop().create_future()
+    async def wait(self, tenant: str, hand_on: Callable[[], None]) -> None:
+        """Returns when it is called. `hand_on` is for one that is cancelled after its call."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._of.setdefault(tenant, deque()).append(turn)
         self._length += 1
-        return turn
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                hand_on()
+            raise
 
     def call_next(self) -> bool:
         """Calls the next one; False if that one has gone meanwhile. There must be one."""
