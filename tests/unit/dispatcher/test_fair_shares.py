@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import Desk
 
+# The fake would take half a minute for these, and say no more.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 TOKENS = 1000  # cost of one input token
 
 

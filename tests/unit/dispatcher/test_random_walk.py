@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
@@ -18,6 +19,9 @@ from tests.unit.dispatcher.small_model import (
     SmallJob,
     SmallModel,
 )
+
+# The fake would take half a minute for these, and say no more.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 HOUR_MS = 3_600_000
 DAYS_MS = 400 * HOUR_MS

@@ -17,6 +17,9 @@ from dispatcher.commands import Identity, Wish
 from dispatcher.patience import EAGER, Patience
 from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
+# The fake would take half a minute for these, and say no more.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
 TOKENS = 700, 1100  # as `Desk.finish` tells
