@@ -33,7 +33,7 @@ async def wait_for_call(
     try:
         popped = await redis.link.call("BZPOPMIN", *bells, longest_s)
     except asyncio.CancelledError:
-        redis.link.close()  # else it would take a ring that nobody hears
+        redis.link.drop()  # else it would take a ring that nobody hears
         raise
     if not popped:
         return Call()

@@ -1,6 +1,5 @@
 """Opens Redis so that no command is repeated behind our back and every fault has one type."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -56,9 +55,8 @@ class LinkedRedis(Redis):
     link: Link
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Closes both."""
-        self.link.close()
-        await asyncio.sleep(0)  # the event loop has closed its socket then
+        """Closes both. The link connects no more; redis-py does when it is used again."""
+        await self.link.close()
         await super().aclose(close_connection_pool)
 
 

@@ -23,8 +23,8 @@ class Link:
     """Sends commands to one Redis server and hands back its answers.
 
     It connects when a command needs it, and again after the connection was lost; every command that
-    waits then fails. It repeats nothing: an answer may be lost though the command was executed, and
-    only the callers know which commands may be repeated.
+    waits then fails. Once it is closed it connects no more. It repeats nothing: an answer may be
+    lost though the command was executed, and only the callers know which commands may be repeated.
 
     - Redis executes commands in the order of the calls. Those of more than 64 kB have a connection
       of their own and may be overtaken.
@@ -40,6 +40,8 @@ class Link:
         self._wire: Wire | None = None
         self._line: deque[tuple[tuple[Arg, ...], asyncio.Future[Any]]] = deque()
         self._connecting: asyncio.Task[None] | None = None
+        self._attempts: set[asyncio.Task[None]] = set()  # to connect, those given up too
+        self._is_closed = False
         self._scripts: dict[str, bytes] = {}
         self._large: Link | None = None
         self._large_bytes: float = _LARGE_BYTES
@@ -64,25 +66,43 @@ class Link:
                     link._wire.send(_loading(text), None)
         return name
 
-    def close(self) -> None:
+    def drop(self) -> None:
         """Ends the connection; what waits fails. A later command connects again."""
         if self._large is not None:
-            self._large.close()
+            self._large.drop()
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
         if self._wire is not None:
-            self._wire.end(unreachable("this process has closed the connection"))
-        self._fail_line(unreachable("this process has closed the connection"))
+            self._wire.end(_closed_here())
+        self._fail_line(_closed_here())
+
+    async def close(self) -> None:
+        """Ends the connection for good. It returns when its socket is closed.
+
+        What waits fails, and so does each later command.
+        """
+        self._is_closed = True
+        self.drop()
+        if self._large is not None:
+            await self._large.close()
+        if self._attempts:
+            await asyncio.wait(self._attempts)
+        await asyncio.sleep(0)  # the event loop has closed the socket then
 
     def _put(self, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
         wire = self._wire
         if wire is not None and not wire.full:
             self._send(wire, args, answer)
             return
+        if self._is_closed:
+            answer.set_exception(_closed_here())
+            return
         self._line.append((args, answer))
         if wire is None and self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
+            self._attempts.add(self._connecting)
+            self._connecting.add_done_callback(self._attempts.discard)
 
     def _send(self, wire: Wire, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
         packed = _pack(args)
@@ -117,10 +137,13 @@ class Link:
         except Exception as error:  # of the network, TLS, or a script that can't be compiled
             self._fail_line(unreachable(error))
         else:
+            if self._connecting is not asyncio.current_task():
+                wire.end(_closed_here())  # it was given up, and the login did not notice
+                return
             self._wire = wire
             self._send_line()
         finally:
-            if self._connecting is asyncio.current_task():  # else it was closed meanwhile
+            if self._connecting is asyncio.current_task():  # else it was given up
                 self._connecting = None
 
     async def _greeted(self) -> Wire:
@@ -153,6 +176,10 @@ class Link:
         answers: Answers = deque(answer for _, answer in self._line)
         self._line.clear()
         fail(answers, why)
+
+
+def _closed_here() -> RedisUnavailable:
+    return unreachable("this process has closed the connection")
 
 
 def _loading(script: bytes) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -244,6 +245,43 @@ async def test_absent_server_is_unavailable() -> None:
     async with client_of("redis://127.0.0.1:1") as client:
         with pytest.raises(RedisUnavailable, match="can't be reached"):
             await client.link.call("PING")
+
+
+async def test_closed_link_fails_what_waits_and_connects_no_more(
+    real: LinkedRedis, real_redis_url: str
+) -> None:
+    async with client_of(real_redis_url) as other:
+        before = len(await other.client_list())
+        closed = open_redis(real_redis_url)
+        await closed.link.call("PING")
+        waiting = [closed.link.call("BLPOP", KEY, 1), closed.link.call("SET", KEY, b"x" * 70_000)]
+        await closed.aclose()
+        assert await outcomes(*waiting, closed.link.call("PING")) == [RedisUnavailable] * 3
+        assert len(await other.client_list()) == before
+
+
+async def test_dropped_link_fails_what_waits_and_connects_again(client: LinkedRedis) -> None:
+    waiting = client.link.call("PING")
+    client.link.drop()
+    assert await outcomes(waiting, client.link.call("PING")) == [RedisUnavailable, b"PONG"]
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+async def test_socket_that_connects_when_its_link_is_closed_is_closed_too(
+    real_redis_url: str, is_dropped: bool
+) -> None:
+    """However far it has come."""
+    files = psutil.Process().num_fds()
+    for ticks in range(12):
+        client = open_redis(real_redis_url)
+        waiting = client.link.call("PING")
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        if is_dropped:
+            client.link.drop()
+        await client.aclose()
+        assert psutil.Process().num_fds() == files, ticks
+        await outcomes(waiting)
 
 
 async def test_commands_after_a_script_flush_fail_and_never_run_in_another_order(
