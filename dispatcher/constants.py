@@ -55,6 +55,9 @@ FASTER_ASKED = 8
 RENEWAL_MS = 1000
 """A bridge renews its lease this often; where it was later, an emit does it too."""
 
+RELIED_ON_MS = 1500
+"""A worker that was silent for longer is not called alone."""
+
 # How a burst spreads.
 SLACK_PARTS = 100
 """A worker may have more than its share, by this part of its slots: that saves claims."""

@@ -17,10 +17,9 @@
 -- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted
 -- already.
 -- @include call
+-- @include call_for
 -- @include enter_queue
 -- @include find_preferred
--- @include slots
--- @lazy find_fastest
 -- @include now_ms
 -- @include read_rows
 -- @include supersede_key
@@ -112,14 +111,6 @@ local function note_elsewhere(id, job, sequence, ttl)
   end
 end
 
--- The bell that all share is heard first by who has waited longest. Where that is a slow worker it
--- would only call a faster one, so that is called too.
-local function call_for(job)
-  local called = job.prefers and free_slots(job.prefers) > 0 and job.prefers
-  if not called and counted(c, 'speeds_differ') > 0 then called = find_fastest(job.class) end
-  if called then ring_worker(called) end
-end
-
 -- Whether the api has a reply stream.
 local function is_known_api()
   if c.is_known_api == nil then c.is_known_api = redis.call('ZSCORE', K.apis, api) end
@@ -148,7 +139,7 @@ local function enqueue(ask)
   write_job(ask, job, ttl)
   note_elsewhere(id, job, sequence, ttl)
   local of_tenant = enter_queue(c, id, job)
-  call_for(job)
+  call_for(c, job)
   return {'OK', queued(c), of_tenant}
 end
 

@@ -14,6 +14,7 @@
 --                             damaged job is retired, and unknown from then on: the api enqueues
 --                             what is left
 -- @include call
+-- @include call_one
 -- @include end_job
 -- @include enter_queue
 -- @include forget_attempt
@@ -71,6 +72,7 @@ local function queue_rest(job)
   redis.call('PEXPIRE', K.job .. id, ttl)
   redis.call('SET', K.body .. id, body, 'PX', ttl)
   enter_queue(c, id, job)
+  call_one(c, job.class)
   count(c, 'resumed', 1)
   return {'OK', job.class}
 end

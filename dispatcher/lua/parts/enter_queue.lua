@@ -1,4 +1,3 @@
--- @include call_one
 -- @include classes
 -- @include counters
 -- @include enter_turns
@@ -17,6 +16,5 @@ local function enter_queue(c, id, job)
   count(c, 'queued_bytes', tonumber(job.bytes))
   redis.call('ZADD', K.deadlines, job.wait_until_ms, id)
   enter_turns(c, job, is_first)
-  call_one(c, job.class)
   return tonumber(of_tenant)
 end

@@ -1,18 +1,28 @@
 -- @include can_take
--- @include slots
+-- @include numbers
+
+-- The measured speeds of all who take jobs: {worker, slots, tokens per second}, the fastest first.
+-- One that is not measured yet is tried at once.
+local function by_speed()
+  local rows, found = redis.call('HGETALL', K.speeds), {}
+  for i = 1, #rows, 2 do
+    local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
+    found[#found + 1] = {rows[i], number(slots), number(tps) > 0 and number(tps) or math.huge}
+  end
+  table.sort(found, function(a, b) return a[3] > b[3] or (a[3] == b[3] and a[1] < b[1]) end)
+  return found
+end
 
 -- Of those with room that are about as fast as any with room the one with most of its slots free;
--- nil where all are as fast, or many. One that is not measured yet is tried at once.
+-- nil where none has room.
 local function find_fastest(class)
-  local rows, best, fastest, best_part = redis.call('HGETALL', K.speeds), 0, nil, 0
-  for i = 1, #rows, 2 do
-    local worker, slots, tps = rows[i], string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
-    local speed = number(tps) > 0 and number(tps) or math.huge
-    slots = number(slots)
-    local part = can_take(class, worker) and slots > 0 and free_slots(worker) / slots or 0
-    local is_faster, is_as_fast = speed > NOTICEABLY * best, speed * NOTICEABLY >= best
-    if part > 0 and (is_faster or (is_as_fast and part > best_part)) then
-      fastest, best_part, best = worker, part, math.max(best, speed)
+  local best, fastest, best_part = 0, nil, 0
+  for _, row in ipairs(by_speed()) do
+    local worker, slots, speed = unpack(row)
+    if speed * NOTICEABLY < best then break end
+    if slots > 0 and can_take(class, worker) then
+      local part = 1 - redis.call('ZCARD', K.running .. worker) / slots
+      if part > best_part then fastest, best_part, best = worker, part, math.max(best, speed) end
     end
   end
   return fastest

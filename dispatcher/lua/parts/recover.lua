@@ -1,4 +1,5 @@
 -- What becomes of a job whose attempt has ended without an answer.
+-- @include call_one
 -- @include charge
 -- @include end_job
 -- @include enter_queue
@@ -35,6 +36,7 @@ local function queue_again(c, id, job)
   redis.call('HSET', K.job .. id, 'state', 'queued', 'wait_until_ms', job.wait_until_ms)
   count(c, 'revoked', 1)
   enter_queue(c, id, job)
+  call_one(c, job.class)
   if job.supersedes then
     redis.call('SET', supersede_key(job, job.supersedes), id, 'NX', 'PX',
       digits(job.deadline_ms - c.now + WORKER_TTL_MS))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from dispatcher.constants import PROTOCOL, RELIED_ON_MS
+from tests.unit.dispatcher.desk import LEASE_MS, Desk, queued_job
 
 
 async def test_enqueue_rings(desk: Desk) -> None:
@@ -10,21 +11,72 @@ async def test_enqueue_rings(desk: Desk) -> None:
     assert await desk.rung()
 
 
-async def test_enqueue_calls_the_fastest_with_room_too(desk: Desk) -> None:
-    """A slow one that has waited longest hears the shared bell first."""
+async def rung_of(desk: Desk, *workers: str) -> list[str]:
+    """Which of their own bells ring, and "all" for the one that all share; they are silent then."""
+    rung = [worker for worker in workers if await desk.rung(worker)]
+    return [*rung, "all"] if await desk.rung() else rung
+
+
+async def test_enqueue_calls_the_fastest_with_room_alone(desk: Desk) -> None:
+    """A slow one that has waited longest would hear the shared bell first."""
+    workers = "fast", "equal", "slow"
     await desk.join("fast", 2, decode_tps=100)
     await desk.join("equal", 2, decode_tps=90)
     await desk.join("slow", 9, decode_tps=50)
+    await rung_of(desk, *workers)
     called = []
     for job in ("j1", "j2", "j3", "j4", "j5"):
-        for worker in ("fast", "equal", "slow"):
-            await desk.rung(worker)
         await desk.enqueue(job)
-        called += [worker for worker in ("fast", "equal", "slow") if await desk.rung(worker)]
-        assert await desk.rung()
-        await desk.claim(called[-1], 1)
+        (worker,) = await rung_of(desk, *workers)
+        await desk.claim(worker, 1)
+        called.append(worker)
     assert sorted(called[:2]) == sorted(called[2:4]) == ["equal", "fast"]
     assert called[4:] == ["slow"]
+
+
+async def test_enqueue_calls_the_preferred_one_alone(desk: Desk) -> None:
+    await desk.join("one", 2, process="p")
+    await desk.join("two", 2)
+    await desk.enqueue("j1", prefixes=("talk",))
+    await desk.finish(await desk.take("one"), "one")
+    await rung_of(desk, "one", "two")
+    await desk.enqueue("j2", prefixes=("talk",))
+    assert await rung_of(desk, "one", "two") == ["one"]
+
+
+async def test_ring_that_was_not_heard_is_followed_by_one_for_all(desk: Desk) -> None:
+    await desk.join("fast", 2, decode_tps=100)
+    await desk.join("slow", 2, decode_tps=50)
+    await rung_of(desk, "fast", "slow")
+    await desk.enqueue("j1")
+    await desk.enqueue("j2")
+    assert await rung_of(desk, "fast", "slow") == ["fast", "all"]
+
+
+async def test_batch_that_one_worker_may_not_take_alone_calls_all(desk: Desk) -> None:
+    await desk.join("fast", 2, decode_tps=100)
+    await desk.join("slow", 2, decode_tps=50)
+    await rung_of(desk, "fast", "slow")
+    await desk.enqueue_together(queued_job("j1"), queued_job("j2"), queued_job("j3"))
+    assert await rung_of(desk, "fast", "slow") == ["fast", "all"]
+
+
+async def test_worker_that_was_silent_is_not_called_alone(desk: Desk) -> None:
+    await desk.join("fast", 2, decode_tps=100)
+    await desk.join("slow", 2, decode_tps=50)
+    await rung_of(desk, "fast", "slow")
+    desk.later(RELIED_ON_MS + 1)
+    await desk.enqueue("j1")
+    assert await rung_of(desk, "fast", "slow") == ["fast", "all"]
+
+
+async def test_worker_of_another_protocol_is_not_called_alone(desk: Desk) -> None:
+    await desk.join("fast", 2, decode_tps=100)
+    await desk.join("slow", 2, decode_tps=50)
+    await desk.redis.hset(desk.keys.named("worker", "fast"), "protocol", PROTOCOL + 1)
+    await rung_of(desk, "fast", "slow")
+    await desk.enqueue("j1")
+    assert await rung_of(desk, "fast", "slow") == ["fast", "all"]
 
 
 async def test_enqueue_calls_one_that_is_not_measured_first(desk: Desk) -> None:
