@@ -14,6 +14,7 @@ import uvloop
 
 from bench.answers import Verdict, read_answer
 from bench.counts.parts import Parts, on_one_core, running
+from bench.counts.queue import count_queue
 from bench.load_generator import Client, Request
 from bench.prompts import make_chats, make_request
 from bench.standin_server import MODEL
@@ -49,6 +50,7 @@ async def _measure() -> Counts:
         f"a whole answer of {ANSWER} tokens": _shown(whole),
         "a token, one by one": _shown(one_by_one),
         "a token, all at once": _shown(more),
+        **await count_queue(),
     }
 
 

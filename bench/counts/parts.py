@@ -60,11 +60,7 @@ class Parts:
 
     async def read(self) -> Counter[str]:
         """What all have done so far."""
-        stats = await self.redis.info("commandstats")
-        calls = {name.removeprefix("cmdstat_"): about["calls"] for name, about in stats.items()}
-        theirs = set(calls) - _OWN_COMMANDS - _DIRECT
-        found = Counter({name.upper(): calls.get(name, 0) for name in ("evalsha", "xread", "xadd")})
-        found["redis.call"] = sum(calls[name] for name in theirs)
+        found = await calls_of(self.redis)
         for part in self.parts:
             found.update(part.read())
         return found
@@ -94,6 +90,16 @@ class Parts:
         has_job = await self.redis.touch(self.running_key)
         clients = await self.redis.info("clients")
         return bool(has_job) == running and clients["blocked_clients"] >= self.blocked_at_rest
+
+
+async def calls_of(redis: Redis) -> Counter[str]:
+    """What Redis has executed so far: scripts, and what these called."""
+    stats = await redis.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): about["calls"] for name, about in stats.items()}
+    theirs = set(calls) - _OWN_COMMANDS - _DIRECT
+    found = Counter({name.upper(): calls.get(name, 0) for name in ("evalsha", "xread", "xadd")})
+    found["redis.call"] = sum(calls[name] for name in theirs)
+    return found
 
 
 @contextmanager

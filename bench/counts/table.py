@@ -1,10 +1,12 @@
 """The counts that are held, and what has become of them."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.counts.longest import longest_scripts
 from bench.counts.measure import Counts, measure
 
 HELD = Path(__file__).with_name("held.json")
@@ -57,6 +59,9 @@ def main(arguments: list[str]) -> None:
         print(f"{load}:")
         for name, number in counts.items():
             print(f"  {number:9.3f}  (held {before.get(load, {}).get(name, 0):9.3f})  {name}")
+    print("Redis is blocked, ms:")
+    for name, ms in asyncio.run(longest_scripts()).items():
+        print(f"  {ms:9.3f}  {name}")
     if arguments:
         write(now)
         print(f"written to {HELD}")
