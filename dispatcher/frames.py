@@ -5,8 +5,8 @@ redis-cli shows the server's own text between short headers.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -27,14 +27,14 @@ class Kind(StrEnum):
     ABANDONED = "abandoned"
 
 
-_KINDS = {kind.encode(): kind for kind in Kind}
+_WORDS = {kind: kind.encode() for kind in Kind}
+_KINDS = {word: kind for kind, word in _WORDS.items()}
 
 FROM_SCRIPT = -1
 """The sequence number of frames that are not counted, as those that scripts write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A piece of a reply. `seq` counts an attempt's frames from 0, `tokens` its tokens so far."""
 
     kind: Kind
@@ -50,8 +50,10 @@ def pack(frames: Iterable[Frame]) -> bytes:
     b'chunk 0 1 10\\ndata: {}\\n\\ndone 1 1 0\\n'
     """
     return b"".join(
-        b"%b %d %d %d\n%b" % (f.kind.encode(), f.seq, f.tokens, len(f.payload), f.payload)
-        for f in frames
+        [
+            b"%b %d %d %d\n%b" % (_WORDS[kind], seq, tokens, len(payload), payload)
+            for kind, seq, tokens, payload in frames
+        ]
     )
 
 

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from redis.exceptions import ResponseError
 
 from dispatcher.commands import Commands, Identity
+from dispatcher.crowd import Crowd
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame
 from dispatcher.job import Claim
 from dispatcher.outgoing import Letter, Outgoing, Refusal, Speaker
 from dispatcher.settings import QueueSettings
-from dispatcher.spacing import LAZY_S, Pace, Rate, spacing_s
+from dispatcher.spacing import LAZY_S, Pace
 
 log = logging.getLogger("llamaq.outbox")
 
@@ -38,9 +39,10 @@ class Sender(Protocol):
 class Outbox:
     """Collects frames and sends them, one emit per api at a time.
 
-    A first token leaves at once. Others wait a little for each other (`spacing_s`), but for those
-    of a stream that is alone. `fenced()` is called when the registration has ended. An attempt by
-    which too many bytes wait is paused until an emit has gone through.
+    A first token leaves at once. Others wait a little for each other and for those of the other
+    outboxes of the `crowd`, but for those of a stream that is alone. `fenced()` is called when the
+    registration has ended. An attempt by which too many bytes wait is paused until an emit has gone
+    through.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Outbox:
         sender: Sender,
         settings: QueueSettings,
         fenced: Callable[[], None],
+        crowd: Crowd | None = None,
     ) -> None:
         self._commands = commands
         self._sender = sender
@@ -58,12 +61,11 @@ class Outbox:
         self._streams: set[Outgoing] = set()  # whose clients watch them grow
         self._paused: set[Outgoing] = set()
         self._bytes = 0
-        self._rate = Rate(time.monotonic())
+        self._crowd = crowd or Crowd()
         self._ring = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
-        self._soon = False  # whether it is for more than lazy frames
-        self._began_at = -math.inf
+        self._soon = False  # whether the crowd will call it
 
     def open(self, claim: Claim, speaker: Speaker) -> Outgoing:
         """Takes what an attempt has to say."""
@@ -71,8 +73,8 @@ class Outbox:
 
     async def close(self, outgoing: Outgoing) -> list[Frame]:
         """The frames of an attempt that ends, once none of them is on the way any more."""
-        while outgoing.on_its_way is not None:
-            await asyncio.wait([outgoing.on_its_way])
+        while (emit := outgoing.on_its_way) is not None and not emit.done():
+            await asyncio.wait([emit])
         if outgoing.is_waiting:
             self._waiting.get(outgoing.api, {}).pop(outgoing, None)
             outgoing.is_waiting = False
@@ -91,16 +93,22 @@ class Outbox:
 
     async def run(self) -> None:
         """Sends for ever."""
+        self._crowd.join(self._streams)
         self._ring.set()
-        while True:
-            await self._ring.wait()
-            self._ring.clear()
-            self._began_at = time.monotonic()
-            self._due, self._soon = math.inf, False
-            self._rate.settle(self._began_at)
-            waiting, self._waiting = self._waiting, {}
-            await _all([self._flush(api, batch) for api, batch in waiting.items()])
-            self._resume()
+        try:
+            while True:
+                await self._ring.wait()
+                await self._send_all()
+        finally:
+            self._crowd.leave(self._streams)
+
+    async def _send_all(self) -> None:
+        self._ring.clear()
+        self._crowd.began()
+        self._due, self._soon = math.inf, False
+        waiting, self._waiting = self._waiting, {}
+        await _all([self._flush(api, batch) for api, batch in waiting.items()])
+        self._resume()
 
     def _note(self, outgoing: Outgoing, tokens: int, size: int, pace: Pace) -> None:
         self._bytes += size
@@ -112,32 +120,23 @@ class Outbox:
         if self._bytes > _MOST_BYTES or outgoing.bytes > _MOST_OF_ONE_BYTES:
             self._pause(outgoing)
             pace = Pace.NOW
-        if pace is Pace.SOON:
-            self._rate.count(tokens)
-            if self._soon:
-                return
-            self._soon = True
-        self._ring_at(self._when(pace))
-
-    def _when(self, pace: Pace) -> float:
-        now = time.monotonic()
         if pace is Pace.NOW:
-            return now
-        if pace is Pace.LAZY:
-            return now + LAZY_S
-        wait_s = spacing_s(len(self._streams), self._rate.per_s)
-        alone = len(self._streams) < 2
-        return self._began_at + wait_s if alone else now + wait_s
-
-    def _ring_at(self, when: float) -> None:
-        left_s = when - time.monotonic()
-        if left_s <= 0:
             self._ring.set()
-        elif when < self._due:
+        elif pace is Pace.LAZY:
+            self._ring_within(LAZY_S)
+        else:
+            self._crowd.rate.count(tokens)
+            if not self._soon:
+                self._soon = True
+                self._crowd.call_together(self._ring.set)
+
+    def _ring_within(self, longest_s: float) -> None:
+        when = time.monotonic() + longest_s
+        if when < self._due:
             self._due = when
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(left_s, self._ring.set)
+            self._timer = asyncio.get_running_loop().call_later(longest_s, self._ring.set)
 
     async def _flush(self, api: str, batch: Collection[Outgoing]) -> None:
         sent = asyncio.get_running_loop().create_future()
@@ -148,12 +147,13 @@ class Outbox:
                 try:
                     await _all([self._send(api, letters) for letters in wave])
                 finally:
-                    self._bytes -= sum(letter.size for letters in wave for letter in letters)
-        finally:
+                    self._bytes -= sum([letter.size for letters in wave for letter in letters])
+        except BaseException:
             for outgoing in batch:
-                outgoing.on_its_way = None
-                if outgoing.is_waiting:  # again, or still where something failed
+                if outgoing.is_waiting:  # still
                     self._waiting.setdefault(api, {})[outgoing] = None
+            raise
+        finally:
             sent.set_result(None)
 
     async def _send(self, api: str, letters: Sequence[Letter]) -> None:
@@ -188,13 +188,13 @@ class Outbox:
         if verdict == "FENCED":
             self._fenced()
             return
-        for outgoing in [letter.outgoing for letter in letters]:
+        for letter in letters:
             if verdict != "OK":
-                outgoing.speaker.refused(Refusal[verdict])
-            elif outgoing.token in foreign:
-                outgoing.speaker.refused(Refusal.FOREIGN)
-            else:
-                outgoing.told()
+                letter.outgoing.speaker.refused(Refusal[verdict])
+            elif letter.outgoing.token in foreign:
+                letter.outgoing.speaker.refused(Refusal.FOREIGN)
+            elif letter.begins:
+                letter.outgoing.told()
 
     def _pause(self, outgoing: Outgoing) -> None:
         if outgoing not in self._paused:

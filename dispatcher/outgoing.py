@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dispatcher.frames import Frame, Kind, pack
 from dispatcher.job import Claim, Want
@@ -51,7 +50,7 @@ class Outgoing:
         self.speaker = speaker
         self.bytes = 0  # that wait
         self.is_waiting = False  # for its turn, from its first frame on
-        self.on_its_way: asyncio.Future[None] | None = None
+        self.on_its_way: asyncio.Future[None] | None = None  # or was, where it is done
         self._streamed = Want.STREAM in claim.wants
         self._note = note
         self._seq = 0
@@ -64,13 +63,15 @@ class Outgoing:
         """Takes a frame."""
         self._end_text()
         self._number(kind, payload)
-        self._count(0, payload, pace)
+        self.bytes += len(payload)
+        self._note(self, 0, len(payload), pace)
 
     def add_text(self, payload: bytes, tokens: int, pace: Pace) -> None:
         """Takes a piece of the answer, with which it has so many tokens."""
+        more, self._tokens = tokens - self._tokens, tokens
         self._text.append(payload)
-        more, self._tokens = max(1, tokens - self._tokens), tokens
-        self._count(more, payload, pace)
+        self.bytes += len(payload)
+        self._note(self, more if more > 0 else 1, len(payload), pace)
 
     def last(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""
@@ -90,12 +91,8 @@ class Outgoing:
         return Letter(self, int(begins), pack(frames), size)
 
     def told(self) -> None:
-        """An emit with its frames has gone through."""
-        self._shown_is_told = self._shown
-
-    def _count(self, tokens: int, payload: bytes, pace: Pace) -> None:
-        self.bytes += len(payload)
-        self._note(self, tokens, len(payload), pace)
+        """An emit has gone through with which its client begins to see the answer."""
+        self._shown_is_told = True
 
     def _end_text(self) -> None:
         if self._text:
@@ -103,13 +100,13 @@ class Outgoing:
             self._number(Kind.CHUNK, text[0] if len(text) == 1 else b"".join(text))
 
     def _number(self, kind: Kind, payload: bytes) -> None:
-        self._shown |= kind is Kind.CHUNK
+        if kind is Kind.CHUNK:
+            self._shown = True
         self._frames.append(Frame(kind, self._seq, self._tokens, payload))
         self._seq += 1
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """Frames on their way: `begins` is 1 where a client begins to see the answer with them, `size`
     the bytes that no longer wait.
     """

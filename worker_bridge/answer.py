@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import lru_cache
 
 from dispatcher.frames import Kind
 from dispatcher.job import Want
@@ -10,16 +11,17 @@ from dispatcher.spacing import Pace
 from worker_bridge.ends import End, Result, failure
 from worker_bridge.events import (
     Type,
+    end_of_text,
     for_client,
     is_last,
-    is_text,
+    last_count,
     model_of,
     prompt_is_done,
     read_event,
-    split_timings,
     usage_after,
     with_timings_of,
     without_comments,
+    without_timings,
 )
 from worker_bridge.meter import Meter
 from worker_bridge.stop import Phase
@@ -41,8 +43,8 @@ class Answer:
         self.moved_at = time.monotonic()
         self._wants = wants
         self._outgoing = outgoing
-        self._model_id = json.dumps(model_id, ensure_ascii=False).encode()
-        self._model = json.dumps(model, ensure_ascii=False).encode()
+        self._model_id = _as_json(model_id)
+        self._model = _as_json(model)
         self._streamed = Want.STREAM in wants
         self._timed = Want.TIMINGS in wants
         self._pace = Pace.NOW if self._streamed else Pace.LAZY
@@ -59,13 +61,14 @@ class Answer:
 
     def take(self, data: bytes) -> Result | None:
         """Passes on what is whole; returns how the attempt ended if it has."""
-        data = self._rest + data
-        end = data.rfind(b"\n\n") if self._status == 200 else -1
-        if end < 0:
+        if self._rest:
+            data = self._rest + data
+        whole = data.rfind(b"\n\n") + 2 if self._status == 200 else 0
+        if whole < 2:
             self._rest = data
             return None
-        self._rest = data[end + 2 :]
-        return self._take_events(data[:end].split(b"\n\n"))
+        self._rest = data[whole:]
+        return self._take_events(data[:whole])
 
     def end(self) -> Result:
         """The server says that this was all."""
@@ -80,30 +83,29 @@ class Answer:
         crash = f"The worker's llama-server crashed while it had this request: {how}."
         return Result(End.CRASHED, failure(crash))
 
-    def _take_events(self, events: list[bytes]) -> Result | None:
-        text: list[bytes] = []
-        for event in events:
-            if self._answered and is_text(event):
-                bare, tokens = split_timings(event)
-                if tokens:
-                    self._tokens = max(self._tokens, tokens)
-                    self.meter.timed = event
-                text.append(event if self._timed else bare)
+    def _take_events(self, events: bytes) -> Result | None:
+        at, end = 0, len(events)
+        while at < end:
+            if self._answered and (end_of := end_of_text(events, at)) > at:
+                self._take_text(events[at:end_of])
+                at = end_of
                 continue
-            if text:
-                self._show_text(text)
-                text = []
-            result = self._take_event(event)
+            end_of = events.index(b"\n\n", at)
+            result = self._take_event(events[at:end_of])
             if result is not None:
                 return result
-        if text:
-            self._show_text(text)
+            at = end_of + 2
         return None
 
-    def _show_text(self, events: list[bytes]) -> None:
+    def _take_text(self, events: bytes) -> None:
+        """Most events are only text: many cost little more than one."""
         self.moved_at = time.monotonic()
         self.phase = Phase.NEXT_TOKEN
-        self._show(*events)
+        tokens, begin = last_count(events)
+        if tokens:
+            self._tokens = max(self._tokens, tokens)
+            self.meter.timed = events[begin:]
+        self._show(events if self._timed else without_timings(events))
 
     def _take_event(self, event: bytes) -> Result | None:
         event = without_comments(event)
@@ -143,15 +145,17 @@ class Answer:
             self._last_chunk = shown  # goes with the usage: a stream has both or neither
         elif self._last_chunk and type_ is Type.USAGE:
             last, self._last_chunk = self._last_chunk, b""
-            self._show(*((last, shown) if shown else (with_timings_of(event, last),)))
+            self._show_each(*((last, shown) if shown else (with_timings_of(event, last),)))
         elif shown is not None:
-            self._show(shown)
+            self._show_each(shown)
 
-    def _show(self, *events: bytes) -> None:
+    def _show_each(self, *events: bytes) -> None:
+        self._show(b"\n\n".join((*events, b"")))
+
+    def _show(self, events: bytes) -> None:
         if self._model != self._model_id:
-            named, name = b'"model":' + self._model_id, b'"model":' + self._model
-            events = tuple(event.replace(named, name, 1) for event in events)
-        self._outgoing.add_text(b"\n\n".join((*events, b"")), self._tokens, self._pace)
+            events = events.replace(b'"model":' + self._model_id, b'"model":' + self._model)
+        self._outgoing.add_text(events, self._tokens, self._pace)
         if self._pace is Pace.NOW:
             self._pace = Pace.SOON
 
@@ -160,6 +164,11 @@ class Answer:
         if self._last_chunk:  # no usage event came
             wanted = Want.USAGE in self._wants
             owed = [usage_after(self._last_chunk, used)] if wanted else []
-            self._show(self._last_chunk, *owed)
+            self._show_each(self._last_chunk, *owed)
         usage = {"prompt_tokens": used.prompt, "completion_tokens": used.completion}
         return Result(End.DONE, json.dumps(usage).encode())
+
+
+@lru_cache(maxsize=64)
+def _as_json(name: str) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode()

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
 from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
+from dispatcher.crowd import Crowd
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox
@@ -39,8 +41,14 @@ from worker_bridge.worker import Worker
 
 log = logging.getLogger("llamaq.bridge")
 
-Clients = tuple[LinkedRedis, LinkedRedis]
-"""For commands, and for blocking: that one is nobody else's."""
+
+class Clients(NamedTuple):
+    """How a worker reaches Redis. `waiter` blocks and is its own; workers share the others."""
+
+    commands: LinkedRedis
+    waiter: LinkedRedis
+    crowd: Crowd
+
 
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
 
@@ -57,21 +65,22 @@ class Bridge:
         monitor: HealthMonitor,
         clients: Clients,
     ) -> None:
-        commands, waiter = clients
         self._settings = settings
         self._lease_s = queue.lease_s
         self._state = state
         self._served = _served(settings, state)
         keys = Keys(self._served.model)
-        self._commands = Commands(commands, keys)
+        self._commands = Commands(clients.commands, keys)
         session = WorkerSession(
             self._served.worker, self._commands, queue.lease_s, queue.max_running
         )
-        self._outbox = Outbox(self._commands, session, queue, state.fence)
+        self._outbox = Outbox(self._commands, session, queue, state.fence, clients.crowd)
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
         self._policy = ClaimPolicy(session, state)
         self._attempts = Attempts(settings, worker, Settling(worker, self._policy))
-        self._calls = Calls(waiter, keys, session, self._attempts, self._policy, state.fence)
+        self._calls = Calls(
+            clients.waiter, keys, session, self._attempts, self._policy, state.fence
+        )
         self._recovery = Recovery(worker, settings.stall_first_token_s)
         self._foreign = ForeignLoad(worker, self._attempts)
         aliases = Aliases(self._served.model, only=settings.model is not None)

@@ -71,9 +71,10 @@ class Connection(asyncio.Protocol):
         self._origin = origin
         self._request = request
         self._reader = reader
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # parts of the body that came together
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._pieces: list[bytes] = []
         self._complete = self._ended = False
 
     async def open(self) -> None:
@@ -124,8 +125,9 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             fault = f"not HTTP: {error}"
         if pieces := self._pieces:
-            self._pieces = []
-            self._reader.received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self._reader.received(body)
         if self._complete and not self._ended:
             self._ended = True
             self._reader.complete()
@@ -142,10 +144,6 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Tells the status."""
         self._reader.begun(self._parser.get_status_code())
-
-    def on_body(self, body: bytes) -> None:
-        """Keeps a part of the body, until all parts that came with it are there."""
-        self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """Takes note of the end."""

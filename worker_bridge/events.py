@@ -13,15 +13,15 @@ from dispatcher.cost import Usage
 from dispatcher.job import Want
 
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
-_TIMINGS = re.compile(rb',"timings":\{[^{}]*\}')
-_PROGRESS = re.compile(rb',"prompt_progress":\{[^{}]*\}')
+_TIMINGS = re.compile(rb',"timings":\{[ -z]*\}')  # no braces: [^{}] takes twice as long
+_PROGRESS = re.compile(rb',"prompt_progress":\{[ -z]*\}')
 _SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\[')
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
-_TEXT = (
-    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"',
-    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"reasoning_content":"',
+_TEXTS = re.compile(
+    rb'(?:data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":'
+    rb'\{"(?:reasoning_)?content":"[^\n]*\n\n)+'
 )
 _UNFINISHED = b'"finish_reason":null'
 
@@ -64,29 +64,38 @@ def read_event(event: bytes) -> Event:
     return Event(type_, int(found[1]) if found else 0)
 
 
-def is_text(event: bytes) -> bool:
-    """Whether this is surely a chunk of text and no more, as most events are.
+def end_of_text(events: bytes, start: int) -> int:
+    """Where the chunks at `start` end that are surely text and no more, as most events are.
 
-    >>> is_text(b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}')
+    >>> text = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}'
+    >>> end_of_text(text + b"\\n\\ndata: [DONE]\\n\\n", 0) == len(text) + 2
     True
+    >>> end_of_text(b"data: [DONE]\\n\\n", 0)
+    0
     """
-    return event.startswith(_TEXT) and b"\n" not in event and b'"prompt_progress":{' not in event
+    found = _TEXTS.match(events, start)
+    if found is None:
+        return start
+    other = events.find(b'"prompt_progress":{', start, found.end())
+    if other < 0:
+        return found.end()
+    return max(start, events.rfind(b"\n", start, other) + 1)
 
 
-def split_timings(event: bytes) -> tuple[bytes, int]:
-    """A chunk of text without its timings, and the tokens that they count (0 without them).
+def without_timings(events: bytes) -> bytes:
+    """Events as they are for a client that asked for no timings."""
+    return _TIMINGS.sub(b"", events)
 
-    >>> split_timings(b'data: {"choices":[],"timings":{"predicted_n":4}}')
-    (b'data: {"choices":[]}', 4)
+
+def last_count(events: bytes) -> tuple[int, int]:
+    """The tokens that the last event with a count tells (0 without one), and where it begins.
+
+    >>> last_count(b'data: {"timings":{"predicted_n":4}}\\n\\ndata: {}\\n\\n')
+    (4, 0)
     """
-    at = event.find(b',"timings":{')
-    if at < 0:
-        return event, 0
-    end = event.find(b"}", at)
-    if event.find(b"{", at + 12, end) >= 0:
-        return event, 0  # of a build to come
-    found = _TOKENS.search(event, at, end)
-    return event[:at] + event[end + 1 :], int(found[1]) if found else 0
+    at = events.rfind(b'"predicted_n":')
+    found = _TOKENS.match(events, at) if at >= 0 else None
+    return (int(found[1]), events.rfind(b"\n", 0, at) + 1) if found else (0, 0)
 
 
 def without_comments(event: bytes) -> bytes:
@@ -120,7 +129,7 @@ def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | Non
         if not _SAYS_SOMETHING.search(event):
             return None
         event = _PROGRESS.sub(b"", event)  # a chat template may begin the answer with it
-    return event if Want.TIMINGS in wants else _TIMINGS.sub(b"", event)
+    return event if Want.TIMINGS in wants else without_timings(event)
 
 
 def is_last(event: bytes, type_: Type) -> bool:

@@ -21,8 +21,8 @@ class Timings:
 class Meter:
     """Keeps the last figures of one answer.
 
-    As bytes: they come with every token, and few of them are ever asked for. `timed` is the newest
-    event that says how far the answer is.
+    As bytes: they come with every token, and few of them are ever asked for. `timed` begins with
+    the newest event that says how far the answer is.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ def _parse(event: bytes) -> dict[str, Any]:
     if not event:
         return {}
     try:
-        parsed = json.loads(event.removeprefix(b"data:"))
+        parsed = json.loads(event.partition(b"\n")[0].removeprefix(b"data:"))
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}

@@ -14,6 +14,7 @@ from dispatcher.connection import (
     LinkedRedis,
     open_redis,
 )
+from dispatcher.crowd import Crowd
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of, go_on, log_failure
@@ -74,9 +75,10 @@ async def serve_all(
     signals: Signals,
 ) -> None:
     """Bridges several servers, each as if it were alone, until all are to drain."""
+    crowd = Crowd()
     async with asyncio.TaskGroup() as group:
         for each in settings:
-            group.create_task(_serve_again_and_again(each, queue, commands, signals))
+            group.create_task(_serve_again_and_again(each, queue, commands, signals, crowd))
 
 
 async def serve(
@@ -85,26 +87,32 @@ async def serve(
     commands: LinkedRedis,
     signals: Signals,
     process: KeptProcess | None = None,
+    crowd: Crowd | None = None,
 ) -> None:
     """Bridges a server, whatever model it has and comes to have, until it is to drain.
 
-    Workers may share `commands`. `process` is that of the server, where it is ours. See
-    `Bridge.serve`.
+    Workers may share `commands`, and a `crowd` with it. `process` is that of the server, where it
+    is ours. See `Bridge.serve`.
     """
     url = queue.redis_url.get_secret_value()
     async with aclosing(open_redis(url, silence_s=BLOCKED_SILENCE_S)) as waiter:
+        clients = Clients(commands, waiter, crowd or Crowd())
         while not signals.drain.is_set():
-            await _serve_model(settings, queue, (commands, waiter), signals, process)
+            await _serve_model(settings, queue, clients, signals, process)
 
 
 async def _serve_again_and_again(
-    settings: BridgeSettings, queue: QueueSettings, commands: LinkedRedis, signals: Signals
+    settings: BridgeSettings,
+    queue: QueueSettings,
+    commands: LinkedRedis,
+    signals: Signals,
+    crowd: Crowd,
 ) -> None:
     pause_s = _FIRST_PAUSE_S
     while not signals.drain.is_set():
         began_at = time.monotonic()
         try:
-            await serve(settings, queue, commands, signals)
+            await serve(settings, queue, commands, signals, crowd=crowd)
         except ServerTaken as error:
             log.error("%s", error)
         except Exception:

@@ -1,0 +1,100 @@
+"""What a client sees of an answer does not depend on how it was cut on the way."""
+
+import random
+
+import pytest
+
+from dispatcher.frames import Kind, unpack
+from dispatcher.job import Claim, Want
+from dispatcher.outgoing import Outgoing
+from tests.unit.dispatcher.ends import Speaker
+from tests.unit.worker_bridge.test_events import (
+    LAST,
+    PROGRESS,
+    ROLE,
+    THINK_WITH_PROGRESS,
+    TIMINGS,
+    TRAP,
+    USAGE,
+    text_event,
+)
+from worker_bridge.answer import Answer
+from worker_bridge.ends import End, Result
+from worker_bridge.events import end_of_text, for_client, last_count, read_event, without_comments
+
+NESTED = b',"timings":{"predicted_n":8,"more":{"a":1}}'  # of a build to come
+
+
+def counted(tokens: int) -> bytes:
+    return TIMINGS.replace(b'"predicted_n":4', b'"predicted_n":%d' % tokens)
+
+
+EVENTS = [
+    PROGRESS,
+    ROLE,
+    text_event("a", counted(1)),
+    text_event(TRAP, counted(2)),
+    text_event("not counted", b""),
+    text_event("thought", counted(3)).replace(b'"content"', b'"reasoning_content"'),
+    b":\n" + text_event("behind a comment", counted(4)),
+    text_event("b", counted(5)),
+    text_event("c", counted(6) + PROGRESS[PROGRESS.index(b',"prompt_progress"') : -1]),
+    THINK_WITH_PROGRESS,
+    text_event("d", counted(7)),
+    text_event("e", NESTED),
+    LAST.replace(TIMINGS, counted(9)),
+    USAGE.replace(TIMINGS, counted(9)),
+    b"data: [DONE]",
+]
+WANTS = [{Want.STREAM}, {Want.STREAM, Want.USAGE, Want.TIMINGS}, {Want.USAGE, Want.PROGRESS}]
+
+
+def answer_to(wants: set[Want], pieces: list[bytes]) -> tuple[bytes, int, Result | None]:
+    """What its client sees, the tokens that were counted, and its end."""
+    claim = Claim("j", "j:1", "a", frozenset(wants), 9, 1)
+    outgoing = Outgoing(claim, Speaker(), lambda *_: None)
+    answer = Answer(claim.wants, outgoing, "tiny", "tiny")
+    answer.begin(200)
+    for piece in pieces:
+        if result := answer.take(piece):
+            break
+    frames = unpack(outgoing.pack().frames)
+    shown = b"".join(frame.payload for frame in frames if frame.kind is Kind.CHUNK)
+    return shown, frames[-1].tokens, result
+
+
+@pytest.mark.parametrize("wants", WANTS)
+def test_answer_is_the_same_however_it_was_cut(wants: set[Want]) -> None:
+    stream = b"".join(event + b"\n\n" for event in EVENTS)
+    whole = answer_to(wants, [stream])
+    assert whole[1:] == (9, Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3}'))
+    one_by_one = [event + b"\n\n" for event in EVENTS]
+    assert answer_to(wants, one_by_one) == whole
+    chance = random.Random(1)  # noqa: S311
+    for _ in range(50):
+        cuts = sorted(chance.sample(range(1, len(stream)), 20))
+        pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+        assert answer_to(wants, pieces) == whole
+
+
+@pytest.mark.parametrize("wants", WANTS[1:])
+def test_client_sees_each_event_as_if_it_came_alone(wants: set[Want]) -> None:
+    bare = [without_comments(event) for event in EVENTS[:-1]]
+    seen = [for_client(event, read_event(event).type, frozenset(wants)) for event in bare]
+    shown, *_ = answer_to(wants, [b"".join(event + b"\n\n" for event in EVENTS)])
+    assert shown == b"".join(event + b"\n\n" for event in seen if event is not None)
+
+
+def test_text_ends_before_what_says_more() -> None:
+    text, more = text_event("a") + b"\n\n", EVENTS[8] + b"\n\n"
+    assert end_of_text(text + text + more + text, 0) == 2 * len(text)
+    assert end_of_text(text + text + more + text, len(text)) == 2 * len(text)
+    assert end_of_text(more + text, 0) == 0
+    assert end_of_text(text + text[:-1], 0) == len(text)
+    assert end_of_text(b":\n" + text, 0) == 0
+
+
+def test_last_count_is_found_among_texts() -> None:
+    first, second = (text_event(TRAP, counted(tokens)) + b"\n\n" for tokens in (3, 4))
+    assert last_count(first + second + text_event("a", b"") + b"\n\n") == (4, len(first))
+    assert last_count(text_event(TRAP, b"")) == (0, 0)
