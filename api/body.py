@@ -83,9 +83,7 @@ def parse_json(body: bytes, max_depth: int) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise bad_request(f"The body has more than {MAX_BRACKETS} opening brackets: send less.")
     try:
-        value = json.loads(
-            body.decode(), parse_constant=_refuse_constant, parse_float=_finite_float
-        )
+        value = _decoder.decode(body.decode())
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -125,6 +123,9 @@ def _finite_float(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"the number {text[:32]} is too large")
     return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _too_large(limit: int) -> ApiError:

@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from api.answer import Answer
 from api.context import Context
+from api.departure import Departure
 from api.endpoint import CannotContinue, Splice
 from api.errors import from_llamaq
 from api.failure import cannot_continue, failure, has_no_room
@@ -58,7 +59,7 @@ class Exchange:
         self.done = False
         self._open = len(jobs)
         self._loop = asyncio.get_running_loop()
-        self._watch: asyncio.Task[None] | None = None
+        self._departure: Departure | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._has_news = self._client_gone = self._was_started = False
         self._since = time.monotonic()
@@ -98,7 +99,7 @@ class Exchange:
 
         Raises what `Queue.submit` raises, or an `ApiError` for it.
         """
-        self._watch = self._loop.create_task(self._watch_client(receive))
+        self._departure = Departure(receive, self._leave)
         self.context.pulse.listeners.add(self.heed)
         for choice, job in enumerate(self.jobs):
             reply = await self._submit(job)
@@ -106,9 +107,9 @@ class Exchange:
 
     def close(self) -> None:
         """Nobody waits for the answer any more: jobs that are not done are cancelled."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        if self._departure is not None:
+            self._departure.close()
+            self._departure = None
         self.context.pulse.listeners.discard(self.heed)
         for answer in self._answers:
             self.context.queue.close(answer.job)
@@ -125,9 +126,7 @@ class Exchange:
             refused.headers |= rate_headers(limit, queued=limit)
             raise refused from error
 
-    async def _watch_client(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self) -> None:
         self._client_gone = True
         self.heed()
 

@@ -9,6 +9,7 @@ from api.json_text import compact
 
 DATA = b"data: "
 _END = b"\n\n"
+_COLON = ord(":")
 
 
 def event(data: bytes) -> bytes:
@@ -39,9 +40,9 @@ def split(events: bytes) -> list[bytes]:
     [b'data: 1', b'data: 2']
     """
     found = events.split(_END)
-    if events.startswith(b":") or b"\n:" in events:
+    if events.count(b"\n") > 2 * len(found) - 2:  # an event has several lines
         found = [_without_comments(event) for event in found]
-    return [event for event in found if event]
+    return [event for event in found if event and event[0] != _COLON]
 
 
 def whole_part(events: bytes) -> int:

@@ -4,13 +4,14 @@ import json
 from asyncio import Transport
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.paths import PROBES, canonical
 from api.refusal import overloaded, refuse
+from llamaq.joined_writes import JoinedWrites
 
 MOST_CONNECTIONS = 16_384
 MOST_HEAD_BYTES = 64 * 1024
@@ -39,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
+        self.transport = cast(Transport, JoinedWrites(transport, self.loop))
         self.come()
         if len(self.connections) > self.most_connections:
             self.app = partial(_serve_crowded, self.app)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.chat.request import ChatRequest
-from api.chat.text_chunk import TEXT, Text
+from api.chat.text_chunk import TEXT, Text, joined
 from api.errors import from_llama_server
 from api.json_text import compact
 from api.sse import data_of, split, whole_part
@@ -40,7 +40,7 @@ class Completion:
         events = self._rest + events
         end = whole_part(events)
         self._rest = events[end:]
-        for event in split(events[:end]):
+        for event in split(joined(events[:end])):
             text = TEXT.match(event)
             if text is not None and event[text.end() :] == self._names:
                 self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new

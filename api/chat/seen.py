@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from api.chat.text_chunk import TEXT, Text
+from api.chat.text_chunk import TEXT, Text, joined
 from api.sse import data_of, split
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ class Memory:
 
     def _fold(self) -> None:
         for events, tokens in self._events:
-            for event in split(events):
+            for event in split(joined(events)):
                 text = TEXT.match(event)
                 if text is not None and self._read.names:
                     self._texts[text[1]].unread.append(text[2])

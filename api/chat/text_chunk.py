@@ -8,17 +8,40 @@ import re
 
 from api.sse import DATA
 
+_BEGINS = DATA + b'{"choices":[{"finish_reason":null,"index":0,"delta":{"'
+_ENDS = b'"}}],"'
+_FEW_LINES = 6
+# No half of a surrogate pair, which may find its other half in the next chunk.
+_STRING = re.compile(
+    rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
+)
 TEXT = re.compile(
-    re.escape(DATA) + rb'\{"choices":\[\{"finish_reason":null,"index":0,"delta":'
-    rb'\{"(content|reasoning_content)":"'
-    # No half of a surrogate pair, which may find its other half in the next chunk.
-    rb'([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)'
-    rb'"\}\}\],"'
+    b'%b(content|reasoning_content)":"(%b)%b'
+    % (re.escape(_BEGINS), _STRING.pattern, re.escape(_ENDS))
 )
 """Matches the beginning of such an event, up to its first name behind the choices.
 
 Its groups are what the text belongs to, and the text as a JSON string without its quotes.
 """
+
+
+def joined(events: bytes) -> bytes:
+    """The same whole events, but all text that lies side by side is in two of them.
+
+    What it can't be sure of stays as it is.
+    """
+    if events.count(b"\n") < _FEW_LINES or (text := TEXT.search(events)) is None:
+        return events
+    end = events.find(b"\n\n", text.end())
+    between = b'%b%b\n\n%b%b":"' % (_ENDS, events[text.end() : end], _BEGINS, text[1])
+    first, *inner = events[text.start() :].split(between)
+    if len(inner) < 2 or len(first) != text.end(2) - text.start():
+        return events
+    last = inner.pop()  # nothing is known of it but how it begins
+    said = b"".join(inner)
+    if _STRING.fullmatch(said) is None or b"\\" + between in events:
+        return events
+    return b"%b%b%b%b%b" % (events[: text.start()], first, said, between, last)
 
 
 class Text:

@@ -1,0 +1,82 @@
+"""Text that lies side by side is read at once, and says the same as event by event."""
+
+import json
+import random
+
+import pytest
+
+from api.chat.completion import Completion
+from api.chat.seen import Memory
+from api.chat.text_chunk import joined
+from api.errors import ApiError
+
+TAIL = '"created":1,"id":"x","model":"m"}'
+OTHER_TAIL = '"created":1,"id":"x","model":"m","timings":{"prompt_n":1}}'
+WORDS = ("a", 'b"', "c\\", "\n", " word", "é", "", '"}}],"', "\ud83d", "\U0001f600")
+
+
+def event(delta: str, reason: str = "null", tail: str = TAIL) -> bytes:
+    choice = f'{{"finish_reason":{reason},"index":0,"delta":{delta}}}'
+    return f'data: {{"choices":[{choice}],{tail}\n\n'.encode()
+
+
+def text(word: str, tail: str = TAIL, kind: str = "content") -> bytes:
+    return event(f'{{"{kind}":{json.dumps(word)}}}', tail=tail)
+
+
+def some_event(chance: random.Random) -> bytes:
+    word, tail = chance.choice(WORDS), chance.choice((TAIL, TAIL, TAIL, OTHER_TAIL))
+    said = json.dumps(word)
+    odd = (
+        text(word, tail, "reasoning_content"),
+        event(f'{{"content":null,"role":{said}}}', tail=tail),
+        event(f'{{"content":{said},"refusal":{said}}}', tail=tail),
+        event(f'{{"refusal":{said}}}', tail=tail),
+        event(f'{{"tool_calls":[{{"index":0,"function":{{"arguments":{said}}}}}]}}'),
+        event("{}", '"stop"'),
+        b": alive\n",
+        b'data: {"error":{"message":"no"}}\n\n',
+    )
+    return text(word, tail) if chance.random() < 0.8 else chance.choice(odd)
+
+
+def test_text_that_lies_side_by_side_becomes_two_events() -> None:
+    role, end = event('{"content":null,"role":"assistant"}'), event("{}", '"stop"')
+    said = [text(word) for word in ("a", 'b"', "é\n", "d")]
+    assert joined(b"".join([role, *said, end])) == role + text('ab"é\n') + text("d") + end
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        b"",
+        event('{"refusal":"a"}') * 5,
+        text("a", OTHER_TAIL) + text("b") * 4,
+        text("a") + event('{"role":"user"}') + text("b") * 4,
+        text("a") + event('{"content":"\\"}') + text("n") * 3,
+    ],
+)
+def test_all_else_stays_as_it_is(events: bytes) -> None:
+    assert joined(events) == events
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_much_at_once_says_the_same_as_event_by_event(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    for _ in range(20):
+        events = [some_event(chance) for _ in range(chance.randrange(14))]
+        at_once, one_by_one = read([b"".join(events)]), read(events)
+        assert at_once == one_by_one
+
+
+def read(parts: list[bytes]) -> object:
+    completion, memory = Completion(), Memory()
+    for part in parts:
+        memory.add(part, 7)
+    try:
+        for part in parts:
+            completion.add(part)
+        completion.add(event("{}", '"length"'))
+    except ApiError as error:
+        return error.message, memory.seen
+    return completion.choice(), memory.seen
