@@ -9,6 +9,9 @@ LONG_WAIT_S = 2.0
 STANDING_S = 2.0
 """A line that is too long for longer than this is no burst, which passes by itself."""
 
+SHORT_WAIT_S = LONG_WAIT_S / 2
+"""A line that was too long stands until it is as short as this."""
+
 LONGEST_WAIT_S = 10.0
 """No request is let into a line that is longer than this."""
 
