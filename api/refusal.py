@@ -26,6 +26,19 @@ def overloaded(wait_s: float) -> ApiError:
     return _overloaded(spread_s(wait_s))
 
 
+def too_much_of_a_tenant(wait_s: float) -> ApiError:
+    """A 429: the tenant's own requests have taken the memory that it may have."""
+    seconds = spread_s(wait_s)
+    return ApiError(
+        429,
+        "Your open requests hold as much memory as you may have. "
+        f"Please wait for some of them, or try again in {seconds} s.",
+        type="rate_limit_error",
+        code="tenant_memory_full",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
 def overloaded_answer(wait_s: float, request_id: str) -> bytes:
     """The same as the bytes of a whole answer in HTTP/1.1."""
     before, after = _prepared(spread_s(wait_s))

@@ -72,7 +72,9 @@ def test_bodies_beyond_the_room_are_refused(chat: Service) -> None:
     refused = chat.chat(large, sub="d")
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     room.give_back("c", 300_000)
-    assert chat.chat(large, sub="a").status_code == 503  # it has its share
+    refused = chat.chat(large, sub="a")  # it has its share
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "tenant_memory_full")
+    assert f"in {refused.headers['retry-after']} s" in refused.json()["error"]["message"]
     assert chat.chat(large, sub="d").status_code == 200
 
 
