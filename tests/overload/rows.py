@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.load_generator import Client, Exchange, at_times, closed_loop, run
 from tests.burst.fleet import Fleet, fleet
+from tests.overload.bridges import bridges
 from tests.overload.cores import cores_left
 from tests.overload.finding import Finding, Outcome
 from tests.overload.loads import (
@@ -218,5 +219,5 @@ def _tell(outcome: Outcome, of: str = "") -> Findings:
 
 
 ROWS: Mapping[str, Callable[[Path], Findings]] = {
-    row.__name__: row for row in (burst, busy, tenants, tiny, slow, bodies)
+    row.__name__: row for row in (burst, busy, tenants, tiny, slow, bodies, bridges)
 }
