@@ -9,6 +9,9 @@ LONG_WAIT_S = 2.0
 STANDING_S = 2.0
 """A line that is too long for longer than this is no burst, which passes by itself."""
 
+SHORT_WAIT_S = LONG_WAIT_S / 2
+"""A line that was too long stands until it is as short as this."""
+
 LONGEST_WAIT_S = 10.0
 """No request is let into a line that is longer than this."""
 
@@ -18,6 +21,8 @@ ALWAYS_OPEN = 8
 _FIRST_GUESS_S = 0.001
 _GUESS_TURNS = 100
 _REMEMBERED = 500  # turns
+_FLOW_S = 30.0
+_FIRST_FLOW_S = 5.0
 
 
 @dataclass(slots=True)
@@ -42,6 +47,27 @@ class Pace:
         if self.turns > _REMEMBERED:
             self.spent_s /= 2
             self.turns /= 2
+
+
+@dataclass(slots=True)
+class Flow:
+    """How fast something has gone out lately, since a time on the caller's clock."""
+
+    since_s: float
+    gone: float = 0.0
+
+    def note(self, amount: float, now_s: float) -> None:
+        """So much has gone out. What was long ago counts less and less."""
+        self.gone += amount
+        if now_s - self.since_s > _FLOW_S:
+            self.since_s += (now_s - self.since_s) / 2
+            self.gone /= 2
+
+    def time_s(self, amount: float, now_s: float) -> float:
+        """How long so much takes to go out."""
+        if not self.gone:
+            return _FIRST_FLOW_S
+        return amount * (now_s - self.since_s) / self.gone
 
 
 class Holdings:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from api.admission import ALWAYS_OPEN, LONG_WAIT_S, Holdings, Pace, is_too_much
+from api.admission import ALWAYS_OPEN, LONG_WAIT_S, SHORT_WAIT_S, Holdings, Pace, is_too_much
 from api.refusal import overloaded
 from api.turns import Turns
 
@@ -39,22 +39,30 @@ class Line:
         """How many requests are open, stand in line, and have their turn."""
         return self._open.total, len(self._waiting), self._under_way
 
+    @property
+    def is_standing(self) -> bool:
+        """Whether it was too long, and is not short again: some may be refused."""
+        return self._long_since is not None
+
+    def is_closed_to(self, tenant: str) -> bool:
+        """Whether a new request of this tenant is refused."""
+        standing_s = 0.0 if self._long_since is None else self._clock() - self._long_since
+        wait_s = self.expected_wait_s
+        return is_too_much(self._open, tenant, wait_s, standing_s, self._always_open)
+
     def enter(self, tenant: str) -> None:
         """A request has come, which is open until `leave`. Raises `ApiError` 503."""
-        wait_s = self.expected_wait_s
-        standing_s = self._standing_s(wait_s)
-        if is_too_much(self._open, tenant, wait_s, standing_s, self._always_open):
-            raise overloaded(wait_s)
+        self._note_length()
+        if self.is_closed_to(tenant):
+            raise overloaded(self.expected_wait_s)
         self._open.add(tenant)
 
-    def _standing_s(self, wait_s: float) -> float:
-        """For how long the line has been too long."""
-        if wait_s <= LONG_WAIT_S:
+    def _note_length(self) -> None:
+        wait_s = self.expected_wait_s
+        if wait_s <= SHORT_WAIT_S:
             self._long_since = None
-            return 0.0
-        if self._long_since is None:
+        elif wait_s > LONG_WAIT_S and self._long_since is None:
             self._long_since = self._clock()
-        return self._clock() - self._long_since
 
     def leave(self, tenant: str) -> None:
         """The request is over."""

@@ -1,18 +1,21 @@
 """A request from its headers to its end: its place in line, and the memory that it holds."""
 
-from api.admission import Holdings, is_too_large
-from api.line import Line
-from api.refusal import overloaded
+import time
+from collections.abc import Callable
 
-_AGAIN_S = 5.0
+from api.admission import Flow, Holdings, is_too_large
+from api.line import Line
+from api.refusal import overloaded, too_much_of_a_tenant
 
 
 class Room:
     """The memory for the bodies of all open requests."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes = most_bytes
         self._held = Holdings()
+        self._clock = clock
+        self._out = Flow(clock())
 
     @property
     def held_bytes(self) -> int:
@@ -20,14 +23,21 @@ class Room:
         return self._held.total
 
     def take(self, tenant: str, size_bytes: int) -> None:
-        """Raises `ApiError` 503 where there is none for so much more."""
+        """Raises `ApiError` where there is none for so much more: 429 where the tenant holds as
+        much as its share or more, 503 where the others do.
+        """
         if is_too_large(self._held, tenant, size_bytes, self._most_bytes):
-            raise overloaded(_AGAIN_S)
+            wait_s = self._out.time_s(self._held.total, self._clock())
+            is_own = self._held.has_its_share(tenant)
+            raise too_much_of_a_tenant(wait_s) if is_own else overloaded(wait_s)
+        if not self._held.total:
+            self._out = Flow(self._clock())
         self._held.add(tenant, size_bytes)
 
     def give_back(self, tenant: str, size_bytes: int) -> None:
         """A tenant holds so much less."""
         self._held.remove(tenant, size_bytes)
+        self._out.note(size_bytes, self._clock())
 
 
 class Visit:
@@ -45,7 +55,7 @@ class Visit:
         line.enter(tenant)
 
     def hold(self, size_bytes: int) -> None:
-        """It holds so much by now. Raises `ApiError` 503 where that is too much."""
+        """It holds so much by now. Raises `ApiError` 429 or 503 where that is too much."""
         more = size_bytes - self._held_bytes
         if more > 0:
             self._room.take(self._tenant, more)

@@ -15,6 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.door import Door
+from api.endpoints import ENDPOINTS
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings
 from llamaq.acceptor import Acceptor
@@ -77,6 +79,8 @@ class _Server(uvicorn.Server):
         """Starts to listen."""
         await super().startup(sockets)
         self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
+        context, paths = self._app.state.context, {endpoint.path for endpoint in ENDPOINTS}
+        self._protocol.refusal = Door(context.line, context.authenticator, paths).refusal
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         gc.collect()

@@ -1,16 +1,16 @@
 """Bounds on what a connection may cost before anything is known of its sender."""
 
-import json
-from asyncio import Transport
-from collections.abc import Callable, Iterable
+from asyncio import Event, Transport
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.errors import ApiError
 from api.paths import PROBES, canonical
-from api.refusal import overloaded, refuse
+from api.refusal import CLOSE, overloaded, refuse, whole_answer
 from llamaq.joined_writes import JoinedWrites
 
 MOST_CONNECTIONS = 16_384
@@ -19,6 +19,19 @@ HEAD_S = 60.0
 BODY_S = 300.0
 _PIECE_BYTES = 8  # more than what comes with each byte of a body in pieces of one byte
 _CROWDED_S = 5.0
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class _Answered:
+    """A request that is answered already, for uvicorn: it throws away what else comes of it."""
+
+    response_complete = True
+    message_event = Event()
+
+
+_ANSWERED: Any = _Answered()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -30,6 +43,8 @@ class BoundedProtocol(HttpToolsProtocol):
     most_connections = MOST_CONNECTIONS
     come: Callable[[], None] = staticmethod(lambda: None)
     """Is told of each connection."""
+    refusal: Callable[[bytes, Headers], bytes | None] = staticmethod(lambda *_: None)
+    """The answer to a POST to this URL with these headers, if the app is not to hear of it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -58,6 +73,26 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._is_coming, self._head_bytes = True, 0
         self._since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """All is known of a request but its body."""
+        if self._is_plain() and (answer := self.refusal(self.url, self.headers)):
+            self.transport.write(answer)
+            self.cycle = _ANSWERED
+            self.on_response_complete()
+        else:
+            super().on_headers_complete()
+
+    def _is_plain(self) -> bool:
+        """Whether it is a POST that leaves its connection to another one, and the first in line."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+        )
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body has come."""
@@ -94,22 +129,19 @@ async def _serve_crowded(app: ASGIApp, scope: Scope, receive: Receive, send: Sen
     if canonical(scope["path"]) in PROBES:
         await app(scope, receive, send)
     else:
-        await refuse(overloaded(_CROWDED_S), {}, receive, send)
+        error = overloaded(_CROWDED_S)
+        error.headers.update(CLOSE)
+        await refuse(error, {}, receive, send)
 
 
-def _too_large() -> bytes:
-    error = {
-        "message": f"The headers are larger than {MOST_HEAD_BYTES} bytes: send less.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "headers_too_large",
-    }
-    body = json.dumps({"error": error}).encode()
-    head = (
-        "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+def _too_large() -> ApiError:
+    return ApiError(
+        431,
+        f"The headers are larger than {MOST_HEAD_BYTES} bytes: send less.",
+        type="invalid_request_error",
+        code="headers_too_large",
+        headers=CLOSE,
     )
-    return head.encode() + body
 
 
-_TOO_LARGE = _too_large()
+_TOO_LARGE = whole_answer(_too_large())

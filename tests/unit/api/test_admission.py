@@ -8,6 +8,7 @@ from api.admission import (
     ALWAYS_OPEN,
     LONGEST_WAIT_S,
     STANDING_S,
+    Flow,
     Holdings,
     Pace,
     is_too_large,
@@ -93,3 +94,14 @@ def test_half_of_the_room_for_bodies_is_for_whoever_comes() -> None:
     assert is_too_large(holdings(a=41), "a", 10, most=100)
     assert not is_too_large(holdings(a=41), "b", 10, most=100)
     assert is_too_large(holdings(a=95), "b", 10, most=100)
+
+
+def test_time_until_room_is_free_is_that_of_its_pace() -> None:
+    flow = Flow(since_s=100.0)
+    assert flow.time_s(50, now_s=110.0) > 1  # nothing is known yet
+    for second in range(1, 11):
+        flow.note(5, now_s=100.0 + second)
+    assert flow.time_s(50, now_s=110.0) == pytest.approx(10)
+    for second in range(11, 300):
+        flow.note(10, now_s=100.0 + second)
+    assert flow.time_s(50, now_s=400.0) == pytest.approx(5, rel=0.1)
