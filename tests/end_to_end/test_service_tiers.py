@@ -1,6 +1,6 @@
 """Who goes next, as clients ask for it and are told of it: tiers, end users, newer requests."""
 
-import time
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -199,19 +199,28 @@ def test_request_that_runs_is_not_superseded(single: Single, pool: ThreadPoolExe
 
 
 def test_waiting_stream_is_told_its_place(single: Single, pool: ThreadPoolExecutor) -> None:
-    def wait(sub: str) -> httpx.Response:
-        with single.http(sub=sub) as client:
-            return client.post(CHAT, json={**SHORT, "stream": True})
+    told = threading.Event(), threading.Event()
+
+    def wait(number: int) -> None:
+        chat = {**SHORT, "stream": True}
+        with (
+            single.http(sub=f"sub{number}") as client,
+            client.stream("POST", CHAT, json=chat) as answer,
+        ):
+            lines = answer.iter_lines()
+            assert next(lines).startswith(f": queued position={number}")
+            told[number - 1].set()
+            assert answer.headers["x-llamaq-queue-position"] == str(number)
+            assert [line for line in lines if line][-1] == "data: [DONE]"
 
     with single.slot_taken():
-        first = pool.submit(wait, "ann")
+        first = pool.submit(wait, 1)
         single.wait_for(queued=1)
-        second = pool.submit(wait, "bob")
-        time.sleep(2.5)  # twice the time to the first comment, and a look of the API in between
-    for number, answer in enumerate((first.result(10), second.result(10)), start=1):
-        assert answer.text.startswith(f": queued position={number}")
-        assert answer.headers["x-llamaq-queue-position"] == str(number)
-        assert answer.text.endswith("data: [DONE]\n\n")
+        second = pool.submit(wait, 2)
+        for each in told:
+            each.wait(20)
+    first.result(10)
+    second.result(10)
 
 
 def test_tenant_learns_how_many_more_requests_may_wait(

@@ -92,6 +92,7 @@ async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
     async with stage.bridged(server):
         break_(server)
         assert (await stage.ask()).status_code == 502
+        await eventually(stage.has_breaker("open"))
         heal(server)
         await eventually(stage.knows(server, breaker="closed", slots="4"))
         assert (len(server.chats), server.looks.count(OWN)) == (3, 2)
