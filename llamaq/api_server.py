@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
         context, paths = self._app.state.context, {endpoint.path for endpoint in ENDPOINTS}
-        self._protocol.refusal = Door(context.line, context.authenticator, paths).refusal
+        self._protocol.door = Door(context.line, context.authenticator, paths)
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         gc.collect()
