@@ -28,7 +28,8 @@ class Line:
         self._granted = 0  # since the last tick
         self._ticked_at: float | None = None  # None where nobody had to wait then
         self._tick_is_due = False
-        self._long_since: float | None = None
+        self.long_since: float | None = None
+        """When it became too long; None once it is short again."""
 
     @property
     def expected_wait_s(self) -> float:
@@ -39,30 +40,23 @@ class Line:
         """How many requests are open, stand in line, and have their turn."""
         return self._open.total, len(self._waiting), self._under_way
 
-    @property
-    def is_standing(self) -> bool:
-        """Whether it was too long, and is not short again: some may be refused."""
-        return self._long_since is not None
-
     def is_closed_to(self, tenant: str) -> bool:
         """Whether a new request of this tenant is refused."""
-        standing_s = 0.0 if self._long_since is None else self._clock() - self._long_since
+        standing_s = 0.0 if self.long_since is None else self._clock() - self.long_since
         wait_s = self.expected_wait_s
         return is_too_much(self._open, tenant, wait_s, standing_s, self._always_open)
 
     def enter(self, tenant: str) -> None:
         """A request has come, which is open until `leave`. Raises `ApiError` 503."""
-        self._note_length()
-        if self.is_closed_to(tenant):
-            raise overloaded(self.expected_wait_s)
-        self._open.add(tenant)
-
-    def _note_length(self) -> None:
         wait_s = self.expected_wait_s
         if wait_s <= SHORT_WAIT_S:
-            self._long_since = None
-        elif wait_s > LONG_WAIT_S and self._long_since is None:
-            self._long_since = self._clock()
+            self.long_since = None
+        elif wait_s > LONG_WAIT_S:
+            if self.long_since is None:
+                self.long_since = self._clock()
+            if self.is_closed_to(tenant):
+                raise overloaded(wait_s)
+        self._open.add(tenant)
 
     def leave(self, tenant: str) -> None:
         """The request is over."""

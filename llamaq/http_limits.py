@@ -1,13 +1,14 @@
 """Bounds on what a connection may cost before anything is known of its sender."""
 
 from asyncio import Event, Transport
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.door import Door
 from api.errors import ApiError
 from api.paths import PROBES, canonical
 from api.refusal import CLOSE, overloaded, refuse, whole_answer
@@ -19,9 +20,6 @@ HEAD_S = 60.0
 BODY_S = 300.0
 _PIECE_BYTES = 8  # more than what comes with each byte of a body in pieces of one byte
 _CROWDED_S = 5.0
-
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class _Answered:
@@ -43,8 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
     most_connections = MOST_CONNECTIONS
     come: Callable[[], None] = staticmethod(lambda: None)
     """Is told of each connection."""
-    refusal: Callable[[bytes, Headers], bytes | None] = staticmethod(lambda *_: None)
-    """The answer to a POST to this URL with these headers, if the app is not to hear of it."""
+    door: Door | None = None
+    """Turns requests away before the app hears of them."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -76,12 +74,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """All is known of a request but its body."""
-        if self._is_plain() and (answer := self.refusal(self.url, self.headers)):
+        door = self.door
+        answer = None
+        if door is not None and door.line.long_since is not None and self._is_plain():
+            answer = door.refusal(self.url, self.headers)
+        if answer is None:
+            super().on_headers_complete()
+        else:
             self.transport.write(answer)
             self.cycle = _ANSWERED
             self.on_response_complete()
-        else:
-            super().on_headers_complete()
 
     def _is_plain(self) -> bool:
         """Whether it is a POST that leaves its connection to another one, and the first in line."""

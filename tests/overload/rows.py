@@ -113,8 +113,8 @@ def tiny(folder: Path) -> Findings:
     yield Finding("... cores left to the system", left[1])
     whole = len(outcome.whole) / for_s / capacity
     yield Finding("whole, part of the capacity", whole)
-    there = min(1, left[1] / left[0])
-    yield Finding("whole, part of the capacity on the cores left", whole / there, least=0.9)
+    on_left = whole * left[0] / left[1]
+    yield Finding("whole, part of the capacity on the cores left", on_left, least=0.9)
     yield Finding("refused after, p50, s", outcome.refused_after_s(0.5))
     yield Finding("refused after, worst, s", outcome.refused_after_s(), most=1)
 

@@ -34,7 +34,7 @@ def fill(chat: Service, wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(MANY):
         context_of(chat).line.enter("many")
     monkeypatch.setattr(Line, "expected_wait_s", wait_s)
-    monkeypatch.setattr(context_of(chat).line, "_long_since", float("-inf"))
+    monkeypatch.setattr(context_of(chat).line, "long_since", float("-inf"))
 
 
 def test_refusal_costs_little_and_others_are_served(

@@ -35,10 +35,10 @@ async def connection(line: Line, monkeypatch: pytest.MonkeyPatch) -> tuple[Bound
     """To an app that answers with the size of the body."""
 
     class AtDoor(BoundedProtocol):
-        refusal = Door(line, Authenticator(make_settings()), {PATH}).refusal
+        door = Door(line, Authenticator(make_settings()), {PATH})
 
     monkeypatch.setattr(Line, "expected_wait_s", 9.0)
-    monkeypatch.setattr(line, "_long_since", float("-inf"))
+    monkeypatch.setattr(line, "long_since", float("-inf"))
     return Server().connect(AtDoor)
 
 
@@ -69,7 +69,7 @@ async def test_refused_request_costs_nothing_more_and_its_connection_is_used_aga
         name = head.partition(b"x-request-id: ")[2].split(b"\r\n")[0].decode()
         assert f"id={name} tenant=me status=503" in caplog.text
     assert not protocol.tasks
-    monkeypatch.setattr(line, "_long_since", None)
+    monkeypatch.setattr(line, "long_since", None)
     wire.sent = b""
     protocol.data_received(request())
     await asyncio.sleep(0.01)
