@@ -137,6 +137,16 @@ class Attempt:
         if self._connection is not None:
             self._connection.resume()
 
+    def read(self) -> None:
+        """Passes on what has come, and only so, until `listen`."""
+        if self._connection is not None and not self.paused:
+            self._connection.read()
+
+    def listen(self) -> None:
+        """Passes on what comes as it comes."""
+        if self._connection is not None:
+            self._connection.listen(paused=self.paused)
+
     # what the connection calls
 
     def begun(self, status: int) -> None:
