@@ -31,6 +31,12 @@ class Speaker(Protocol):
     def resume(self) -> None:
         """It may go on."""
 
+    def read(self) -> None:
+        """It is to say what has come, and from now on only when it is asked, until `listen`."""
+
+    def listen(self) -> None:
+        """It is to say what comes by itself again."""
+
 
 class Outgoing:
     """The frames of one attempt. `note` is called with the tokens and bytes of what is added.

@@ -8,6 +8,7 @@ _CROWDED_S = 0.04
 _LONGEST_S = 0.05
 _OF_PACE = 0.4
 _FEW, _MANY = 16, 64  # streams
+_OF_READS = 0.75
 
 
 class Pace(Enum):
@@ -32,6 +33,18 @@ def spacing_s(streams: int, tokens_per_s: float) -> float:
     crowd = min(1.0, max(0.0, (streams - _FEW) / (_MANY - _FEW)))
     crowded_s = _SHORTEST_S + crowd * (_CROWDED_S - _SHORTEST_S)
     return min(_LONGEST_S, max(crowded_s, _OF_PACE * streams / tokens_per_s))
+
+
+def is_dense(streams: int, tokens_per_s: float) -> bool:
+    """Whether streams are best read all at once, just before their emit.
+
+    There are so many that an emit waits for 40 ms anyway, and most of the reads find something.
+
+    >>> is_dense(100, 5000), is_dense(64, 3200), is_dense(100, 1000)
+    (True, False, False)
+    """
+    found = tokens_per_s * spacing_s(streams, tokens_per_s)
+    return streams > _MANY and found >= _OF_READS * streams
 
 
 class Rate:

@@ -165,8 +165,8 @@ class Answer:
             wanted = Want.USAGE in self._wants
             owed = [usage_after(self._last_chunk, used)] if wanted else []
             self._show_each(self._last_chunk, *owed)
-        usage = {"prompt_tokens": used.prompt, "completion_tokens": used.completion}
-        return Result(End.DONE, json.dumps(usage).encode())
+        usage = b'{"prompt_tokens": %d, "completion_tokens": %d}' % (used.prompt, used.completion)
+        return Result(End.DONE, usage)
 
 
 @lru_cache(maxsize=64)

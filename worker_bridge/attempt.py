@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame, Kind
@@ -55,8 +56,7 @@ class Attempt:
         self._result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._connection: Connection | None = None
         self._opening: asyncio.Task[None] | None = None
-        started = {"worker": served.worker, "queue_ms": claim.queue_ms, "build": served.fingerprint}
-        self.outgoing.add(Kind.STARTED, json.dumps(started).encode(), Pace.LAZY)
+        self.outgoing.add(Kind.STARTED, _started(served) % claim.queue_ms, Pace.LAZY)
 
     @property
     def has_ended(self) -> bool:
@@ -137,6 +137,16 @@ class Attempt:
         if self._connection is not None:
             self._connection.resume()
 
+    def read(self) -> None:
+        """Passes on what has come, and only so, until `listen`."""
+        if self._connection is not None and not self.paused:
+            self._connection.read()
+
+    def listen(self) -> None:
+        """Passes on what comes as it comes."""
+        if self._connection is not None:
+            self._connection.listen(paused=self.paused)
+
     # what the connection calls
 
     def begun(self, status: int) -> None:
@@ -162,3 +172,10 @@ class Attempt:
     def broken(self, how: str) -> None:
         """The connection has ended before the answer."""
         self._end(self.answer.break_off(how))
+
+
+@lru_cache(maxsize=64)
+def _started(served: Served) -> bytes:
+    """What the first frame of each attempt says; the time in the queue is still to be put in."""
+    about = {"worker": served.worker, "queue_ms": 0, "build": served.fingerprint}
+    return json.dumps(about).replace("%", "%%").replace(": 0,", ": %d,", 1).encode()

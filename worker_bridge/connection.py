@@ -5,12 +5,15 @@ costs a general HTTP client (ADR 4).
 """
 
 import asyncio
+import os
 import ssl
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
+
+_READ_BYTES = 2**16
 
 
 class Reader(Protocol):
@@ -65,7 +68,10 @@ class Origin:
 
 
 class Connection(asyncio.Protocol):
-    """An answer that arrives. `close` drops it, which makes llama-server stop."""
+    """An answer that arrives. `close` drops it, which makes llama-server stop.
+
+    It hands on what comes as it comes, or, after `read`, what has come whenever that is called.
+    """
 
     def __init__(self, origin: Origin, request: bytes, reader: Reader) -> None:
         self._origin = origin
@@ -76,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._complete = self._ended = False
+        self._listens = True
 
     async def open(self) -> None:
         """Connects; the request is on its way then. Raises `OSError`."""
@@ -92,13 +99,49 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Reads no more until `resume`: the server has to wait then."""
-        if self._transport is not None and not self._ended:
-            self._transport.pause_reading()
+        if self._listens and (transport := self._open_transport) is not None:
+            transport.pause_reading()
 
     def resume(self) -> None:
         """Reads on."""
-        if self._transport is not None and not self._ended:
-            self._transport.resume_reading()
+        if self._listens and (transport := self._open_transport) is not None:
+            transport.resume_reading()
+
+    def read(self) -> None:
+        """Hands on what has come, and nothing more before the next call or `listen`.
+
+        Does nothing with TLS: what is encrypted is the transport's to read.
+        """
+        transport = self._open_transport
+        if transport is None or self._origin.tls is not None:
+            return
+        if self._listens:
+            self._listens = False
+            transport.pause_reading()
+        try:
+            data = os.read(transport.get_extra_info("socket").fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.data_received(data)
+        else:
+            self.listen()  # the transport sees that it has ended, and how
+
+    def listen(self, *, paused: bool = False) -> None:
+        """Hands on what comes again, unless it is `paused`."""
+        transport = self._open_transport
+        if transport is None or self._listens:
+            return
+        self._listens = True
+        if not paused:
+            transport.resume_reading()
+
+    @property
+    def _open_transport(self) -> asyncio.Transport | None:
+        transport = self._transport
+        return None if transport is None or self._ended or transport.is_closing() else transport
 
     def _break(self, how: str) -> None:
         if not self._ended:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dispatcher.cost import Usage
@@ -47,11 +48,12 @@ class Meter:
         return _timings(_parse(self.timed).get("timings"))
 
 
+@lru_cache(maxsize=1)  # an end asks several times
 def _parse(event: bytes) -> dict[str, Any]:
     if not event:
         return {}
     try:
-        parsed = json.loads(event.partition(b"\n")[0].removeprefix(b"data:"))
+        parsed = json.loads(event.partition(b"\n")[0][5:])  # without data:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}

@@ -1,6 +1,7 @@
 """The bridge as a process: waits for its servers, bridges them, heeds signals."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -53,6 +54,8 @@ async def run_bridge(
     """
     signals = heed_signals()
     await check_at_start(queue)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: the collector need not look at it again and again
     checking = asyncio.create_task(check_when_back(queue))
     checking.add_done_callback(log_failure)
     try:

@@ -81,6 +81,12 @@ class Speaker:
     def resume(self) -> None:
         self.heard.append("resume")
 
+    def read(self) -> None:
+        self.heard.append("read")
+
+    def listen(self) -> None:
+        self.heard.append("listen")
+
 
 @dataclass
 class Sender:

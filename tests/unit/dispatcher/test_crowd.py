@@ -5,11 +5,21 @@ import asyncio
 import pytest
 
 from dispatcher.crowd import Crowd
+from dispatcher.job import Claim
+from dispatcher.outgoing import Outgoing
+from tests.unit.dispatcher.ends import Speaker
+from tests.unit.dispatcher.waiting import until
+
+
+def streams(number: int) -> tuple[list[Outgoing], list[str]]:
+    """So many, and what their attempt is told."""
+    claim, speaker = Claim("j", "j:n-1", "a", frozenset(), 60, 0), Speaker()
+    return [Outgoing(claim, speaker, lambda *_: None) for _ in range(number)], speaker.heard
 
 
 async def test_all_that_wait_are_called_at_once_and_each_of_them_once() -> None:
     crowd, called, over = Crowd(), [], asyncio.Event()
-    crowd.join(range(9))
+    crowd.join(streams(9)[0])
     crowd.began()
 
     def first() -> None:
@@ -28,7 +38,7 @@ async def test_all_that_wait_are_called_at_once_and_each_of_them_once() -> None:
 
 async def test_stream_that_is_alone_waits_only_for_its_last_emit() -> None:
     crowd, called = Crowd(), []
-    crowd.join(range(1))
+    crowd.join(streams(1)[0])
     crowd.call_together(lambda: called.append("at once"))
     assert called == ["at once"]
     crowd.began()
@@ -38,10 +48,43 @@ async def test_stream_that_is_alone_waits_only_for_its_last_emit() -> None:
 
 async def test_streams_of_all_outboxes_are_counted_as_long_as_these_run() -> None:
     crowd = Crowd()
-    streams = [range(34), range(0), range(34)]
-    for each in streams:
-        crowd.join(each)
+    each_has = [streams(34)[0], streams(0)[0], streams(34)[0]]
+    for some in each_has:
+        crowd.join(some)
     crowd.rate.per_s = 68 * 50
     assert crowd._left_s() == pytest.approx(0.04)
-    crowd.leave(streams[0])
+    crowd.leave(each_has[0])
     assert crowd._left_s() == pytest.approx(0.0275)
+
+
+async def test_dense_streams_are_read_before_each_emit_until_they_are_dense_no_more() -> None:
+    crowd, (said, heard), called = Crowd(), streams(65), []
+    crowd.join(said)
+    crowd.rate.per_s = 65 * 50
+    crowd.call_together(lambda: called.append(list(heard)))
+    await until(lambda: _has_heard(heard, 65))
+    assert called == [["read"] * 65]
+    await until(lambda: _has_heard(heard, 130))  # though nothing was said
+    crowd.rate.per_s = 0
+    await until(lambda: _has_heard(heard, 195))
+    assert heard == ["read"] * 130 + ["listen"] * 65
+    assert crowd._timer is None
+
+
+async def _has_heard(heard: list[str], times: int) -> bool:
+    return len(heard) >= times
+
+
+async def test_streams_of_an_outbox_that_stops_listen() -> None:
+    crowd, (said, heard) = Crowd(), streams(65)
+    crowd.join(said)
+    crowd.rate.per_s = 65 * 50
+    crowd.call_together(lambda: None)
+    await until(lambda: _has_heard(heard, 65))
+    crowd.leave(said)
+    assert heard == ["read"] * 65 + ["listen"] * 65
+    await until(lambda: _has_ended(crowd))
+
+
+async def _has_ended(crowd: Crowd) -> bool:
+    return crowd._timer is None

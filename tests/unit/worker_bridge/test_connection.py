@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from tests.unit.dispatcher.waiting import until
 from worker_bridge.connection import Connection, Origin
 
 OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -95,6 +96,77 @@ async def test_nothing_is_told_of_a_connection_that_was_closed() -> None:
         await opening
         await asyncio.sleep(0.05)
     assert (told.status, told.body, told.end) == (0, b"", [])
+
+
+async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_itself() -> None:
+    piece = b"9\r\ndata: %d\n\n\r\n"
+    more, came, told = asyncio.Semaphore(0), asyncio.Event(), Told()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        for number in range(4):
+            writer.write(piece % number)
+            await writer.drain()
+            came.set()
+            await more.acquire()
+        writer.write(b"0\r\n\r\n")
+        writer.close()
+
+    async def one_more() -> None:
+        came.clear()
+        more.release()
+        await came.wait()
+        await asyncio.sleep(0.01)  # what comes by itself would be there
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        origin = Origin.of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", None)
+        connection = Connection(origin, origin.request("GET", "/"), told)
+        await connection.open()
+        await until(lambda: _has_come(told, 1))
+        connection.read()
+        connection.read()
+        await one_more()
+        assert told.body.count(b"data") == 1
+        connection.read()
+        assert told.body.count(b"data") == 2
+        connection.listen()
+        await one_more()
+        await until(lambda: _has_come(told, 3))
+        connection.read()
+        await one_more()
+        connection.pause()
+        connection.listen(paused=True)
+        await asyncio.sleep(0.01)
+        assert told.body.count(b"data") == 3
+        connection.resume()
+        await until(lambda: _has_come(told, 4))
+        connection.read()
+        more.release()
+        while not told.end:
+            await asyncio.sleep(0.005)
+            connection.read()
+        connection.close()
+    assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
+
+
+async def _has_come(told: Told, pieces: int) -> bool:
+    return told.body.count(b"data") == pieces
+
+
+async def test_break_is_seen_by_a_reader_that_asks_for_what_has_come() -> None:
+    async with server_that_says(OK + b"9\r\ndata: a\n\n\r\n") as url:
+        told = Told()
+        origin = Origin.of(url, None)
+        connection = Connection(origin, origin.request("GET", "/"), told)
+        await connection.open()
+        while not told.end:
+            connection.read()
+            await asyncio.sleep(0.005)
+        connection.read()
+        connection.close()
+    assert (told.body, len(told.end)) == (b"data: a\n\n", 1)
+    assert "connection lost" in told.end[0]
 
 
 @pytest.mark.parametrize(
