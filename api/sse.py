@@ -39,9 +39,11 @@ def split(events: bytes) -> list[bytes]:
     >>> split(b": alive\\ndata: 1\\n\\n: alive\\n\\ndata: 2\\n\\n")
     [b'data: 1', b'data: 2']
     """
-    found = events.split(_END)
-    if events.count(b"\n") > 2 * len(found) - 2:  # an event has several lines
-        found = [_without_comments(event) for event in found]
+    lines = events.split(b"\n")  # much faster than by two characters
+    if events.endswith(_END) and not any(lines[1::2]):
+        found = lines[::2]
+    else:  # an event has several lines
+        found = [_without_comments(event) for event in events.split(_END)]
     return [event for event in found if event and event[0] != _COLON]
 
 

@@ -10,7 +10,7 @@ from api.sse import DATA
 
 _BEGINS = DATA + b'{"choices":[{"finish_reason":null,"index":0,"delta":{"'
 _ENDS = b'"}}],"'
-_FEW_LINES = 6
+_FEW_LINES = 16
 # No half of a surrogate pair, which may find its other half in the next chunk.
 _STRING = re.compile(
     rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
@@ -32,16 +32,22 @@ def joined(events: bytes) -> bytes:
     """
     if events.count(b"\n") < _FEW_LINES or (text := TEXT.search(events)) is None:
         return events
-    end = events.find(b"\n\n", text.end())
-    between = b'%b%b\n\n%b%b":"' % (_ENDS, events[text.end() : end], _BEGINS, text[1])
-    first, *inner = events[text.start() :].split(between)
-    if len(inner) < 2 or len(first) != text.end(2) - text.start():
+    begins = b'%b%b":"' % (_BEGINS, text[1])
+    ends = events[text.end(2) : events.index(b"\n\n", text.end()) + 2]
+    before, *inner = events.split(begins)
+    if len(inner) < 2:
         return events
     last = inner.pop()  # nothing is known of it but how it begins
-    said = b"".join(inner)
-    if _STRING.fullmatch(said) is None or b"\\" + between in events:
+    texts = [one[: -len(ends)] for one in inner if one.endswith(ends)]
+    said = b"".join(texts)
+    if len(texts) < len(inner) or _STRING.fullmatch(said) is None or _is_cut(said, texts):
         return events
-    return b"%b%b%b%b%b" % (events[: text.start()], first, said, between, last)
+    return b"%b%b%b%b%b%b" % (before, begins, said, ends, begins, last)
+
+
+def _is_cut(said: bytes, texts: list[bytes]) -> bool:
+    """Whether a text may end within an escape."""
+    return b"\\" in said and any(text.endswith(b"\\") for text in texts)
 
 
 class Text:
