@@ -257,9 +257,9 @@ async def test_job_is_left_no_longer_than_it_gains(pair: Desk) -> None:
     await pair.enqueue("j1", tokens=(1, 100))
     pair.later(3000)
     assert await pair.claim("w", patience=SLOW) == (2, [])
-    pair.later(900)
+    pair.later(500)
     assert await pair.claim("w", patience=SLOW) == (2, [])
-    pair.later(100)
+    pair.later(500)
     assert jobs_of((await pair.claim("w", patience=SLOW))[1]) == ["j1"]
 
 
