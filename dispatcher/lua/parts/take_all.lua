@@ -3,15 +3,21 @@
 -- @include describe
 -- @include forget_waiting
 -- @include job_at
--- @include may_be_left
+-- @include suspects
 -- @lazy forget_key
 
--- The jobs that wait, oldest first; nil where one of them must be looked at in its turn.
+-- Whether something may speak for another worker, or for this one.
+local function is_for_one(job)
+  return job.prefers or job.avoids or is_suspect(job)
+end
+
+-- The jobs that wait, oldest first; nil where one of them must be looked at in its turn. Who has
+-- favourites among them is told by the jobs.
 local function all_jobs(c)
   local jobs = {}
   for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, -1)) do
     local job = sequence_of(place) and split_place(place) and job_at(c, place)
-    if not job or job.obstacle or is_of_other_protocol(job) or may_be_left(c, job)
+    if not job or job.obstacle or is_of_other_protocol(job) or is_for_one(job)
         or tonumber(job.max_tenant_running or '0') > 0 then
       return nil
     end

@@ -23,7 +23,7 @@ local function take(c, wanted)
   for _, class in ipairs(all_classes(c)) do
     if can_take(class, c.worker) then c.mine[#c.mine + 1] = class end
   end
-  if not c.known.parked then read_counters(c, 'parked', 'running') end
+  if c.known.parked == nil then read_counters(c, 'parked', 'running', 'queued_bytes') end
   local is_all = queued(c) <= wanted and #c.mine == #all_classes(c) and not c.is_slow
   if is_all and counted(c, 'parked') == 0 and take_all(c) then return end
   if #c.mine > 0 then take_in_turn(c, wanted) end
