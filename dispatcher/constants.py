@@ -71,8 +71,8 @@ PIECE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64
 """Jobs of one claim; the ring that it passes on calls for the others."""
-MOST_RECOVERED = 100
-"""Attempts that one call gives back."""
+MOST_RECOVERED = 64
+"""Attempts that one call gives back, of all workers together."""
 MOST_RECOUNTED = 10_000
 """A longer queue is counted when it is shorter."""
 MOST_NAMED = 16

@@ -70,12 +70,13 @@ local function bury(worker)
   local how = fields_of(K.worker .. worker, 'health')[1] == 'left' and 'left' or 'died'
   redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it
   forget_speed(c, worker)
-  local tokens = try('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1) or {}
+  local most = MOST_RECOVERED - recovered
+  local tokens = try('ZRANGE', K.running .. worker, 0, most - 1) or {}
   for _, token in ipairs(tokens) do
     guarded(c, recover_one, worker, token)
     recovered = recovered + 1
   end
-  if #tokens == MOST_RECOVERED then return end
+  if #tokens == most then return end
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
     K.bell_of .. worker, K.prefers .. worker)
   redis.call('ZREM', K.workers, worker)

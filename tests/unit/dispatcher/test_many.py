@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from redis.asyncio import Redis
 
+from dispatcher.constants import MOST_RECOVERED
 from dispatcher.frames import unpack
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 
@@ -45,7 +46,7 @@ async def test_many_held_attempts_are_renewed(real_redis: Redis) -> None:
 
 async def test_many_that_are_not_held_are_given_back_in_parts(real_redis: Redis) -> None:
     desk, _ = await hold_many(real_redis)
-    for left in (MANY - 100, MANY - 200):
+    for left in (MANY - MOST_RECOVERED, MANY - 2 * MOST_RECOVERED):
         await desk.renew(slots=MANY)
         assert len(await desk.running()) == left
 
@@ -64,17 +65,33 @@ async def test_dead_worker_with_many_attempts_leaves_when_nothing_of_it_is_left(
         left = len(await desk.running())
         await desk.heartbeat("a")
         assert (await desk.commands.reap(LEASE_MS, 100))[0] == b"OK"  # without a pause
-        assert len(await desk.running()) == max(0, left - 100)
+        assert len(await desk.running()) == max(0, left - MOST_RECOVERED)
         assert await desk.renew() == [b"FENCED"]
-    assert ticks == MANY // 100 + 1
+    assert ticks == MANY // MOST_RECOVERED + 1
+
+
+async def test_workers_that_die_together_are_recovered_in_parts(real_redis: Redis) -> None:
+    desk = Desk(real_redis)
+    for worker, attempts in (("v", 40), ("w", 100)):
+        await desk.join(worker, slots=attempts)
+        tokens = {f"{worker}{number}:n-1": 1 for number in range(attempts)}
+        await real_redis.zadd(desk.keys.named("running", worker), tokens)
+        await real_redis.expire(desk.keys.named("running", worker), 600)
+    await desk.heartbeat("a")
+    given_back = []
+    for ms in (LEASE_MS, 1000, 1000):
+        _, _, recovered, *_ = await desk.reap_after(ms)
+        given_back.append(recovered)
+    assert given_back == [MOST_RECOVERED, MOST_RECOVERED, 140 - 2 * MOST_RECOVERED]
+    assert await real_redis.zcard(desk.keys.named("workers")) == 0
 
 
 async def test_registration_gives_many_back_in_parts(real_redis: Redis) -> None:
     desk, _ = await hold_many(real_redis)
-    for left in range(MANY - 100, -1, -100):
-        assert await desk.join(slots=MANY, epoch="new") == [b"AGAIN", 100]
+    for left in range(MANY - MOST_RECOVERED, -1, -MOST_RECOVERED):
+        assert await desk.join(slots=MANY, epoch="new") == [b"AGAIN", MOST_RECOVERED]
         assert len(await desk.running()) == left
-    assert await desk.join(slots=MANY, epoch="new") == [b"OK", 0]
+    assert await desk.join(slots=MANY, epoch="new") == [b"OK", MANY % MOST_RECOVERED]
 
 
 async def test_heartbeat_names_many_unknown_jobs(real_redis: Redis) -> None:
