@@ -48,12 +48,9 @@ class Crowd:
             return
         left_s = self._left_s()
         if left_s > 0:
-            self._call_in(left_s)
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._call)
         else:
             self._call()
-
-    def _call_in(self, left_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(left_s, self._call)
 
     @property
     def _number(self) -> int:
@@ -69,7 +66,8 @@ class Crowd:
         self._timer = None
         read_before, self._reads = self._reads, is_dense(self._number, self.rate.per_s)
         if self._reads:
-            self._call_in(self._left_s())  # also where nothing comes
+            left_s = self._left_s()
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._call)  # in any case
             self._tell(lambda speaker: speaker.read())
         elif read_before:
             self._tell(lambda speaker: speaker.listen())

@@ -43,8 +43,9 @@ def is_dense(streams: int, tokens_per_s: float) -> bool:
     >>> is_dense(100, 5000), is_dense(64, 3200), is_dense(100, 1000)
     (True, False, False)
     """
-    found = tokens_per_s * spacing_s(streams, tokens_per_s)
-    return streams > _MANY and found >= _OF_READS * streams
+    if streams <= _MANY:
+        return False
+    return tokens_per_s * spacing_s(streams, tokens_per_s) >= _OF_READS * streams
 
 
 class Rate:

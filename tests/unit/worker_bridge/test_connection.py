@@ -143,11 +143,18 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         await until(lambda: _has_come(told, 4))
         connection.read()
         more.release()
-        while not told.end:
-            await asyncio.sleep(0.005)
-            connection.read()
-        connection.close()
+        await _read_to_the_end(connection, told)
     assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
+
+
+async def _read_to_the_end(connection: Connection, told: Told) -> None:
+    async def has_ended() -> bool:
+        connection.read()
+        return bool(told.end)
+
+    await until(has_ended)
+    connection.read()
+    connection.close()
 
 
 async def _has_come(told: Told, pieces: int) -> bool:
@@ -160,11 +167,7 @@ async def test_break_is_seen_by_a_reader_that_asks_for_what_has_come() -> None:
         origin = Origin.of(url, None)
         connection = Connection(origin, origin.request("GET", "/"), told)
         await connection.open()
-        while not told.end:
-            connection.read()
-            await asyncio.sleep(0.005)
-        connection.read()
-        connection.close()
+        await _read_to_the_end(connection, told)
     assert (told.body, len(told.end)) == (b"data: a\n\n", 1)
     assert "connection lost" in told.end[0]
 
