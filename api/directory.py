@@ -159,7 +159,11 @@ class Directory:
     def serves(self, model: str) -> bool:
         """Whether a worker of this model lives that understands this API, be it busy or loading."""
         state = self.models.get(model)
-        return state is not None and any(worker.is_understood for worker in state.workers)
+        if state is not None:
+            for worker in state.workers:
+                if worker.is_understood:
+                    return True
+        return False
 
     def queued(self, model: str) -> int:
         """How many jobs wait for this model."""
