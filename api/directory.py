@@ -178,7 +178,7 @@ class Directory:
     def context(self, model: str) -> int:
         """Tokens that a slot of the model's largest worker holds, 0 where that is not known."""
         state = self.models.get(model)
-        return max((worker.context for worker in state.workers), default=0) if state else 0
+        return max([worker.context for worker in state.workers], default=0) if state else 0
 
     def given_up(self, model: str, waited_s: float) -> bool:
         """Whether one who has waited for so long has waited long enough for a worker to come."""
