@@ -73,7 +73,7 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     app.router.routes.extend(not_relayed_routes())
     install_error_handlers(app)
     relays = {endpoint.path: Relay(endpoint) for endpoint in ENDPOINTS}
-    app.middleware_stack = Edge(app.build_middleware_stack(), relays)
+    app.middleware_stack = Edge(app, relays)
     if origins := read_origins(settings.cors_origins):
         app.middleware_stack = with_cors(app.middleware_stack, origins)
     return app

@@ -159,7 +159,11 @@ class Directory:
     def serves(self, model: str) -> bool:
         """Whether a worker of this model lives that understands this API, be it busy or loading."""
         state = self.models.get(model)
-        return state is not None and any(worker.is_understood for worker in state.workers)
+        if state is not None:
+            for worker in state.workers:
+                if worker.is_understood:
+                    return True
+        return False
 
     def queued(self, model: str) -> int:
         """How many jobs wait for this model."""
@@ -174,7 +178,7 @@ class Directory:
     def context(self, model: str) -> int:
         """Tokens that a slot of the model's largest worker holds, 0 where that is not known."""
         state = self.models.get(model)
-        return max((worker.context for worker in state.workers), default=0) if state else 0
+        return max([worker.context for worker in state.workers], default=0) if state else 0
 
     def given_up(self, model: str, waited_s: float) -> bool:
         """Whether one who has waited for so long has waited long enough for a worker to come."""

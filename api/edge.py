@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Awaitable, Mapping
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import crash
@@ -16,12 +17,13 @@ log = logging.getLogger("llamaq.api")
 class Edge:
     """Names each request, gives the app its canonical path, and writes one log line at its end.
 
-    Paths in `relays` are served by these apps, all others by `app`. What neither of them took is
-    logged and answered with a 500, or cuts an answer that had begun.
+    Paths in `relays` are served by these apps, all others by the middleware of `owner`. What
+    neither of them took is logged and answered with a 500, or cuts an answer that had begun.
     """
 
-    def __init__(self, app: ASGIApp, relays: Mapping[str, ASGIApp]) -> None:
-        self._app = app
+    def __init__(self, owner: Starlette, relays: Mapping[str, ASGIApp]) -> None:
+        self._owner = owner
+        self._app = owner.build_middleware_stack()
         self._relays = relays
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +46,7 @@ class Edge:
             **scope.get("state", {}),
             **{"asked_path": scope["path"], "record": record, "request_id": record.id},
         }
-        scope = {**scope, "path": path, "state": state}
+        scope = {**scope, "app": self._owner, "path": path, "state": state}
         try:
             await self._relays.get(path, self._app)(scope, receive, named_send)
         except Exception:

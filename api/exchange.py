@@ -82,7 +82,7 @@ class Exchange:
 
     def headers(self) -> dict[str, str]:
         """What is known by now of how the request is served."""
-        queued = max((answer.reply.tenant_queued for answer in self._answers), default=0)
+        queued = max([answer.reply.tenant_queued for answer in self._answers], default=0)
         headers = {
             "x-llamaq-tier": self.jobs[0].tier.value,
             **rate_headers(self.context.max_tenant_jobs, queued),
@@ -155,7 +155,7 @@ class Exchange:
                     pieces.append(piece)
         if not pieces:
             self._check_time()
-        elif self.record.ttft_ms is None and any(piece.events for piece in pieces):
+        elif self.record.ttft_ms is None and any([piece.events for piece in pieces]):
             self.record.ttft_ms = int(self.waited_s * 1000)
         return pieces
 
@@ -179,7 +179,7 @@ class Exchange:
                 return self._go_on(answer, frame)
             case Kind.DONE:
                 self._close_one()
-                answer.count(json.loads(frame.payload)["completion_tokens"])
+                answer.count(json.loads(frame.payload.decode())["completion_tokens"])
             case _:
                 return self._fail(answer, frame)
         return None

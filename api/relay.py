@@ -96,7 +96,7 @@ class Relay:
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
         jobs = jobs_of(self._endpoint.path, work, tenant, terms, record.id, context.settings)
-        visit.hold(sum(len(job.body) for job in jobs))
+        visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
         return exchange, self._answer(asked, exchange)
 

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from api.paths import PROBES
 
@@ -26,6 +27,7 @@ class Record:
 
 
 _FIELDS = tuple(field.name for field in fields(Record))
+_values = attrgetter(*_FIELDS)
 
 
 def write(record: Record, path: str) -> None:
@@ -46,18 +48,14 @@ def _line(record: Record) -> str:
     >>> _line(Record("r1", status=200, queue_ms=0))
     'id=r1 status=200 queue_ms=0'
     """
-    pairs = [(name, getattr(record, name)) for name in _FIELDS]
-    return " ".join(
-        [
-            f"{name}={value if type(value) is int else _plain(value)}"
-            for name, value in pairs
-            if value is not None
-        ]
-    )
+    values = _values(record)
+    texts = "".join([value for value in values if type(value) is str])
+    if not texts.isprintable() or not _FORGERS.isdisjoint(texts):
+        values = tuple(_plain(value) if type(value) is str else value for value in values)
+    pairs = zip(_FIELDS, values, strict=True)
+    return " ".join([f"{name}={value}" for name, value in pairs if value is not None])
 
 
 def _plain(text: str) -> str:
     """One word: what a client chose can't forge a second field or line."""
-    if text.isprintable() and _FORGERS.isdisjoint(text):
-        return text
     return "".join(c if c.isprintable() and c not in _FORGERS else "_" for c in text)

@@ -11,6 +11,6 @@ def merge_usage(usages: Sequence[Usage | None]) -> Usage | None:
     first = usages[0]
     if first is None:
         return None
-    made = sum(usage["completion_tokens"] for usage in usages if usage)
+    made = sum([usage["completion_tokens"] for usage in usages if usage])
     total = first["prompt_tokens"] + made
     return {**first, "completion_tokens": made, "total_tokens": total}

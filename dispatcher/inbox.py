@@ -4,8 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from dispatcher.commands import Commands
 from dispatcher.connection import BLOCK_S, LinkedRedis
@@ -17,7 +16,7 @@ from dispatcher.reply import Reply
 
 log = logging.getLogger("llamaq.inbox")
 
-_START = "0-0"
+_START = b"0-0"
 _ENTRIES = 500
 _RETRY_S = 0.2
 
@@ -66,7 +65,7 @@ class Inbox:
             boot, last, now_ms, *unknown = await self._commands.api_heartbeat(
                 self._api,
                 int(self._lease_s * 1000),
-                position,
+                position.decode(),
                 read,
                 secrets.token_hex(8),
                 asked.items(),
@@ -105,19 +104,21 @@ class Inbox:
             try:
                 for entry, fields in await self._read():
                     self._position = entry
-                    self._deliver(fields)
+                    self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)
 
-    async def _read(self) -> list[tuple[str, dict[bytes, bytes]]]:
+    async def _read(self) -> Sequence[tuple[bytes, list[bytes]]]:
+        """Entries, and the fields and values of each."""
         position = self._position
         answer = await self._reader.link.call(
             *("XREAD", "COUNT", _ENTRIES, "BLOCK", int(BLOCK_S * 1000)),
             *("STREAMS", self._stream, position),
         )
-        if position != self._position:
-            return []  # the heartbeat has sent the reader back meanwhile
-        return list(_entries(answer))
+        if not answer or position != self._position:
+            return ()  # nothing came, or the heartbeat has sent the reader back meanwhile
+        rows: Sequence[tuple[bytes, list[bytes]]] = answer[0][1]
+        return rows
 
     def _deliver(self, fields: dict[bytes, bytes]) -> None:
         for token_bytes, value in fields.items():
@@ -139,13 +140,6 @@ class Inbox:
                 self._read_bytes += len(value)
 
 
-def _entries(streams: list[Any] | None) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-    for _, rows in streams or ():
-        for entry, fields in rows:
-            yield entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
-
-
-def _entry(name: str | bytes) -> tuple[int, int]:
-    text = name.decode() if isinstance(name, bytes) else name
-    milliseconds, _, count = text.partition("-")
+def _entry(name: bytes) -> tuple[int, int]:
+    milliseconds, _, count = name.partition(b"-")
     return int(milliseconds), int(count)

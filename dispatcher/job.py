@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import quote
 
 from dispatcher.constants import KEYED
@@ -111,6 +112,11 @@ def tenant_key(tenant: str) -> str:
     >>> tenant_key("ann@example.org"), tenant_key("a|b c")
     ('ann@example.org', 'a%7Cb%20c')
     """
+    return _quoted(tenant) if tenant else ""
+
+
+@lru_cache(maxsize=1024)
+def _quoted(tenant: str) -> str:
     return quote(tenant, safe="@:+,=")
 
 

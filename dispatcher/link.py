@@ -52,7 +52,11 @@ class Link:
         Whoever awaits it gets them. `TypeError` comes at once, where an argument can't be sent.
         """
         answer = asyncio.get_running_loop().create_future()
-        self._put(args, answer)
+        wire = self._wire
+        if wire is None or wire.full:
+            self._wait_in_line(args, answer)
+        else:
+            self._send(wire, args, answer)
         return answer
 
     def load(self, script: str) -> str:
@@ -90,26 +94,26 @@ class Link:
             await asyncio.wait(self._attempts)
         await asyncio.sleep(0)  # the event loop has closed the socket then
 
-    def _put(self, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
-        wire = self._wire
-        if wire is not None and not wire.full:
-            self._send(wire, args, answer)
-            return
+    def _wait_in_line(self, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
         if self._is_closed:
             answer.set_exception(_closed_here())
             return
         self._line.append((args, answer))
-        if wire is None and self._connecting is None:
+        if self._wire is None and self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
             self._attempts.add(self._connecting)
             self._connecting.add_done_callback(self._attempts.discard)
 
     def _send(self, wire: Wire, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
         packed = _pack(args)
-        if len(packed) > self._large_bytes:
-            self._beside()._put(args, answer)
-        else:
+        if len(packed) <= self._large_bytes:
             wire.send(packed, answer)
+            return
+        beside = self._beside()
+        if beside._wire is None or beside._wire.full:
+            beside._wait_in_line(args, answer)
+        else:
+            beside._wire.send(packed, answer)
 
     def _beside(self) -> "Link":
         """The link for large commands."""

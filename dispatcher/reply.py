@@ -169,7 +169,7 @@ class Reply:
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:
-            self.start = json.loads(frame.payload)
+            self.start = json.loads(frame.payload.decode())
             self.build = self.start.get("build", "")
         self._push(frame)
 

@@ -55,6 +55,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
         log_config=None,
         server_header=False,
         date_header=True,
+        proxy_headers=False,  # nobody asks where a request comes from
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
@@ -80,6 +81,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen."""
         await super().startup(sockets)
+        self.config.loaded_app = self._app.middleware_stack  # the rest of it serves no request
         self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
         context, paths = self._app.state.context, {endpoint.path for endpoint in ENDPOINTS}
         self._protocol.door = Door(context.line, context.authenticator, paths)

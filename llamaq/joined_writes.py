@@ -18,12 +18,13 @@ class JoinedWrites:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         """Sends it, behind the head that waits."""
         if self._head:
             data, self._head = self._head + data, b""
-        elif _is_head(data):
+        elif data.endswith(_HEAD_ENDS) and data.startswith(b"HTTP/") and data[:10] != _INTERIM:
             self._head = data
             self._loop.call_soon(self._flush)
             return
@@ -42,7 +43,3 @@ class JoinedWrites:
         if self._head:
             head, self._head = self._head, b""
             self._transport.write(head)
-
-
-def _is_head(data: bytes) -> bool:
-    return data.endswith(_HEAD_ENDS) and data.startswith(b"HTTP/") and data[:10] != _INTERIM

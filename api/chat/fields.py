@@ -13,7 +13,7 @@ logit_bias, stop          100,000 entries take 0.3 s                        4,09
 grammar, JSON schemas     see `api/grammar`
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from api.errors import bad_request
@@ -120,12 +120,20 @@ OWN: Mapping[str, Rule] = {
 }
 # `api/chat/tools.py` checks and rewrites it; `api/terms.py` reads `user` and `service_tier`.
 ELSEWHERE = ("tool_choice", "user", "service_tier")
+_RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
 LAST_N = ("repeat_last_n", "dry_penalty_last_n")
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that we know, with checked values; an `ApiError` 400 names the first bad one."""
-    return dict(_checked(fields))
+    checked = {}
+    for name, value in fields.items():
+        rule = _RULES.get(name)
+        if rule is not None:
+            checked[name] = rule.checked(value, name)
+        elif name in ELSEWHERE:
+            checked[name] = value
+    return checked
 
 
 def forwarded(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,12 +154,3 @@ def check_context(fields: Mapping[str, Any], context: int) -> None:
             raise bad_request(
                 f"`{name}` must be from -1 to {most}, the context of the model.", param=name
             )
-
-
-def _checked(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in fields.items():
-        rule = FORWARDED.get(name) or OWN.get(name)
-        if rule is not None:
-            yield name, rule.checked(value, name)
-        elif name in ELSEWHERE:
-            yield name, value

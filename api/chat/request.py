@@ -154,5 +154,8 @@ def _choices(fields: Mapping[str, Any], most: int) -> int:
 
 
 def _max_tokens(fields: Mapping[str, Any]) -> int | None:
-    limit = next((int(fields[name]) for name in OUTPUT_LIMITS if name in fields), -1)
-    return None if limit == -1 else limit
+    for name in OUTPUT_LIMITS:
+        if name in fields:
+            limit = int(fields[name])
+            return None if limit == -1 else limit
+    return None

@@ -44,10 +44,7 @@ class Memory:
     def __init__(self) -> None:
         self._events: list[tuple[bytes, int]] = []
         self._bytes = 0
-        self._read = Seen()
-        self._content = Text()
-        self._reasoning = Text()
-        self._texts = {b"content": self._content, b"reasoning_content": self._reasoning}
+        self._reader: _Reader | None = None
 
     def add(self, events: bytes, tokens: int) -> None:
         """Takes whole events, sent when the server had generated so many tokens."""
@@ -59,21 +56,45 @@ class Memory:
     @property
     def seen(self) -> Seen:
         """All of it."""
-        self._fold()
+        return self._fold().seen
+
+    def _fold(self) -> "_Reader":
+        self._reader = reader = self._reader or _Reader()
+        for events, tokens in self._events:
+            reader.take(events, tokens)
+        reader.tidy()
+        self._events, self._bytes = [], 0
+        return reader
+
+
+class _Reader:
+    """Reads what was seen."""
+
+    def __init__(self) -> None:
+        self._read = Seen()
+        self._content = Text()
+        self._reasoning = Text()
+        self._texts = {b"content": self._content, b"reasoning_content": self._reasoning}
+
+    @property
+    def seen(self) -> Seen:
+        """All that was read."""
         return replace(self._read, content=str(self._content), reasoning=str(self._reasoning))
 
-    def _fold(self) -> None:
-        for events, tokens in self._events:
-            for event in split(joined(events)):
-                text = TEXT.match(event)
-                if text is not None and self._read.names:
-                    self._texts[text[1]].unread.append(text[2])
-                    self._read.tokens = max(self._read.tokens, tokens)
-                else:
-                    self._parse(data_of(event), tokens)
+    def take(self, events: bytes, tokens: int) -> None:
+        """Reads more; see `Memory.add`."""
+        for event in split(joined(events)):
+            text = TEXT.match(event)
+            if text is not None and self._read.names:
+                self._texts[text[1]].unread.append(text[2])
+                self._read.tokens = max(self._read.tokens, tokens)
+            else:
+                self._parse(data_of(event), tokens)
+
+    def tidy(self) -> None:
+        """Takes less room."""
         self._content.read()
         self._reasoning.read()
-        self._events, self._bytes = [], 0
 
     def _parse(self, data: bytes, tokens: int) -> None:
         if not data.startswith(b"{"):

@@ -35,7 +35,7 @@ def client() -> Iterator[TestClient]:
     async def reads(request: Request) -> int:
         return len(await read_body(request.headers, request.receive, 10, lambda _: None))
 
-    app.middleware_stack = Edge(app.build_middleware_stack(), {})
+    app.middleware_stack = Edge(app, {})
 
     with TestClient(app) as client:
         yield client

@@ -44,7 +44,9 @@ def test_text_is_remembered_without_a_parser(monkeypatch: pytest.MonkeyPatch) ->
     )
     memory.add(text, 1)
     assert memory.seen.content == "a"
-    monkeypatch.setattr(Memory, "_parse", lambda self, data, tokens: parsed.append(data))
+    monkeypatch.setattr(
+        "api.chat.seen._Reader._parse", lambda self, data, tokens: parsed.append(data)
+    )
     memory.add(text, 2)
     memory.add(text + text.replace(b"content", b"reasoning_content"), 4)
     assert (memory.seen.content, memory.seen.reasoning, memory.seen.tokens) == ("aaa", "a", 4)
