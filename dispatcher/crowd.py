@@ -64,6 +64,7 @@ class Crowd:
 
     def _call(self) -> None:
         self._timer = None
+        self.rate.settle(time.monotonic())  # also where nothing comes and nothing is emitted
         read_before, self._reads = self._reads, is_dense(self._number, self.rate.per_s)
         if self._reads:
             left_s = self._left_s()

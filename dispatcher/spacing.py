@@ -38,12 +38,12 @@ def spacing_s(streams: int, tokens_per_s: float) -> float:
 def is_dense(streams: int, tokens_per_s: float) -> bool:
     """Whether streams are best read all at once, just before their emit.
 
-    There are so many that an emit waits for 40 ms anyway, and most of the reads find something.
+    A token waits for its emit anyway. Most of these reads find something.
 
-    >>> is_dense(100, 5000), is_dense(64, 3200), is_dense(100, 1000)
-    (True, False, False)
+    >>> is_dense(100, 5000), is_dense(6, 450), is_dense(1, 100), is_dense(100, 1000)
+    (True, True, False, False)
     """
-    if streams <= _MANY:
+    if streams < 2:
         return False
     return tokens_per_s * spacing_s(streams, tokens_per_s) >= _OF_READS * streams
 

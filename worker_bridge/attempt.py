@@ -139,13 +139,13 @@ class Attempt:
 
     def read(self) -> None:
         """Passes on what has come, and only so, until `listen`."""
-        if self._connection is not None and not self.paused:
+        if self._connection is not None:
             self._connection.read()
 
     def listen(self) -> None:
         """Passes on what comes as it comes."""
         if self._connection is not None:
-            self._connection.listen(paused=self.paused)
+            self._connection.listen()
 
     # what the connection calls
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from worker_bridge import hang_up
+
 _READ_BYTES = 2**16
 
 
@@ -70,7 +72,8 @@ class Origin:
 class Connection(asyncio.Protocol):
     """An answer that arrives. `close` drops it, which makes llama-server stop.
 
-    It hands on what comes as it comes, or, after `read`, what has come whenever that is called.
+    It hands on what comes as it comes. After `read` it hands on what has come whenever that is
+    called, and the end as it comes.
     """
 
     def __init__(self, origin: Origin, request: bytes, reader: Reader) -> None:
@@ -81,8 +84,9 @@ class Connection(asyncio.Protocol):
         self.on_body = self._pieces.append  # parts of the body that came together
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._complete = self._ended = False
-        self._listens = True
+        self._complete = self._ended = self._paused = False
+        self._hang_up: hang_up.HangUp | None = None  # while it is read when that is asked for
+        self._can_be_read = hang_up.IS_HEARD and origin.tls is None
 
     async def open(self) -> None:
         """Connects; the request is on its way then. Raises `OSError`."""
@@ -94,32 +98,37 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Drops the connection, whatever is still on its way; the reader hears no more of it."""
         self._ended = True
+        self.listen()
         if self._transport is not None:
             self._transport.abort()
 
     def pause(self) -> None:
         """Reads no more until `resume`: the server has to wait then."""
-        if self._listens and (transport := self._open_transport) is not None:
+        self._paused = True
+        if self._hang_up is None and (transport := self._open_transport) is not None:
             transport.pause_reading()
 
     def resume(self) -> None:
         """Reads on."""
-        if self._listens and (transport := self._open_transport) is not None:
+        self._paused = False
+        if self._hang_up is None and (transport := self._open_transport) is not None:
             transport.resume_reading()
 
     def read(self) -> None:
-        """Hands on what has come, and nothing more before the next call or `listen`.
+        """Hands on what has come. More is handed on at the next call, by `listen`, or at the end.
 
-        Does nothing with TLS: what is encrypted is the transport's to read.
+        Does nothing with TLS, where only the transport can read, nor where no system tells the
+        end.
         """
         transport = self._open_transport
-        if transport is None or self._origin.tls is not None:
+        if transport is None or self._paused or not self._can_be_read:
             return
-        if self._listens:
-            self._listens = False
+        socket = transport.get_extra_info("socket").fileno()
+        if self._hang_up is None:
             transport.pause_reading()
+            self._hang_up = hang_up.HangUp(socket, self.listen)
         try:
-            data = os.read(transport.get_extra_info("socket").fileno(), _READ_BYTES)
+            data = os.read(socket, _READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -129,13 +138,13 @@ class Connection(asyncio.Protocol):
         else:
             self.listen()  # the transport sees that it has ended, and how
 
-    def listen(self, *, paused: bool = False) -> None:
-        """Hands on what comes again, unless it is `paused`."""
-        transport = self._open_transport
-        if transport is None or self._listens:
+    def listen(self) -> None:
+        """Hands on what comes again, as it comes."""
+        if self._hang_up is None:
             return
-        self._listens = True
-        if not paused:
+        self._hang_up.close()
+        self._hang_up = None
+        if not self._paused and (transport := self._open_transport) is not None:
             transport.resume_reading()
 
     @property

@@ -136,38 +136,36 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         connection.read()
         await one_more()
         connection.pause()
-        connection.listen(paused=True)
+        connection.listen()
         await asyncio.sleep(0.01)
         assert told.body.count(b"data") == 3
         connection.resume()
         await until(lambda: _has_come(told, 4))
         connection.read()
+        connection.pause()
         more.release()
-        await _read_to_the_end(connection, told)
-    assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
-
-
-async def _read_to_the_end(connection: Connection, told: Told) -> None:
-    async def has_ended() -> bool:
+        await asyncio.sleep(0.05)
+        assert told.end == []
+        connection.resume()
         connection.read()
-        return bool(told.end)
-
-    await until(has_ended)
-    connection.read()
-    connection.close()
+        await asyncio.wait_for(told.ended.wait(), 5)  # nobody reads any more
+        connection.read()
+        connection.close()
+    assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
 
 
 async def _has_come(told: Told, pieces: int) -> bool:
     return told.body.count(b"data") == pieces
 
 
-async def test_break_is_seen_by_a_reader_that_asks_for_what_has_come() -> None:
+async def test_break_is_seen_though_nobody_reads_any_more() -> None:
     async with server_that_says(OK + b"9\r\ndata: a\n\n\r\n") as url:
         told = Told()
         origin = Origin.of(url, None)
         connection = Connection(origin, origin.request("GET", "/"), told)
         await connection.open()
-        await _read_to_the_end(connection, told)
+        connection.read()
+        await asyncio.wait_for(told.ended.wait(), 5)
     assert (told.body, len(told.end)) == (b"data: a\n\n", 1)
     assert "connection lost" in told.end[0]
 

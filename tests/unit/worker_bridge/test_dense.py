@@ -67,7 +67,7 @@ async def test_streams_are_whole_while_another_breaks_off(
         *said, last = sorted(await asyncio.gather(*(text(stage) for _ in range(4))))
     whole = "".join(WORDS) + "[DONE]"
     assert (said[1:], last) == ([whole, whole], whole)
-    assert said[0].startswith("".join(WORDS[:20]))
+    assert said[0].startswith("".join(WORDS[:10]))  # what had not been emitted is lost, and goes on
     assert len(set(read)) >= 4
     assert len(read) < 4 * len(WORDS)
 
