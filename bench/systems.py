@@ -24,7 +24,7 @@ try:
     from llamaq.bridge_command import bridge
 except ImportError:
     raise SystemExit(1)
-raise SystemExit(not any(option.name == "server" and option.multiple for option in bridge.params))
+raise SystemExit(not any("--server" in each.opts and each.multiple for each in bridge.params))
 """
 AS_UP_DOES = ("--appendonly", "yes", "--appendfsync", "everysec")
 
