@@ -4,9 +4,10 @@ import asyncio
 import logging
 import secrets
 import socket
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from redis.exceptions import ResponseError
@@ -42,12 +43,20 @@ from worker_bridge.worker import Worker
 log = logging.getLogger("llamaq.bridge")
 
 
-class Clients(NamedTuple):
-    """How a worker reaches Redis. `waiter` blocks and is its own; workers share the others."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the workers of one process share. Those of one model reap by turns: one is enough."""
 
     commands: LinkedRedis
+    crowd: Crowd = field(default_factory=Crowd)
+    reaping: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+
+class Clients(NamedTuple):
+    """How a worker reaches Redis. `waiter` blocks and is its own."""
+
     waiter: LinkedRedis
-    crowd: Crowd
+    shared: Shared
 
 
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
@@ -70,11 +79,12 @@ class Bridge:
         self._state = state
         self._served = _served(settings, state)
         keys = Keys(self._served.model)
-        self._commands = Commands(clients.commands, keys)
+        self._commands = Commands(clients.shared.commands, keys)
         session = WorkerSession(
             self._served.worker, self._commands, queue.lease_s, queue.max_running
         )
-        self._outbox = Outbox(self._commands, session, queue, state.fence, clients.crowd)
+        self._outbox = Outbox(self._commands, session, queue, state.fence, clients.shared.crowd)
+        self._reaping = clients.shared.reaping[self._served.model]
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
         self._policy = ClaimPolicy(session, state)
         self._attempts = Attempts(settings, worker, Settling(worker, self._policy))
@@ -99,7 +109,7 @@ class Bridge:
         log.info("joined worker=%s model=%s slots=%s", worker, model, self._state.slots)
         works: dict[str, Callable[[], Awaitable[None]]] = {
             "outbox": self._outbox.run,
-            "reaper": partial(run_reaper, self._commands, self._lease_s),
+            "reaper": self._reap,
             "calls": self._calls.take,
             "look at the fleet": self._policy.watch_fleet,
             "recovery": self._recovery.run,
@@ -117,6 +127,10 @@ class Bridge:
             self._attempts.stop_all(Stop.HURRY)  # where something failed
             await cancel([*tasks, registering])
         await self._leave()  # now that nothing renews the lease
+
+    async def _reap(self) -> None:
+        async with self._reaping:
+            await run_reaper(self._commands, self._lease_s)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         self._state.drain()

@@ -15,11 +15,10 @@ from dispatcher.connection import (
     LinkedRedis,
     open_redis,
 )
-from dispatcher.crowd import Crowd
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of, go_on, log_failure
-from worker_bridge.bridge import Bridge, Clients
+from worker_bridge.bridge import Bridge, Clients, Shared
 from worker_bridge.health import Health
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.impostor import look_behind
@@ -62,9 +61,9 @@ async def run_bridge(
         url = queue.redis_url.get_secret_value()
         async with aclosing(open_redis(url, silence_s=LEASE_SILENCE_S)) as commands:
             if command:
-                await _serve_own(settings[0], queue, commands, signals, command)
+                await _serve_own(settings[0], queue, Shared(commands), signals, command)
             elif len(settings) == 1:
-                await serve(settings[0], queue, commands, signals)
+                await serve(settings[0], queue, Shared(commands), signals)
             else:
                 await serve_all(settings, queue, commands, signals)
     finally:
@@ -78,28 +77,26 @@ async def serve_all(
     signals: Signals,
 ) -> None:
     """Bridges several servers, each as if it were alone, until all are to drain."""
-    crowd = Crowd()
+    shared = Shared(commands)
     async with asyncio.TaskGroup() as group:
         for each in settings:
-            group.create_task(_serve_again_and_again(each, queue, commands, signals, crowd))
+            group.create_task(_serve_again_and_again(each, queue, shared, signals))
 
 
 async def serve(
     settings: BridgeSettings,
     queue: QueueSettings,
-    commands: LinkedRedis,
+    shared: Shared,
     signals: Signals,
     process: KeptProcess | None = None,
-    crowd: Crowd | None = None,
 ) -> None:
     """Bridges a server, whatever model it has and comes to have, until it is to drain.
 
-    Workers may share `commands`, and a `crowd` with it. `process` is that of the server, where it
-    is ours. See `Bridge.serve`.
+    `process` is that of the server, where it is ours. See `Bridge.serve`.
     """
     url = queue.redis_url.get_secret_value()
     async with aclosing(open_redis(url, silence_s=BLOCKED_SILENCE_S)) as waiter:
-        clients = Clients(commands, waiter, crowd or Crowd())
+        clients = Clients(waiter, shared)
         while not signals.drain.is_set():
             await _serve_model(settings, queue, clients, signals, process)
 
@@ -107,15 +104,14 @@ async def serve(
 async def _serve_again_and_again(
     settings: BridgeSettings,
     queue: QueueSettings,
-    commands: LinkedRedis,
+    shared: Shared,
     signals: Signals,
-    crowd: Crowd,
 ) -> None:
     pause_s = _FIRST_PAUSE_S
     while not signals.drain.is_set():
         began_at = time.monotonic()
         try:
-            await serve(settings, queue, commands, signals, crowd=crowd)
+            await serve(settings, queue, shared, signals)
         except ServerTaken as error:
             log.error("%s", error)
         except Exception:
@@ -130,7 +126,7 @@ async def _serve_again_and_again(
 async def _serve_own(
     settings: BridgeSettings,
     queue: QueueSettings,
-    commands: LinkedRedis,
+    shared: Shared,
     signals: Signals,
     command: Sequence[str],
 ) -> None:
@@ -144,7 +140,7 @@ async def _serve_own(
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
     running = asyncio.create_task(process.run())
     own = settings.model_copy(update={"server": launch.url})
-    serving = asyncio.create_task(serve(own, queue, commands, signals, process))
+    serving = asyncio.create_task(serve(own, queue, shared, signals, process))
     try:
         await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():

@@ -15,6 +15,7 @@ from dispatcher.keys import Keys
 from dispatcher.registry import ModelState, WorkerState, read_models
 from dispatcher.settings import QueueSettings
 from tests.fakes.llama_server import FakeLlamaServer, Reply
+from worker_bridge.bridge import Shared
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.signals import Signals
@@ -56,7 +57,7 @@ class Stage:
         told = self.settings(server, **settings)
         queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
         commands = open_redis(self.redis_url)
-        serving = asyncio.create_task(serve(told, queue, commands, signals))
+        serving = asyncio.create_task(serve(told, queue, Shared(commands), signals))
         try:
             yield serving
         finally:

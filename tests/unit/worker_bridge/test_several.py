@@ -16,7 +16,7 @@ from llamaq.__main__ import main
 from tests.fakes.llama_server import Chat, FakeLlamaServer
 from tests.processes import llamaq, program, wait_until
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
-from worker_bridge import service
+from worker_bridge import bridge, service
 from worker_bridge.registration import Registration
 from worker_bridge.service import serve_all
 from worker_bridge.signals import Signals
@@ -175,3 +175,24 @@ def test_servers_that_can_not_be_meant_are_refused(arguments: list[str], said: s
 
 async def _is(condition: bool) -> bool:
     return condition
+
+
+async def test_one_worker_reaps_for_all_and_when_that_fails_another(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaping = most = times = 0
+
+    async def reap(*_: object) -> None:
+        nonlocal reaping, most, times
+        reaping, times = reaping + 1, times + 1
+        most = max(most, reaping)
+        await asyncio.sleep(0.1)
+        reaping -= 1
+        raise KeyError("nobody thought of it")
+
+    monkeypatch.setattr(bridge, "run_reaper", reap)
+    servers = stage.server(), stage.server()
+    async with servers[0].running(), servers[1].running(), bridged(stage, *servers):
+        await eventually(stage.has_workers(2))
+        await eventually(lambda: _is(times > 1))
+    assert most == 1
