@@ -32,7 +32,7 @@ class Speaker(Protocol):
         """It may go on."""
 
     def read(self) -> None:
-        """It is to say what has come, and from now on only when it is asked, until `listen`."""
+        """It is to say what has come, and until `listen` more only when asked, or at its end."""
 
     def listen(self) -> None:
         """It is to say what comes by itself again."""

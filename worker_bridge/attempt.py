@@ -138,7 +138,7 @@ class Attempt:
             self._connection.resume()
 
     def read(self) -> None:
-        """Passes on what has come, and only so, until `listen`."""
+        """Passes on what has come. Until `listen`, only this and the end pass more on."""
         if self._connection is not None:
             self._connection.read()
 
