@@ -3,7 +3,8 @@
 A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
 one that is made only when its function `x` is called. A script gets only the parts that it reaches.
 `K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its
-value in dispatcher/constants.py; QUEUED_JOB and ENDED for the fields in dispatcher/arguments.py.
+value in dispatcher/constants.py. QUEUED_JOB and ENDED stand for how many fields such a row has in
+dispatcher/arguments.py, and for a function that makes a table of it.
 """
 
 import re
@@ -49,8 +50,13 @@ def _head(body: str) -> str:
 
 def _values() -> dict[str, str]:
     found = {name: value for name, value in vars(constants).items() if name.isupper()}
-    found |= {"QUEUED_JOB": QueuedJob._fields, "ENDED": Ended._fields}
-    return {name: _in_lua(value) for name, value in found.items()}
+    rows = {"QUEUED_JOB": _row(QueuedJob._fields), "ENDED": _row(Ended._fields)}
+    return {name: _in_lua(value) for name, value in found.items()} | rows
+
+
+def _row(fields: tuple[str, ...]) -> str:
+    items = ", ".join(f"{name} = values[at + {i}]" for i, name in enumerate(fields))
+    return f"{len(fields)}, function(values, at) return {{{items}}} end"
 
 
 def _in_lua(value: object) -> str:

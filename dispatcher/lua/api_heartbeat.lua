@@ -32,7 +32,7 @@ end
 
 redis.call('XTRIM', stream, 'MINID', read_to)  -- first: after a removal it passes at maxmemory too
 redis.call('HSETNX', K.counters, 'boot', boot)
-redis.call('ZADD', K.apis, digits(c.now + lease_ms), api)
+redis.call('ZADD', K.apis, c.now + lease_ms, api)
 local made = make_stream()
 redis.call('HINCRBY', K.api .. api, 'read_bytes', read_bytes)
 redis.call('HSET', K.api .. api, 'protocol', PROTOCOL)

@@ -31,7 +31,7 @@
 -- @lazy withdraw
 local api, max_attempts, max_crashes, max_jobs, max_bytes, max_tenant_jobs, max_tenant_running =
   unpack(ARGV, 1, 7)
-local asked = read_rows(QUEUED_JOB, 8)
+local asked = read_rows(8, QUEUED_JOB)
 c.now, c.processes = now_ms(), {}
 
 -- What is answered where a submission of the job is known that counts as much, or more.
@@ -71,9 +71,9 @@ end
 local function job_of_ask(ask, sequence)
   local job = {
     api = api, tenant = ask.tenant, user = ask.user, tier = ask.tier, weight = ask.weight,
-    class = ask.needs, generation = ask.generation, bytes = digits(#ask.body),
+    class = ask.needs, generation = ask.generation, bytes = #ask.body,
     supersedes = ask.supersedes ~= '' and ask.supersedes or nil,
-    wait_until_ms = digits(c.now + math.min(ask.wait_ms, ask.deadline_ms)),
+    wait_until_ms = c.now + math.min(ask.wait_ms, ask.deadline_ms),
     place = table.concat({ask.needs, ask.tier, ask.tenant, ask.user,
       string.format('%014.0f', sequence), ask.id}, '|'),
   }
@@ -86,16 +86,24 @@ local function write_job(ask, job, ttl)
     'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier, 'weight', job.weight,
     'class', job.class, 'path', ask.path, 'wants', ask.wants, 'estimate', ask.estimate,
     'prompt_estimate', ask.prompt_tokens, 'completion_estimate', ask.completion_tokens,
-    'place', job.place, 'bytes', job.bytes, 'enqueued_ms', digits(c.now),
-    'wait_until_ms', job.wait_until_ms, 'deadline_ms', digits(c.now + ask.deadline_ms),
+    'place', job.place, 'bytes', job.bytes, 'enqueued_ms', c.now,
+    'wait_until_ms', job.wait_until_ms, 'deadline_ms', c.now + ask.deadline_ms,
     'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
     'max_tenant_running', max_tenant_running, 'prefix', ask.remembered}
-  local function add(...)
-    for _, value in ipairs({...}) do fields[#fields + 1] = value end
+  local n = #fields
+  if ask.seen_cost ~= '' then
+    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
+      'visible', 1, 'seen_cost', ask.seen_cost
+    n = n + 4
   end
-  if ask.seen_cost ~= '' then add('visible', 1, 'seen_cost', ask.seen_cost) end
-  if job.supersedes then add('supersedes', job.supersedes) end
-  if job.prefers then add('prefers', job.prefers, 'cached_there', job.cached_there) end
+  if job.supersedes then
+    fields[n + 1], fields[n + 2] = 'supersedes', job.supersedes
+    n = n + 2
+  end
+  if job.prefers then
+    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
+      'prefers', job.prefers, 'cached_there', job.cached_there
+  end
   redis.call('HSET', K.job .. ask.id, unpack(fields))
   redis.call('PEXPIRE', K.job .. ask.id, ttl)
   redis.call('SET', K.body .. ask.id, ask.body, 'PX', ttl)
@@ -134,7 +142,7 @@ local function enqueue(ask)
 
   count(c, 'sequence', 1)
   count(c, 'enqueued', 1)
-  local sequence, ttl = counted(c, 'sequence'), digits(ask.deadline_ms + WORKER_TTL_MS)
+  local sequence, ttl = counted(c, 'sequence'), ask.deadline_ms + WORKER_TTL_MS
   local job = job_of_ask(ask, sequence)
   write_job(ask, job, ttl)
   note_elsewhere(id, job, sequence, ttl)

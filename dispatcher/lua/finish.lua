@@ -20,7 +20,7 @@
 -- @include stopped_running
 -- @include take_jobs
 -- @include work_on
-local ended = read_rows(ENDED, 11)
+local ended = read_rows(11, ENDED)
 if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end
 
 local function is_repeated(attempt)
@@ -75,9 +75,17 @@ local function pass_on(attempts)
 end
 
 -- Means over about the last sixteen answers: for estimates, and for how soon a slot will be free.
+local MEANS = {'mean_service_ms', 'mean_prompt_tokens', 'mean_completion_tokens'}
+
 local function learn(name, news)
   local mean = number(counter(c, name), tonumber(news))
-  set_counter(c, name, string.format('%.3f', mean + (news - mean) / 16))
+  set_counter(c, name, mean + (news - mean) / 16)
+end
+
+local function round_means()
+  for _, name in ipairs(MEANS) do
+    if c.changed[name] then set_counter(c, name, string.format('%.3f', c.known[name])) end
+  end
 end
 
 local function remember(beginnings, prompt_tokens, completion_tokens)
@@ -130,6 +138,7 @@ local function finish_all(attempts)
   end
   pass_on(attempts)
   for _, attempt in ipairs(attempts) do finish_job(attempt) end
+  round_means()
 end
 
 -- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.

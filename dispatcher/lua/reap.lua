@@ -28,13 +28,13 @@ c.now = now
 local last = tonumber(redis.call('HGET', K.counters, 'reaped_ms') or '0')
 if now >= last and now - last < 900 then return {'IDLE'} end
 redis.call('HDEL', K.counters, 'reaped_ms')  -- a removal first passes at maxmemory
-redis.call('HSET', K.counters, 'reaped_ms', digits(now))
+redis.call('HSET', K.counters, 'reaped_ms', now)
 
 -- After an outage a longer lease stays; after a step back of the clock all are too long.
 local function extend_all()
   for _, leases in ipairs({K.workers, K.apis}) do
     for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
-      redis.call('ZADD', leases, 'XX', now < last and 'CH' or 'GT', digits(now + lease_ms), id)
+      redis.call('ZADD', leases, 'XX', now < last and 'CH' or 'GT', now + lease_ms, id)
     end
   end
 end
@@ -47,7 +47,7 @@ if now < last or now - last > math.max(lease_ms / 2, 2000) then
 end
 
 local function due(key)
-  return redis.call('ZRANGEBYSCORE', key, '-inf', digits(now), 'LIMIT', 0, limit)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit)
 end
 
 local function forget_apis()
@@ -136,7 +136,7 @@ end
 -- served as much.
 local function forget_idle(parent)
   local least = least_served(parent)
-  if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', digits(least)) end
+  if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', least) end
 end
 
 local function reap()
@@ -151,7 +151,7 @@ local function reap()
   call_all(c)
   for tier in pairs(TIER_WEIGHTS) do forget_idle(tier) end
   if recovered >= MOST_RECOVERED then  -- the next one goes on at once
-    redis.call('HSET', K.counters, 'reaped_ms', digits(now - 900))
+    redis.call('HSET', K.counters, 'reaped_ms', now - 900)
   end
   local answer = {'OK', gone, recovered, deadlines, apis}
   read_counters(c, 'damaged_untold', 'last_damage')

@@ -54,7 +54,7 @@ local function register()
   if not are_all then return {'AGAIN', recovered} end
   redis.call('HSET', K.worker .. worker, 'epoch', epoch)
   write_worker(c, worker, slots, accepting, 6, #ARGV)
-  redis.call('ZADD', K.workers, digits(c.now + lease_ms), worker)
+  redis.call('ZADD', K.workers, c.now + lease_ms, worker)
   ring_worker(worker)
   return {'OK', recovered, unpack(other_apis())}
 end

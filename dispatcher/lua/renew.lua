@@ -33,7 +33,7 @@ end
 
 -- What the bridge does not name it has lost.
 local function recover_missing(held)
-  local is_named, oldest, recovered = {}, digits(c.now - grace_ms), 0
+  local is_named, oldest, recovered = {}, c.now - grace_ms, 0
   for _, token in ipairs(held) do is_named[token] = true end
   local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)
   for _, token in ipairs(overdue) do

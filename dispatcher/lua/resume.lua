@@ -62,13 +62,13 @@ local function queue_rest(job)
   settle(c, job, seen_cost - (job.seen_cost or 0))
   local class = class_of(job)
   job.place = class .. string.sub(job.place, #job.class + 1)
-  job.class, job.bytes, job.wait_until_ms = class, digits(#body), job.deadline_ms
+  job.class, job.bytes, job.wait_until_ms = class, #body, job.deadline_ms
   forget_attempt(id, job)
   redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', generation, 'class', job.class,
     'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms,
     'estimate', estimate, 'prompt_estimate', prompt_tokens,
     'completion_estimate', completion_tokens, 'seen_cost', seen_cost, 'visible', 1)
-  local ttl = digits(job.deadline_ms - now_ms() + WORKER_TTL_MS)
+  local ttl = job.deadline_ms - now_ms() + WORKER_TTL_MS
   redis.call('PEXPIRE', K.job .. id, ttl)
   redis.call('SET', K.body .. id, body, 'PX', ttl)
   enter_queue(c, id, job)

@@ -19,8 +19,8 @@ local function begin_waiting(c, class, parent, child)
   local charged = charged_of(c, path_of(parent, child))
   if not served then
     served = served_at_start(c, parent, child, charged)
-    redis.call('ZADD', K.served .. parent, digits(served), child)
+    redis.call('ZADD', K.served .. parent, served, child)
   end
-  redis.call('ZADD', turns(class, parent), digits(served + charged), child)
+  redis.call('ZADD', turns(class, parent), served + charged, child)
   return true
 end

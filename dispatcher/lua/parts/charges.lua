@@ -38,7 +38,7 @@ local function write_charges(c)
   for path, cost in pairs(c.charged) do
     if cost ~= c.charged_before[path] then
       if cost == 0 then gone[#gone + 1] = path
-      else kept[#kept + 1], kept[#kept + 2] = path, digits(cost) end
+      else kept[#kept + 1], kept[#kept + 2] = path, cost end
       c.charged_before[path] = cost
     end
   end

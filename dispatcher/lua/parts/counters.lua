@@ -32,7 +32,7 @@ local function write_counters(c)
     if by ~= 0 and c.known[name] == nil then unknown[#unknown + 1] = name end
   end
   if #unknown > 0 then read_counters(c, unpack(unknown)) end
-  for _, name in ipairs(names) do set_counter(c, name, digits(counted(c, name))) end
+  for _, name in ipairs(names) do set_counter(c, name, counted(c, name)) end
   local written = {}
   for name in pairs(c.changed) do
     written[#written + 1], written[#written + 2] = name, c.known[name]

@@ -10,7 +10,7 @@ local function begin_turns(c, job)
   for i, level in ipairs(levels(job)) do
     if i == 3 or not is_resting then
       redis.call('ZADD', K.served .. level[1], 0, level[2])
-      redis.call('ZADD', turns(job.class, level[1]), digits(c.charged[level[4]]), level[2])
+      redis.call('ZADD', turns(job.class, level[1]), c.charged[level[4]], level[2])
     end
   end
 end

@@ -6,11 +6,13 @@
 local function forget_waiting(c, jobs)
   local keys, seen = {K.queue, K.classes, K.waiting, K.waiting_bytes, K.bell}, {}
   for _, job in ipairs(jobs) do
+    local of_class = seen[job.class] or {}
+    seen[job.class] = of_class
     for _, level in ipairs(levels(job)) do
-      local parent = level[1]
-      for _, key in ipairs({turns(job.class, parent), K.served .. parent, K.idle .. parent}) do
-        if not seen[key] then keys[#keys + 1] = key end
-        seen[key] = true
+      local parent, n = level[1], #keys
+      if not of_class[parent] then
+        of_class[parent], keys[n + 1] = true, turns(job.class, parent)
+        keys[n + 2], keys[n + 3] = K.served .. parent, K.idle .. parent
       end
     end
   end

@@ -39,10 +39,10 @@ end
 
 -- The job at a place, with its `obstacle`.
 local function job_at(c, place)
-  local id = job_of(place)
-  local job = read_hash(K.job .. id, CLAIMED)
-  job.id, job.place = id, place
-  job.class, job.tier, job.tenant, job.user = split_place(place)
+  local class, tier, tenant, user, sequence, id = read_place(place)
+  id = id or job_of(place)
+  local job = read_hash(K.job .. id, CLAIMED, {id = id, place = place, class = class, tier = tier,
+    tenant = tenant, user = user, sequence = tonumber(sequence)})
   job.obstacle = obstacle(c, job)
   return job
 end

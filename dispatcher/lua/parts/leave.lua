@@ -7,7 +7,7 @@ local function leave(c, job, left)
   if not left.ms then return end
   if c.again == 0 or left.ms < c.again then c.again = left.ms end
   if not job.left_since_ms then
-    redis.call('HSET', K.job .. job.id, 'left_since_ms', digits(c.now))
+    redis.call('HSET', K.job .. job.id, 'left_since_ms', c.now)
   end
   if left.give_to then
     redis.call('HSET', K.job .. job.id, 'prefers', left.give_to, 'cached_there', 0)

@@ -9,7 +9,7 @@ local function leave_tenant(job)
     redis.call('ZREM', K.waiting, job.tenant)
     redis.call('ZREM', K.waiting_bytes, job.tenant)
   else
-    redis.call('ZINCRBY', K.waiting_bytes, digits(0 - job.bytes), job.tenant)
+    redis.call('ZINCRBY', K.waiting_bytes, 0 - job.bytes, job.tenant)
   end
 end
 

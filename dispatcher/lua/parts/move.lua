@@ -12,7 +12,7 @@ local function move(c, parent, child, amount)
   if amount == 0 or queued(c) == 0 then return end
   local waits = false
   for _, class in ipairs(all_classes(c)) do
-    local sum = redis.call('ZADD', turns(class, parent), 'XX', 'INCR', digits(amount), child)
+    local sum = redis.call('ZADD', turns(class, parent), 'XX', 'INCR', amount, child)
     if sum then waits = true end
   end
   if not waits then move_idle(parent, child, amount) end

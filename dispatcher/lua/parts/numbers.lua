@@ -1,6 +1,7 @@
 -- Numbers as Redis keeps them.
 
--- Numbers go to Redis as digits: 1e+15 would be a string that nothing can parse.
+-- A number as a part of an answer or of a longer text, where Lua would write 1e+15. What
+-- `redis.call` gets as a number Redis writes in digits itself.
 local function digits(number)
   return string.format('%.0f', number)
 end

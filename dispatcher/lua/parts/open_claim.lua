@@ -15,6 +15,7 @@
 
 local function words_of(text)
   local found = {}
+  if text == '' then return found end
   for word in string.gmatch(text, '%S+') do found[#found + 1] = word end
   return found
 end

@@ -6,12 +6,17 @@ local function split_place(place)
   return string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
 end
 
+-- These and the sequence and the job; nil where it is none. One match is cheaper than several.
+local function read_place(place)
+  return string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(%d+)|([^|]*)$')
+end
+
 local function sequence_of(place)
-  return tonumber(string.match(place, '|(%d+)|[^|]*$'))
+  return tonumber(string.match(place, '^[^|]*|[^|]*|[^|]*|[^|]*|(%d+)|[^|]*$'))
 end
 
 local function job_of(place)
-  return string.match(place, '([^|]*)$')
+  return string.match(place, '^.*|(.*)$') or place
 end
 
 -- The oldest of a flow.

@@ -1,8 +1,9 @@
 -- @include tolerant
 
--- These fields of a hash, by name.
-local function read_hash(key, names)
-  local found, row = fields_of(key, unpack(names)), {}
-  for i, name in ipairs(names) do row[name] = found[i] or nil end
+-- These fields of a hash, by name, as a part of `row` where there is one.
+local function read_hash(key, names, row)
+  local found = fields_of(key, unpack(names))
+  row = row or {}
+  for i = 1, #names do row[names[i]] = found[i] or nil end
   return row
 end

@@ -88,10 +88,10 @@ local function recount_queue()
   redis.call('DEL', K.waiting, K.waiting_bytes, K.classes)
   for tenant, jobs in pairs(waiting) do
     redis.call('ZADD', K.waiting, jobs, tenant)
-    redis.call('ZADD', K.waiting_bytes, digits(waiting_bytes[tenant]), tenant)
+    redis.call('ZADD', K.waiting_bytes, waiting_bytes[tenant], tenant)
   end
   for class, jobs in pairs(classes) do redis.call('ZADD', K.classes, jobs, class) end
-  set_counter(c, 'queued_bytes', digits(bytes))
+  set_counter(c, 'queued_bytes', bytes)
   c.classes = nil
 end
 

@@ -15,7 +15,7 @@
 -- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).
 local function keep_lost(c, id, job)
   redis.call('DEL', K.body .. id)
-  redis.call('ZADD', K.deadlines, digits(math.min(c.now + LOST_MS, tonumber(job.deadline_ms))), id)
+  redis.call('ZADD', K.deadlines, math.min(c.now + LOST_MS, tonumber(job.deadline_ms)), id)
   redis.call('HSET', K.job .. id, 'state', 'lost')
   count(c, 'lost', 1)
 end
@@ -39,7 +39,7 @@ local function queue_again(c, id, job)
   call_one(c, job.class)
   if job.supersedes then
     redis.call('SET', supersede_key(job, job.supersedes), id, 'NX', 'PX',
-      digits(job.deadline_ms - c.now + WORKER_TTL_MS))
+      job.deadline_ms - c.now + WORKER_TTL_MS)
   end
 end
 

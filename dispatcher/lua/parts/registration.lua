@@ -11,5 +11,5 @@ end
 -- out when memory does.
 local function extend_lease(worker, until_ms)
   redis.call('ZREM', K.workers, worker)
-  redis.call('ZADD', K.workers, digits(until_ms), worker)
+  redis.call('ZADD', K.workers, until_ms, worker)
 end

@@ -16,12 +16,12 @@ end
 local function all_jobs(c)
   local jobs = {}
   for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, -1)) do
-    local job = sequence_of(place) and split_place(place) and job_at(c, place)
-    if not job or job.obstacle or is_of_other_protocol(job) or is_for_one(job)
+    local job = job_at(c, place)
+    if not job.sequence or job.obstacle or is_of_other_protocol(job) or is_for_one(job)
         or tonumber(job.max_tenant_running or '0') > 0 then
       return nil
     end
-    job.sequence, jobs[i] = sequence_of(place), job
+    jobs[i] = job
   end
   table.sort(jobs, function(a, b) return a.sequence < b.sequence end)
   return #jobs == queued(c) and jobs or nil
@@ -40,24 +40,22 @@ local function bodies_of(jobs)
 end
 
 local function charge_all(c, jobs)
-  local paths, seen = {}, {}
+  local paths, amounts = {}, {}
   for _, job in ipairs(jobs) do
+    local cost = tonumber(job.estimate)
     for _, level in ipairs(levels(job)) do
-      if not seen[level[4]] then paths[#paths + 1] = level[4] end
-      seen[level[4]] = true
+      local path = level[4]
+      if not amounts[path] then paths[#paths + 1] = path end
+      amounts[path] = (amounts[path] or 0) + share(cost, level[3])
     end
   end
   read_charges(c, paths)
-  for _, job in ipairs(jobs) do
-    for _, level in ipairs(levels(job)) do
-      add_charge(c, level[4], share(job.estimate, level[3]))
-    end
-  end
+  for _, path in ipairs(paths) do add_charge(c, path, amounts[path]) end
 end
 
 local function begin(c, job, attempt)
   redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
-    'claimed_ms', digits(c.now), 'attempts', job.attempts + 1, 'accepted', 1)
+    'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
   if job.supersedes then forget_key(job.id, job) end
 end
 
@@ -70,7 +68,7 @@ local function take_all(c)
   local running = {}
   for i, job in ipairs(jobs) do
     job.claimed_ms, job.attempt = c.now, c.nonce .. '-' .. i .. '-' .. (job.generation or '0')
-    running[2 * i - 1], running[2 * i] = digits(c.now), job.id .. ':' .. job.attempt
+    running[2 * i - 1], running[2 * i] = c.now, job.id .. ':' .. job.attempt
   end
   redis.call('ZADD', K.running .. c.worker, unpack(running))
   for i, job in ipairs(jobs) do
