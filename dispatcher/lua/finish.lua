@@ -9,12 +9,12 @@
 -- @include answer_with
 -- @include attempts
 -- @include bells
--- @include end_job
 -- @include flaws
 -- @include held
 -- @lazy call_all
 -- @lazy find_taken
 -- @lazy retire
+-- @include note_end
 -- @include read_rows
 -- @include settle
 -- @include stopped_running
@@ -106,14 +106,19 @@ local function end_attempt(attempt)
     learn('mean_prompt_tokens', prompt)
     learn('mean_completion_tokens', completion)
   end
-  end_job(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
+  note_end(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
     'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost)
 end
 
+-- What ends with a job.
+local FINISHED = {'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
+  'max_tenant_running', 'place', 'class'}
+local TEXTS_FINISHED = {'api', 'tenant', 'user', 'tier', 'place', 'class'}
+local NUMBERS_FINISHED = {'weight', 'estimate', 'claimed_ms'}
+
 -- A flaw that is no obstacle to passing the answer on.
 local function flaw_of_finished(id, job)
-  local flaw = flaw_in(job, {'api', 'tenant', 'user', 'tier', 'place', 'class'},
-    {'weight', 'estimate', 'claimed_ms'})
+  local flaw = flaw_in(job, TEXTS_FINISHED, NUMBERS_FINISHED)
   if flaw then return flaw end
   if not is_placed(id, job) then return 'its place is not its own' end
 end
@@ -128,15 +133,23 @@ local function finish_job(attempt)
   else work_on(c, id, nil, attempt.token, end_attempt, attempt) end
 end
 
+-- Nobody runs them again.
+local function forget_bodies(attempts)
+  local ids, bodies = {}, {}
+  for i, attempt in ipairs(attempts) do ids[i], bodies[i] = attempt.id, K.body .. attempt.id end
+  redis.call('DEL', unpack(bodies))
+  try('ZREM', K.deadlines, unpack(ids))
+end
+
 local function finish_all(attempts)
   if #attempts == 0 then return end
   read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
     'mean_completion_tokens', 'done', 'queued_bytes', 'parked')
   for _, attempt in ipairs(attempts) do
-    attempt.job = read_hash(K.job .. attempt.id, {'api', 'tenant', 'user', 'tier', 'weight',
-      'estimate', 'claimed_ms', 'prefix', 'max_tenant_running', 'place', 'class'})
+    attempt.job = read_hash(K.job .. attempt.id, FINISHED)
   end
   pass_on(attempts)
+  forget_bodies(attempts)
   for _, attempt in ipairs(attempts) do finish_job(attempt) end
   round_means()
 end

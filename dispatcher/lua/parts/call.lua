@@ -1,7 +1,7 @@
 -- The call in progress, `c`: the first argument of all that reads or changes its state.
 --   now                        Unix ms; the scripts that need it set it
 --   known, added, changed      counters (counters.lua)
---   charged, charged_before    what running jobs are expected to cost (charges.lua)
+--   charged, has_charged       what running jobs are expected to cost (charges.lua)
 --   classes, waiting, queued   who waits (classes.lua)
 --   waits                      the flows that are known to wait (waiting.lua)
 --   rung                       the classes for which a worker was called already (call_workers.lua)
@@ -9,7 +9,7 @@
 -- @include charges
 
 local c = {
-  known = {}, added = {}, changed = {}, charged = {}, charged_before = {}, waits = {}, rung = {},
+  known = {}, added = {}, changed = {}, charged = {}, waits = {}, rung = {},
 }
 
 -- Does the work of a script, and writes what it has counted, also where it fails.

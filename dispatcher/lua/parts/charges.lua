@@ -14,7 +14,6 @@ local function read_charges(c, paths)
     local cost = tonumber(found[i] or '0')
     if not cost then set_counter(c, 'recount', 1) end
     c.charged[path] = number(cost)
-    c.charged_before[path] = cost
   end
 end
 
@@ -24,24 +23,24 @@ local function charged_of(c, path)
 end
 
 local function add_charge(c, path, amount)
-  c.charged[path] = charged_of(c, path) + amount
+  c.charged[path], c.has_charged = charged_of(c, path) + amount, true
 end
 
 local function read_charges_of(c, job)
-  local paths = {}
-  for i, level in ipairs(levels(job)) do paths[i] = level[4] end
-  read_charges(c, paths)
+  local of_tier, of_tenant, of_user = unpack(levels(job))
+  local tier, tenant, user = of_tier[4], of_tenant[4], of_user[4]
+  if c.charged[tier] and c.charged[tenant] and c.charged[user] then return end
+  read_charges(c, {tier, tenant, user})
 end
 
 local function write_charges(c)
+  if not c.has_charged then return end
   local kept, gone = {}, {}
   for path, cost in pairs(c.charged) do
-    if cost ~= c.charged_before[path] then
-      if cost == 0 then gone[#gone + 1] = path
-      else kept[#kept + 1], kept[#kept + 2] = path, cost end
-      c.charged_before[path] = cost
-    end
+    if cost == 0 then gone[#gone + 1] = path
+    else kept[#kept + 1], kept[#kept + 2] = path, cost end
   end
+  c.has_charged = false
   for i = 1, #gone, PIECE do
     redis.call('HDEL', K.charged, unpack(gone, i, math.min(i + PIECE - 1, #gone)))
   end

@@ -14,6 +14,7 @@
 
 -- How much sooner a faster worker would do the job, once it has begun (`Patience.loss_ms`).
 local function loss_of(c, job)
+  if not c.is_slow then return 0 end
   return job.prompt_estimate * c.prompt_ms + job.completion_estimate * c.token_ms
 end
 

@@ -26,17 +26,14 @@ local function counted(c, name)
 end
 
 local function write_counters(c)
-  local names, unknown = {}, {}
   for name, by in pairs(c.added) do
-    if by ~= 0 then names[#names + 1] = name end
-    if by ~= 0 and c.known[name] == nil then unknown[#unknown + 1] = name end
+    if by ~= 0 then set_counter(c, name, counted(c, name)) end
   end
-  if #unknown > 0 then read_counters(c, unpack(unknown)) end
-  for _, name in ipairs(names) do set_counter(c, name, counted(c, name)) end
-  local written = {}
+  local written, n = {}, 0
   for name in pairs(c.changed) do
-    written[#written + 1], written[#written + 2] = name, c.known[name]
+    written[n + 1], written[n + 2] = name, c.known[name]
+    n = n + 2
   end
-  if #written > 0 then redis.call('HSET', K.counters, unpack(written)) end
+  if n > 0 then redis.call('HSET', K.counters, unpack(written)) end
   c.added, c.changed = {}, {}
 end

@@ -1,9 +1,7 @@
--- @include counters
+-- @include note_end
 
 local function end_job(c, id, state, ...)
   redis.call('DEL', K.body .. id)
   redis.call('ZREM', K.deadlines, id)
-  redis.call('HSET', K.job .. id, 'state', state, ...)
-  redis.call('PEXPIRE', K.job .. id, DONE_TTL_MS)
-  count(c, state, 1)
+  note_end(c, id, state, ...)
 end

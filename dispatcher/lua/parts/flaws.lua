@@ -6,11 +6,6 @@ local FINAL = {done = true, rejected = true, failed = true, cancelled = true, ex
                superseded = true, dropped = true, abandoned = true}
 local OPTIONAL = {'max_tenant_running', 'claimed_ms', 'cached_there', 'left_since_ms', 'seen_cost'}
 
-local function is_amount(text)
-  local found = tonumber(text)
-  return found and found >= 0 and found <= LARGEST  -- nan is neither
-end
-
 -- What is wrong with these fields of a job, in words; nil where nothing is.
 local function flaw_in(job, texts, numbers)
   for i = 1, #texts do
@@ -18,11 +13,17 @@ local function flaw_in(job, texts, numbers)
     if not text or (text == '' and texts[i] ~= 'wants') then return 'it has no ' .. texts[i] end
   end
   for i = 1, #numbers do
-    if not is_amount(job[numbers[i]]) then return 'its ' .. numbers[i] .. ' is not a number' end
+    local found = tonumber(job[numbers[i]])
+    if not (found and found >= 0 and found <= LARGEST) then  -- nan is neither
+      return 'its ' .. numbers[i] .. ' is not a number'
+    end
   end
   for i = 1, #OPTIONAL do
     local text = job[OPTIONAL[i]]
-    if text and not is_amount(text) then return 'its ' .. OPTIONAL[i] .. ' is not a number' end
+    local found = text and tonumber(text)
+    if text and not (found and found >= 0 and found <= LARGEST) then
+      return 'its ' .. OPTIONAL[i] .. ' is not a number'
+    end
   end
   if not TIER_WEIGHTS[job.tier] then return 'nobody knows its tier' end
 end

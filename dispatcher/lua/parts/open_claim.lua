@@ -1,7 +1,8 @@
 -- The claim in progress, a part of the call `c`:
---   worker, epoch              of the bridge that claims
+--   worker                     of the bridge that claims
 --   most, nonce, max_running   what it asks for; see claim.lua
---   prompt_ms, token_ms, turn_ms, behind, faster, is_slow   its patience
+--   is_slow                    whether it leaves jobs to faster ones; only then:
+--   prompt_ms, token_ms, turn_ms, behind, faster   its patience
 --   about, slots               what Redis knows of the worker
 --   running, runs_suspect      attempts that run there already; whether one of them is a suspect
 --   jobs                       rows of the jobs taken so far
@@ -13,9 +14,10 @@
 -- @include now_ms
 -- @include read_fields
 
+local ABOUT = {'epoch', 'slots', 'accepting', 'process', 'prompt_tps', 'suspect', 'decode_tps'}
+
 local function words_of(text)
   local found = {}
-  if text == '' then return found end
   for word in string.gmatch(text, '%S+') do found[#found + 1] = word end
   return found
 end
@@ -23,14 +25,15 @@ end
 -- Returns whether the epoch is still valid.
 local function open_claim(c, worker, epoch, most, nonce, max_running, prompt_ms, token_ms, turn_ms,
                           behind, faster)
-  c.worker, c.epoch, c.nonce, c.now = worker, epoch, nonce, now_ms()
+  c.worker, c.nonce, c.now = worker, nonce, now_ms()
   c.most, c.max_running = tonumber(most), tonumber(max_running)
-  c.prompt_ms, c.token_ms = tonumber(prompt_ms), tonumber(token_ms)
-  c.turn_ms, c.behind, c.faster = tonumber(turn_ms), tonumber(behind), words_of(faster)
-  c.is_slow = c.prompt_ms > 0 or c.token_ms > 0
+  c.is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
+  if c.is_slow then
+    c.prompt_ms, c.token_ms = tonumber(prompt_ms), tonumber(token_ms)
+    c.turn_ms, c.behind, c.faster = tonumber(turn_ms), tonumber(behind), words_of(faster)
+  end
   c.jobs, c.mine, c.seen_turns, c.looked, c.called, c.again = {}, {}, {}, 0, {}, 0
-  c.about = read_hash(K.worker .. worker, {'epoch', 'slots', 'accepting', 'process', 'prompt_tps',
-    'suspect', 'decode_tps'})
+  c.about = read_hash(K.worker .. worker, ABOUT)
   c.slots, c.runs_suspect = number(c.about.slots), c.about.suspect and true
   return c.about.epoch == epoch
 end

@@ -52,7 +52,7 @@ local function recount_charges(charged)
     if not tonumber(rows[i + 1]) then redis.call('HDEL', K.charged, rows[i]) end
     local parent, child = split_path(rows[i])
     charged[rows[i]] = charged[rows[i]] or {parent, child, 0}
-    c.charged[rows[i]], c.charged_before[rows[i]] = number(rows[i + 1]), number(rows[i + 1])
+    c.charged[rows[i]] = number(rows[i + 1])
   end
   for path, row in pairs(charged) do
     local parent, child, cost = unpack(row)
@@ -103,7 +103,7 @@ end
 local function recount()
   write_charges(c)
   write_counters(c)
-  c.known, c.charged, c.charged_before = {}, {}, {}
+  c.known, c.charged = {}, {}
   if number(counter(c, 'recount')) == 0 and not is_wrong_at_rest() then return end
   if redis.call('ZCARD', K.queue) <= MOST_RECOUNTED then
     recount_queue()
