@@ -8,6 +8,7 @@ dispatcher/arguments.py, and for a function that makes a table of it.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -26,6 +27,9 @@ _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*\n|  -- .*$", re.MULTILINE)
 _KEY = re.compile(r"\bK\.(\w+)")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
+_LOCAL = re.compile(r"^local ", re.MULTILINE)
+
+_LAYER = 24  # locals
 
 NOW_MS = "(function(t) return t[1] * 1000 + math.floor(t[2] / 1000) end)(redis.call('TIME'))"
 """The scripts' clock, in Lua. Tests put another one in its place."""
@@ -36,10 +40,24 @@ def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     """The text of one script. For tests the clock may be off, in ms, and the protocol another."""
     values = _values() | {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
     text = (LUA / f"{name}.lua").read_text()
-    body = _COMMENT.sub("", _Scope(frozenset(), text).with_parts(text))
+    body = _COMMENT.sub("", _in_layers(_Scope(frozenset(), text).parts_of(text)))
     body = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), body)
     body = _KEY.sub(lambda found: f"PREFIX .. '{NAMES[found[1]]}'", body)
     return _head(body) + body
+
+
+def _in_layers(parts: Iterable[str]) -> str:
+    """The parts one behind the other; what stands behind many locals is a function of its own.
+
+    To make a function, Lua looks for each local that it uses among all that are in use already. It
+    does so only for those of the function around it: others are known there.
+    """
+    text, layers, locals_ = "", 0, 0
+    for part in parts:
+        if locals_ >= _LAYER:
+            text, layers, locals_ = text + "return (function()\n", layers + 1, 0
+        text, locals_ = text + part, locals_ + len(_LOCAL.findall(part))
+    return text + "end)()\n" * layers
 
 
 def _head(body: str) -> str:
@@ -78,10 +96,10 @@ class _Scope:
         self._included = _reached(text)
         self._found: list[str] = []
 
-    def with_parts(self, text: str) -> str:
-        """The text, behind the parts that it needs."""
+    def parts_of(self, text: str) -> list[str]:
+        """The parts that the text needs, and the text behind them."""
         self._add_parts_of(text)
-        return "".join((*self._found, text))
+        return [*self._found, text]
 
     def _add_parts_of(self, text: str) -> None:
         for kind, part in _USE.findall(text):
@@ -103,7 +121,7 @@ class _Scope:
         for inner in sorted(_reached(text) & self._included - self._known):
             if inner not in self._known:
                 self._include(inner)
-        inside = _Scope(frozenset(self._known), text).with_parts(text)
+        inside = "".join(_Scope(frozenset(self._known), text).parts_of(text))
         self._found.append(_LAZY.format(part=part, inside=inside))
 
 

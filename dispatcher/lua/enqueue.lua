@@ -82,30 +82,21 @@ local function job_of_ask(ask, sequence)
 end
 
 local function write_job(ask, job, ttl)
-  local fields = {'state', 'queued', 'generation', job.generation, 'protocol', PROTOCOL,
+  local key = K.job .. ask.id
+  redis.call('HSET', key, 'state', 'queued', 'generation', job.generation, 'protocol', PROTOCOL,
     'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier, 'weight', job.weight,
     'class', job.class, 'path', ask.path, 'wants', ask.wants, 'estimate', ask.estimate,
     'prompt_estimate', ask.prompt_tokens, 'completion_estimate', ask.completion_tokens,
     'place', job.place, 'bytes', job.bytes, 'enqueued_ms', c.now,
     'wait_until_ms', job.wait_until_ms, 'deadline_ms', c.now + ask.deadline_ms,
     'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
-    'max_tenant_running', max_tenant_running, 'prefix', ask.remembered}
-  local n = #fields
-  if ask.seen_cost ~= '' then
-    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
-      'visible', 1, 'seen_cost', ask.seen_cost
-    n = n + 4
-  end
-  if job.supersedes then
-    fields[n + 1], fields[n + 2] = 'supersedes', job.supersedes
-    n = n + 2
-  end
+    'max_tenant_running', max_tenant_running, 'prefix', ask.remembered)
+  if ask.seen_cost ~= '' then redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost) end
+  if job.supersedes then redis.call('HSET', key, 'supersedes', job.supersedes) end
   if job.prefers then
-    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] =
-      'prefers', job.prefers, 'cached_there', job.cached_there
+    redis.call('HSET', key, 'prefers', job.prefers, 'cached_there', job.cached_there)
   end
-  redis.call('HSET', K.job .. ask.id, unpack(fields))
-  redis.call('PEXPIRE', K.job .. ask.id, ttl)
+  redis.call('PEXPIRE', key, ttl)
   redis.call('SET', K.body .. ask.id, ask.body, 'PX', ttl)
 end
 

@@ -60,8 +60,8 @@ local function pass_on(attempts)
     local api = attempt.job.api
     if api then
       fields[api], bytes[api] = fields[api] or {}, (bytes[api] or 0) + #attempt.frames
-      table.insert(fields[api], attempt.token)
-      table.insert(fields[api], attempt.frames)
+      local n = #fields[api]
+      fields[api][n + 1], fields[api][n + 2] = attempt.token, attempt.frames
     end
   end
   for api, pairs_ in pairs(fields) do

@@ -3,8 +3,9 @@
 -- @include classes
 -- @include open_claim
 -- @lazy part_of
--- @lazy take_all
+-- @lazy is_one_flow
 -- @lazy take_in_turn
+-- @lazy take_together
 
 -- How many jobs to take at most; and whether that is less than wanted, as so many of the model run.
 local function limit_of(c)
@@ -24,8 +25,11 @@ local function take(c, wanted)
     if can_take(class, c.worker) then c.mine[#c.mine + 1] = class end
   end
   if c.known.parked == nil then read_counters(c, 'parked', 'running', 'queued_bytes') end
-  local is_all = queued(c) <= wanted and #c.mine == #all_classes(c) and not c.is_slow
-  if is_all and counted(c, 'parked') == 0 and take_all(c) then return end
+  local is_free = #c.mine == #all_classes(c) and not c.is_slow and counted(c, 'parked') == 0
+  if is_free and (queued(c) <= wanted or is_one_flow(c))
+      and take_together(c, math.min(wanted, queued(c))) then
+    return
+  end
   if #c.mine > 0 then take_in_turn(c, wanted) end
 end
 

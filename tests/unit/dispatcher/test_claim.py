@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from dispatcher.patience import EAGER, Patience
 from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
 
 
@@ -55,6 +56,27 @@ async def test_takes_no_more_than_asked_free_and_there(
     await desk.enqueue("j1", "j2", "j3", "j4", "j5")
     free, tokens = await desk.claim(most=most)
     assert (free, len(tokens)) == (slots - taken, taken)
+
+
+async def test_part_of_a_flow_is_counted_the_same_together_as_in_turn(desk: Desk) -> None:
+    """A worker that would leave jobs to faster ones, if there were any, takes one by one."""
+    found = []
+    for model, patience in ("together", EAGER), ("in-turn", Patience(token_ms=1)):
+        of_model = Desk(desk.redis, model)
+        await of_model.heartbeat("a")
+        await of_model.join(slots=3)
+        await of_model.enqueue("j1", "j2", "j3", "j4", "j5", estimate=70, weight=3)
+        await of_model.claim(patience=patience)
+        names = "classes", "waiting", "waiting_bytes"
+        paths = "any", "any|default", "any|default|ann"
+        keys = [of_model.keys.named(name) for name in names]
+        keys += [of_model.keys.named("turns", path) for path in paths]
+        counted = [await of_model.redis.zrange(key, 0, -1, withscores=True) for key in keys]
+        charged = await of_model.redis.hgetall(of_model.keys.named("charged"))
+        numbers = [await of_model.counter(name) for name in ("running", "queued_bytes")]
+        found.append((counted, charged, numbers, len(await of_model.queue())))
+    assert found[0] == found[1]
+    assert found[0][3] == 2
 
 
 async def test_slots_that_run_are_not_free(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """Each script gets what it includes, and no more."""
 
+import re
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def test_lazy_part_is_made_when_it_is_called() -> None:
     before, _, inside = text_of("cancel").partition("if not made_retire then\n")
     assert "local function take_off(" not in before
     assert "local function take_off(" in inside.partition("made_retire = retire\n")[0]
+
+
+def test_what_stands_behind_many_locals_is_a_function_of_its_own() -> None:
+    outer, *inner = text_of("finish").split("return (function()\n")
+    assert len(inner) >= 2
+    assert inner[-1].endswith("end)()\n" * len(inner))
+    assert all(len(re.findall("^local ", layer, re.MULTILINE)) > 10 for layer in (outer, inner[0]))
+    assert "return (function()\n" not in text_of("emit")
 
 
 def test_keys_stand_for_their_names() -> None:

@@ -1,8 +1,11 @@
 -- @include attempts
 -- @include charges
+-- @include classes
 -- @include describe
 -- @include forget_waiting
 -- @include job_at
+-- @include leave_together
+-- @include move
 -- @include suspects
 -- @lazy forget_key
 
@@ -11,11 +14,11 @@ local function is_for_one(job)
   return job.prefers or job.avoids or is_suspect(job)
 end
 
--- The jobs that wait, oldest first; nil where one of them must be looked at in its turn. Who has
--- favourites among them is told by the jobs.
-local function all_jobs(c)
-  local jobs = {}
-  for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, -1)) do
+-- So many jobs of those that wait, oldest first; nil where one of them must be looked at in its
+-- turn. Who has favourites among them is told by the jobs.
+local function first_jobs(c, most)
+  local jobs, last = {}, most < queued(c) and most - 1 or -1
+  for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, last)) do
     local job = job_at(c, place)
     if not job.sequence or job.obstacle or is_of_other_protocol(job) or is_for_one(job)
         or tonumber(job.max_tenant_running or '0') > 0 then
@@ -24,7 +27,7 @@ local function all_jobs(c)
     jobs[i] = job
   end
   table.sort(jobs, function(a, b) return a.sequence < b.sequence end)
-  return #jobs == queued(c) and jobs or nil
+  return #jobs == most and jobs or nil
 end
 
 -- The bodies that come with the claim, each false where it is read apart; nil where one is missing.
@@ -40,17 +43,21 @@ local function bodies_of(jobs)
 end
 
 local function charge_all(c, jobs)
-  local paths, amounts = {}, {}
+  local paths, sums = {}, {}
   for _, job in ipairs(jobs) do
     local cost = tonumber(job.estimate)
     for _, level in ipairs(levels(job)) do
       local path = level[4]
-      if not amounts[path] then paths[#paths + 1] = path end
-      amounts[path] = (amounts[path] or 0) + share(cost, level[3])
+      if not sums[path] then paths[#paths + 1], sums[path] = path, {level[1], level[2], 0} end
+      sums[path][3] = sums[path][3] + share(cost, level[3])
     end
   end
   read_charges(c, paths)
-  for _, path in ipairs(paths) do add_charge(c, path, amounts[path]) end
+  for _, path in ipairs(paths) do
+    local parent, child, amount = unpack(sums[path])
+    add_charge(c, path, amount)
+    move(c, parent, child, amount)
+  end
 end
 
 local function begin(c, job, attempt)
@@ -59,10 +66,11 @@ local function begin(c, job, attempt)
   if job.supersedes then forget_key(job.id, job) end
 end
 
--- Takes all jobs that wait, oldest first: who is next makes no difference then. Returns false, and
--- has changed nothing, where some must be looked at in their turn.
-local function take_all(c)
-  local jobs = all_jobs(c)
+-- Takes so many jobs, oldest first: all that wait, or the first of the one flow that waits. Who is
+-- next makes no difference then. Returns false, and has changed nothing, where some must be looked
+-- at in their turn.
+local function take_together(c, most)
+  local jobs = first_jobs(c, most)
   local bodies = jobs and bodies_of(jobs)
   if not bodies then return false end
   local running = {}
@@ -76,7 +84,7 @@ local function take_all(c)
     c.jobs[i] = describe(c, running[2 * i], job, bodies[i])
   end
   count(c, 'running', #jobs)
+  if most == queued(c) then forget_waiting(c, jobs) else leave_together(c, jobs) end
   charge_all(c, jobs)
-  forget_waiting(c, jobs)
   return true
 end
