@@ -19,6 +19,7 @@
 -- @include call
 -- @include call_for
 -- @include enter_queue
+-- @include entering
 -- @include find_preferred
 -- @include now_ms
 -- @include read_rows
@@ -29,6 +30,7 @@
 -- @lazy read_job
 -- @lazy retire
 -- @lazy withdraw
+-- @lazy write_entries
 local api, max_attempts, max_crashes, max_jobs, max_bytes, max_tenant_jobs, max_tenant_running =
   unpack(ARGV, 1, 7)
 local asked = read_rows(8, QUEUED_JOB)
@@ -60,6 +62,7 @@ local function refuse_if_full(ask, replaced)
   local bytes_over = jobs > places and bytes - freed + #ask.body - max_bytes or 0
   local most = tonumber(max_tenant_jobs)
   if jobs_over <= 0 and bytes_over <= 0 and most == 0 then return nil end
+  if c.entering then write_entries(c) end
   local own = number(redis.call('ZSCORE', K.waiting, ask.tenant))
   if jobs_over > 0 or bytes_over > 0 then
     if own > 0 or not make_room(c, jobs_over, bytes_over) then return {'FULL', jobs, bytes} end
@@ -126,6 +129,7 @@ local function enqueue(ask)
   local replaced = find_rival(ask)
   answer = tonumber(ask.generation) == 1 and refuse_if_full(ask, replaced)
   if answer then return answer end
+  if c.entering and (older or replaced) then write_entries(c) end
   if replaced then end_queued(c, replaced.id, replaced, 'superseded') end
   if older and older.flaw then retire(c, id, older.flaw)
   elseif older then withdraw(c, id, older) end
@@ -146,6 +150,7 @@ end
 local function enqueue_or_fail(ask)
   local is_well, answer = pcall(enqueue, ask)
   if is_well then return answer end
+  if c.entering then write_entries(c) end
   raise_refusal(answer)
   set_counter(c, 'recount', 1)
   return {'FAILED', type(answer) == 'table' and answer.err or tostring(answer)}
@@ -165,6 +170,8 @@ return conduct(function()
   c.are_all_new = are_all_new()
   read_counters(c, 'sequence', 'queued_bytes', 'enqueued', 'parked', 'speeds_differ')
   local verdicts = {}
+  if #asked > 1 then begin_entering(c, {}) end
   for i, ask in ipairs(asked) do verdicts[i] = enqueue_or_fail(ask) end
+  if c.entering then write_entries(c) end
   return verdicts
 end)

@@ -26,7 +26,8 @@ local function take(c, wanted)
   end
   if c.known.parked == nil then read_counters(c, 'parked', 'running', 'queued_bytes') end
   local is_free = #c.mine == #all_classes(c) and not c.is_slow and counted(c, 'parked') == 0
-  if is_free and (queued(c) <= wanted or is_one_flow(c))
+  -- For one job it would cost more to ask than it saves.
+  if is_free and (queued(c) <= wanted or (wanted > 1 and is_one_flow(c)))
       and take_together(c, math.min(wanted, queued(c))) then
     return
   end

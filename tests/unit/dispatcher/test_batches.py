@@ -1,6 +1,7 @@
 """What comes in one tick, and while a call is in flight, is sent together."""
 
 import asyncio
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -114,6 +115,29 @@ async def test_bounds_count_the_jobs_of_the_same_batch(desk: Desk) -> None:
     )
     assert [verdict[0] for verdict in verdicts] == [b"OK", b"OK", b"FULL"]
     assert [verdict[1] for verdict in verdicts[:2]] == [1, 2]
+
+
+async def test_batch_leaves_what_its_jobs_leave_one_by_one(desk: Desk) -> None:
+    rows = [queued_job(f"a{n}", body=b"x" * n, supersedes="key" * (n // 3)) for n in range(6)]
+    rows[2:2] = [queued_job(f"b{n}", tenant="bob", class_="vision") for n in range(3)]
+    rows += [queued_job("c", user="cid"), queued_job("a0", generation=2)]
+    together, apart = Desk(desk.redis, "together"), Desk(desk.redis, "apart")
+    for of_model in together, apart:
+        await of_model.heartbeat("a")
+    said = [(await apart.enqueue_together(row))[0] for row in rows]
+    assert await together.enqueue_together(*rows) == said
+    assert await _entered(together) == await _entered(apart)
+    assert sorted(await together.queue()) == ["a0", "a1", "a2", "a5", "b0", "b1", "b2", "c"]
+
+
+async def _entered(desk: Desk) -> list[Any]:
+    """What is counted of the jobs that wait, and which have a deadline."""
+    paths = [f"any{path}" for path in ("", "|default", "|default|ann", "|default|bob")]
+    keys = [desk.keys.named(name) for name in ("queue", "classes", "waiting", "waiting_bytes")]
+    keys += [desk.keys.named("turns", path) for path in paths]
+    counted = [await desk.redis.zrange(key, 0, -1, withscores=True) for key in keys]
+    dues = await desk.redis.zrange(desk.keys.named("deadlines"), 0, -1)
+    return [counted, sorted(dues), await desk.counter("queued_bytes")]
 
 
 async def test_attempts_end_together_and_their_slots_get_the_next_jobs(desk: Desk) -> None:
