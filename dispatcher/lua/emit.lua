@@ -13,6 +13,7 @@
 -- @include held
 -- @include now_ms
 -- @include registration
+-- @include try
 local worker, epoch, api, lease_ms, most_unread = unpack(ARGV, 1, 5)
 local about, now = fields_of(K.worker .. worker, 'epoch', 'renewed_ms'), now_ms()
 if about[1] ~= epoch then return {'FENCED'} end

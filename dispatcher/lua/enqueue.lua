@@ -22,10 +22,10 @@
 -- @include entering
 -- @include find_preferred
 -- @include now_ms
+-- @include raise_refusal
 -- @include read_rows
 -- @include supersede_key
 -- @lazy end_queued
--- @lazy raise_refusal
 -- @lazy make_room
 -- @lazy read_job
 -- @lazy retire

@@ -14,11 +14,13 @@
 -- @lazy call_all
 -- @lazy find_taken
 -- @lazy retire
+-- @include is_placed
 -- @include note_end
 -- @include read_rows
 -- @include settle
 -- @include stopped_running
 -- @include take_jobs
+-- @include try
 -- @include work_on
 local ended = read_rows(11, ENDED)
 if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end

@@ -4,6 +4,7 @@
 -- Returns  {'FENCED'}  register again
 --          {'OK', {token, …}, {token, …}, {token, …}}  as renew
 -- @include call
+-- @include is_registered
 -- @include look_at_held
 -- @include registration
 local worker, epoch = ARGV[1], ARGV[2]

@@ -19,6 +19,8 @@
 -- @include least_served
 -- @include recover
 -- @include speeds
+-- @include try
+-- @include unclaimed
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
 

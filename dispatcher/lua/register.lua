@@ -9,6 +9,7 @@
 --                      `server_id`; it has renewed that itself last at this time (Unix ms); nothing
 --                      was changed
 -- @include call
+-- @include is_registered
 -- @include protocols
 -- @include attempts
 -- @include bells

@@ -17,6 +17,8 @@
 -- @include attempts
 -- @include call
 -- @include can_take
+-- @include is_full
+-- @include is_registered
 -- @include now_ms
 -- @include recover
 -- @include slots

@@ -10,6 +10,7 @@
 --                                           api was taken for dead. Behind them the live apis that
 --                                           speak another protocol, as register names them
 -- @include call
+-- @include is_registered
 -- @include look_at_held
 -- @include protocols
 -- @include attempts

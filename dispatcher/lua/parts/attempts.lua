@@ -3,8 +3,3 @@
 local function split_token(token)
   return string.match(token, '^(.*):([^:]*)$')
 end
-
--- Names a job that no attempt holds.
-local function unclaimed(id, job)
-  return id .. ':-' .. (job.generation or '0')
-end

@@ -1,6 +1,8 @@
+-- @include add_charge
 -- @include charges
 -- @include least_served
 -- @include levels
+-- @include path_of
 
 -- Who returns starts at the least `served` of those who wait: not at a sum, for estimates may be
 -- far too high, and it would wait until others had as much in truth.

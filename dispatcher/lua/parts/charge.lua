@@ -1,4 +1,5 @@
 -- What a job costs its tier, its tenant and its user.
+-- @include add_charge
 -- @include charges
 -- @include move
 

@@ -17,15 +17,6 @@ local function read_charges(c, paths)
   end
 end
 
-local function charged_of(c, path)
-  if not c.charged[path] then read_charges(c, {path}) end
-  return c.charged[path]
-end
-
-local function add_charge(c, path, amount)
-  c.charged[path], c.has_charged = charged_of(c, path) + amount, true
-end
-
 local function read_charges_of(c, job)
   local of_tier, of_tenant, of_user = unpack(levels(job))
   local tier, tenant, user = of_tier[4], of_tenant[4], of_user[4]

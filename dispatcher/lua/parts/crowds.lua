@@ -1,4 +1,5 @@
 -- How many conversations each worker has.
+-- @include is_full
 -- @include other_workers
 
 -- How many times as long an answer takes there as here; 1 if not twice as long, for busy servers

@@ -5,8 +5,3 @@ local function describe(c, token, job, body)
   return {token, job.api, job.wants, digits(job.deadline_ms - c.now),
     digits(job.claimed_ms - job.enqueued_ms), job.class, job.path or '', body or ''}
 end
-
--- A large body is read apart.
-local function small_body(id, job)
-  return tonumber(job.bytes) <= SMALL_BODY_BYTES and redis.call('GET', K.body .. id)
-end

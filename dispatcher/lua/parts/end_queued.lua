@@ -2,6 +2,7 @@
 -- @include end_job
 -- @include leave_queue
 -- @include tell
+-- @include unclaimed
 
 local function end_queued(c, id, job, state)
   leave_queue(c, id, job)

@@ -1,5 +1,6 @@
 -- @include classes
 -- @include counters
+-- @include enter_class
 -- @include enter_turns
 -- @lazy enter_later
 

@@ -1,5 +1,4 @@
 -- Whether a job can be run, charged and ended.
--- @include places
 
 local STATES = {queued = true, running = true, lost = true}
 local FINAL = {done = true, rejected = true, failed = true, cancelled = true, expired = true,
@@ -26,11 +25,4 @@ local function flaw_in(job, texts, numbers)
     end
   end
   if not TIER_WEIGHTS[job.tier] then return 'nobody knows its tier' end
-end
-
--- Whether its place says the same as its fields.
-local function is_placed(id, job)
-  local class, tier, tenant, user, _, placed = read_place(job.place)
-  return class == job.class and tier == job.tier and tenant == job.tenant and user == job.user
-      and placed == id
 end

@@ -1,5 +1,5 @@
 -- @include counters
--- @lazy raise_refusal
+-- @include raise_refusal
 
 -- Does the work for one job. Returns whether it went well, and what the work has returned. Where
 -- it was done by half, the next reap counts anew (recount.lua).

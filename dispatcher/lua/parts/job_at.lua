@@ -3,6 +3,7 @@
 -- @include numbers
 -- @include places
 -- @include read_fields
+-- @include read_place
 
 -- What a claim needs to know of a job; the place tells the rest.
 local CLAIMED = {'api', 'state', 'wants', 'weight', 'estimate', 'prompt_estimate',

@@ -1,6 +1,7 @@
 -- @include classes
 -- @include counters
 -- @include forget_waiting
+-- @include leave_class
 -- @include leave_turns
 -- @lazy forget_key
 

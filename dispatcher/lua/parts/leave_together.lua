@@ -1,6 +1,7 @@
 -- @include classes
 -- @include counters
 -- @include tolerant
+-- @include try
 
 -- The oldest jobs of the one flow that waits leave the queue, and others of it stay.
 local function leave_together(c, jobs)

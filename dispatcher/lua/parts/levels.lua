@@ -8,11 +8,6 @@ local function turns(class, parent)
   return K.turns .. class .. '|' .. parent
 end
 
-local function path_of(parent, child)
-  if parent == '' then return child end
-  return parent .. '|' .. child
-end
-
 local function tenant_path(job)
   return job.tier .. '|' .. job.tenant
 end

@@ -3,6 +3,7 @@
 -- @include read_job
 -- @include tell
 -- @include tell_of_flaw
+-- @include unclaimed
 -- @include withdraw
 -- @lazy retire
 

@@ -16,12 +16,6 @@
 
 local ABOUT = {'epoch', 'slots', 'accepting', 'process', 'prompt_tps', 'suspect', 'decode_tps'}
 
-local function words_of(text)
-  local found = {}
-  for word in string.gmatch(text, '%S+') do found[#found + 1] = word end
-  return found
-end
-
 -- Returns whether the epoch is still valid.
 local function open_claim(c, worker, epoch, most, nonce, max_running, prompt_ms, token_ms, turn_ms,
                           behind, faster)
@@ -30,7 +24,8 @@ local function open_claim(c, worker, epoch, most, nonce, max_running, prompt_ms,
   c.is_slow = tonumber(prompt_ms) > 0 or tonumber(token_ms) > 0
   if c.is_slow then
     c.prompt_ms, c.token_ms = tonumber(prompt_ms), tonumber(token_ms)
-    c.turn_ms, c.behind, c.faster = tonumber(turn_ms), tonumber(behind), words_of(faster)
+    c.turn_ms, c.behind, c.faster = tonumber(turn_ms), tonumber(behind), {}
+    for word in string.gmatch(faster, '%S+') do c.faster[#c.faster + 1] = word end
   end
   c.jobs, c.mine, c.seen_turns, c.looked, c.called, c.again = {}, {}, {}, 0, {}, 0
   c.about = read_hash(K.worker .. worker, ABOUT)

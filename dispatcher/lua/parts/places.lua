@@ -6,11 +6,6 @@ local function split_place(place)
   return string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
 end
 
--- These and the sequence and the job; nil where it is none. One match is cheaper than several.
-local function read_place(place)
-  return string.match(place, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(%d+)|([^|]*)$')
-end
-
 local function sequence_of(place)
   return tonumber(string.match(place, '^[^|]*|[^|]*|[^|]*|[^|]*|(%d+)|[^|]*$'))
 end

@@ -1,5 +1,7 @@
 -- @include flaws
+-- @include is_placed
 -- @include tolerant
+-- @include try
 
 local function flaw_of(id, job)
   -- Made here, as some calls never need them: what is made for each call adds up.

@@ -1,8 +1,10 @@
 -- Counts anew, after damage, what is counted for jobs. What a job that can't be read was charged is
 -- then neither its tenant's burden for ever nor a gift to it.
+-- @include add_charge
 -- @include call
 -- @include charge
 -- @include places
+-- @include try
 -- @include unpark
 -- @include read_job
 

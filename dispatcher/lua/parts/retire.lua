@@ -7,6 +7,8 @@
 -- @include places
 -- @include leave_queue
 -- @include take_off
+-- @include try
+-- @include unclaimed
 
 -- `place` is where it was found in the queue, `token` its attempt, which is off its worker already;
 -- each may be nil. With `is_answered` its api has the whole answer.

@@ -1,3 +1,4 @@
+-- @include add_charge
 -- @include charges
 -- @include move
 

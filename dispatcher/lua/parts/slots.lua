@@ -7,9 +7,3 @@ local function free_slots(worker)
   if about[2] ~= '1' then return 0 end
   return math.max(0, number(about[1]) - redis.call('ZCARD', K.running .. worker))
 end
-
--- A full bridge waits on its own bell only, so whoever frees its slot must ring that.
-local function is_full(worker)
-  local slots = fields_of(K.worker .. worker, 'slots')[1]
-  return redis.call('ZCARD', K.running .. worker) >= number(slots)
-end

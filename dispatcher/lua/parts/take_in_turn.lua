@@ -3,6 +3,7 @@
 -- @include choice
 -- @include describe
 -- @include leave_queue
+-- @include small_body
 -- @include work_on
 
 local function take(c, job)

@@ -1,3 +1,4 @@
+-- @include add_charge
 -- @include attempts
 -- @include charges
 -- @include classes

@@ -1,6 +1,7 @@
 -- @include attempts
 -- @include describe
 -- @include read_job
+-- @include small_body
 
 -- An attempt that a call with the same nonce has begun.
 local function take_up(c, token)

@@ -15,7 +15,7 @@ def text_of(name: str) -> str:
 
 
 def test_script_has_only_the_parts_that_it_reaches() -> None:
-    assert "local function is_registered(" in text_of("emit")
+    assert "local function extend_lease(" in text_of("emit")
     assert "local function charge(" not in text_of("emit")
 
 
