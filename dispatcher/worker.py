@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -112,7 +113,7 @@ class WorkerSession:
         After `RedisUnavailable` the next call finds the same jobs again, should Redis have handed
         them out.
         """
-        self._nonce = self._nonce or secrets.token_hex(8)
+        self._nonce = self._nonce or os.urandom(8).hex()
         wish = Wish(most, self._nonce, self._max_running, patience)
         answer = await self._run(partial(self._commands.claim, wish=wish))
         self._nonce = ""
@@ -153,7 +154,7 @@ class WorkerSession:
 
     async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | None]:
         most = max(finish.most for finish in finishes)
-        wish = Wish(most, secrets.token_hex(8), self._max_running, finishes[-1].patience)
+        wish = Wish(most, os.urandom(8).hex(), self._max_running, finishes[-1].patience)
         ended = [finish.ended for finish in finishes]
         call = partial(self._run, partial(self._commands.finish, wish=wish, ended=ended))
         answer = await (insist(call, "finish", log) if len(ended) == 1 else wait_out(call))

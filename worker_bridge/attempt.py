@@ -29,7 +29,7 @@ _STOPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # its hash is cheap then
 class Served:
     """What a worker serves: clients call `model` what its server calls `model_id`."""
 

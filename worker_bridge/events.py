@@ -20,8 +20,8 @@ _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
 _TEXTS = re.compile(
-    rb'(?:data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":'
-    rb'\{"(?:reasoning_)?content":"[^\n]*\n\n)+'
+    rb'(?:data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":\{'
+    rb'(?:"role":"assistant",)?"(?:reasoning_)?content":(?:"|null)[^\n]*\n\n)+'
 )
 _UNFINISHED = b'"finish_reason":null'
 
@@ -30,6 +30,7 @@ class Type(Enum):
     """What an event is for."""
 
     CHUNK = auto()  # a part of the answer
+    LAST = auto()  # the chunk that ends the answer: only usage follows
     PROGRESS = auto()  # how far the prompt is
     USAGE = auto()  # the token counts at the end
     DONE = auto()
@@ -48,7 +49,7 @@ def read_event(event: bytes) -> Event:
     """What kind of event this is.
 
     >>> read_event(b"data: [DONE]").type
-    <Type.DONE: 4>
+    <Type.DONE: 5>
     """
     if event == b"data: [DONE]":
         return Event(Type.DONE)
@@ -59,12 +60,17 @@ def read_event(event: bytes) -> Event:
     if event.find(b'"prompt_progress":{') >= 0:  # cheaper than `in`
         return Event(Type.PROGRESS)
     found = _TOKENS.search(event)
-    type_ = Type.CHUNK if event.find(b'"choices":[]') < 0 else Type.USAGE
+    if event.find(b'"choices":[]') >= 0:
+        type_ = Type.USAGE
+    else:
+        type_ = Type.CHUNK if event.find(_UNFINISHED) >= 0 else Type.LAST
     return Event(type_, int(found[1]) if found else 0)
 
 
 def end_of_text(events: bytes, start: int) -> int:
     """Where the chunks at `start` end that are surely text and no more, as most events are.
+
+    So is the first one, which says who speaks.
 
     >>> text = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}'
     >>> end_of_text(text + b"\\n\\ndata: [DONE]\\n\\n", 0) == len(text) + 2
@@ -97,14 +103,17 @@ def last_count(events: bytes) -> tuple[int, int]:
     return (int(found[1]), events.rfind(b"\n", 0, at) + 1) if found else (0, 0)
 
 
+def has_comments(event: bytes) -> bool:
+    """Whether a line of it is a comment."""
+    return event.startswith(b":") or event.find(b"\n:") >= 0
+
+
 def without_comments(event: bytes) -> bytes:
     """The lines of an event that are no comments; a comment needs no blank line behind it.
 
     >>> without_comments(b":\\ndata: {}")
     b'data: {}'
     """
-    if not event.startswith(b":") and event.find(b"\n:") < 0:
-        return event
     return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
 
 
@@ -129,11 +138,6 @@ def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | Non
             return None
         event = _PROGRESS.sub(b"", event)  # a chat template may begin the answer with it
     return event if Want.TIMINGS in wants else without_timings(event)
-
-
-def is_last(event: bytes, type_: Type) -> bool:
-    """Whether this chunk ends the answer: only usage follows."""
-    return type_ is Type.CHUNK and event.find(_UNFINISHED) < 0
 
 
 def with_timings_of(usage: bytes, chunk: bytes) -> bytes:
