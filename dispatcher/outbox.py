@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
@@ -71,17 +71,19 @@ class Outbox:
         """Takes what an attempt has to say."""
         return Outgoing(claim, speaker, self._note)
 
-    async def close(self, outgoing: Outgoing) -> list[Frame]:
-        """The frames of an attempt that ends, once none of them is on the way any more."""
-        while (emit := outgoing.on_its_way) is not None and not emit.done():
-            await asyncio.wait([emit])
+    def close(self, outgoing: Outgoing, take: Callable[[list[Frame]], None]) -> None:
+        """Has `take` get the frames of an attempt that ends, once none is on the way any more."""
+        emit = outgoing.on_its_way
+        if emit is not None and not emit.done():
+            emit.add_done_callback(lambda _: self.close(outgoing, take))
+            return
         if outgoing.is_waiting:
             self._waiting.get(outgoing.api, {}).pop(outgoing, None)
             outgoing.is_waiting = False
         self._bytes -= outgoing.bytes
         self._streams.discard(outgoing)
         self._paused.discard(outgoing)
-        return outgoing.take()
+        take(outgoing.take())
 
     def clear(self) -> None:
         """Forgets everything: the registration it belonged to has ended."""
@@ -160,7 +162,12 @@ class Outbox:
         identity = self._sender.identity
         while identity == self._sender.identity:
             try:
-                verdict, *refused = await self._emit(identity, api, letters)
+                verdict, *refused = await self._commands.emit(
+                    identity,
+                    api,
+                    *self._limits,
+                    [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters],
+                )
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
             except ResponseError as error:
@@ -169,12 +176,8 @@ class Outbox:
                 return
             else:
                 if identity == self._sender.identity:  # else it is about an epoch that has ended
-                    self._heed(verdict.decode(), {token.decode() for token in refused}, letters)
+                    self._heed(verdict, refused, letters)
                 return
-
-    async def _emit(self, identity: Identity, api: str, letters: Sequence[Letter]) -> list[Any]:
-        frames = [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters]
-        return await self._commands.emit(identity, api, *self._limits, frames)
 
     async def _send_apart(self, api: str, letters: Sequence[Letter]) -> None:
         """Job by job: the one that fails alone is stopped, the others go on."""
@@ -184,13 +187,14 @@ class Outbox:
         for letter in letters:
             await self._send(api, [letter])
 
-    def _heed(self, verdict: str, foreign: set[str], letters: Sequence[Letter]) -> None:
-        if verdict == "FENCED":
+    def _heed(self, verdict: bytes, refused: Collection[bytes], letters: Sequence[Letter]) -> None:
+        if verdict == b"FENCED":
             self._fenced()
             return
+        foreign = {token.decode() for token in refused} if refused else ()
         for letter in letters:
-            if verdict != "OK":
-                letter.outgoing.speaker.refused(Refusal[verdict])
+            if verdict != b"OK":
+                letter.outgoing.speaker.refused(Refusal[verdict.decode()])
             elif letter.outgoing.token in foreign:
                 letter.outgoing.speaker.refused(Refusal.FOREIGN)
             elif letter.begins:
@@ -229,8 +233,5 @@ def _waves(batch: Iterable[Outgoing]) -> Iterator[list[list[Letter]]]:
     yield wave
 
 
-async def _all(works: list[Coroutine[Any, Any, None]]) -> None:
-    if len(works) == 1:
-        await works[0]
-    else:
-        await asyncio.gather(*works)
+def _all(works: list[Coroutine[Any, Any, None]]) -> Awaitable[Any]:
+    return works[0] if len(works) == 1 else asyncio.gather(*works)

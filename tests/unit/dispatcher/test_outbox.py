@@ -17,7 +17,7 @@ from dispatcher.settings import QueueSettings
 from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import Sender, Speaker
+from tests.unit.dispatcher.ends import Sender, Speaker, rest_of
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
 
@@ -121,7 +121,7 @@ async def test_refusal_of_an_epoch_that_has_ended_meanwhile_fences_nobody(
         await relay.held.wait()
         mouth.sender.epoch = "next"
         relay.let_go()
-        await mouth.outbox.close(outgoing)
+        await rest_of(mouth.outbox, outgoing)
     assert not mouth.fenced.is_set()
 
 
@@ -137,12 +137,12 @@ async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
     async with mouth.running():
         outgoing = mouth.add(token)
         await until(lambda: _length(desk, 1))
-        assert await mouth.outbox.close(outgoing) == []  # its reply is here
+        assert await rest_of(mouth.outbox, outgoing) == []  # its reply is here
         relay.hold_replies()
         mouth.add(token)
         await relay.held.wait()
         mouth.add(token, pace=Pace.LAZY)
-        taking = asyncio.create_task(mouth.outbox.close(outgoing))
+        taking = asyncio.create_task(rest_of(mouth.outbox, outgoing))
         await asyncio.sleep(0)
         assert not taking.done()
         relay.let_go()
@@ -267,7 +267,7 @@ async def test_all_attempts_together_are_bounded(
         mouth.of(f"j{number}:n-1").add_text(b"x" * 60, 1, Pace.LAZY)
     assert [speaker.heard for speaker in mouth.speakers.values()] == [[], ["pause"], ["pause"]]
     for outgoing in mouth.said.values():
-        await mouth.outbox.close(outgoing)
+        await rest_of(mouth.outbox, outgoing)
     assert mouth.outbox._bytes == 0
 
 
