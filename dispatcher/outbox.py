@@ -109,7 +109,8 @@ class Outbox:
         self._crowd.began()
         self._due, self._soon = math.inf, False
         waiting, self._waiting = self._waiting, {}
-        await _all([self._flush(api, batch) for api, batch in waiting.items()])
+        if works := [self._flush(api, batch) for api, batch in waiting.items() if batch]:
+            await _all(works)
         self._resume()
 
     def _note(self, outgoing: Outgoing, tokens: int, size: int, pace: Pace) -> None:
@@ -125,20 +126,26 @@ class Outbox:
         if pace is Pace.NOW:
             self._ring.set()
         elif pace is Pace.LAZY:
-            self._ring_within(LAZY_S)
+            self._ring_lazily()
         else:
             self._crowd.rate.count(tokens)
             if not self._soon:
                 self._soon = True
                 self._crowd.call_together(self._ring.set)
 
-    def _ring_within(self, longest_s: float) -> None:
-        when = time.monotonic() + longest_s
-        if when < self._due:
-            self._due = when
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(longest_s, self._ring.set)
+    def _ring_lazily(self) -> None:
+        if self._due == math.inf:
+            self._due = time.monotonic() + LAZY_S
+            if self._timer is None:  # one for many attempts: most end before it rings
+                self._timer = asyncio.get_running_loop().call_later(LAZY_S, self._ring_if_due)
+
+    def _ring_if_due(self) -> None:
+        self._timer = None
+        left_s = self._due - time.monotonic()
+        if left_s <= 0:
+            self._ring.set()
+        elif left_s < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._ring_if_due)
 
     async def _flush(self, api: str, batch: Collection[Outgoing]) -> None:
         sent = asyncio.get_running_loop().create_future()

@@ -17,6 +17,7 @@ CONNECT_S = 5.0
 
 _READ_BYTES = 2**16
 _IS_LINUX = hasattr(select, "epoll")  # elsewhere a socket can't be written to while it connects
+_TYPE = socket.SOCK_STREAM | (socket.SOCK_NONBLOCK if _IS_LINUX else 0)
 
 
 class Address(NamedTuple):
@@ -66,7 +67,7 @@ class PlainSocket(asyncio.Transport):
         self._unsent = memoryview(request)
         self._is_reached = self._is_paused = self._is_closed = False
         self._give_up: asyncio.TimerHandle | None = None
-        self._socket = socket.socket(address.family, socket.SOCK_STREAM)
+        self._socket = socket.socket(address.family, _TYPE)
         super().__init__({"socket": self._socket})
         try:
             self._connect(address)
@@ -93,7 +94,8 @@ class PlainSocket(asyncio.Transport):
         if self._give_up is not None:
             self._give_up.cancel()
         self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        if self._unsent:
+            self._loop.remove_writer(self._socket)
         self._socket.close()
 
     def pause_reading(self) -> None:
@@ -109,7 +111,6 @@ class PlainSocket(asyncio.Transport):
             self._loop.add_reader(self._socket, self._read)
 
     def _connect(self, address: Address) -> None:
-        self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _raise(self._socket.connect_ex((address.host, address.port)))
 

@@ -131,6 +131,29 @@ async def test_frame_that_is_not_urgent_goes_too(desk: Desk, mouth: Mouth, token
         await until(lambda: _length(desk, 1))
 
 
+async def test_frame_that_is_not_urgent_goes_though_an_emit_came_between(
+    desk: Desk, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LAZY_S", 0.05)
+    async with mouth.running():
+        mouth.add(token, pace=Pace.LAZY)
+        mouth.add(token)
+        await until(lambda: _length(desk, 2))
+        mouth.add(token, pace=Pace.LAZY)
+        await until(lambda: _length(desk, 3))
+
+
+async def test_attempt_that_ends_before_its_emit_takes_its_frames_along(
+    desk: Desk, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emits: list[object] = []
+    monkeypatch.setattr(mouth.commands, "emit", lambda *args: emits.append(args))
+    async with mouth.running():
+        assert len(await rest_of(mouth.outbox, mouth.add(token))) == 1
+        await asyncio.sleep(0.01)
+    assert emits == []
+
+
 async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
     desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
