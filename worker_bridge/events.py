@@ -19,9 +19,11 @@ _SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\['
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
-_TEXTS = re.compile(
-    rb'(?:data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":\{'
-    rb'(?:"role":"assistant",)?"(?:reasoning_)?content":(?:"|null)[^\n]*\n\n)+'
+_HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{'
+_HEADS_OF_TEXT = (
+    _HEAD + b'"content":"',
+    _HEAD + b'"reasoning_content":"',
+    _HEAD + b'"role":"assistant","content":',
 )
 _UNFINISHED = b'"finish_reason":null'
 
@@ -78,12 +80,15 @@ def end_of_text(events: bytes, start: int) -> int:
     >>> end_of_text(b"data: [DONE]\\n\\n", 0)
     0
     """
-    found = _TEXTS.match(events, start)
-    if found is None:
-        return start
-    other = events.find(b'"prompt_progress":{', start, found.end())
+    end = start
+    while events.startswith(_HEADS_OF_TEXT, end):  # a third of the time of a regular expression
+        line = events.find(b"\n", end)
+        if not events.startswith(b"\n", line + 1):
+            break
+        end = line + 2
+    other = events.find(b'"prompt_progress":{', start, end)
     if other < 0:
-        return found.end()
+        return end
     return max(start, events.rfind(b"\n", start, other) + 1)
 
 
