@@ -126,7 +126,8 @@ class Outbox:
         if pace is Pace.NOW:
             self._ring.set()
         elif pace is Pace.LAZY:
-            self._ring_lazily()
+            if self._due == math.inf:
+                self._ring_lazily()
         else:
             self._crowd.rate.count(tokens)
             if not self._soon:
@@ -134,10 +135,9 @@ class Outbox:
                 self._crowd.call_together(self._ring.set)
 
     def _ring_lazily(self) -> None:
-        if self._due == math.inf:
-            self._due = time.monotonic() + LAZY_S
-            if self._timer is None:  # one for many attempts: most end before it rings
-                self._timer = asyncio.get_running_loop().call_later(LAZY_S, self._ring_if_due)
+        self._due = time.monotonic() + LAZY_S
+        if self._timer is None:  # one for many attempts: most end before it rings
+            self._timer = asyncio.get_running_loop().call_later(LAZY_S, self._ring_if_due)
 
     def _ring_if_due(self) -> None:
         self._timer = None

@@ -13,7 +13,6 @@ from worker_bridge.events import (
     Type,
     end_of_text,
     for_client,
-    has_comments,
     last_count,
     model_of,
     prompt_is_done,
@@ -86,14 +85,16 @@ class Answer:
     def _take_events(self, events: bytes) -> Result | None:
         at, end = 0, len(events)
         while at < end:
-            end_of = end_of_text(events, at)
+            end_of = at if self._finished else end_of_text(events, at)
             if end_of > at and (self._answered or self._is_ours(events[at:end_of])):
                 self._take_text(events[at:end_of])
                 at = end_of
                 continue
             end_of = events.index(b"\n\n", at)
             event = events[at:end_of]
-            result = self._take_event(without_comments(event) if has_comments(event) else event)
+            if event.startswith(b":") or event.find(b"\n:") >= 0:
+                event = without_comments(event)
+            result = self._take_event(event)
             if result is not None:
                 return result
             at = end_of + 2

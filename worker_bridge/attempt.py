@@ -108,8 +108,11 @@ class Attempt:
                 await asyncio.sleep(_RETRY_S)
 
     def _send(self, server: LlamaServer, body: bytes) -> None:
-        self._connection = server.post(self.claim.path, body, self)
-        self._connection.open()
+        try:
+            self._connection = server.post(self.claim.path, body, self)
+            self._connection.open()
+        except Exception as error:
+            self._end(error)
 
     def _end(self, how: Result | Exception) -> None:
         if self.has_ended:

@@ -149,11 +149,11 @@ class Attempts:
         elif fault is not None:  # renew then tells that it is gone, and it is given back
             what = "job=%s ended in a way that nobody thought of"
             log.error(what, attempt.claim.job, exc_info=fault)
-        for claim in next_ones:
-            self.start(claim)
         if self._held.pop(attempt.claim.token, None) is not None:
             self._state.held -= 1
             attempt.let_go()
+        for claim in next_ones:
+            self.start(claim)
         if not self._held:
             self._empty.set()
 

@@ -108,11 +108,6 @@ def last_count(events: bytes) -> tuple[int, int]:
     return (int(found[1]), events.rfind(b"\n", 0, at) + 1) if found else (0, 0)
 
 
-def has_comments(event: bytes) -> bool:
-    """Whether a line of it is a comment."""
-    return event.startswith(b":") or event.find(b"\n:") >= 0
-
-
 def without_comments(event: bytes) -> bytes:
     """The lines of an event that are no comments; a comment needs no blank line behind it.
 

@@ -11,7 +11,7 @@ from dispatcher.taken import Taken
 from dispatcher.tasks import cancel
 from worker_bridge.attempt import Attempt
 from worker_bridge.claim_policy import ClaimPolicy
-from worker_bridge.ends import CONSEQUENCES, Consequence, End, Result, failure
+from worker_bridge.ends import CONSEQUENCES, End, Result, failure
 from worker_bridge.health import ProbeResult
 from worker_bridge.worker import Worker
 
@@ -63,20 +63,20 @@ class Settling:
     ) -> None:
         if self._is_over:
             return
-        follows = CONSEQUENCES[result.end]
         if result.end is End.DONE:  # as most do: no task is needed
             last = attempt.last_frame(Kind.DONE, result.payload)
             finishing = self._finish(attempt, [*frames, last])
             finishing.add_done_callback(partial(_tell_taken, attempt, settled))
             return
-        task = asyncio.create_task(self._settle_other(attempt, result, follows, frames))
+        task = asyncio.create_task(self._settle_other(attempt, result, frames))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(partial(_tell, attempt, settled))
 
     async def _settle_other(
-        self, attempt: Attempt, result: Result, follows: Consequence, frames: list[Frame]
+        self, attempt: Attempt, result: Result, frames: list[Frame]
     ) -> list[Claim]:
+        follows = CONSEQUENCES[result.end]
         if follows.slot_lags:
             frames = []  # nobody reads them
             await self._slot_is_free()

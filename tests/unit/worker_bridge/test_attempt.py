@@ -16,6 +16,7 @@ from dispatcher.worker import WorkerSession
 from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply
 from tests.processes import free_port
 from worker_bridge.attempt import Attempt, Served
+from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result
 from worker_bridge.llama import LlamaServer
 
@@ -178,3 +179,19 @@ async def test_attempt_that_is_over_is_freed_at_once() -> None:
             assert [part() for part in parts] == [None, None]
         finally:
             gc.enable()
+
+
+async def test_fault_that_nobody_thought_of_ends_the_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault = RuntimeError("the event loop is odd")
+    claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
+    ends: list[Result | Exception] = []
+
+    def fail(_: Connection) -> None:
+        raise fault
+
+    monkeypatch.setattr(Connection, "open", fail)
+    attempt = Attempt(claim, SERVED, Collected(), lambda _, how: ends.append(how))
+    attempt.begin(LlamaServer("http://127.0.0.1:1", None), Bodies())
+    assert ends == [fault]
