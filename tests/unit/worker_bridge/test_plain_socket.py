@@ -17,6 +17,12 @@ from worker_bridge.plain_socket import address_of
 WHOLE = OK + b"2\r\nhi\r\n0\r\n\r\n"
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """The loop that bridges run on, and the one that they have where there is no other."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 def opened(url: str, told: Told, body: bytes = b"{}") -> Connection:
     origin = Origin.of(url, None)
     connection = Connection(origin, origin.request("POST", "/", body), told)
