@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 CONNECT_S = 5.0
 """How long a server may take to accept a connection."""
 
-_READ_BYTES = 2**16
+_TAKEN = memoryview(bytearray(2**18))  # what one read took, until it is copied
 _IS_LINUX = hasattr(select, "epoll")  # elsewhere a socket can't be written to while it connects
 _TYPE = socket.SOCK_STREAM | (socket.SOCK_NONBLOCK if _IS_LINUX else 0)
 
@@ -151,17 +151,17 @@ class PlainSocket(asyncio.Transport):
 
     def _read(self) -> None:
         try:
-            data = self._socket.recv(_READ_BYTES)
+            number = self._socket.recv_into(_TAKEN)
         except BlockingIOError:
             return
         except OSError as error:
             self._lose(error)
             return
-        if not data:
+        if number == 0:
             self._lose(None)
             return
         try:
-            self._owner.data_received(data)
+            self._owner.data_received(_TAKEN[:number].tobytes())
         except Exception as error:
             self._lose(error)
             raise
