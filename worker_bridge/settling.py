@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Claim, Toll
@@ -38,7 +39,7 @@ class Settling:
         self._server = worker.server
         self._state = worker.state
         self._policy = policy
-        self._tasks: set[asyncio.Task[list[Claim]]] = set()
+        self._tasks: set[asyncio.Task[Taken | None]] = set()
         self._is_over = False
 
     def settle(self, attempt: Attempt, result: Result, settled: Settled) -> None:
@@ -63,32 +64,39 @@ class Settling:
     ) -> None:
         if self._is_over:
             return
+        try:
+            ending = self._end(attempt, result, frames)
+        except Exception as error:
+            settled(attempt, [], error)
+        else:
+            ending.add_done_callback(partial(_tell, attempt, settled))
+
+    def _end(
+        self, attempt: Attempt, result: Result, frames: list[Frame]
+    ) -> asyncio.Future[Taken | None]:
         if result.end is End.DONE:  # as most do: no task is needed
             last = attempt.last_frame(Kind.DONE, result.payload)
-            finishing = self._finish(attempt, [*frames, last])
-            finishing.add_done_callback(partial(_tell_taken, attempt, settled))
-            return
-        task = asyncio.create_task(self._settle_other(attempt, result, frames))
+            return cast("asyncio.Future[Taken | None]", self._finish(attempt, [*frames, last]))
+        task = asyncio.create_task(self._end_otherwise(attempt, result, frames))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(partial(_tell, attempt, settled))
+        return task
 
-    async def _settle_other(
+    async def _end_otherwise(
         self, attempt: Attempt, result: Result, frames: list[Frame]
-    ) -> list[Claim]:
+    ) -> Taken | None:
         follows = CONSEQUENCES[result.end]
         if follows.slot_lags:
             frames = []  # nobody reads them
             await self._slot_is_free()
         if result.end is End.TOO_LONG and await self._leave_to_larger(attempt):
-            return []
+            return None
         if follows.answer is not None:
-            last = _last(attempt, follows.answer, result)
-            return (await self._finish(attempt, [*frames, last])).claims
+            return await self._finish(attempt, [*frames, _last(attempt, follows.answer, result)])
         if follows.returned and await self._release(attempt, result, follows.toll) == _TWICE:
             last = attempt.last_frame(Kind.REJECTED, result.refusal)
-            return (await self._finish(attempt, [*frames, last])).claims
-        return []
+            return await self._finish(attempt, [*frames, last])
+        return None
 
     def _finish(self, attempt: Attempt, frames: list[Frame]) -> asyncio.Future[Taken]:
         """Ends an attempt for good; its slot gets the next job at once."""
@@ -130,15 +138,10 @@ class Settling:
                 return
 
 
-def _tell_taken(attempt: Attempt, settled: Settled, done: asyncio.Future[Taken]) -> None:
+def _tell(attempt: Attempt, settled: Settled, done: asyncio.Future[Taken | None]) -> None:
     fault = None if done.cancelled() else done.exception()
-    claims = [] if done.cancelled() or fault else done.result().claims
-    settled(attempt, claims, fault)
-
-
-def _tell(attempt: Attempt, settled: Settled, done: asyncio.Task[list[Claim]]) -> None:
-    fault = None if done.cancelled() else done.exception()
-    settled(attempt, [] if done.cancelled() or fault else done.result(), fault)
+    taken = None if done.cancelled() or fault else done.result()
+    settled(attempt, taken.claims if taken else [], fault)
 
 
 def _last(attempt: Attempt, kind: Kind, result: Result) -> Frame:
