@@ -74,12 +74,16 @@ class Counting:
         """Some are missing."""
         self.count.set_exception(RuntimeError(how))
 
+    def not_reached(self, error: Exception) -> None:
+        """All are missing."""
+        self.count.set_exception(error)
+
 
 async def by_connection(url: str) -> int:
     """Reads one stream as the bridge does."""
     reader, origin = Counting(), Origin.of(url, None)
     connection = Connection(origin, origin.request("POST", "/", b"{}"), reader)
-    await connection.open()
+    connection.open()
     count = await reader.count
     connection.close()
     return count

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from redis.exceptions import ResponseError
@@ -18,14 +18,14 @@ class Batches(Generic[_Item, _Result]):
     """Hands items to `send` in batches, and each result to whoever waits for it.
 
     One batch is in flight at a time. `send` gets up to `most` items and returns their results in
-    the same order. A batch that fails with `ResponseError` is sent again item by item. An item of
-    more than `most_bytes`, as `size` tells them, is sent at once, alone: it would hold up the
-    others.
+    the same order; one that is an exception is raised. A batch that fails with `ResponseError` is
+    sent again item by item. An item of more than `most_bytes`, as `size` tells them, is sent at
+    once, alone: it would hold up the others.
     """
 
     def __init__(
         self,
-        send: Callable[[list[_Item]], Awaitable[list[_Result]]],
+        send: Callable[[list[_Item]], Awaitable[Sequence[_Result | Exception]]],
         size: Callable[[_Item], int] = lambda _: 0,
         most_bytes: int = 2**14,
         most: int = MOST,
@@ -40,12 +40,19 @@ class Batches(Generic[_Item, _Result]):
     async def put(self, item: _Item) -> _Result:
         """The result of an item. Raises what `send` raises; see there."""
         if self._size(item) > self._most_bytes:
-            return (await self._send([item]))[0]
+            result = (await self._send([item]))[0]
+            if isinstance(result, Exception):
+                raise result
+            return result
+        return await self.add(item)
+
+    def add(self, item: _Item) -> asyncio.Future[_Result]:
+        """The result of an item, however large that is."""
         result: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if self._task is None:
             self._task = asyncio.create_task(self._send_all())
-        return await result
+        return result
 
     async def _send_all(self) -> None:
         try:
@@ -78,7 +85,11 @@ class Batches(Generic[_Item, _Result]):
                 _fail(batch, fault)
             return fault
         for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
                 future.set_result(result)
         return None
 

@@ -1,14 +1,14 @@
 """Where a bridge waits until it is called."""
 
 import asyncio
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.keys import Keys
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What a bridge is to do: claim, unless it has `only_room` again and nothing waits.
 
     Or, with `cancel`, to stop the attempt with this token.
@@ -27,11 +27,10 @@ async def wait_for_call(
     A bridge without room doesn't listen to the bell that all share: it would take the ring from one
     that has room.
     """
-    bells = [keys.named("cancels", worker), keys.named("bell_of", worker)]
-    if has_room:
-        bells.append(keys.named("bell"))
+    bells = _bells(keys, worker)
+    heard = bells if has_room else bells[:2]
     try:
-        popped = await redis.link.call("BZPOPMIN", *bells, longest_s)
+        popped = await redis.link.call("BZPOPMIN", *heard, longest_s)
     except asyncio.CancelledError:
         redis.link.drop()  # else it would take a ring that nobody hears
         raise
@@ -41,3 +40,9 @@ async def wait_for_call(
     if bell == bells[0].encode():
         return Call(cancel=str(member, "ascii"))
     return Call(only_room=member == b"room")
+
+
+@lru_cache(maxsize=64)
+def _bells(keys: Keys, worker: str) -> tuple[str, str, str]:
+    """Where cancels, its own rings, and those for all come; the first that has something counts."""
+    return keys.named("cancels", worker), keys.named("bell_of", worker), keys.named("bell")

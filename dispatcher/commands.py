@@ -1,5 +1,6 @@
 """The scripts of lua/*.lua, one method each. What they answer heads each file."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -130,25 +131,27 @@ class Commands:
         """As `renew`, for attempts of which that has only the names."""
         return await self._run("look", *who, *_flat(held))
 
-    async def claim(self, who: Identity, wish: Wish) -> list[Any]:
+    def claim(self, who: Identity, wish: Wish) -> asyncio.Future[list[Any]]:
         """The free slots that are left, when to claim again, and jobs."""
-        return await self._run("claim", *who, *wish.values)
+        return self._run("claim", *who, *wish.values)
 
-    async def emit(
+    def emit(
         self,
         who: Identity,
         api: str,
         lease_ms: int,
         most_unread: int,
         frames: Iterable[tuple[str, int, bytes]],
-    ) -> list[Any]:
+    ) -> asyncio.Future[list[Any]]:
         """`frames`: attempt, 1 where a client sees something for the first time, packed frames."""
         about = api, lease_ms, most_unread
-        return await self._run("emit", *who, *about, *_flat(frames))
+        return self._run("emit", *who, *about, *_flat(frames))
 
-    async def finish(self, who: Identity, wish: Wish, ended: Iterable[Ended]) -> list[Any]:
+    def finish(
+        self, who: Identity, wish: Wish, ended: Iterable[Ended]
+    ) -> asyncio.Future[list[Any]]:
         """As `claim`; in front of the jobs stands for each attempt whether it is over now."""
-        return await self._run("finish", *who, *wish.values, *_flat(ended))
+        return self._run("finish", *who, *wish.values, *_flat(ended))
 
     async def release(
         self, who: Identity, token: str, toll: str, error: bytes, needs: str, refusal: str

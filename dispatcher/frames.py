@@ -27,8 +27,7 @@ class Kind(StrEnum):
     ABANDONED = "abandoned"
 
 
-_WORDS = {kind: kind.encode() for kind in Kind}
-_KINDS = {word: kind for kind, word in _WORDS.items()}
+_KINDS = {kind.encode(): kind for kind in Kind}
 
 FROM_SCRIPT = -1
 """The sequence number of frames that are not counted, as those that scripts write."""
@@ -51,7 +50,7 @@ def pack(frames: Iterable[Frame]) -> bytes:
     """
     return b"".join(
         [
-            b"%b %d %d %d\n%b" % (_WORDS[kind], seq, tokens, len(payload), payload)
+            b"%b %d %d %d\n%b" % (kind.encode(), seq, tokens, len(payload), payload)
             for kind, seq, tokens, payload in frames
         ]
     )

@@ -146,6 +146,7 @@ def encode_wants(wants: frozenset[Want]) -> str:
     return ",".join(sorted(wants))
 
 
+@lru_cache(maxsize=64)
 def decode_wants(text: str) -> frozenset[Want]:
     """The reverse of `encode_wants`; raises `ValueError` for an unknown flag."""
     return frozenset(Want(word) for word in text.split(",") if word)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
@@ -71,17 +71,19 @@ class Outbox:
         """Takes what an attempt has to say."""
         return Outgoing(claim, speaker, self._note)
 
-    async def close(self, outgoing: Outgoing) -> list[Frame]:
-        """The frames of an attempt that ends, once none of them is on the way any more."""
-        while (emit := outgoing.on_its_way) is not None and not emit.done():
-            await asyncio.wait([emit])
+    def close(self, outgoing: Outgoing, take: Callable[[list[Frame]], None]) -> None:
+        """Has `take` get the frames of an attempt that ends, once none is on the way any more."""
+        emit = outgoing.on_its_way
+        if emit is not None and not emit.done():
+            emit.add_done_callback(lambda _: self.close(outgoing, take))
+            return
         if outgoing.is_waiting:
             self._waiting.get(outgoing.api, {}).pop(outgoing, None)
             outgoing.is_waiting = False
         self._bytes -= outgoing.bytes
         self._streams.discard(outgoing)
         self._paused.discard(outgoing)
-        return outgoing.take()
+        take(outgoing.take())
 
     def clear(self) -> None:
         """Forgets everything: the registration it belonged to has ended."""
@@ -107,7 +109,8 @@ class Outbox:
         self._crowd.began()
         self._due, self._soon = math.inf, False
         waiting, self._waiting = self._waiting, {}
-        await _all([self._flush(api, batch) for api, batch in waiting.items()])
+        if works := [self._flush(api, batch) for api, batch in waiting.items() if batch]:
+            await _all(works)
         self._resume()
 
     def _note(self, outgoing: Outgoing, tokens: int, size: int, pace: Pace) -> None:
@@ -123,20 +126,26 @@ class Outbox:
         if pace is Pace.NOW:
             self._ring.set()
         elif pace is Pace.LAZY:
-            self._ring_within(LAZY_S)
+            if self._due == math.inf:
+                self._ring_lazily()
         else:
             self._crowd.rate.count(tokens)
             if not self._soon:
                 self._soon = True
                 self._crowd.call_together(self._ring.set)
 
-    def _ring_within(self, longest_s: float) -> None:
-        when = time.monotonic() + longest_s
-        if when < self._due:
-            self._due = when
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(longest_s, self._ring.set)
+    def _ring_lazily(self) -> None:
+        self._due = time.monotonic() + LAZY_S
+        if self._timer is None:  # one for many attempts: most end before it rings
+            self._timer = asyncio.get_running_loop().call_later(LAZY_S, self._ring_if_due)
+
+    def _ring_if_due(self) -> None:
+        self._timer = None
+        left_s = self._due - time.monotonic()
+        if left_s <= 0:
+            self._ring.set()
+        elif left_s < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._ring_if_due)
 
     async def _flush(self, api: str, batch: Collection[Outgoing]) -> None:
         sent = asyncio.get_running_loop().create_future()
@@ -160,7 +169,12 @@ class Outbox:
         identity = self._sender.identity
         while identity == self._sender.identity:
             try:
-                verdict, *refused = await self._emit(identity, api, letters)
+                verdict, *refused = await self._commands.emit(
+                    identity,
+                    api,
+                    *self._limits,
+                    [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters],
+                )
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
             except ResponseError as error:
@@ -169,12 +183,8 @@ class Outbox:
                 return
             else:
                 if identity == self._sender.identity:  # else it is about an epoch that has ended
-                    self._heed(verdict.decode(), {token.decode() for token in refused}, letters)
+                    self._heed(verdict, refused, letters)
                 return
-
-    async def _emit(self, identity: Identity, api: str, letters: Sequence[Letter]) -> list[Any]:
-        frames = [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters]
-        return await self._commands.emit(identity, api, *self._limits, frames)
 
     async def _send_apart(self, api: str, letters: Sequence[Letter]) -> None:
         """Job by job: the one that fails alone is stopped, the others go on."""
@@ -184,13 +194,14 @@ class Outbox:
         for letter in letters:
             await self._send(api, [letter])
 
-    def _heed(self, verdict: str, foreign: set[str], letters: Sequence[Letter]) -> None:
-        if verdict == "FENCED":
+    def _heed(self, verdict: bytes, refused: Collection[bytes], letters: Sequence[Letter]) -> None:
+        if verdict == b"FENCED":
             self._fenced()
             return
+        foreign = {token.decode() for token in refused} if refused else ()
         for letter in letters:
-            if verdict != "OK":
-                letter.outgoing.speaker.refused(Refusal[verdict])
+            if verdict != b"OK":
+                letter.outgoing.speaker.refused(Refusal[verdict.decode()])
             elif letter.outgoing.token in foreign:
                 letter.outgoing.speaker.refused(Refusal.FOREIGN)
             elif letter.begins:
@@ -229,8 +240,5 @@ def _waves(batch: Iterable[Outgoing]) -> Iterator[list[list[Letter]]]:
     yield wave
 
 
-async def _all(works: list[Coroutine[Any, Any, None]]) -> None:
-    if len(works) == 1:
-        await works[0]
-    else:
-        await asyncio.gather(*works)
+def _all(works: list[Coroutine[Any, Any, None]]) -> Awaitable[Any]:
+    return works[0] if len(works) == 1 else asyncio.gather(*works)

@@ -1,5 +1,6 @@
 """Runs the scripts of lua/*.lua for one model. The contract of each heads its file."""
 
+import asyncio
 from typing import Any
 
 from dispatcher import script_text
@@ -27,14 +28,13 @@ class Scripts:
         self._prefix = keys.prefix.encode()
         self._names: dict[str, str] = {}  # in Redis
 
-    async def run(self, name: str, *args: Arg) -> list[Any]:
+    def run(self, name: str, *args: Arg) -> asyncio.Future[list[Any]]:
         """Runs lua/<name>.lua; strings come back as bytes.
 
         Scripts that are run in the same tick of the event loop are sent together, in this order.
         """
         known = self._names.get(name) or self._load(name)
-        answer: list[Any] = await self.link.call("EVALSHA", known, 1, self._prefix, *args)
-        return answer
+        return self.link.call("EVALSHA", known, 1, self._prefix, *args)
 
     def _load(self, name: str) -> str:
         text = script_text.script_text(name, *self._about)

@@ -35,16 +35,16 @@ def read_taken(answer: list[Any]) -> Taken:
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    *about, body = row
-    token, api, wants, left_ms, queue_ms, class_, path = (item.decode() for item in about)
+    name, api, wants, left_ms, queue_ms, class_, path, body = row
+    token = name.decode()
     return Claim(
         job=split_token(token)[0],
         token=token,
-        api=api,
-        wants=decode_wants(wants),
+        api=api.decode(),
+        wants=decode_wants(wants.decode()),
         left_s=int(left_ms) / 1000,
         queue_ms=int(queue_ms),
-        needs=read_needs(class_),
-        path=path,
+        needs=read_needs(class_.decode()),
+        path=path.decode(),
         body=body or None,
     )

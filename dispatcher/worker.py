@@ -1,7 +1,9 @@
 """A bridge's side of the queue: its registration, its claims, and how its attempts end."""
 
+import asyncio
 import hashlib
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -49,7 +51,8 @@ class WorkerSession:
 
     Every call raises `RedisUnavailable`, `ResponseError` where a script fails, and, but for
     `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
-    the live apis that speak another protocol, and which.
+    the live apis that speak another protocol, and which. `identity` is the worker and its epoch,
+    which every script checks.
     """
 
     def __init__(
@@ -59,30 +62,24 @@ class WorkerSession:
         self._commands = commands
         self._lease_ms = int(lease_s * 1000)
         self._max_running = max_running
-        self._epoch = ""
+        self.identity = Identity(worker, "")
         self._nonce = ""
         self.strangers: dict[str, int] = {}
         self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
-
-    @property
-    def identity(self) -> Identity:
-        """The worker and its epoch, which every script checks."""
-        return Identity(self.worker, self._epoch)
 
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
         """Joins under a new epoch; what an older one still held is given back.
 
         Changes nothing where another worker has the same server, which it then returns.
         """
-        epoch = self._epoch or secrets.token_hex(8)
-        who = Identity(self.worker, epoch)
+        who = Identity(self.worker, self.identity.epoch or secrets.token_hex(8))
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
         verdict, *rest = await self._commands.register(who, status)
         while verdict == b"AGAIN":  # it held very many
             verdict, *rest = await self._commands.register(who, status)
         if verdict == b"TAKEN":
             return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
-        self._epoch = epoch
+        self.identity = who
         self.strangers = _read_versions(rest[1:])
         await announce(self._commands.redis.link, self._commands.keys, facts)
         return None
@@ -112,7 +109,7 @@ class WorkerSession:
         After `RedisUnavailable` the next call finds the same jobs again, should Redis have handed
         them out.
         """
-        self._nonce = self._nonce or secrets.token_hex(8)
+        self._nonce = self._nonce or os.urandom(8).hex()
         wish = Wish(most, self._nonce, self._max_running, patience)
         answer = await self._run(partial(self._commands.claim, wish=wish))
         self._nonce = ""
@@ -130,7 +127,7 @@ class WorkerSession:
         body = await self._commands.redis.link.call("GET", key)
         return body if isinstance(body, bytes) else None
 
-    async def finish(
+    def finish(
         self,
         token: str,
         state: str,
@@ -138,7 +135,7 @@ class WorkerSession:
         usage: Usage = NOTHING,
         most: int = 0,
         patience: Patience = EAGER,
-    ) -> Taken:
+    ) -> asyncio.Future[Taken]:
         """Ends an attempt with its last frames and what it used, and claims up to `most` jobs.
 
         Waits out an outage of Redis. Attempts that end together are told in one call: the first of
@@ -146,26 +143,25 @@ class WorkerSession:
         """
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
         ended = Ended(token, state, pack(frames), *spent)
-        result = await self._finishes.put(_Finish(ended, most, patience))
-        if result is None:
-            raise Fenced(f"the attempt {token} is no longer held by the worker {self.worker}")
-        return result
+        return self._finishes.add(_Finish(ended, most, patience))
 
-    async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | None]:
+    async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | Fenced]:
         most = max(finish.most for finish in finishes)
-        wish = Wish(most, secrets.token_hex(8), self._max_running, finishes[-1].patience)
+        wish = Wish(most, os.urandom(8).hex(), self._max_running, finishes[-1].patience)
         ended = [finish.ended for finish in finishes]
         call = partial(self._run, partial(self._commands.finish, wish=wish, ended=ended))
         answer = await (insist(call, "finish", log) if len(ended) == 1 else wait_out(call))
         free, again_ms, over, *jobs = answer
         first = over.index(1) if 1 in over else 0
         taken = read_taken([free, again_ms, *jobs])
-        if len(over) == 1:
-            return [taken if over[0] else None]
-        others = replace(taken, claims=[])
+        others = Taken(taken.free, [], taken.again_s)
         return [
-            (taken if i == first else others) if is_over else None for i, is_over in enumerate(over)
+            (taken if i == first else others) if is_over else self._fenced(ended[i].token)
+            for i, is_over in enumerate(over)
         ]
+
+    def _fenced(self, token: str) -> Fenced:
+        return Fenced(f"the attempt {token} is no longer held by the worker {self.worker}")
 
     async def release(
         self,
@@ -204,7 +200,7 @@ class WorkerSession:
 
     def end_epoch(self) -> None:
         """Forgets the registration, so that the next `register` makes a new one."""
-        self._epoch = ""
+        self.identity = Identity(self.worker, "")
         self._nonce = ""
 
     async def _run(self, call: Callable[[Identity], Awaitable[list[Any]]]) -> list[Any]:

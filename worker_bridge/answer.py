@@ -13,7 +13,6 @@ from worker_bridge.events import (
     Type,
     end_of_text,
     for_client,
-    is_last,
     last_count,
     model_of,
     prompt_is_done,
@@ -86,12 +85,16 @@ class Answer:
     def _take_events(self, events: bytes) -> Result | None:
         at, end = 0, len(events)
         while at < end:
-            if self._answered and (end_of := end_of_text(events, at)) > at:
+            end_of = at if self._finished else end_of_text(events, at)
+            if end_of > at and (self._answered or self._is_ours(events[at:end_of])):
                 self._take_text(events[at:end_of])
                 at = end_of
                 continue
             end_of = events.index(b"\n\n", at)
-            result = self._take_event(events[at:end_of])
+            event = events[at:end_of]
+            if event.startswith(b":") or event.find(b"\n:") >= 0:
+                event = without_comments(event)
+            result = self._take_event(event)
             if result is not None:
                 return result
             at = end_of + 2
@@ -107,47 +110,62 @@ class Answer:
             self.meter.timed = events[begin:]
         self._show(events if self._timed else without_timings(events))
 
+    def _is_ours(self, events: bytes) -> bool:
+        """Whether the first events name the model that the server is to have."""
+        self._answered = model_of(events) == self._model_id
+        return self._answered
+
     def _take_event(self, event: bytes) -> Result | None:
-        event = without_comments(event)
-        seen = read_event(event)
-        if seen.type is Type.NOTHING:
+        type_, tokens = read_event(event)
+        if type_ is Type.NOTHING:
             return None  # a comment comes from a wedged engine too
         self.moved_at = time.monotonic()
-        if seen.type is Type.DONE:
+        if type_ is Type.DONE:
             return self._complete()
-        if seen.type is Type.ERROR:
+        if type_ is Type.ERROR:
             return refused(500, event.removeprefix(b"data: "))
-        if not self._answered:
-            model = model_of(event)
-            if model != self._model_id:
-                said = (model or b"nothing").decode(errors="replace")
-                return Result(End.SETUP, failure(f"The server has another model now: {said}"))
-            self._answered = True
-        self._tokens = max(self._tokens, seen.tokens)
-        self._enter_phase(event, seen.type)
-        self.meter.see(event, seen)
-        self._forward(event, seen.type)
+        if not self._answered and not self._is_ours(event):
+            said = (model_of(event) or b"nothing").decode(errors="replace")
+            return Result(End.SETUP, failure(f"The server has another model now: {said}"))
+        if tokens:
+            self._tokens = max(self._tokens, tokens)
+            self.meter.timed = event
+        if type_ is Type.PROGRESS:
+            self._take_progress(event)
+        elif type_ is Type.USAGE:
+            self._take_usage(event)
+        else:
+            self._take_chunk(event, is_last=type_ is Type.LAST)
         return None
 
-    def _enter_phase(self, event: bytes, type_: Type) -> None:
-        if type_ is Type.CHUNK:
-            self.phase = Phase.NEXT_TOKEN
-        elif type_ is Type.PROGRESS and prompt_is_done(event):
+    def _take_progress(self, event: bytes) -> None:
+        self.meter.timed = event
+        if prompt_is_done(event):
             self.phase = Phase.FIRST_TOKEN
-
-    def _forward(self, event: bytes, type_: Type) -> None:
-        if type_ is Type.PROGRESS and self._streamed and not self._told_prompt:
+        if self._streamed and not self._told_prompt:
             self._told_prompt = True  # who goes on with the answer elsewhere must know its size
             self._outgoing.add(Kind.PROMPT, event, Pace.LAZY)
-        shown = for_client(event, type_, self._wants)
-        self._finished = self._finished or is_last(event, type_)
-        if shown and is_last(event, type_):
+        shown = for_client(event, Type.PROGRESS, self._wants)
+        if shown is not None:
+            self._show(shown + b"\n\n")
+
+    def _take_chunk(self, event: bytes, *, is_last: bool) -> None:
+        self.phase = Phase.NEXT_TOKEN
+        shown = event if self._timed else without_timings(event)
+        if is_last:
+            self._finished = True
             self._last_chunk = shown  # goes with the usage: a stream has both or neither
-        elif self._last_chunk and type_ is Type.USAGE:
-            last, self._last_chunk = self._last_chunk, b""
+        else:
+            self._show(shown + b"\n\n")
+
+    def _take_usage(self, event: bytes) -> None:
+        self.meter.counted = event
+        shown = for_client(event, Type.USAGE, self._wants)
+        last, self._last_chunk = self._last_chunk, b""
+        if last:
             self._show_each(*((last, shown) if shown else (with_timings_of(event, last),)))
-        elif shown is not None:
-            self._show_each(shown)
+        elif shown:
+            self._show(shown + b"\n\n")
 
     def _show_each(self, *events: bytes) -> None:
         self._show(b"\n\n".join((*events, b"")))

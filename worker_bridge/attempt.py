@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +20,6 @@ from worker_bridge.ends import End, Result, failure
 from worker_bridge.llama import LlamaServer
 from worker_bridge.stop import Stop, stopped
 
-_CONNECT_S = 5.0
 _RETRY_S = 0.2
 _STOPS = {
     Refusal.FOREIGN: Stop.FENCED,
@@ -29,7 +29,7 @@ _STOPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # its hash is cheap then
 class Served:
     """What a worker serves: clients call `model` what its server calls `model_id`."""
 
@@ -42,49 +42,45 @@ class Served:
 class Attempt:
     """One attempt while it runs. Its connection and its outbox call it; no task waits for tokens.
 
-    `round` is the breaker's. `stopped_by` tells why it was stopped.
+    `round` is the breaker's. `stopped_by` tells why it was stopped. At its end it calls `ended`
+    once, with itself and its result, or with an error that nobody had thought of.
     """
 
-    def __init__(self, claim: Claim, served: Served, outbox: Outbox, round_: int = 0) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        served: Served,
+        outbox: Outbox,
+        ended: Callable[["Attempt", Result | Exception], None],
+        round_: int = 0,
+    ) -> None:
         self.claim = claim
         self.round = round_
         self.paused = False
+        self.has_ended = False
         self.stopped_by: Stop | None = None
         self.started_at = time.monotonic()
         self.outgoing = outbox.open(claim, self)
         self.answer = Answer(claim.wants, self.outgoing, served.model_id, served.model)
-        self._result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._ended = ended
         self._connection: Connection | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self.outgoing.add(Kind.STARTED, _started(served) % claim.queue_ms, Pace.LAZY)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is known how it ended."""
-        return self._result.done()
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""
         return self.outgoing.last(kind, payload)
 
-    async def ask(self, server: LlamaServer, bodies: WorkerSession) -> Result:
-        """Runs the request to its end, or until it is stopped."""
-        self._opening = asyncio.current_task()
-        try:
-            await self._open(server, bodies)
-        except asyncio.CancelledError:
-            if not self.has_ended:
-                raise
-            self._opening.uncancel()  # type: ignore[union-attr]
-        except (OSError, TimeoutError) as error:
-            message = f"The worker has no llama-server: can't connect: {error}"
-            self._end(Result(End.NOT_REACHED, failure(message)))
-        finally:
-            self._opening = None
-        try:
-            return await self._result
-        finally:
-            self._close()
+    def let_go(self) -> None:
+        """Drops what it has said, once that is settled: no cycle is left for the collector."""
+        del self.answer, self.outgoing
+
+    def begin(self, server: LlamaServer, bodies: WorkerSession) -> None:
+        """Sends the request, where its body has come with the claim; else reads that first."""
+        if self.claim.body is not None:
+            self._send(server, self.claim.body)
+        else:
+            self._reading = asyncio.create_task(self._read_body(server, bodies))
 
     def stop(self, why: Stop) -> None:
         """Drops the request; does nothing where it has ended."""
@@ -92,31 +88,42 @@ class Attempt:
             return
         self.stopped_by = why
         self._end(stopped(why, self.answer.phase, time.monotonic() - self.answer.moved_at))
-        self._close()
-        if self._opening is not None:
-            self._opening.cancel()
 
-    async def _open(self, server: LlamaServer, bodies: WorkerSession) -> None:
-        while True:
-            try:
-                body = await bodies.body(self.claim)
-                break
-            except RedisUnavailable:
-                await asyncio.sleep(_RETRY_S)
+    async def _read_body(self, server: LlamaServer, bodies: WorkerSession) -> None:
+        try:
+            body = await self._body(bodies)
+        except Exception as error:
+            self._end(error)
+            return
         if body is None:  # the job has ended meanwhile
             self.stop(Stop.CANCELLED)
-            return
-        self._connection = server.post(self.claim.path, body, self)
-        async with asyncio.timeout(_CONNECT_S):
-            await self._connection.open()
+        elif not self.has_ended:
+            self._send(server, body)
 
-    def _close(self) -> None:
+    async def _body(self, bodies: WorkerSession) -> bytes | None:
+        while True:
+            try:
+                return await bodies.body(self.claim)
+            except RedisUnavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    def _send(self, server: LlamaServer, body: bytes) -> None:
+        try:
+            self._connection = server.post(self.claim.path, body, self)
+            self._connection.open()
+        except Exception as error:
+            self._end(error)
+
+    def _end(self, how: Result | Exception) -> None:
+        if self.has_ended:
+            return
+        self.has_ended = True
         if self._connection is not None:
             self._connection.close()
-
-    def _end(self, result: Result) -> None:
-        if not self._result.done():
-            self._result.set_result(result)
+            self._connection = None
+        if self._reading is not None:
+            self._reading.cancel()
+        self._ended(self, how)
 
     # what the outbox calls
 
@@ -158,12 +165,10 @@ class Attempt:
         try:
             result = self.answer.take(data)
         except Exception as error:  # nobody thought of it, and the server is not to blame
-            self._result.set_exception(error)
-            self._close()
+            self._end(error)
             return
         if result is not None:
             self._end(result)
-            self._close()
 
     def complete(self) -> None:
         """The server says that this was all."""
@@ -172,6 +177,11 @@ class Attempt:
     def broken(self, how: str) -> None:
         """The connection has ended before the answer."""
         self._end(self.answer.break_off(how))
+
+    def not_reached(self, error: Exception) -> None:
+        """The server never had the request."""
+        message = f"The worker has no llama-server: can't connect: {error}"
+        self._end(Result(End.NOT_REACHED, failure(message)))
 
 
 @lru_cache(maxsize=64)

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 
 from dispatcher.errors import Fenced
 from dispatcher.job import Claim
-from dispatcher.tasks import cancel
 from worker_bridge.attempt import Attempt
 from worker_bridge.ends import CONSEQUENCES, Result
 from worker_bridge.health import Health
@@ -29,7 +29,6 @@ class Attempts:
         self._state = worker.state
         self._settling = settling
         self._held: dict[str, Attempt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -48,15 +47,13 @@ class Attempts:
         """Begins an attempt; one that runs already, after a repeated claim, goes on."""
         if claim.token in self._held:
             return
-        attempt = Attempt(
-            claim, self._worker.served, self._worker.outbox, self._state.breaker.begin()
-        )
+        worker, round_ = self._worker, self._state.breaker.begin()
+        attempt = Attempt(claim, worker.served, worker.outbox, self._ended, round_)
         self._held[claim.token] = attempt
         self._state.held += 1
         self._state.asking += 1
-        self._tasks.add(task := asyncio.create_task(self._run(attempt)))
-        task.add_done_callback(self._tasks.discard)
         self._empty.clear()
+        attempt.begin(worker.server, worker.session)
 
     def stop(self, token: str, why: Stop) -> None:
         """Drops an attempt's request; does nothing for one that is not there."""
@@ -102,7 +99,9 @@ class Attempts:
 
     async def abandon(self) -> None:
         """Forgets the attempts whose end Redis can't be told."""
-        await cancel(self._tasks)
+        await self._settling.abandon()
+        for attempt in list(self._held.values()):
+            self._settled(attempt, [])
 
     def _overdue(self, attempt: Attempt, now: float) -> Stop | None:
         if attempt.answer.moved_at < self._state.broke_at:
@@ -131,28 +130,32 @@ class Attempts:
             return False
         return not (self._state.props.sleeping and phase is Phase.SLOT)  # it loads its model first
 
-    async def _run(self, attempt: Attempt) -> None:
-        # Nothing but the opening of its request is ever cancelled: its end is settled in any case.
+    def _ended(self, attempt: Attempt, how: Result | Exception) -> None:
+        self._state.asking -= 1
+        if isinstance(how, Exception):
+            self._settled(attempt, [], how)
+            return
         try:
-            result = await self._ask(attempt)
-            self._learn(attempt, result)
-            for claim in await self._settling.settle(attempt, result):
-                self.start(claim)
-        except Fenced:
-            log.info("job=%s is no longer ours", attempt.claim.job)
-        except Exception:  # renew then tells that it is gone, and it is given back
-            log.exception("job=%s ended in a way that nobody thought of", attempt.claim.job)
-        finally:
-            del self._held[attempt.claim.token]
-            self._state.held -= 1
-            if not self._held:
-                self._empty.set()
+            self._learn(attempt, how)
+            self._settling.settle(attempt, how, self._settled)
+        except Exception as error:
+            self._settled(attempt, [], error)
 
-    async def _ask(self, attempt: Attempt) -> Result:
-        try:
-            return await attempt.ask(self._worker.server, self._worker.session)
-        finally:
-            self._state.asking -= 1
+    def _settled(
+        self, attempt: Attempt, next_ones: Iterable[Claim], fault: BaseException | None = None
+    ) -> None:
+        if isinstance(fault, Fenced):
+            log.info("job=%s is no longer ours", attempt.claim.job)
+        elif fault is not None:  # renew then tells that it is gone, and it is given back
+            what = "job=%s ended in a way that nobody thought of"
+            log.error(what, attempt.claim.job, exc_info=fault)
+        if self._held.pop(attempt.claim.token, None) is not None:
+            self._state.held -= 1
+            attempt.let_go()
+        for claim in next_ones:
+            self.start(claim)
+        if not self._held:
+            self._empty.set()
 
     def _learn(self, attempt: Attempt, result: Result) -> None:
         """What the end of an attempt says of the server."""

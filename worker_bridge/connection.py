@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from worker_bridge import hang_up
+from worker_bridge.plain_socket import CONNECT_S, Address, PlainSocket, address_of
 
 _READ_BYTES = 2**16
 
@@ -33,16 +34,23 @@ class Reader(Protocol):
     def broken(self, how: str) -> None:
         """The connection has ended before the answer."""
 
+    def not_reached(self, error: Exception) -> None:
+        """There was no connection, and so no request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a server is, and what stands in the head of each request to it."""
+    """Where a server is, and what stands in the head of each request to it.
+
+    `address` is where it is without TLS and without a name that has to be looked up.
+    """
 
     host: str
     port: int
     base: str
     head: str
     tls: ssl.SSLContext | None = field(repr=False, default=None)
+    address: Address | None = None
 
     @classmethod
     def of(cls, url: str, key: str | None) -> "Origin":
@@ -52,12 +60,14 @@ class Origin:
         lines = [f"Host: {parts.netloc.rpartition('@')[2]}", "Connection: close"]
         if key:
             lines.append(f"Authorization: Bearer {key}")
+        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
         return cls(
-            host=parts.hostname or "",
-            port=parts.port or (443 if secure else 80),
+            host=host,
+            port=port,
             base=parts.path.rstrip("/"),
             head="".join(f"{line}\r\n" for line in lines),
             tls=ssl.create_default_context() if secure else None,
+            address=None if secure else address_of(host, port),
         )
 
     def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -82,25 +92,43 @@ class Connection(asyncio.Protocol):
         self._reader = reader
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # parts of the body that came together
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._complete = self._ended = self._paused = False
         self._hang_up: hang_up.HangUp | None = None  # while it is read when that is asked for
         self._can_be_read = hang_up.IS_HEARD and origin.tls is None
 
-    async def open(self) -> None:
-        """Connects; the request is on its way then. Raises `OSError`."""
+    def open(self) -> None:
+        """Connects, and sends the request."""
+        address = self._origin.address
+        if address is None:
+            self._opening = asyncio.create_task(self._look_up_and_open())
+            return
+        try:
+            self._transport = PlainSocket(address, self._request, self)
+        except OSError as error:
+            self.not_reached(error)
+
+    async def _look_up_and_open(self) -> None:
         origin = self._origin
-        await asyncio.get_running_loop().create_connection(
-            lambda: self, origin.host, origin.port, ssl=origin.tls
-        )
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: self, origin.host, origin.port, ssl=origin.tls
+                )
+        except (OSError, UnicodeError) as error:  # which a name may raise
+            self.not_reached(error)
 
     def close(self) -> None:
         """Drops the connection, whatever is still on its way; the reader hears no more of it."""
         self._ended = True
+        if self._opening is not None:
+            self._opening.cancel()
         self.listen()
         if self._transport is not None:
             self._transport.abort()
+        self._transport = self._parser = None  # no cycle is left for the collector
 
     def pause(self) -> None:
         """Reads no more until `resume`: the server has to wait then."""
@@ -157,6 +185,12 @@ class Connection(asyncio.Protocol):
             self._ended = True
             self._reader.broken(how)
 
+    def not_reached(self, error: Exception) -> None:
+        """Tells the reader."""
+        if not self._ended:
+            self._ended = True
+            self._reader.not_reached(error)
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,11 +203,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands a part of the answer on."""
-        if self._ended:
+        parser = self._parser
+        if self._ended or parser is None:
             return
         fault = ""
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError as error:
             fault = f"not HTTP: {error}"
         if pieces := self._pieces:
@@ -195,7 +230,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Tells the status."""
-        self._reader.begun(self._parser.get_status_code())
+        if self._parser is not None:
+            self._reader.begun(self._parser.get_status_code())
 
     def on_message_complete(self) -> None:
         """Takes note of the end."""

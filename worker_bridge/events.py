@@ -19,9 +19,11 @@ _SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\['
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
-_TEXTS = re.compile(
-    rb'(?:data: \{"choices":\[\{"finish_reason":null,"index":0,"delta":'
-    rb'\{"(?:reasoning_)?content":"[^\n]*\n\n)+'
+_HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{'
+_HEADS_OF_TEXT = (
+    _HEAD + b'"content":"',
+    _HEAD + b'"reasoning_content":"',
+    _HEAD + b'"role":"assistant","content":',
 )
 _UNFINISHED = b'"finish_reason":null'
 
@@ -30,6 +32,7 @@ class Type(Enum):
     """What an event is for."""
 
     CHUNK = auto()  # a part of the answer
+    LAST = auto()  # the chunk that ends the answer: only usage follows
     PROGRESS = auto()  # how far the prompt is
     USAGE = auto()  # the token counts at the end
     DONE = auto()
@@ -48,7 +51,7 @@ def read_event(event: bytes) -> Event:
     """What kind of event this is.
 
     >>> read_event(b"data: [DONE]").type
-    <Type.DONE: 4>
+    <Type.DONE: 5>
     """
     if event == b"data: [DONE]":
         return Event(Type.DONE)
@@ -59,12 +62,17 @@ def read_event(event: bytes) -> Event:
     if event.find(b'"prompt_progress":{') >= 0:  # cheaper than `in`
         return Event(Type.PROGRESS)
     found = _TOKENS.search(event)
-    type_ = Type.CHUNK if event.find(b'"choices":[]') < 0 else Type.USAGE
+    if event.find(b'"choices":[]') >= 0:
+        type_ = Type.USAGE
+    else:
+        type_ = Type.CHUNK if event.find(_UNFINISHED) >= 0 else Type.LAST
     return Event(type_, int(found[1]) if found else 0)
 
 
 def end_of_text(events: bytes, start: int) -> int:
     """Where the chunks at `start` end that are surely text and no more, as most events are.
+
+    So is the first one, which says who speaks.
 
     >>> text = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}'
     >>> end_of_text(text + b"\\n\\ndata: [DONE]\\n\\n", 0) == len(text) + 2
@@ -72,12 +80,15 @@ def end_of_text(events: bytes, start: int) -> int:
     >>> end_of_text(b"data: [DONE]\\n\\n", 0)
     0
     """
-    found = _TEXTS.match(events, start)
-    if found is None:
-        return start
-    other = events.find(b'"prompt_progress":{', start, found.end())
+    end = start
+    while events.startswith(_HEADS_OF_TEXT, end):  # a third of the time of a regular expression
+        line = events.find(b"\n", end)
+        if not events.startswith(b"\n", line + 1):
+            break
+        end = line + 2
+    other = events.find(b'"prompt_progress":{', start, end)
     if other < 0:
-        return found.end()
+        return end
     return max(start, events.rfind(b"\n", start, other) + 1)
 
 
@@ -103,8 +114,6 @@ def without_comments(event: bytes) -> bytes:
     >>> without_comments(b":\\ndata: {}")
     b'data: {}'
     """
-    if not event.startswith(b":") and event.find(b"\n:") < 0:
-        return event
     return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
 
 
@@ -129,11 +138,6 @@ def for_client(event: bytes, type_: Type, wants: frozenset[Want]) -> bytes | Non
             return None
         event = _PROGRESS.sub(b"", event)  # a chat template may begin the answer with it
     return event if Want.TIMINGS in wants else without_timings(event)
-
-
-def is_last(event: bytes, type_: Type) -> bool:
-    """Whether this chunk ends the answer: only usage follows."""
-    return type_ is Type.CHUNK and event.find(_UNFINISHED) < 0
 
 
 def with_timings_of(usage: bytes, chunk: bytes) -> bytes:

@@ -36,7 +36,7 @@ async def look(
     connection = Connection(origin, origin.request(method, path, body), whole)
     try:
         async with asyncio.timeout(timeout_s):
-            await connection.open()
+            connection.open()
             return await whole.answer
     except ConnectionRefusedError:
         return Looked(ProbeResult.REFUSED)
@@ -72,6 +72,10 @@ class _Whole:
 
     def broken(self, how: str) -> None:
         self._end(Looked(ProbeResult.SILENT))
+
+    def not_reached(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
     def _end(self, answer: Looked) -> None:
         if not self.answer.done():

@@ -1,12 +1,12 @@
 """What one answer has used so far, and how fast it came, by llama-server's own figures. Pure."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import from_json
+
 from dispatcher.cost import Usage
-from worker_bridge.events import Event, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +23,16 @@ class Meter:
     """Keeps the last figures of one answer.
 
     As bytes: they come with every token, and few of them are ever asked for. `timed` begins with
-    the newest event that says how far the answer is.
+    the newest event that says how far the answer is. `counted` is the event that has the usage.
     """
 
     def __init__(self) -> None:
-        self.timed = b""
-        self._counted = b""
-
-    def see(self, event: bytes, seen: Event) -> None:
-        """Takes note of an event."""
-        if seen.tokens or seen.type is Type.PROGRESS:
-            self.timed = event
-        if seen.type is Type.USAGE:
-            self._counted = event
+        self.timed = self.counted = b""
 
     @property
     def usage(self) -> Usage:
         """The tokens of the whole answer once it is complete, else those so far."""
-        return _counted(_parse(self._counted)) or _so_far(_parse(self.timed)) or Usage()
+        return _usage_told(self.counted, self.timed)
 
     @property
     def timings(self) -> Timings | None:
@@ -49,11 +41,16 @@ class Meter:
 
 
 @lru_cache(maxsize=1)  # an end asks several times
+def _usage_told(counted: bytes, timed: bytes) -> Usage:
+    return _counted(_parse(counted)) or _so_far(_parse(timed)) or Usage()
+
+
+@lru_cache(maxsize=1)
 def _parse(event: bytes) -> dict[str, Any]:
     if not event:
         return {}
     try:
-        parsed = json.loads(event.partition(b"\n")[0][5:])  # without data:
+        parsed = from_json(event.partition(b"\n")[0][5:])  # without data:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}

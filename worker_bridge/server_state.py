@@ -71,7 +71,10 @@ class ServerState:
     @property
     def most(self) -> int:
         """How many jobs a claim may take, if so many slots are free."""
-        return self.breaker.room(self.slots) if self.accepting else 0
+        if not self.accepting:
+            return 0
+        slots = self.slots
+        return slots if self.breaker.mode is Mode.CLOSED else self.breaker.room(slots)
 
     @property
     def expected_busy(self) -> int:

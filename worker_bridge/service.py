@@ -34,6 +34,7 @@ from worker_bridge.signals import Signals, heed_signals
 log = logging.getLogger("llamaq.bridge")
 
 _STOP_S = 5.0
+_COLLECT_AFTER = (20_000, 20, 20)  # attempts leave no cycles
 _FIRST_LOOK_S = 1.0
 _LONGEST_LOOK_S = 60.0
 _FIRST_PAUSE_S = 1.0
@@ -55,6 +56,7 @@ async def run_bridge(
     await check_at_start(queue)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+    gc.set_threshold(*_COLLECT_AFTER)
     checking = asyncio.create_task(check_when_back(queue))
     checking.add_done_callback(log_failure)
     try:

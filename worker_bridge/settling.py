@@ -2,9 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Claim, Toll
+from dispatcher.taken import Taken
+from dispatcher.tasks import cancel
 from worker_bridge.attempt import Attempt
 from worker_bridge.claim_policy import ClaimPolicy
 from worker_bridge.ends import CONSEQUENCES, End, Result, failure
@@ -18,10 +23,14 @@ _TWICE = "twice"  # release.lua: another try had the same refusal
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
 
 
+Settled = Callable[[Attempt, list[Claim], BaseException | None], None]
+"""Is told of an attempt that is settled: the jobs that were claimed instead, or what went wrong."""
+
+
 class Settling:
     """Ends attempts in the queue, as `ends.py` says: with their answers, or given back.
 
-    Every call may raise `Fenced`; an outage of Redis is waited out.
+    An outage of Redis is waited out. What goes wrong is told; it may be `Fenced`.
     """
 
     def __init__(self, worker: Worker, policy: ClaimPolicy) -> None:
@@ -30,36 +39,75 @@ class Settling:
         self._server = worker.server
         self._state = worker.state
         self._policy = policy
+        self._tasks: set[asyncio.Task[Taken | None]] = set()
+        self._is_over = False
 
-    async def settle(self, attempt: Attempt, result: Result) -> list[Claim]:
-        """Ends an attempt, or gives its job back; returns the jobs that were claimed instead."""
-        follows = CONSEQUENCES[result.end]
-        frames = await self._outbox.close(attempt.outgoing)
+    def settle(self, attempt: Attempt, result: Result, settled: Settled) -> None:
+        """Ends an attempt, or gives its job back, and then calls `settled`."""
         if attempt.stopped_by is not None:
             log.info("job=%s stopped: %s", attempt.claim.job, attempt.stopped_by)
+        close = partial(
+            self._outbox.close, attempt.outgoing, partial(self._settle, attempt, result, settled)
+        )
+        if result.end is End.DONE:
+            close()
+        else:  # its first token leaves before: the job can go on behind what its client has seen
+            asyncio.get_running_loop().call_soon(close)
+
+    async def abandon(self) -> None:
+        """Settles no more."""
+        self._is_over = True
+        await cancel(self._tasks)
+
+    def _settle(
+        self, attempt: Attempt, result: Result, settled: Settled, frames: list[Frame]
+    ) -> None:
+        if self._is_over:
+            return
+        try:
+            ending = self._end(attempt, result, frames)
+        except Exception as error:
+            settled(attempt, [], error)
+        else:
+            ending.add_done_callback(partial(_tell, attempt, settled))
+
+    def _end(
+        self, attempt: Attempt, result: Result, frames: list[Frame]
+    ) -> asyncio.Future[Taken | None]:
+        if result.end is End.DONE:  # as most do: no task is needed
+            last = attempt.last_frame(Kind.DONE, result.payload)
+            return cast("asyncio.Future[Taken | None]", self._finish(attempt, [*frames, last]))
+        task = asyncio.create_task(self._end_otherwise(attempt, result, frames))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _end_otherwise(
+        self, attempt: Attempt, result: Result, frames: list[Frame]
+    ) -> Taken | None:
+        follows = CONSEQUENCES[result.end]
         if follows.slot_lags:
             frames = []  # nobody reads them
             await self._slot_is_free()
         if result.end is End.TOO_LONG and await self._leave_to_larger(attempt):
-            return []
+            return None
         if follows.answer is not None:
             return await self._finish(attempt, [*frames, _last(attempt, follows.answer, result)])
         if follows.returned and await self._release(attempt, result, follows.toll) == _TWICE:
-            refused = Result(End.REJECTED, result.refusal)
-            return await self._finish(attempt, [*frames, _last(attempt, Kind.REJECTED, refused)])
-        return []
+            last = attempt.last_frame(Kind.REJECTED, result.refusal)
+            return await self._finish(attempt, [*frames, last])
+        return None
 
-    async def _finish(self, attempt: Attempt, frames: list[Frame]) -> list[Claim]:
+    def _finish(self, attempt: Attempt, frames: list[Frame]) -> asyncio.Future[Taken]:
         """Ends an attempt for good; its slot gets the next job at once."""
-        taken = await self._session.finish(
+        return self._session.finish(
             attempt.claim.token,
-            frames[-1].kind.value,
+            frames[-1].kind,
             frames,
             attempt.answer.meter.usage,  # what a cancelled one used is charged as served
             self._policy.most_after_an_end,
             self._policy.patience,
         )
-        return taken.claims
 
     async def _release(self, attempt: Attempt, result: Result, toll: Toll) -> str:
         log.warning("job=%s given back: %s", attempt.claim.job, result.payload.decode())
@@ -88,6 +136,12 @@ class Settling:
             found, busy = await self._server.busy_slots(5)
             if found is not ProbeResult.OK or busy <= self._state.expected_busy:
                 return
+
+
+def _tell(attempt: Attempt, settled: Settled, done: asyncio.Future[Taken | None]) -> None:
+    fault = None if done.cancelled() else done.exception()
+    taken = None if done.cancelled() or fault else done.result()
+    settled(attempt, taken.claims if taken else [], fault)
 
 
 def _last(attempt: Attempt, kind: Kind, result: Result) -> Frame:

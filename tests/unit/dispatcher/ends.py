@@ -134,7 +134,7 @@ class Server:
         said.add(Kind.CHUNK, payload, Pace.NOW)
 
     async def finish(self, claim: Claim, seq: int) -> None:
-        frames = await self.outbox.close(self._of(claim, seq))
+        frames = await rest_of(self.outbox, self._of(claim, seq))
         frames.append(Frame(Kind.DONE, seq, payload=DONE))
         await self.session.finish(claim.token, "done", frames, Usage(1, 2))
 
@@ -144,6 +144,13 @@ class Server:
             self._said[claim.token] = self.outbox.open(claim, Speaker())
         self._said[claim.token]._seq = seq
         return self._said[claim.token]
+
+
+async def rest_of(outbox: Outbox, outgoing: Outgoing) -> list[Frame]:
+    """The frames that an attempt has left at its end."""
+    rest: asyncio.Future[list[Frame]] = asyncio.get_running_loop().create_future()
+    outbox.close(outgoing, rest.set_result)
+    return await rest
 
 
 async def see_a_part(server: Server, client: Client) -> Claim:

@@ -17,7 +17,7 @@ from dispatcher.settings import QueueSettings
 from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
 from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import Sender, Speaker
+from tests.unit.dispatcher.ends import Sender, Speaker, rest_of
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
 
@@ -121,7 +121,7 @@ async def test_refusal_of_an_epoch_that_has_ended_meanwhile_fences_nobody(
         await relay.held.wait()
         mouth.sender.epoch = "next"
         relay.let_go()
-        await mouth.outbox.close(outgoing)
+        await rest_of(mouth.outbox, outgoing)
     assert not mouth.fenced.is_set()
 
 
@@ -131,18 +131,41 @@ async def test_frame_that_is_not_urgent_goes_too(desk: Desk, mouth: Mouth, token
         await until(lambda: _length(desk, 1))
 
 
+async def test_frame_that_is_not_urgent_goes_though_an_emit_came_between(
+    desk: Desk, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LAZY_S", 0.05)
+    async with mouth.running():
+        mouth.add(token, pace=Pace.LAZY)
+        mouth.add(token)
+        await until(lambda: _length(desk, 2))
+        mouth.add(token, pace=Pace.LAZY)
+        await until(lambda: _length(desk, 3))
+
+
+async def test_attempt_that_ends_before_its_emit_takes_its_frames_along(
+    desk: Desk, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emits: list[object] = []
+    monkeypatch.setattr(mouth.commands, "emit", lambda *args: emits.append(args))
+    async with mouth.running():
+        assert len(await rest_of(mouth.outbox, mouth.add(token))) == 1
+        await asyncio.sleep(0.01)
+    assert emits == []
+
+
 async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
     desk: Desk, relay: Relay, mouth: Mouth, token: str
 ) -> None:
     async with mouth.running():
         outgoing = mouth.add(token)
         await until(lambda: _length(desk, 1))
-        assert await mouth.outbox.close(outgoing) == []  # its reply is here
+        assert await rest_of(mouth.outbox, outgoing) == []  # its reply is here
         relay.hold_replies()
         mouth.add(token)
         await relay.held.wait()
         mouth.add(token, pace=Pace.LAZY)
-        taking = asyncio.create_task(mouth.outbox.close(outgoing))
+        taking = asyncio.create_task(rest_of(mouth.outbox, outgoing))
         await asyncio.sleep(0)
         assert not taking.done()
         relay.let_go()
@@ -267,7 +290,7 @@ async def test_all_attempts_together_are_bounded(
         mouth.of(f"j{number}:n-1").add_text(b"x" * 60, 1, Pace.LAZY)
     assert [speaker.heard for speaker in mouth.speakers.values()] == [[], ["pause"], ["pause"]]
     for outgoing in mouth.said.values():
-        await mouth.outbox.close(outgoing)
+        await rest_of(mouth.outbox, outgoing)
     assert mouth.outbox._bytes == 0
 
 

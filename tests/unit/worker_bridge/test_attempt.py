@@ -1,6 +1,9 @@
 """What one attempt passes on of a scripted server's answer, frame by frame."""
 
+import asyncio
+import gc
 import json
+import weakref
 from collections import deque
 
 import pytest
@@ -13,6 +16,7 @@ from dispatcher.worker import WorkerSession
 from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply
 from tests.processes import free_port
 from worker_bridge.attempt import Attempt, Served
+from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result
 from worker_bridge.llama import LlamaServer
 
@@ -41,6 +45,9 @@ class Bodies(WorkerSession):
         pass
 
 
+SERVED = Served("w", "m", "m", "f1")
+
+
 async def answer_slowly(chat: Chat) -> None:
     await chat.progress(processed=0, cache=2, total=9)
     await chat.progress(processed=9, cache=2, total=9)
@@ -55,6 +62,19 @@ async def comment_before_each_event(chat: Chat) -> None:
     await chat.finish()
 
 
+async def end_of(claim: Claim, outbox: Outbox, url: str, model: str = "m") -> Result:
+    """How an attempt at this claim ends."""
+    end: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+    def ended(_: Attempt, how: Result | Exception) -> None:
+        assert isinstance(how, Result)
+        end.set_result(how)
+
+    attempt = Attempt(claim, Served("w", model, "m", "f1"), outbox, ended)
+    attempt.begin(LlamaServer(url, None), Bodies())
+    return await end
+
+
 async def frames(
     *wants: Want, model: str = "m", reply: Reply = answer_slowly
 ) -> list[tuple[str, list[str]]]:
@@ -62,8 +82,7 @@ async def frames(
     outbox = Collected()
     claim = Claim("j", "j:1", "a", frozenset(wants), left_s=9, queue_ms=1, body=b"{}")
     async with FakeLlamaServer("m", deque([reply])).running() as server:
-        attempt = Attempt(claim, Served("w", model, "m", "f1"), outbox)
-        result = await attempt.ask(LlamaServer(server.url, None), Bodies())
+        result = await end_of(claim, outbox, server.url, model)
     assert result.end is End.DONE
     return [
         (f.kind.value, f.payload.decode().removesuffix("\n\n").split("\n\n"))
@@ -121,8 +140,7 @@ async def test_usage_that_a_broken_connection_took_along_is_made_up_for() -> Non
 
 async def ends(server_url: str) -> Result:
     claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
-    attempt = Attempt(claim, Served("w", "m", "m", "f1"), Collected())
-    return await attempt.ask(LlamaServer(server_url, None), Bodies())
+    return await end_of(claim, Collected(), server_url)
 
 
 async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
@@ -143,3 +161,37 @@ async def test_event_is_whole_however_it_was_cut_on_the_way() -> None:
 
     ((kind, (event,)),) = await frames(Want.STREAM, reply=cut)
     assert (kind, data(event)["model"]) == ("chunk", "m")
+
+
+async def test_attempt_that_is_over_is_freed_at_once() -> None:
+    """Else its request would stay until the collector comes, and that would often come."""
+    claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
+    end = asyncio.Event()
+    async with FakeLlamaServer("m", deque([answer_slowly])).running() as server:
+        attempt = Attempt(claim, SERVED, Collected(), lambda *_: end.set())
+        attempt.begin(LlamaServer(server.url, None), Bodies())
+        parts = [weakref.ref(attempt), weakref.ref(attempt._connection)]
+        gc.disable()
+        try:
+            await end.wait()
+            attempt.let_go()
+            del attempt
+            assert [part() for part in parts] == [None, None]
+        finally:
+            gc.enable()
+
+
+async def test_fault_that_nobody_thought_of_ends_the_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault = RuntimeError("the event loop is odd")
+    claim = Claim("j", "j:1", "a", frozenset(), left_s=9, queue_ms=1, body=b"{}")
+    ends: list[Result | Exception] = []
+
+    def fail(_: Connection) -> None:
+        raise fault
+
+    monkeypatch.setattr(Connection, "open", fail)
+    attempt = Attempt(claim, SERVED, Collected(), lambda _, how: ends.append(how))
+    attempt.begin(LlamaServer("http://127.0.0.1:1", None), Bodies())
+    assert ends == [fault]

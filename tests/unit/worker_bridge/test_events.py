@@ -14,7 +14,6 @@ from tests.processes import LlamaServer, free_port
 from worker_bridge.events import (
     Type,
     for_client,
-    is_last,
     model_of,
     prompt_is_done,
     read_event,
@@ -59,7 +58,7 @@ def text_event(text: str, rest: bytes = TIMINGS) -> bytes:
     [
         (ROLE, Type.CHUNK, 0),
         (text_event("r"), Type.CHUNK, 4),
-        (LAST, Type.CHUNK, 4),
+        (LAST, Type.LAST, 4),
         (USAGE, Type.USAGE, 4),
         (PROGRESS, Type.PROGRESS, 0),
         (ERROR, Type.ERROR, 0),
@@ -109,9 +108,6 @@ def test_client_sees_what_it_asked_for(event: bytes, wants: set[Want], shown: by
 
 def test_timings_move_from_the_usage_to_the_last_chunk() -> None:
     bare = LAST.replace(TIMINGS, b"")
-    assert is_last(bare, Type.CHUNK)
-    assert not is_last(text_event("a"), Type.CHUNK)
-    assert not is_last(USAGE, Type.USAGE)
     assert with_timings_of(USAGE, bare) == LAST
     assert with_timings_of(USAGE.replace(TIMINGS, b""), bare) == bare
 
@@ -168,9 +164,7 @@ def test_client_sees_what_a_real_server_shows_for_its_options(
     seen = [(event, read_event(event).type) for event in ask(max_tokens=8, **ALL)]
     usage = next(event for event, type_ in seen if type_ is Type.USAGE)
     ours = [
-        with_timings_of(usage, shown)
-        if is_last(event, type_) and Want.USAGE not in wants
-        else shown
+        with_timings_of(usage, shown) if type_ is Type.LAST and Want.USAGE not in wants else shown
         for event, type_ in seen
         if (shown := for_client(event, type_, wants)) is not None
     ]

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from dispatcher.cost import Usage
-from worker_bridge.events import read_event
+from dispatcher.job import Claim
+from dispatcher.outgoing import Outgoing
+from tests.unit.dispatcher.ends import Speaker
+from worker_bridge.answer import Answer
 from worker_bridge.meter import Meter, Timings
 
 
@@ -41,10 +44,13 @@ def usage(prompt: int, completion: int, **details: Any) -> bytes:
 
 
 def meter_of(*events: bytes) -> Meter:
-    meter = Meter()
-    for each in events:
-        meter.see(each, read_event(each))
-    return meter
+    """What an answer with these events has noted."""
+    claim = Claim("j", "j:1", "a", frozenset(), 9, 1)
+    answer = Answer(claim.wants, Outgoing(claim, Speaker(), lambda *_: None), "tiny", "tiny")
+    answer.begin(200)
+    for each in (event(), *events):
+        answer.take(each + b"\n\n")
+    return answer.meter
 
 
 @pytest.mark.parametrize(
