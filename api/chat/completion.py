@@ -1,11 +1,12 @@
 """Makes of llama-server's stream the answer that it would have given in one piece. Pure."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from api.chat.request import ChatRequest
-from api.chat.text_chunk import TEXT, Text, joined
+from api.chat.text_chunk import NAMES, TEXT, Text, joined, names_role_alone
 from api.errors import from_llama_server
 from api.json_text import compact
 from api.sse import data_of, split, whole_part
@@ -42,11 +43,11 @@ class Completion:
         self._rest = events[end:]
         for event in split(joined(events[:end])):
             text = TEXT.match(event)
-            if text is not None and event[text.end() :] == self._names:
-                self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new
-            else:
+            if text is not None:
+                self._add_text(event, text)
+            elif self._last or not names_role_alone(event):
                 self._add_data(event)
-                self._names = event[text.end() :] if text is not None else b""
+                self._names = b""
 
     def choice(self, index: int = 0) -> Json:
         """The finished choice; `WorkerFailed` if the stream ended before it was."""
@@ -60,6 +61,14 @@ class Completion:
         if self._logprobs:
             choice["logprobs"] = {"content": self._logprobs}
         return choice
+
+    def _add_text(self, event: bytes, text: re.Match[bytes]) -> None:
+        names = event[text.end() :]
+        if names == self._names or (not self._last and NAMES.fullmatch(names)):
+            self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new
+        else:
+            self._add_data(event)
+        self._names = names
 
     def _add_data(self, event: bytes) -> None:
         data = data_of(event)
