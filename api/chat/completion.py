@@ -8,7 +8,7 @@ from typing import Any
 from api.chat.request import ChatRequest
 from api.chat.text_chunk import NAMES, TEXT, Text, joined, names_role_alone
 from api.errors import from_llama_server
-from api.json_text import compact
+from api.json_text import compact, read
 from api.sse import data_of, split, whole_part
 from api.usage import merge_usage
 from dispatcher.errors import WorkerFailed
@@ -73,7 +73,7 @@ class Completion:
     def _add_data(self, event: bytes) -> None:
         data = data_of(event)
         if data and data != b"[DONE]":
-            self._add_chunk(json.loads(data.decode()))
+            self._add_chunk(read(data.decode()))
 
     def _add_chunk(self, chunk: Json) -> None:
         if "error" in chunk:
