@@ -1,6 +1,5 @@
 """Which new requests an API takes, when more come than it gets through. Pure: no clock, no I/O."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 LONG_WAIT_S = 2.0
@@ -75,19 +74,19 @@ class Holdings:
 
     def __init__(self) -> None:
         self.total = 0
-        self._of: Counter[str] = Counter()
+        self._of: dict[str, int] = {}
 
     def add(self, tenant: str, amount: int = 1) -> None:
         """A tenant has so much more."""
         self.total += amount
-        self._of[tenant] += amount
+        self._of[tenant] = self._of.get(tenant, 0) + amount
 
     def remove(self, tenant: str, amount: int = 1) -> None:
         """A tenant has so much less; one that has nothing is forgotten."""
         self.total -= amount
-        self._of[tenant] -= amount
-        if not self._of[tenant]:
-            del self._of[tenant]
+        left = self._of.pop(tenant, 0) - amount
+        if left:
+            self._of[tenant] = left
 
     def has_its_share(self, tenant: str) -> bool:
         """Whether a tenant has as much as an equal share of what all have, or more."""

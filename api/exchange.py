@@ -1,7 +1,6 @@
 """One request on its way: its jobs in the queue, their replies, and when to give up."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from api.departure import Departure
 from api.endpoint import CannotContinue, Splice
 from api.errors import from_llamaq
 from api.failure import cannot_continue, failure, has_no_room
+from api.json_text import read
 from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
 from api.waiting import check_continuation, expired
@@ -179,7 +179,7 @@ class Exchange:
                 return self._go_on(answer, frame)
             case Kind.DONE:
                 self._close_one()
-                answer.count(json.loads(frame.payload.decode())["completion_tokens"])
+                answer.count(read(frame.payload.decode())["completion_tokens"])
             case _:
                 return self._fail(answer, frame)
         return None

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 from dispatcher.commands import Commands
 from dispatcher.connection import BLOCK_S, LinkedRedis
@@ -46,7 +47,7 @@ class Inbox:
         self._lease_s = lease_s
         self._forgotten = forgotten
         self._stream = commands.keys.named("replies", api)
-        self._position = _START
+        self._position = self._asked_from = _START
         self._read_bytes = 0
         self._boot = b""
         self._told_at = float("-inf")
@@ -101,24 +102,29 @@ class Inbox:
     async def run_reader(self) -> None:
         """Reads for ever, from where it was, also over reconnections."""
         while True:
+            reading = _Reading(self._read_on)
             try:
-                for entry, fields in await self._read():
-                    self._position = entry
-                    self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
+                self._ask(reading)
+                await reading.failed
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)
 
-    async def _read(self) -> Sequence[tuple[bytes, list[bytes]]]:
-        """Entries, and the fields and values of each."""
-        position = self._position
-        answer = await self._reader.link.call(
+    def _ask(self, reading: "_Reading") -> None:
+        self._asked_from = self._position
+        self._reader.link.ask(
+            reading,
             *("XREAD", "COUNT", _ENTRIES, "BLOCK", int(BLOCK_S * 1000)),
-            *("STREAMS", self._stream, position),
+            *("STREAMS", self._stream, self._position),
         )
-        if not answer or position != self._position:
-            return ()  # nothing came, or the heartbeat has sent the reader back meanwhile
-        rows: Sequence[tuple[bytes, list[bytes]]] = answer[0][1]
-        return rows
+
+    def _read_on(self, reading: "_Reading", answer: Any) -> None:
+        """Hands out what an XREAD has found, and asks for what comes next."""
+        # What came is read again where the heartbeat has sent the reader back meanwhile.
+        if answer and self._position == self._asked_from:
+            for entry, fields in answer[0][1]:
+                self._position = entry
+                self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
+        self._ask(reading)
 
     def _deliver(self, fields: dict[bytes, bytes]) -> None:
         for token_bytes, value in fields.items():
@@ -138,6 +144,30 @@ class Inbox:
                     reply.fail(WorkerFailed.code, "The worker's answer can't be read by this API.")
             if not frames or frames[0].seq != FROM_SCRIPT:
                 self._read_bytes += len(value)
+
+
+class _Reading:
+    """Waits for the answers of XREAD. They are read when they come: a task would be a round later.
+
+    `failed` tells why there is no further one.
+    """
+
+    def __init__(self, take: Callable[["_Reading", Any], None]) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = self.failed.done
+        self._take = take
+
+    def set_result(self, answer: Any) -> None:
+        """See `dispatcher.wire.Waiter`."""
+        try:
+            self._take(self, answer)
+        except Exception as error:
+            self.set_exception(error)
+
+    def set_exception(self, error: Exception) -> None:
+        """See `dispatcher.wire.Waiter`."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
 
 def _entry(name: bytes) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import hiredis
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.redis_address import Arg, RedisAddress
-from dispatcher.wire import Answers, Wire, fail, unreachable
+from dispatcher.wire import Answers, Waiter, Wire, fail, unreachable
 
 _CONNECT_S = 4.0
 _LARGE_BYTES = 2**16
@@ -38,7 +38,7 @@ class Link:
         self._address = address
         self._silence_s = silence_s
         self._wire: Wire | None = None
-        self._line: deque[tuple[tuple[Arg, ...], asyncio.Future[Any]]] = deque()
+        self._line: deque[tuple[tuple[Arg, ...], Waiter]] = deque()
         self._connecting: asyncio.Task[None] | None = None
         self._attempts: set[asyncio.Task[None]] = set()  # to connect, those given up too
         self._is_closed = False
@@ -58,6 +58,14 @@ class Link:
         else:
             self._send(wire, args, answer)
         return answer
+
+    def ask(self, answer: Waiter, *args: Arg) -> None:
+        """The same for who takes the answer itself, without a round of the event loop."""
+        wire = self._wire
+        if wire is None or wire.full:
+            self._wait_in_line(args, answer)
+        else:
+            self._send(wire, args, answer)
 
     def load(self, script: str) -> str:
         """The name for EVALSHA. Redis has the script before any command that is called later."""
@@ -94,7 +102,7 @@ class Link:
             await asyncio.wait(self._attempts)
         await asyncio.sleep(0)  # the event loop has closed the socket then
 
-    def _wait_in_line(self, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
+    def _wait_in_line(self, args: tuple[Arg, ...], answer: Waiter) -> None:
         if self._is_closed:
             answer.set_exception(_closed_here())
             return
@@ -104,7 +112,7 @@ class Link:
             self._attempts.add(self._connecting)
             self._connecting.add_done_callback(self._attempts.discard)
 
-    def _send(self, wire: Wire, args: tuple[Arg, ...], answer: asyncio.Future[Any]) -> None:
+    def _send(self, wire: Wire, args: tuple[Arg, ...], answer: Waiter) -> None:
         packed = _pack(args)
         if len(packed) <= self._large_bytes:
             wire.send(packed, answer)

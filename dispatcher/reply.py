@@ -11,6 +11,7 @@ from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import generation_of
 from dispatcher.needs import ANYBODY, Needs
 
+_read = json.JSONDecoder().decode
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
 """The kinds of frame after which nothing more comes."""
 
@@ -169,7 +170,7 @@ class Reply:
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:
-            self.start = json.loads(frame.payload.decode())
+            self.start = _read(frame.payload.decode())
             self.build = self.start.get("build", "")
         self._push(frame)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import hiredis
 
@@ -12,7 +12,21 @@ from dispatcher.redis_replies import ends_link, error_of
 
 MOST_UNSENT_BYTES = 2**20
 
-Answers = deque[asyncio.Future[Any] | None]
+
+class Waiter(Protocol):
+    """Who waits for an answer: a future, or what acts on it at once."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, answer: Any, /) -> None:
+        """Takes the answer. It raises nothing."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """No answer comes."""
+
+
+Answers = deque[Waiter | None]
 
 _LOOKS = 5
 
@@ -50,7 +64,7 @@ class Wire(asyncio.Protocol):
         self._heard = self._heard_before = 0
         self._written_bytes = self._unsent_before = self._gone_before = 0
 
-    def send(self, packed: bytes, answer: asyncio.Future[Any] | None) -> None:
+    def send(self, packed: bytes, answer: Waiter | None) -> None:
         """Sends a command with the others of this tick. Without `answer` its reply is dropped."""
         self._in_flight.append(answer)
         self._out.append(packed)

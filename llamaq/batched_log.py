@@ -5,34 +5,38 @@ import logging
 import time
 from typing import TextIO
 
-BATCHED = "llamaq.access"
-"""The logger whose lines are written in batches."""
-
 LATEST_S = 0.05
 _MOST = 500
 
 
 class BatchedHandler(logging.StreamHandler[TextIO]):
-    """Writes lines of requests at most `LATEST_S` late, and many at once.
+    """Writes the lines that `add` takes at most `LATEST_S` late, and many at once.
 
-    All lines keep their order: any other line is written at once, behind those that wait. Where no
+    All lines keep their order: what is logged is written at once, behind those that wait. Where no
     event loop runs, nothing waits.
     """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._waiting: list[logging.LogRecord] = []
+        self._lines = LineFormatter()
+        self.setFormatter(self._lines)
+        self._waiting: list[str] = []
         self._timed_by: asyncio.AbstractEventLoop | None = None
 
+    def add(self, logger: str, message: str) -> None:
+        """Takes a line of level INFO. A record for each of them would cost more than all else."""
+        self.acquire()
+        try:
+            self._waiting.append(self._lines.line(time.time(), "INFO", logger, message))
+            if len(self._waiting) >= _MOST or not self._is_timed():
+                self._write()
+        finally:
+            self.release()
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a line, now or soon. The caller holds the lock."""
-        if record.name != BATCHED:
-            self._write()
-            super().emit(record)
-            return
-        self._waiting.append(record)
-        if len(self._waiting) >= _MOST or not self._is_timed():
-            self._write()
+        """Writes a line now. The caller holds the lock."""
+        self._write()
+        super().emit(record)
 
     def flush(self) -> None:
         """Writes what waits."""
@@ -62,11 +66,12 @@ class BatchedHandler(logging.StreamHandler[TextIO]):
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
+        waiting.append("")
         try:
-            self.stream.write("".join([self.format(line) + self.terminator for line in waiting]))
+            self.stream.write(self.terminator.join(waiting))
             self.stream.flush()
         except Exception:
-            self.handleError(waiting[0])
+            self.handleError(logging.makeLogRecord({"msg": waiting[0]}))
 
 
 class LineFormatter(logging.Formatter):
@@ -83,10 +88,19 @@ class LineFormatter(logging.Formatter):
             return super().format(record)
         return f"{self.formatTime(record)} {record.levelname} {record.name} {record.getMessage()}"
 
+    def line(self, created_s: float, level: str, logger: str, message: str) -> str:
+        """The line of a message of this Unix time."""
+        milliseconds = int(created_s % 1 * 1000)
+        return f"{self._second_of(created_s)},{milliseconds:03d} {level} {logger} {message}"
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        """The local time, to the millisecond; most lines share their second with another."""
-        second = int(record.created)
+        """The local time, to the millisecond."""
+        return f"{self._second_of(record.created)},{int(record.msecs):03d}"
+
+    def _second_of(self, created_s: float) -> str:
+        """Most lines share their second with another."""
+        second = int(created_s)
         if second != self._second:
             self._second = second
             self._shown = time.strftime(self.default_time_format, time.localtime(second))
-        return f"{self._shown},{int(record.msecs):03d}"
+        return self._shown

@@ -4,15 +4,17 @@ from asyncio import Event, Transport
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.door import Door
 from api.errors import ApiError
 from api.paths import PROBES, canonical
 from api.refusal import CLOSE, overloaded, refuse, whole_answer
-from llamaq.joined_writes import JoinedWrites
+from llamaq.http_cycle import Cycle, News
 
 MOST_CONNECTIONS = 16_384
 MOST_HEAD_BYTES = 64 * 1024
@@ -53,7 +55,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
-        self.transport = cast(Transport, JoinedWrites(transport, self.loop))
         self.come()
         if len(self.connections) > self.most_connections:
             self.app = partial(_serve_crowded, self.app)
@@ -79,11 +80,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if door is not None and door.line.long_since is not None and self._is_plain():
             answer = door.refusal(self.url, self.headers)
         if answer is None:
-            super().on_headers_complete()
+            self._begin_cycle()
         else:
             self.transport.write(answer)
             self.cycle = _ANSWERED
             self.on_response_complete()
+
+    def _begin_cycle(self) -> None:
+        """As uvicorn does it, but with a cycle of our own."""
+        parser, scope = self.parser, self.scope
+        scope["http_version"] = version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        if parser.should_upgrade() and self._should_upgrade():
+            return
+        url = httptools.parse_url(self.url)
+        scope["path"], scope["raw_path"] = unquote(url.path.decode("ascii")), url.path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = Cycle(
+            *(scope, self.transport, self.flow, self.logger, self.access_logger, False),
+            *(self.server_state.default_headers, cast(Event, News(self.loop))),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self.cycle.tasks = self.tasks
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def _is_plain(self) -> bool:
         """Whether it is a POST that leaves its connection to another one, and the first in line."""

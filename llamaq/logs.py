@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from llamaq.batched_log import BatchedHandler, LineFormatter
+from llamaq.batched_log import BatchedHandler
 from llamaq.repeats import RepeatFilter
 
 LOG_LEVEL = "LLAMAQ_LOG_LEVEL"
@@ -14,7 +14,6 @@ def set_up_logs(level: str) -> None:
     """Sends the logs of all parts to standard error; `level` is a name such as `info`."""
     _leave_out_what_is_not_shown()
     handler = BatchedHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "gguf"):

@@ -1,13 +1,14 @@
 """Makes of llama-server's stream the answer that it would have given in one piece. Pure."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from api.chat.request import ChatRequest
-from api.chat.text_chunk import TEXT, Text, joined
+from api.chat.text_chunk import NAMES, TEXT, Text, joined, names_role_alone
 from api.errors import from_llama_server
-from api.json_text import compact
+from api.json_text import compact, read
 from api.sse import data_of, split, whole_part
 from api.usage import merge_usage
 from dispatcher.errors import WorkerFailed
@@ -42,11 +43,11 @@ class Completion:
         self._rest = events[end:]
         for event in split(joined(events[:end])):
             text = TEXT.match(event)
-            if text is not None and event[text.end() :] == self._names:
-                self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new
-            else:
+            if text is not None:
+                self._add_text(event, text)
+            elif self._last or not names_role_alone(event):
                 self._add_data(event)
-                self._names = event[text.end() :] if text is not None else b""
+                self._names = b""
 
     def choice(self, index: int = 0) -> Json:
         """The finished choice; `WorkerFailed` if the stream ended before it was."""
@@ -61,10 +62,18 @@ class Completion:
             choice["logprobs"] = {"content": self._logprobs}
         return choice
 
+    def _add_text(self, event: bytes, text: re.Match[bytes]) -> None:
+        names = event[text.end() :]
+        if names == self._names or (not self._last and NAMES.fullmatch(names)):
+            self._texts[text[1]].unread.append(text[2])  # it says nothing else that is new
+        else:
+            self._add_data(event)
+        self._names = names
+
     def _add_data(self, event: bytes) -> None:
         data = data_of(event)
         if data and data != b"[DONE]":
-            self._add_chunk(json.loads(data.decode()))
+            self._add_chunk(read(data.decode()))
 
     def _add_chunk(self, chunk: Json) -> None:
         if "error" in chunk:

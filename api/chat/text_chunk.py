@@ -24,30 +24,45 @@ TEXT = re.compile(
 Its groups are what the text belongs to, and the text as a JSON string without its quotes.
 """
 
+NAMES = re.compile(
+    rb'created":\d+,"id":"[\w-]+","model":"(?:%b)","system_fingerprint":"[\w.-]+",'
+    rb'"object":"chat\.completion\.chunk"\}' % _STRING.pattern
+)
+"""Matches what stands behind that in a chunk which only names its answer."""
+
+_ROLE = _BEGINS + b'role":"assistant","content":null}}],"'
+
+
+def names_role_alone(event: bytes) -> bool:
+    """Whether it is the first chunk of an answer, which says only that the assistant speaks."""
+    return event.startswith(_ROLE) and NAMES.fullmatch(event, len(_ROLE)) is not None
+
 
 def joined(events: bytes) -> bytes:
-    """The same whole events, but all text that lies side by side is in two of them.
+    """The same whole events, but texts that lie side by side are one.
 
     What it can't be sure of stays as it is.
     """
     if events.count(b"\n") < _FEW_LINES or (text := TEXT.search(events)) is None:
         return events
-    begins = b'%b%b":"' % (_BEGINS, text[1])
-    ends = events[text.end(2) : events.index(b"\n\n", text.end()) + 2]
-    before, *inner = events.split(begins)
-    if len(inner) < 2:
-        return events
-    last = inner.pop()  # nothing is known of it but how it begins
-    texts = [one[: -len(ends)] for one in inner if one.endswith(ends)]
-    said = b"".join(texts)
-    if len(texts) < len(inner) or _STRING.fullmatch(said) is None or _is_cut(said, texts):
-        return events
-    return b"%b%b%b%b%b%b" % (before, begins, said, ends, begins, last)
+    start, end = text.end(1) + len(b'":"'), text.end(2)
+    ends = events[end : events.index(b"\n\n", end) + 2]
+    seam = ends + events[text.start() : start]
+    texts = events[end:].split(seam)
+    merged = events[:end] + b"".join(texts)
+    one = TEXT.match(merged, text.start())
+    is_sure = (
+        one is not None
+        and merged.startswith(ends, one.end(2))
+        and events.endswith(merged[one.end() :])  # no other event has taken a text
+        and not (b"\\" in one[2] and _is_cut(events[start:end], texts))
+    )
+    return merged if is_sure else events
 
 
-def _is_cut(said: bytes, texts: list[bytes]) -> bool:
+def _is_cut(first: bytes, others: list[bytes]) -> bool:
     """Whether a text may end within an escape."""
-    return b"\\" in said and any(text.endswith(b"\\") for text in texts)
+    return any(text.endswith(b"\\") for text in (first, *others[:-1]))
 
 
 class Text:

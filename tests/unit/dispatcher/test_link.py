@@ -409,3 +409,44 @@ async def test_tls_with_an_authority_of_ones_own(
         async with client_of(url) as doubting:
             with pytest.raises(RedisUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
                 await doubting.link.call("PING")
+
+
+class Asker:
+    """Asks again as soon as an answer comes, and not any more once it has three."""
+
+    def __init__(self, client: LinkedRedis) -> None:
+        self.seen: list[object] = []
+        self.over = asyncio.Event()
+        self._link = client.link
+
+    def ask(self) -> None:
+        self._link.ask(self, "ECHO", f"{len(self.seen)}")
+
+    def done(self) -> bool:
+        return self.over.is_set()
+
+    def set_result(self, answer: object) -> None:
+        self.seen.append(answer)
+        if len(self.seen) < 3:
+            self.ask()
+        else:
+            self.over.set()
+
+    def set_exception(self, error: Exception) -> None:
+        self.seen.append(type(error))
+        self.over.set()
+
+
+async def test_who_asks_for_itself_may_ask_again_at_once(client: LinkedRedis) -> None:
+    asker = Asker(client)
+    asker.ask()
+    other = client.link.call("ECHO", "other")
+    await asyncio.gather(asker.over.wait(), other)
+    assert (asker.seen, other.result()) == ([b"0", b"1", b"2"], b"other")
+
+
+async def test_who_asks_for_itself_hears_of_the_end(client: LinkedRedis) -> None:
+    await client.link.close()
+    asker = Asker(client)
+    asker.ask()
+    assert asker.seen == [RedisUnavailable]

@@ -13,7 +13,10 @@ from api.errors import ApiError
 from api.usage import merge_usage
 from dispatcher.errors import WorkerFailed
 
-HEAD = {"created": 1, "id": "chatcmpl-a", "model": "tiny", "system_fingerprint": "b1"}
+HEAD = {
+    **{"created": 1, "id": "chatcmpl-a", "model": "tiny", "system_fingerprint": "b1"},
+    "object": "chat.completion.chunk",
+}
 USAGE = {"completion_tokens": 3, "prompt_tokens": 20, "total_tokens": 23}
 DONE = b"data: [DONE]\n\n"
 
@@ -110,16 +113,30 @@ def test_answer_is_that_of_a_parser_of_each_chunk(events: list[bytes], in_one: b
     assert merge([fast]) == merge([slow])
 
 
-def test_text_is_read_without_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the chunks that hold only text the first one is parsed, and one for each new second."""
-    parsed: list[str] = []
-    monkeypatch.setattr(Completion, "_add_chunk", lambda self, chunk: parsed.append(chunk["id"]))
-    about = [{**HEAD, "created": second} for second in (1, 1, 1, 2, 2)]
-    choice = {"finish_reason": None, "index": 0, "delta": {"content": 'a "b"\n日'}}
-    values = [{"choices": [choice], **each} for each in about]
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        (HEAD, 1),
+        ({"created": 1, "id": "a"}, 3),  # the first two as well
+        ({**HEAD, "usage": USAGE}, 3),
+    ],
+)
+def test_text_is_read_without_a_parser(
+    monkeypatch: pytest.MonkeyPatch, names: dict[str, Any], number: int
+) -> None:
+    """Chunks that hold only text or the role, and names, say nothing that is needed."""
+    parsed: list[Any] = []
+    add = Completion._add_chunk
+    monkeypatch.setattr(Completion, "_add_chunk", lambda s, c: (parsed.append(c), add(s, c)))
+    deltas = [{"role": "assistant", "content": None}, *[{"content": 'a "b"\n日'}] * 3, {}]
+    choices = [{"finish_reason": None, "index": 0, "delta": delta} for delta in deltas]
+    choices[-1]["finish_reason"] = "stop"
+    values = [{"choices": [choice], **names} for choice in choices]
     texts = [json.dumps(v, ensure_ascii=False, separators=(",", ":")) for v in values]
-    Completion().add(b"".join(b"data: " + text.encode() + b"\n\n" for text in texts))
-    assert len(parsed) == 2
+    completion = Completion()
+    completion.add(b"".join(b"data: " + text.encode() + b"\n\n" for text in texts))
+    assert len(parsed) == number
+    assert merge([completion])["choices"][0]["message"]["content"] == 'a "b"\n日' * 3
 
 
 def test_reasoning_comes_before_tool_calls_as_llama_server_has_it() -> None:
