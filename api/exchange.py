@@ -179,7 +179,7 @@ class Exchange:
                 return self._go_on(answer, frame)
             case Kind.DONE:
                 self._close_one()
-                answer.count(read(frame.payload.decode())["completion_tokens"])
+                answer.count(read(frame.payload)["completion_tokens"])
             case _:
                 return self._fail(answer, frame)
         return None

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from dispatcher.frames import Frame, Kind, pack
 from dispatcher.job import Claim, Want
+from dispatcher.joined_text import joined
 from dispatcher.spacing import Pace
 
 
@@ -41,8 +42,8 @@ class Speaker(Protocol):
 class Outgoing:
     """The frames of one attempt. `note` is called with the tokens and bytes of what is added.
 
-    Pieces of text that lie side by side are one frame. Frames are numbered from 0. One that is on
-    its way is never changed.
+    Pieces of text that lie side by side are one frame, and for an answer in one piece also one
+    text. Frames are numbered from 0. One that is on its way is never changed.
     """
 
     def __init__(
@@ -103,7 +104,8 @@ class Outgoing:
     def _end_text(self) -> None:
         if self._text:
             text, self._text = self._text, []
-            self._number(Kind.CHUNK, text[0] if len(text) == 1 else b"".join(text))
+            payload = b"".join(text)
+            self._number(Kind.CHUNK, payload if self._streamed else joined(payload))
 
     def _number(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.CHUNK:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.chat.request import ChatRequest
-from api.chat.text_chunk import NAMES, TEXT, Text, joined, names_role_alone
+from api.chat.text_chunk import NAMES, TEXT, Text, names_role_alone
 from api.errors import from_llama_server
 from api.json_text import compact, read
 from api.sse import data_of, split, whole_part
@@ -41,7 +41,7 @@ class Completion:
         events = self._rest + events
         end = whole_part(events)
         self._rest = events[end:]
-        for event in split(joined(events[:end])):
+        for event in split(events[:end]):
             text = TEXT.match(event)
             if text is not None:
                 self._add_text(event, text)
@@ -73,7 +73,7 @@ class Completion:
     def _add_data(self, event: bytes) -> None:
         data = data_of(event)
         if data and data != b"[DONE]":
-            self._add_chunk(read(data.decode()))
+            self._add_chunk(read(data))
 
     def _add_chunk(self, chunk: Json) -> None:
         if "error" in chunk:

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from api.chat.text_chunk import TEXT, Text, joined
+from api.chat.text_chunk import TEXT, Text
 from api.sse import data_of, split
+from dispatcher.joined_text import joined
 
 Json = dict[str, Any]
 

@@ -32,6 +32,22 @@ def test_pieces_of_text_side_by_side_are_one_frame_and_others_stay_apart() -> No
     assert outgoing.last(Kind.DONE, b"{}").seq == 4
 
 
+def text_event(word: bytes) -> bytes:
+    head = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"'
+    return head + word + b'"}}],"created":1,"id":"x"}\n\n'
+
+
+def test_only_an_answer_in_one_piece_has_its_texts_joined() -> None:
+    words = [b"%d " % number for number in range(9)]
+    for wants, events in (((), 2), ((Want.STREAM,), 9)):
+        outgoing, _ = make(*wants)
+        for number, word in enumerate(words):
+            outgoing.add_text(text_event(word), number, Pace.LAZY)
+        (frame,) = outgoing.take()
+        assert frame.payload.count(b"data:") == events
+        assert b" ".join(frame.payload.split()).count(b"created") == events
+
+
 def test_frame_that_was_taken_is_never_changed() -> None:
     outgoing, _ = make()
     outgoing.add_text(b"a", 1, Pace.SOON)

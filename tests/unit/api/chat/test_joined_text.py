@@ -1,4 +1,4 @@
-"""Text that lies side by side is read at once, and says the same as event by event."""
+"""Texts that lie side by side are joined, and say the same as event by event."""
 
 import json
 import random
@@ -7,11 +7,12 @@ import pytest
 
 from api.chat.completion import Completion
 from api.chat.seen import Memory
-from api.chat.text_chunk import joined
 from api.errors import ApiError
+from dispatcher.joined_text import joined
 
 TAIL = '"created":1,"id":"x","model":"m"}'
 OTHER_TAIL = '"created":1,"id":"x","model":"m","timings":{"prompt_n":1}}'
+KINDS = ("reasoning_content", "content")
 WORDS = ("a", 'b"', "c\\", "\n", " word", "é", "", '"}}],"', "\ud83d", "\U0001f600")
 
 
@@ -41,10 +42,16 @@ def some_event(chance: random.Random) -> bytes:
 
 
 def test_text_that_lies_side_by_side_becomes_one_event() -> None:
-    role, end = event('{"content":null,"role":"assistant"}'), event("{}", '"stop"')
+    role, end = event('{"role":"assistant","content":null}'), event("{}", '"stop"')
     said = [text(word) for word in ("a", 'b"', "é\n", "d")] * 3
-    whole = 'ab"é\nd' * 3
-    assert joined(b"".join([role, *said, end])) == role + text(whole) + end
+    rest = ('ab"é\nd' * 3)[1:]
+    assert joined(b"".join([role, *said, end])) == role + text("a") + text(rest) + end
+
+
+def test_each_kind_of_text_is_joined_for_itself() -> None:
+    thoughts, words = [[text(word, kind=kind) for word in "abcdef"] for kind in KINDS]
+    merged = [text("a", kind=KINDS[0]), text("bcdef", kind=KINDS[0]), text("abcdef")]
+    assert joined(b"".join([*thoughts, *words])) == b"".join(merged)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +59,10 @@ def test_text_that_lies_side_by_side_becomes_one_event() -> None:
     [
         b"",
         event('{"refusal":"a"}') * 9,
-        text("a", OTHER_TAIL) + text("b") * 9,
-        text("a") + event('{"role":"user"}') + text("b") * 9,
-        text("a") + event('{"content":"\\"}') + text("n") * 9,
+        event('{"content":"a","refusal":"a"}') * 9,
+        (text("a") + event('{"role":"user"}')) * 9,
+        (text("a") + text("b", kind="reasoning_content")) * 9,
+        text("a") + event('{"content":"\\"}') * 2 + text("n") * 9,
     ],
 )
 def test_all_else_stays_as_it_is(events: bytes) -> None:
@@ -66,7 +74,7 @@ def test_much_at_once_says_the_same_as_event_by_event(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     for _ in range(20):
         events = [some_event(chance) for _ in range(chance.randrange(24))]
-        at_once, one_by_one = read([b"".join(events)]), read(events)
+        at_once, one_by_one = read([joined(b"".join(events))]), read(events)
         assert at_once == one_by_one
 
 

@@ -1,0 +1,49 @@
+"""Joins chunks of text that lie side by side, as llama-server writes them. Pure."""
+
+import re
+
+_HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"'
+_HEADS = (_HEAD + b'content":"', _HEAD + b'reasoning_content":"')
+# Not within a string: there every quote has a backslash in front of it.
+_END = b'"}}],"created":'
+_FEW_LINES = 16
+# No half of a surrogate pair, which may find its other half in the next chunk.
+STRING = re.compile(
+    rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
+)
+"""Matches what stands between the quotes of a JSON string."""
+
+
+def joined(events: bytes) -> bytes:
+    """The same whole events, but texts that lie side by side are one; the very first stays apart.
+
+    What it can't be sure of stays as it is.
+    """
+    if events.count(b"\n") < _FEW_LINES:
+        return events
+    first, *parts = events.split(_END)
+    kept, texts, seam = [first], [], b""
+    for part in parts[:-1]:
+        if not seam or not part.startswith(seam):
+            seam = _seam_of(part)
+            kept += (_END, part[: len(seam)])
+        text = part[len(seam) :]
+        kept.append(text)
+        if seam:
+            texts.append(text)
+    return b"".join((*kept, _END, parts[-1])) if texts and _are_strings(texts) else events
+
+
+def _seam_of(part: bytes) -> bytes:
+    """What lies between the ends of two texts if the second one is all that its event says."""
+    event = part.find(b"\n\n") + 2
+    head = next((head for head in _HEADS if part.startswith(head, event)), b"")
+    return part[: event + len(head)] if head else b""
+
+
+def _are_strings(texts: list[bytes]) -> bool:
+    """Whether each of them is what a JSON string says, and none ends within an escape."""
+    text = b"".join(texts)
+    if b"\\" in text and any([each.endswith(b"\\") for each in texts]):
+        return False
+    return STRING.fullmatch(text) is not None
