@@ -165,16 +165,15 @@ class Link:
             lambda: Wire(self._silence_s, self._send_line, self._lost)
         )
         loaded = len(self._scripts)
-        greeting = login + [_loading(text) for text in self._scripts.values()]
-        answers = []
-        for packed in greeting:
-            answers.append(asyncio.get_running_loop().create_future())
-            wire.send(packed, answers[-1])
+        answers = [_sent(wire, packed) for packed in login]
+        answers += [_sent(wire, _loading(text)) for text in self._scripts.values()]
         try:
             await asyncio.gather(*answers)
         except BaseException as error:
             wire.end(unreachable(error))
             raise
+        finally:
+            answers.clear()  # a fault knows this frame: the collector would have to part them
         for text in list(self._scripts.values())[loaded:]:  # meanwhile
             wire.send(_loading(text), None)
         return wire
@@ -188,6 +187,12 @@ class Link:
         answers: Answers = deque(answer for _, answer in self._line)
         self._line.clear()
         fail(answers, why)
+
+
+def _sent(wire: Wire, packed: bytes) -> asyncio.Future[Any]:
+    answer = asyncio.get_running_loop().create_future()
+    wire.send(packed, answer)
+    return answer
 
 
 def _closed_here() -> RedisUnavailable:

@@ -1,10 +1,12 @@
 """The link to Redis: whatever the server does, each caller gets its own answer or hears of it."""
 
 import asyncio
+import gc
 import ssl
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -219,6 +221,32 @@ async def test_what_does_not_speak_as_redis_does_is_told(tmp_path: Path) -> None
     async with served_by(answer_http, tmp_path / "http.sock") as http:
         with pytest.raises(RedisUnavailable, match="does not speak as Redis does"):
             await http.link.call("PING")
+
+
+async def test_attempt_to_connect_that_fails_leaves_nothing_to_the_collector(
+    tmp_path: Path,
+) -> None:
+    """The greeting holds all scripts. The collector counts objects and no bytes: it may be late."""
+
+    async def load(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(2**16)
+        writer.write(b"-LOADING the dataset is in memory soon\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+
+    async with served_by(load, tmp_path / "loading.sock") as client:
+        client.link.load("return 1 --" + "x" * 2**20)
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(8):
+                with pytest.raises(RedisUnavailable, match="LOADING"):
+                    await client.link.call("PING")
+            assert tracemalloc.get_traced_memory()[0] < 2**22
+        finally:
+            tracemalloc.stop()
+            gc.enable()
 
 
 async def test_one_attempt_to_connect_at_a_time_and_all_who_wait_for_it_fail_with_it(
