@@ -2,8 +2,10 @@
 
 import re
 
-_HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"'
-_HEADS = (_HEAD + b'content":"', _HEAD + b'reasoning_content":"')
+HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"'
+"""How a chunk begins that does not end its answer, up to the name of what it adds."""
+
+_HEADS = (HEAD + b'content":"', HEAD + b'reasoning_content":"')
 # Not within a string: there every quote has a backslash in front of it.
 _END = b'"}}],"created":'
 _FEW_LINES = 16

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dispatcher.cost import Usage
 from dispatcher.job import Want
+from dispatcher.joined_text import HEAD
 
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
 _TIMINGS = re.compile(rb',"timings":\{[ -z]*\}')  # no braces: [^{}] takes twice as long
@@ -19,11 +20,10 @@ _SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\['
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
-_HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{'
 _HEADS_OF_TEXT = (
-    _HEAD + b'"content":"',
-    _HEAD + b'"reasoning_content":"',
-    _HEAD + b'"role":"assistant","content":',
+    HEAD + b'content":"',
+    HEAD + b'reasoning_content":"',
+    HEAD + b'role":"assistant","content":',
 )
 _UNFINISHED = b'"finish_reason":null'
 

@@ -6,14 +6,11 @@ They are read without a JSON parser.
 import json
 import re
 
-from api.sse import DATA
-from dispatcher.joined_text import STRING
+from dispatcher.joined_text import HEAD, STRING
 
-_BEGINS = DATA + b'{"choices":[{"finish_reason":null,"index":0,"delta":{"'
 _ENDS = b'"}}],"'
 TEXT = re.compile(
-    b'%b(content|reasoning_content)":"(%b)%b'
-    % (re.escape(_BEGINS), STRING.pattern, re.escape(_ENDS))
+    b'%b(content|reasoning_content)":"(%b)%b' % (re.escape(HEAD), STRING.pattern, re.escape(_ENDS))
 )
 """Matches the beginning of such an event, up to its first name behind the choices.
 
@@ -26,7 +23,7 @@ NAMES = re.compile(
 )
 """Matches what stands behind that in a chunk which only names its answer."""
 
-_ROLE = _BEGINS + b'role":"assistant","content":null}}],"'
+_ROLE = HEAD + b'role":"assistant","content":null}}],"'
 
 
 def names_role_alone(event: bytes) -> bool:

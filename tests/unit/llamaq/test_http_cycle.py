@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -11,6 +10,7 @@ from uvicorn.server import ServerState
 
 from llamaq.http_cycle import News
 from llamaq.http_limits import BoundedProtocol
+from tests.unit.llamaq.wire import Wire
 
 GET = b"GET /x HTTP/1.1\r\nHost: llamaq\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -20,29 +20,6 @@ Piece = tuple[bytes, bool]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.is_open = True
-
-    def write(self, data: Any) -> None:
-        assert isinstance(data, bytes)
-        self.writes.append(data)
-
-    def close(self) -> None:
-        self.is_open = False
-
-    def is_closing(self) -> bool:
-        return not self.is_open
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 class App:

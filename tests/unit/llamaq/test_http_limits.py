@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -10,6 +9,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from llamaq.http_limits import BODY_S, HEAD_S, MOST_HEAD_BYTES, BoundedProtocol, close_stale
+from tests.unit.llamaq.wire import Wire
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: llamaq\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -18,30 +18,6 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Wire(asyncio.Transport):
-    """The connection as its server sees it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = b""
-        self.is_open = True
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.is_open = False
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return not self.is_open
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
