@@ -10,7 +10,8 @@ from api.door import Door
 from api.line import Line
 from llamaq.http_limits import BoundedProtocol
 from tests.builders import make_settings, make_token
-from tests.unit.llamaq.test_http_limits import Server, Wire
+from tests.unit.llamaq.test_http_limits import Server
+from tests.unit.llamaq.wire import Wire
 
 PATH = "/v1/chat/completions"
 BODY = b"0123456789"
@@ -59,7 +60,7 @@ async def test_refused_request_costs_nothing_more_and_its_connection_is_used_aga
     protocol, wire = connection
     caplog.set_level(logging.INFO, "llamaq.access")
     for path in (PATH, "/chat/completions/"):
-        wire.sent = b""
+        wire.writes.clear()
         protocol.data_received(request(path=path))
         head, _, body = wire.sent.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -70,7 +71,7 @@ async def test_refused_request_costs_nothing_more_and_its_connection_is_used_aga
         assert f"id={name} tenant=me status=503" in caplog.text
     assert not protocol.tasks
     monkeypatch.setattr(line, "long_since", None)
-    wire.sent = b""
+    wire.writes.clear()
     protocol.data_received(request())
     await asyncio.sleep(0.01)
     assert wire.sent.endswith(b"\r\n\r\n%d" % len(BODY))
