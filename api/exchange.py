@@ -11,7 +11,7 @@ from api.answer import Answer
 from api.context import Context
 from api.departure import Departure
 from api.endpoint import CannotContinue, Splice
-from api.errors import from_llamaq
+from api.errors import ApiError, from_llamaq
 from api.failure import cannot_continue, failure, has_no_room
 from api.json_text import read
 from api.reply_headers import place_headers, rate_headers
@@ -62,6 +62,7 @@ class Exchange:
         self._departure: Departure | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._has_news = self._client_gone = self._was_started = False
+        self._failure: ApiError | LlamaqError | None = None
         self._since = time.monotonic()
 
     @property
@@ -115,7 +116,9 @@ class Exchange:
             self.context.queue.close(answer.job)
         counts = [answer.tokens for answer in self._answers if answer.tokens is not None]
         self.record.tokens = sum(counts) if counts else None
-        self._answers.clear()  # they know us: the bodies would stay until a collection
+        # They know us: the bodies would stay until a collection.
+        self._answers.clear()
+        self._failure = None
 
     async def _submit(self, job: Job) -> Reply:
         try:
@@ -147,21 +150,34 @@ class Exchange:
         self._has_news = False
         self._check_ends()
         pieces: list[Piece] = []
-        for answer in self._answers:
-            for frame in answer.reply.take():
-                if frame.kind is Kind.CHUNK:
-                    pieces.append(Piece(answer.choice, answer.show(frame)))
-                elif (piece := self._read(answer, frame)) is not None:
-                    pieces.append(piece)
+        try:
+            self._take(pieces)
+        except (ApiError, LlamaqError) as error:
+            if not pieces:
+                raise
+            self._failure = error  # what came before it goes out first
+            self.heed()
         if not pieces:
             self._check_time()
         elif self.record.ttft_ms is None and any([piece.events for piece in pieces]):
             self.record.ttft_ms = int(self.waited_s * 1000)
         return pieces
 
+    def _take(self, pieces: list[Piece]) -> None:
+        """Adds what has come to `pieces`. Raises how the exchange fails."""
+        for answer in self._answers:
+            for frame in answer.reply.take():
+                if frame.kind is Kind.CHUNK:
+                    pieces.append(Piece(answer.choice, answer.show(frame)))
+                elif (piece := self._read(answer, frame)) is not None:
+                    pieces.append(piece)
+
     def _check_ends(self) -> None:
         if self._client_gone:
             raise ClientGone
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         if self.context.pulse.ending:
             raise JobCancelled("The API has to stop now. Please send the request again.")
 

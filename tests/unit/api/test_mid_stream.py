@@ -145,6 +145,15 @@ def test_tool_call_ends_with_one_error(api: Service) -> None:
     assert not api.queue.rests
 
 
+def test_text_that_comes_together_with_the_loss_is_shown_first(api: Service) -> None:
+    call = chunk(4, 3, "a", tool_calls=[{"index": 0, "function": {"name": "f"}}])
+    api.queue.frames = (*BEGUN, call, LOST)
+    answer = api.chat(make_chat(stream=True))
+    assert answer.status_code == 200
+    assert [e["id"] for e in events(answer.text)[:-1]] == ["a"] * 3
+    assert error_of(answer.text)["code"] == "worker_failed"
+
+
 def test_refusal_of_the_rest_is_one_error(api: Service) -> None:
     refused = Frame(Kind.FAILED, FROM_SCRIPT, payload=b'{"code":"worker_failed","message":"again"}')
     api.queue.frames, api.queue.continued = (*BEGUN, LOST), [(refused,)]
