@@ -13,6 +13,7 @@ from api.directory import Directory
 from api.line import Line
 from api.settings import ApiSettings
 from api.visit import Room
+from dispatcher.beat import until_beat_s
 from dispatcher.queue import Queue
 
 _PULSE_S = 1.0
@@ -38,7 +39,7 @@ class Pulse:
     async def run(self) -> None:
         """Beats for ever."""
         while True:
-            await asyncio.sleep(_PULSE_S)
+            await asyncio.sleep(until_beat_s(_PULSE_S))
             self.beat()
 
 

@@ -13,6 +13,7 @@ from api.arrivals import changes
 from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
+from dispatcher.beat import until_beat_s
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
@@ -52,7 +53,7 @@ class Directory:
                 await self.refresh()
             except RedisUnavailable as error:
                 log.warning("%s", error.message)
-            await asyncio.sleep(_REFRESH_S)
+            await asyncio.sleep(until_beat_s(_REFRESH_S))
 
     async def refresh(self) -> None:
         """Reads the registry; callers share one look. Raises `RedisUnavailable`."""

@@ -23,6 +23,10 @@ class Fleet:
     load: Load
 
 
+NOBODY = Fleet({}, Load(0, 0))
+"""A fleet that can't be seen."""
+
+
 async def fetch_fleet(link: Link, keys: Keys) -> Fleet:
     """Reads it from Redis. Raises `RedisUnavailable` and `ResponseError`."""
     rows, means = await asyncio.gather(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
 from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import RedisUnavailable, WorkerFailed
@@ -91,7 +92,7 @@ class Inbox:
     async def run_heartbeat(self) -> None:
         """Four heartbeats per lease, for ever; the next one sooner where one has failed."""
         while True:
-            pause_s = self._lease_s / 4
+            pause_s = until_beat_s(self._lease_s / 4)
             try:
                 await self.heartbeat()
             except RedisUnavailable as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from dispatcher.beat import until_beat_s
 from dispatcher.cancels import Cancels
 from dispatcher.commands import Commands
 from dispatcher.connection import BLOCKED_SILENCE_S, LinkedRedis, open_redis
@@ -104,7 +105,7 @@ class Lane:
 
     async def _run_places(self) -> None:
         while True:
-            await asyncio.sleep(_PLACES_EVERY_S)
+            await asyncio.sleep(until_beat_s(_PLACES_EVERY_S))
             waiting = [(job, reply) for job, reply in self._inbox.replies.items() if reply.waits]
             with suppress(RedisUnavailable):
                 await self._tell_places(waiting[:_PLACES])

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
 from dispatcher.constants import MOST_RECOVERED
 from dispatcher.errors import RedisUnavailable
@@ -50,12 +51,12 @@ async def reap(commands: Commands, lease_s: float) -> Reaped:
 async def run_reaper(commands: Commands, lease_s: float) -> None:
     """Reaps for ever, also through an outage of Redis."""
     while True:
-        pause_s = TICK_S
+        has_more = False
         with suppress(RedisUnavailable):  # whoever needs Redis for more than this reports it
             reaped = await reap(commands, lease_s)
             _tell(reaped)
-            pause_s = 0 if reaped.is_partial else TICK_S
-        await asyncio.sleep(pause_s)
+            has_more = reaped.is_partial
+        await asyncio.sleep(0 if has_more else until_beat_s(TICK_S))
 
 
 def _read(

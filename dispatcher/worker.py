@@ -18,7 +18,6 @@ from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced
 from dispatcher.facts import LEFT, Rival, WorkerFacts
-from dispatcher.fleet import Fleet, fetch_fleet
 from dispatcher.frames import Frame, pack
 from dispatcher.insist import insist, wait_out
 from dispatcher.job import Claim, Toll
@@ -80,8 +79,9 @@ class WorkerSession:
         if verdict == b"TAKEN":
             return Rival(rest[0].decode(), int(rest[1]), rest[2] == 1)
         self.identity = who
-        self.strangers = _read_versions(rest[1:])
-        await announce(self._commands.redis.link, self._commands.keys, facts)
+        _, now_s, *strangers = rest
+        self.strangers = _read_versions(strangers)
+        await announce(self._commands.redis.link, self._commands.keys, facts, now_s)
         return None
 
     async def renew(
@@ -95,12 +95,12 @@ class WorkerSession:
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
         asked = items[:HELD_LOOKED_AT] + named[HELD_LOOKED_AT:]
         answer = await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, asked))
-        self.strangers = _read_versions(answer[3:])
-        found = [answer[:3]]
+        now_s, found = answer[0], [answer[1:4]]
+        self.strangers = _read_versions(answer[4:])
         for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
             piece = items[first : first + HELD_LOOKED_AT]
             found.append(await self._run(partial(self._commands.look, held=piece)))
-        await announce(self._commands.redis.link, self._commands.keys, facts)
+        await announce(self._commands.redis.link, self._commands.keys, facts, now_s)
         return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
@@ -114,10 +114,6 @@ class WorkerSession:
         answer = await self._run(partial(self._commands.claim, wish=wish))
         self._nonce = ""
         return read_taken(answer)
-
-    async def fleet(self) -> Fleet:
-        """The workers that share this one's queue."""
-        return await fetch_fleet(self._commands.redis.link, self._commands.keys)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from redis.exceptions import ResponseError
@@ -26,6 +27,7 @@ from worker_bridge.attempt import Served
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 from worker_bridge.claim_policy import ClaimPolicy
+from worker_bridge.fleet_watch import FleetWatch
 from worker_bridge.foreign import ForeignLoad
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.joining import ServerTaken
@@ -50,6 +52,11 @@ class Shared:
     commands: LinkedRedis
     crowd: Crowd = field(default_factory=Crowd)
     reaping: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    watches: dict[str, FleetWatch] = field(default_factory=dict)
+
+    def watch(self, keys: Keys) -> FleetWatch:
+        """The one that looks at the fleet of a model."""
+        return self.watches.setdefault(keys.model, FleetWatch(self.commands.link, keys))
 
 
 class Clients(NamedTuple):
@@ -86,7 +93,8 @@ class Bridge:
         self._outbox = Outbox(self._commands, session, queue, state.fence, clients.shared.crowd)
         self._reaping = clients.shared.reaping[self._served.model]
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
-        self._policy = ClaimPolicy(session, state)
+        self._policy = ClaimPolicy(self._served.worker, state)
+        self._watch = clients.shared.watch(keys)
         self._attempts = Attempts(settings, worker, Settling(worker, self._policy))
         self._calls = Calls(
             clients.waiter, keys, session, self._attempts, self._policy, state.fence
@@ -111,7 +119,7 @@ class Bridge:
             "outbox": self._outbox.run,
             "reaper": self._reap,
             "calls": self._calls.take,
-            "look at the fleet": self._policy.watch_fleet,
+            "look at the fleet": partial(self._watch.tell, self._policy.heed),
             "recovery": self._recovery.run,
             "look at the slots": self._foreign.run,
         }

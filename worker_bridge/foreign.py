@@ -7,13 +7,14 @@ left alone, so that it may fall asleep. The first job that comes then finds out.
 import asyncio
 import time
 
+from dispatcher.beat import until_beat_s
 from worker_bridge.attempts import Attempts
 from worker_bridge.health import Health, ProbeResult
 from worker_bridge.worker import Worker
 
 _TICK_S = 1.0
-_EVERY_S = 5.0  # /slots costs the engine something
-_EVERY_WHILE_SHARED_S = 2.0
+_EVERY_S = 4.5  # so at every fifth tick: /slots costs the engine something
+_EVERY_WHILE_SHARED_S = 1.5  # at every second one
 _AGAIN_S = 0.2  # a slot that one of ours is just leaving is none of others
 _LOOK_S = 5.0
 
@@ -33,7 +34,7 @@ class ForeignLoad:
     async def run(self) -> None:
         """Looks for ever."""
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(until_beat_s(_TICK_S))
             if self._is_due():
                 await self._look()
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from dispatcher.beat import until_beat_s
 from worker_bridge.health import Health, ProbeResult, next_health
 from worker_bridge.llama import LlamaServer
 from worker_bridge.server_state import ServerState
@@ -12,7 +13,7 @@ log = logging.getLogger("llamaq.health")
 
 _TICK_S = 1.0
 _PROBE_S = 1.0
-_PROPS_EVERY_S = 2.0
+_PROPS_EVERY_S = 1.5  # so at every second tick
 # /slots costs the engine something, and keeps a server awake that would else unload its model. It
 # is asked where jobs show no progress, and before a server gets work.
 _ENGINE_QUIET_S = 7.0
@@ -53,7 +54,7 @@ class HealthMonitor:
         while True:
             await self._look()
             try:
-                async with asyncio.timeout(_TICK_S):
+                async with asyncio.timeout(until_beat_s(_TICK_S)):
                     await self._doubted.wait()
             except TimeoutError:
                 continue

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from dispatcher.beat import until_beat_s
 from worker_bridge.breaker import Mode
 from worker_bridge.health import Health, ProbeResult
 from worker_bridge.worker import Worker
@@ -25,7 +26,7 @@ class Recovery:
     async def run(self) -> None:
         """Asks for ever, when it is due."""
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(until_beat_s(_TICK_S))
             if self._is_due() and await self._has_room():
                 await self._ask()
 

@@ -5,6 +5,7 @@ import logging
 import socket
 from contextlib import suppress
 
+from dispatcher.beat import until_beat_s
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.protocol import api_is_strange
@@ -53,7 +54,7 @@ class Registration:
         """Renews for ever. Raises `ServerTaken`."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._every_s):
+                async with asyncio.timeout(until_beat_s(self._every_s)):
                     await self._state.renew_soon.wait()
             self._state.renew_soon.clear()
             self._attempts.stop_overdue()

@@ -2,8 +2,8 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
--- Returns  {'OK', n, api, version, …}  n attempts of an earlier epoch were given back. These live
---                      apis speak another protocol
+-- Returns  {'OK', n, now, api, version, …}  n attempts of an earlier epoch were given back. It is
+--                      now so late (Unix s). These live apis speak another protocol
 --          {'AGAIN', n}  and more are left: call it again
 --          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same
 --                      `server_id`; it has renewed that itself last at this time (Unix ms); nothing
@@ -57,7 +57,7 @@ local function register()
   write_worker(c, worker, slots, accepting, 6, #ARGV)
   redis.call('ZADD', K.workers, c.now + lease_ms, worker)
   ring_worker(worker)
-  return {'OK', recovered, unpack(other_apis())}
+  return {'OK', recovered, c.now / 1000, unpack(other_apis())}
 end
 
 return conduct(register)

@@ -5,10 +5,11 @@
 --          7 number of pairs of field and value that follow; behind them pairs of a token that is
 --          held and what it has cost so far ('': another call looks at it)
 -- Returns  {'FENCED'}                       register again
---          {'OK', {token, …}, {token, …}, {token, …}}  those that are not, or no longer, this
---                                           worker's; those whose client has gone; and those whose
---                                           api was taken for dead. Behind them the live apis that
---                                           speak another protocol, as register names them
+--          {'OK', now, {token, …}, {token, …}, {token, …}}  the time (Unix s); those that are not,
+--                                           or no longer, this worker's; those whose client has
+--                                           gone; and those whose api was taken for dead. Behind
+--                                           them the live apis that speak another protocol, as
+--                                           register names them
 -- @include call
 -- @include is_registered
 -- @include look_at_held
@@ -52,7 +53,7 @@ local function renew()
   local foreign, unwanted, orphaned, held = look_at_held(c, worker, first_held)
   recover_missing(held)
   redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
-  return {'OK', foreign, unwanted, orphaned, unpack(other_apis())}
+  return {'OK', c.now / 1000, foreign, unwanted, orphaned, unpack(other_apis())}
 end
 
 return conduct(renew)

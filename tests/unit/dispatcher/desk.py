@@ -171,7 +171,8 @@ class Desk:
     ) -> list[Any]:
         facts = ("model", "tiny", "health", "healthy", *chain.from_iterable(more.items()))
         status = WorkerStatus(LEASE_MS, slots, accepting, facts)
-        return await self.commands.register(Identity(worker, epoch), status)
+        verdict, *rest = await self.commands.register(Identity(worker, epoch), status)
+        return [verdict, *(rest[:1] + rest[2:] if verdict == b"OK" else rest)]  # without the time
 
     async def claim_raw(
         self,
@@ -276,7 +277,8 @@ class Desk:
     ) -> list[Any]:
         status = WorkerStatus(LEASE_MS, slots, accepting, ("health", "healthy"))
         rows = [(token, cost) for token in held]
-        return await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
+        verdict, *rest = await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
+        return [verdict, *rest[1:]]  # without the time
 
     # What both do.
 

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dispatcher.commands import Commands
+from dispatcher.fleet import fetch_fleet
 from dispatcher.frames import Kind
 from dispatcher.inbox import Inbox
 from dispatcher.job import Claim
@@ -46,11 +47,11 @@ async def joined(desk: Desk) -> WorkerSession:
 
 
 async def test_speed_that_can_not_be_read_is_left_out(desk: Desk) -> None:
-    session = await joined(desk)
+    await joined(desk)
     rows = {"v": "2 100 10", "many": "many 1 1", "short": "1", "nan": "1 nan 1", b"\xff": "1 1 1"}
     await desk.redis.hset(desk.keys.named("speeds"), mapping=rows)
     await desk.redis.hset(desk.keys.named("counters"), "mean_prompt_tokens", "some")
-    fleet = await session.fleet()
+    fleet = await fetch_fleet(desk.commands.redis.link, desk.keys)
     assert (sorted(fleet.speeds), fleet.load) == (["v", "w"], Load(0, 0))
     assert fleet.speeds["v"] == Speed(2, 100, 10)
 

@@ -19,6 +19,7 @@ from dispatcher.worker import Taken, WorkerFacts, WorkerSession
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 from worker_bridge.claim_policy import ClaimPolicy
+from worker_bridge.fleet_watch import FleetWatch
 from worker_bridge.server_state import ServerState
 
 LEASE_S = 4.0
@@ -83,9 +84,10 @@ class ToyBridge:
         self.log.became(self)
         # It starts and stops attempts, says how many it may hold, and nothing else is asked of it.
         attempts = cast(Attempts, self)
-        self.policy = ClaimPolicy(self.session, cast(ServerState, self))
+        self.policy = ClaimPolicy(self.name, cast(ServerState, self))
         self.calls = Calls(waiter, self.keys, self.session, attempts, self.policy, self._fenced)
-        works = self.calls.take(), self.policy.watch_fleet(), self._renew()
+        watch = FleetWatch(self.clients[0].link, self.keys)
+        works = self.calls.take(), watch.tell(self.policy.heed), self._renew()
         self._tasks = {asyncio.create_task(work) for work in works}
 
     @property

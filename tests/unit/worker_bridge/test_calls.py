@@ -12,13 +12,15 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.fleet import Fleet
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Load, Patience, Speed
 from dispatcher.tasks import cancel
-from dispatcher.worker import Fleet, Taken
-from worker_bridge import claim_policy
+from dispatcher.worker import Taken
+from worker_bridge import fleet_watch
 from worker_bridge.calls import Calls
 from worker_bridge.claim_policy import ClaimPolicy
+from worker_bridge.fleet_watch import FleetWatch
 
 KEYS = Keys("m")
 SLOW = Speed(slots=1, prompt_tps=100, decode_tps=10)
@@ -47,7 +49,7 @@ class ScriptedSession:
         self.claims: list[tuple[float, int, Patience]] = []
         self.looks = 0
 
-    async def fleet(self) -> Fleet:
+    async def fleet(self, *_: object) -> Fleet:
         self.looks += 1
         if isinstance(self.speeds, Exception):
             raise self.speeds
@@ -87,7 +89,8 @@ class Scene:
         session: Any = self.session
         attempts: Any = self.stopped
         state: Any = SimpleNamespace(most=3)
-        self._policy = ClaimPolicy(session, state)
+        self._policy = ClaimPolicy("me", state)
+        self._watch = FleetWatch(redis.link, KEYS)
         self._calls = Calls(waiter, KEYS, session, attempts, self._policy, self._fence)
 
     def _fence(self) -> None:
@@ -95,7 +98,7 @@ class Scene:
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        works = self._policy.watch_fleet(), self._calls.take()
+        works = self._watch.tell(self._policy.heed), self._calls.take()
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -126,9 +129,11 @@ class Scene:
 async def scene(
     redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(claim_policy, "_LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(fleet_watch, "_LOOK_EVERY_S", 0.1)
     waiter = open_redis(redis_url)
-    yield Scene(redis, waiter)
+    scene = Scene(redis, waiter)
+    monkeypatch.setattr(fleet_watch, "fetch_fleet", scene.session.fleet)
+    yield scene
     await waiter.aclose()
 
 

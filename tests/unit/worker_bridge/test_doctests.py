@@ -2,10 +2,10 @@ import doctest
 
 import pytest
 
-from worker_bridge import claim_policy, events, health, launcher, verdict
+from worker_bridge import events, fleet_watch, health, launcher, verdict
 
 
-@pytest.mark.parametrize("module", [claim_policy, events, health, launcher, verdict])
+@pytest.mark.parametrize("module", [events, fleet_watch, health, launcher, verdict])
 def test_examples_in_the_documentation_hold(module: object) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

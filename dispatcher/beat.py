@@ -1,0 +1,17 @@
+"""When a process does what it does again and again: all of it in the same moment.
+
+It then wakes once, what it says to Redis leaves in one write, and Redis wakes once for it.
+"""
+
+import asyncio
+from secrets import randbelow
+
+_PHASE = randbelow(1000) / 1000  # of this process, so that not all of them wake at once
+_TOO_SOON = 0.1  # of a beat: the last one has just been
+
+
+def until_beat_s(every_s: float) -> float:
+    """Seconds until the next beat of those that come every so many seconds."""
+    gone = (asyncio.get_running_loop().time() / every_s + _PHASE) % 1
+    left = 1 - gone
+    return (left if left > _TOO_SOON else 1 + left) * every_s
