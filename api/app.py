@@ -33,7 +33,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            directory = Directory(queue.redis, settings.model_grace_s, queue.open)
+            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open)
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from redis.asyncio import Redis
-
 from api.arrivals import changes
 from api.errors import bad_request
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
+from dispatcher.connection import LinkedRedis
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
@@ -34,7 +33,7 @@ class Directory:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: LinkedRedis,
         grace_s: float,
         announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:

@@ -1,23 +1,26 @@
 """The workers of every model, as the API and `llamaq status` see them."""
 
+import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dispatcher.announcement import REMEMBERED_S
-from dispatcher.connection import redis_faults
+from dispatcher.connection import LinkedRedis
 from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.needs import ANY
 from dispatcher.protocol import PROTOCOL
+from dispatcher.redis_address import Arg
 from dispatcher.reply import eta_s
 from dispatcher.tier import Tier
 
 _SHOWN_ALIASES = 3
 _LARGEST = 1e15
+_COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms"
 _WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
 
 log = logging.getLogger("llamaq.registry")
@@ -111,63 +114,55 @@ class Turn:
     queued: int
 
 
-async def read_turns(redis: Redis, model: str, most: int = 10) -> list[Turn]:
+async def read_turns(redis: LinkedRedis, model: str, most: int = 10) -> list[Turn]:
     """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`.
 
     Jobs that only some workers can take are left out: they wait in classes of their own.
     """
     keys = Keys(model)
-    with redis_faults():
-        pipe = redis.pipeline(transaction=False)
-        for tier in Tier:
-            pipe.zrange(keys.named("turns", f"{ANY}|{tier}"), 0, most - 1)
-        rows = zip(Tier, await pipe.execute(raise_on_error=False), strict=True)
-        names = [(tier, name) for tier, row in rows if isinstance(row, list) for name in row][:most]
-        if not names:
-            return []
-        counted = redis.pipeline(transaction=False)
-        for _, name in names:
-            counted.zscore(keys.named("waiting"), name)
-        counts = await counted.execute(raise_on_error=False)
+    turns = [keys.named("turns", f"{ANY}|{tier}") for tier in Tier]
+    found = await _ask_for_each(redis, [("ZRANGE", key, 0, most - 1) for key in turns])
+    rows = zip(Tier, found, strict=True)
+    names = [(tier, name) for tier, row in rows if isinstance(row, list) for name in row][:most]
+    waiting = keys.named("waiting")
+    counts = await _ask_for_each(redis, [("ZSCORE", waiting, name) for _, name in names])
     return [
         Turn(tier.value, name.decode(errors="replace"), _count(count))
         for (tier, name), count in zip(names, counts, strict=True)
     ]
 
 
-async def read_models(redis: Redis) -> list[ModelState]:
+async def read_models(redis: LinkedRedis) -> list[ModelState]:
     """Every model that was seen within a day, by name. Raises `RedisUnavailable`.
 
     A model or a worker that can't be read is left out, and logged once.
     """
-    with redis_faults():
-        time: Any = await redis.time()
-        now = time[0] + time[1] / 1e6
-        since = now - REMEMBERED_S
-        seen: Any = await redis.zrangebyscore(MODELS, since, "+inf", withscores=True)
-        states = []
-        for name, at in sorted(seen):
-            try:
-                states.append(await _read_model(redis, name.decode(), now, max(0.0, now - at)))
-            except (ResponseError, ValueError) as error:
-                log.error("The model %r can't be read, and is left out: %r", name, error)
-        return states
+    seconds, micros = await redis.link.call("TIME")
+    now = int(seconds) + int(micros) / 1e6
+    since = now - REMEMBERED_S
+    seen = await redis.link.call("ZRANGEBYSCORE", MODELS, since, "+inf", "WITHSCORES")
+    states = []
+    for name, at in sorted(zip(seen[::2], map(float, seen[1::2]), strict=True)):
+        try:
+            states.append(await _read_model(redis, name.decode(), now, max(0.0, now - at)))
+        except (ResponseError, ValueError) as error:
+            log.error("The model %r can't be read, and is left out: %r", name, error)
+    return states
 
 
-async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> ModelState:
+async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float) -> ModelState:
     keys = Keys(model)
-    head = redis.pipeline(transaction=False)
-    head.zrangebyscore(keys.named("workers"), now * 1000, "+inf")
-    head.zcard(keys.named("queue"))
-    names = "queued_bytes", "mean_completion_tokens", "mean_service_ms"
-    head.hmget(keys.named("counters"), names)
-    head.zrangebyscore(keys.named("aliases"), now - REMEMBERED_S, "+inf")
-    ids, queued, counters, past = await head.execute()
-    each = redis.pipeline(transaction=False)
+    ids, queued, counters, past = await asyncio.gather(
+        redis.link.call("ZRANGEBYSCORE", keys.named("workers"), now * 1000, "+inf"),
+        redis.link.call("ZCARD", keys.named("queue")),
+        redis.link.call("HMGET", keys.named("counters"), *_COUNTED),
+        redis.link.call("ZRANGEBYSCORE", keys.named("aliases"), now - REMEMBERED_S, "+inf"),
+    )
+    asked: list[tuple[Arg, ...]] = []
     for worker in ids:
-        each.hgetall(keys.prefix.encode() + _WORKER + worker)
-        each.zcard(keys.prefix.encode() + _RUNNING + worker)
-    rows = await each.execute(raise_on_error=False) if ids else []
+        asked.append(("HGETALL", keys.prefix.encode() + _WORKER + worker))
+        asked.append(("ZCARD", keys.prefix.encode() + _RUNNING + worker))
+    rows = await _ask_for_each(redis, asked)
     found = zip(ids, rows[::2], rows[1::2], strict=True)
     workers = [_read_worker_if_sound(model, *about) for about in found]
     queued_bytes, completion, service_ms = (_mean(value) for value in counters)
@@ -183,6 +178,16 @@ async def _read_model(redis: Redis, model: str, now: float, seen_s: float) -> Mo
     )
 
 
+async def _ask_for_each(redis: LinkedRedis, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
+    """The answers; in the place of one that a command doesn't get is its `ResponseError`."""
+    asked = [redis.link.call(*command) for command in commands]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, ResponseError):
+            raise answer
+    return answers
+
+
 def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> WorkerState | None:
     try:
         if isinstance(row, Exception):
@@ -193,8 +198,9 @@ def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> Wor
         return None
 
 
-def _read_worker(worker: str, row: dict[bytes, bytes], running: int) -> WorkerState:
-    text = {key.decode(errors="replace"): value.decode() for key, value in row.items()}
+def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
+    pairs = zip(row[::2], row[1::2], strict=True)
+    text = {field.decode(errors="replace"): value.decode() for field, value in pairs}
     return WorkerState(
         id=worker,
         server=text.get("server", ""),

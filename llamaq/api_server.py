@@ -20,6 +20,7 @@ from api.app import create_app
 from api.door import Door
 from api.endpoints import ENDPOINTS
 from api.settings import ApiSettings
+from dispatcher.beat import until_beat_s
 from dispatcher.settings import QueueSettings
 from llamaq.acceptor import Acceptor
 from llamaq.batched_log import BatchedHandler
@@ -108,7 +109,7 @@ class _Server(uvicorn.Server):
                 looked_at = clock()
                 self._clean_up(looked_at)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told_to_end.wait(), _TICK_S)
+                await asyncio.wait_for(self._told_to_end.wait(), until_beat_s(_TICK_S))
 
     def _clean_up(self, now_s: float) -> None:
         close_stale(self.server_state.connections, now_s)
