@@ -1,6 +1,6 @@
 """What a worker says of itself, as redis-cli shows it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from dispatcher.redis_address import Arg
 
@@ -38,7 +38,10 @@ class WorkerFacts:
     @property
     def pairs(self) -> list[Arg]:
         """Fields and values, one after the other."""
-        return [item for pair in asdict(self).items() for item in pair]
+        return [item for name in _NAMES for item in (name, getattr(self, name))]
+
+
+_NAMES = [field.name for field in fields(WorkerFacts)]
 
 
 @dataclass(frozen=True, slots=True)
