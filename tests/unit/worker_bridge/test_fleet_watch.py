@@ -1,0 +1,52 @@
+"""The workers of one process share their look at the fleet."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dispatcher.fleet import NOBODY, Fleet
+from dispatcher.keys import Keys
+from dispatcher.tasks import cancel
+from worker_bridge import fleet_watch
+from worker_bridge.fleet_watch import FleetWatch
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_one_looks_for_all_and_another_one_when_that_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+
+    async def look(*_: object) -> Fleet:
+        nonlocal looks
+        looks += 1
+        return NOBODY
+
+    monkeypatch.setattr(fleet_watch, "fetch_fleet", look)
+    monkeypatch.setattr(fleet_watch, "_LOOK_EVERY_S", 0.05)
+    link: Any = None
+    watch, told = FleetWatch(link, Keys("m")), [0, 0]
+
+    def listen(who: int) -> None:
+        told[who] += 1
+
+    async def is_told(who: int, times: int) -> None:
+        async with asyncio.timeout(5):
+            while told[who] < times:  # noqa: ASYNC110  # the watch tells it
+                await asyncio.sleep(0.01)
+
+    first = asyncio.create_task(watch.tell(lambda _: listen(0)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(watch.tell(lambda _: listen(1)))
+    await is_told(1, 3)
+    assert looks == told[0] <= told[1] + 1
+    await cancel([first])
+    heard = told[1]
+    await is_told(1, heard + 2)
+    assert told[0] < looks
+    await cancel([second])
