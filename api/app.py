@@ -72,7 +72,7 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
         app.include_router(module.router)
     app.router.routes.extend(not_relayed_routes())
     install_error_handlers(app)
-    relays = {endpoint.path: Relay(endpoint) for endpoint in ENDPOINTS}
+    relays = {door: relay for relay in map(Relay, ENDPOINTS) for door in relay.doors}
     app.middleware_stack = Edge(app, relays)
     if origins := read_origins(settings.cors_origins):
         app.middleware_stack = with_cors(app.middleware_stack, origins)

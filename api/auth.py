@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -17,6 +18,20 @@ ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
 LEEWAY_S = 30
 MAX_KNOWN_TOKENS = 1024
 LATEST_S = 253402300799
+
+
+CREDENTIALS = ("authorization", "x-api-key")
+"""The headers that may carry a token, in lower case: OpenAI's, and Anthropic's."""
+
+
+def credentials(headers: Mapping[str, str]) -> str:
+    """What stands for the `Authorization` header of a request; "" where it names nobody.
+
+    >>> credentials({"x-api-key": "token"}), credentials({"authorization": "Bearer a"})
+    ('Bearer token', 'Bearer a')
+    """
+    bearer, key = (headers.get(name, "").strip() for name in CREDENTIALS)
+    return bearer or (f"Bearer {key}" if key else "")
 
 
 class _Known(NamedTuple):
@@ -143,7 +158,8 @@ def create_token(
 def _bearer_token(header: str) -> str:
     if not header.strip():
         raise _unauthorized(
-            "Send your token as `Authorization: Bearer <token>` (in an OpenAI client: `api_key`); "
+            "Send your token as `Authorization: Bearer <token>` or as `x-api-key` (in a client: "
+            "`api_key`); "
             "make one with: llamaq token create NAME",
             challenge="Bearer",
         )

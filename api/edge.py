@@ -5,10 +5,12 @@ import os
 from collections.abc import Awaitable, Mapping
 
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from api.errors import crash
-from api.paths import canonical
+from api.errors import OPENAI, crash
+from api.paths import canonical, door
+from api.refusal import refuse
+from api.relay import Relay
 from api.request_log import Record, write
 
 log = logging.getLogger("llamaq.api")
@@ -17,11 +19,11 @@ log = logging.getLogger("llamaq.api")
 class Edge:
     """Names each request, gives the app its canonical path, and writes one log line at its end.
 
-    Paths in `relays` are served by these apps, all others by the middleware of `owner`. What
+    Doors in `relays` are served by these, all other paths by the middleware of `owner`. What
     neither of them took is logged and answered with a 500, or cuts an answer that had begun.
     """
 
-    def __init__(self, owner: Starlette, relays: Mapping[str, ASGIApp]) -> None:
+    def __init__(self, owner: Starlette, relays: Mapping[str, Relay]) -> None:
         self._owner = owner
         self._app = owner.build_middleware_stack()
         self._relays = relays
@@ -41,18 +43,19 @@ class Edge:
                 message = _named(message, record)
             return send(message)
 
-        path = canonical(scope["path"])
+        path, relay = canonical(scope["path"]), self._relays.get(door(scope["path"]))
         state = {
             **scope.get("state", {}),
             **{"asked_path": scope["path"], "record": record, "request_id": record.id},
         }
         scope = {**scope, "app": self._owner, "path": path, "state": state}
         try:
-            await self._relays.get(path, self._app)(scope, receive, named_send)
+            await (relay or self._app)(scope, receive, named_send)
         except Exception:
             log.exception("request %s crashed", record.id)
             if not has_begun:
-                await crash(record.id).response()(scope, receive, named_send)
+                form = relay.errors if relay else OPENAI
+                await refuse(crash(record.id), {}, receive, named_send, form)
         finally:
             write(record, path)
 

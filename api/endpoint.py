@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from api.errors import OPENAI, ErrorForm
 from api.settings import ApiSettings
 from dispatcher.continuation import Continuation
-from dispatcher.job import Job, Want
+from dispatcher.job import CHUNKS, Job, Want
 from dispatcher.needs import ANYBODY, Needs
 
 
@@ -101,20 +102,50 @@ class Splice(Protocol):
         """The events that are missing at the end of a stream whose text is all there."""
 
 
+class Piece(NamedTuple):
+    """A part of the answer: events of one choice, or, with `restart`, that it begins anew."""
+
+    choice: int
+    events: bytes = b""
+    restart: bool = False
+
+
+class Shape(Protocol):
+    """Makes the stream that a client sees of the pieces of all choices."""
+
+    def take(self, piece: Piece) -> bytes:
+        """The bytes to send for a piece. Raises `WorkerFailed` for an answer that begins anew after
+        its client saw a part of it.
+        """
+
+    def end(self) -> bytes:
+        """The bytes that end the stream."""
+
+
 A = TypeVar("A", bound=Asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[A]):
-    """One path of llama-server that is relayed.
+    """What clients may ask for at `path`, and at the paths in `also`.
 
     `read` makes a request of a body, or raises `ApiError` 400; `assemble` makes the answer of one
-    that is not streamed; `splice` has a stream go on after a loss. `id_prefix` begins the ids of
-    answers with several choices.
+    that is not streamed; `shape` makes a stream, whose request has this id; `splice` has a stream
+    go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
+    in the `form` of `dispatcher.job.Job`. Clients are told of `errors` like this.
     """
 
     path: str
     read: Callable[[bytes, ApiSettings], A]
     assemble: Callable[[A], Assembly]
+    shape: Callable[[A, str], Shape]
     splice: Callable[[Job], Splice]
-    id_prefix: str
+    also: Sequence[str] = ()
+    upstream: str = ""
+    form: str = CHUNKS
+    errors: ErrorForm = OPENAI
+
+    @property
+    def doors(self) -> Sequence[str]:
+        """All its paths."""
+        return self.path, *self.also

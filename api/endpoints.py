@@ -7,7 +7,15 @@ from api.chat.completion import assembly
 from api.chat.request import parse_chat
 from api.chat.splice import Splice
 from api.endpoint import Endpoint
+from api.shape import ChunkShape
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
-    Endpoint("/v1/chat/completions", parse_chat, assembly, Splice, "chatcmpl-"),
+    Endpoint(
+        "/v1/chat/completions",
+        parse_chat,
+        assembly,
+        lambda chat, id_: ChunkShape(chat.choices, f"chatcmpl-{id_}"),
+        Splice,
+        also=("/chat/completions",),
+    ),
 )

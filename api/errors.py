@@ -1,7 +1,8 @@
 """Every failure as an OpenAI error object with its HTTP status, from one table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.sse import event
@@ -116,6 +117,17 @@ def from_llama_server(status: int, body: bytes) -> ApiError:
 def sse_error(error: ApiError) -> bytes:
     """The event that ends a stream that had begun; OpenAI's clients raise it as `APIError`."""
     return event(json.dumps(error.body()).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorForm:
+    """How the clients of an endpoint are told of errors: as a body, and as the end of a stream."""
+
+    body: Callable[[ApiError], Mapping[str, Any]]
+    event: Callable[[ApiError], bytes]
+
+
+OPENAI = ErrorForm(ApiError.body, sse_error)
 
 
 def _llama_code(error: Mapping[str, Any], kind: str | None) -> str:

@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from starlette.types import Receive
 
 from api.answer import Answer
 from api.context import Context
 from api.departure import Departure
-from api.endpoint import CannotContinue, Splice
+from api.endpoint import CannotContinue, Piece, Splice
 from api.errors import ApiError, from_llamaq
 from api.failure import cannot_continue, failure, has_no_room
 from api.json_text import read
@@ -23,14 +22,6 @@ from dispatcher.job import Job
 from dispatcher.reply import Place, Reply
 
 _BY_OTHERS = frozenset({Kind.CANCELLED, Kind.ABANDONED})
-
-
-class Piece(NamedTuple):
-    """A part of the answer: events of one choice, or, with `restart`, that it begins anew."""
-
-    choice: int
-    events: bytes = b""
-    restart: bool = False
 
 
 class ClientGone(Exception):

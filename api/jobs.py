@@ -1,6 +1,8 @@
 """The jobs that a request becomes, one per choice. Pure."""
 
-from api.endpoint import Work
+from typing import Any
+
+from api.endpoint import Endpoint, Work
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from api.terms import Terms
@@ -8,9 +10,14 @@ from dispatcher.job import Job, Want
 
 
 def jobs_of(
-    path: str, work: Work, tenant: Tenant, terms: Terms, request_id: str, settings: ApiSettings
+    endpoint: Endpoint[Any],
+    work: Work,
+    tenant: Tenant,
+    terms: Terms,
+    request_id: str,
+    settings: ApiSettings,
 ) -> list[Job]:
-    """The jobs for this path of llama-server, named after the request."""
+    """The jobs for an endpoint, named after the request."""
     streamed = Want.STREAM in work.wants
     deadline_s = settings.stream_timeout_s if streamed else settings.request_timeout_s
     return [
@@ -29,7 +36,8 @@ def jobs_of(
             prompt_tokens=work.prompt_tokens,
             completion_tokens=work.completion_tokens,
             prefixes=work.prefixes,
-            path=path,
+            path=endpoint.upstream or endpoint.path,
+            form=endpoint.form,
             supersedes=terms.key_of(choice),
         )
         for choice, body in enumerate(work.bodies)

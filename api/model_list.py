@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api.auth import credentials
 from api.context import Context, context_of
 from api.paths import READ
 from dispatcher.errors import ModelNotFound
@@ -35,7 +36,7 @@ async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
 
 def _authenticated(request: Request) -> Context:
     context = context_of(request)
-    context.authenticator.authenticate(request.headers.get("authorization"))
+    context.authenticator.authenticate(credentials(request.headers))
     return context
 
 

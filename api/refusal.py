@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from starlette.types import Receive, Send
 
-from api.errors import MAX_RETRY_AFTER_S, ApiError
+from api.errors import MAX_RETRY_AFTER_S, OPENAI, ApiError, ErrorForm
 
 CLOSE: Mapping[str, str] = {"Connection": "close"}
 _LAST_BYTES = 4 * 2**20
@@ -70,14 +70,20 @@ def spread_s(wait_s: float) -> int:
     return min(max(1, round(spread_s)), MAX_RETRY_AFTER_S)
 
 
-async def refuse(error: ApiError, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
-    """Sends an error, and closes the connection where the error says so (ASGI).
+async def refuse(
+    error: ApiError,
+    headers: Mapping[str, str],
+    receive: Receive,
+    send: Send,
+    form: ErrorForm = OPENAI,
+) -> None:
+    """Sends an error in this form, and closes the connection where the error says so (ASGI).
 
     Before it closes, it reads a part of the body that is on its way. Clients read no answer before
     they have sent all. Where a socket is closed with something unread, its peer loses the answer.
     A client that asks before it sends its body (`Expect`) may send none now: that connection ends.
     """
-    body = _body(error)
+    body = _body(error, form)
     asks_first = "expect" in headers
     named = {**error.headers, **CLOSE} if asks_first else error.headers
     await send(
@@ -94,14 +100,14 @@ async def refuse(error: ApiError, headers: Mapping[str, str], receive: Receive, 
 
 def whole_answer(error: ApiError) -> bytes:
     """All bytes of the answer that says it, in HTTP/1.1."""
-    body = _body(error)
+    body = _body(error, OPENAI)
     lines = [b"%b: %b\r\n" % header for header in _raw(error.headers, body)]
     status = b"HTTP/1.1 %d %b\r\n" % (error.status, HTTPStatus(error.status).phrase.encode())
     return b"".join([status, *lines, b"\r\n", body])
 
 
-def _body(error: ApiError) -> bytes:
-    return json.dumps(error.body(), ensure_ascii=False, separators=(",", ":")).encode()
+def _body(error: ApiError, form: ErrorForm) -> bytes:
+    return json.dumps(form.body(error), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:

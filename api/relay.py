@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from api.aside import LARGE_BYTES
+from api.auth import credentials
 from api.body import has_left, read_body
 from api.context import Context
 from api.endpoint import Asked, Endpoint
@@ -20,7 +21,6 @@ from api.exchange import ClientGone, Exchange
 from api.jobs import jobs_of
 from api.refusal import refuse
 from api.request_log import Record
-from api.shape import Shape
 from api.stream import StreamedAnswer
 from api.tenant import Tenant
 from api.terms import read_terms
@@ -46,6 +46,8 @@ class Relay:
 
     def __init__(self, endpoint: Endpoint[Any]) -> None:
         self._endpoint = endpoint
+        self.errors = endpoint.errors
+        self.doors = endpoint.doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -58,14 +60,13 @@ class Relay:
             await self._serve(Call(context, record, headers, receive), send)
         except ClientGone:
             record.status = 499
-        except ApiError as error:
-            await refuse(error, headers, receive, send)
-        except LlamaqError as error:
-            await from_llamaq(error, record.id).response()(scope, receive, send)
+        except (ApiError, LlamaqError) as error:
+            shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
+            await refuse(shown, headers, receive, send, self.errors)
 
     async def _serve(self, call: Call, send: Send) -> None:
         context = call.context
-        tenant = context.authenticator.authenticate(call.headers.get("authorization"))
+        tenant = context.authenticator.authenticate(credentials(call.headers))
         call.record.tenant = tenant.subject
         visit = Visit(context.line, context.room, tenant.subject)
         try:
@@ -95,7 +96,7 @@ class Relay:
             asked = await _of_its_model(asked, context, record)
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
-        jobs = jobs_of(self._endpoint.path, work, tenant, terms, record.id, context.settings)
+        jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
         return exchange, self._answer(asked, exchange)
@@ -103,9 +104,9 @@ class Relay:
     def _answer(self, asked: Asked, exchange: Exchange) -> _Answer:
         if not asked.stream:
             return partial(send_whole, exchange, self._endpoint.assemble(asked))
-        shape = Shape(asked.choices, self._endpoint.id_prefix + exchange.jobs[0].id)
+        shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = exchange.context.settings.queue_position_after_s
-        return StreamedAnswer(exchange, shape, quiet_s).send
+        return StreamedAnswer(exchange, shape, self.errors, quiet_s).send
 
 
 async def _of_its_model(asked: Asked, context: Context, record: Record) -> Asked:

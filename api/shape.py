@@ -1,9 +1,9 @@
-"""What a client sees of the choices of a stream. Pure."""
+"""What a client sees of the choices of a stream of OpenAI's chunks. Pure."""
 
 import json
 from typing import Any
 
-from api.exchange import Piece
+from api.endpoint import Piece
 from api.sse import DONE, data_of, event, json_event, split
 from api.usage import merge_usage
 from dispatcher.errors import WorkerFailed
@@ -13,8 +13,8 @@ Json = dict[str, Any]
 _USAGE = b'"choices":[]'
 
 
-class Shape:
-    """Makes one stream of the pieces of one or more choices.
+class ChunkShape:
+    """A stream of chunks (`api.endpoint.Shape`).
 
     A single choice passes as it is. Several get one id, their own indexes and one usage event.
     """
@@ -26,11 +26,7 @@ class Shape:
         self._usages: list[Json] = []
 
     def take(self, piece: Piece) -> bytes:
-        """The bytes to send for a piece.
-
-        Raises `WorkerFailed` for an answer that begins anew after the client saw a part of it: it
-        would see that part twice.
-        """
+        """See `Shape`."""
         if piece.restart:
             if self._begun:
                 raise WorkerFailed(
@@ -53,7 +49,7 @@ class Shape:
         return b"".join(shown)
 
     def end(self) -> bytes:
-        """The bytes that end the stream."""
+        """See `Shape`."""
         if not self._usages:
             return DONE
         usage = merge_usage([chunk["usage"] for chunk in self._usages])

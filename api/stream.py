@@ -4,9 +4,9 @@ from time import monotonic
 
 from starlette.types import Send
 
-from api.errors import ApiError, from_llamaq, sse_error
-from api.exchange import Exchange, Piece
-from api.shape import Shape
+from api.endpoint import Piece, Shape
+from api.errors import ApiError, ErrorForm, from_llamaq
+from api.exchange import Exchange
 from api.sse import comment
 from dispatcher.errors import LlamaqError
 
@@ -25,9 +25,10 @@ class StreamedAnswer:
     comment tells at least every `quiet_s` seconds that the request lives.
     """
 
-    def __init__(self, exchange: Exchange, shape: Shape, quiet_s: float) -> None:
+    def __init__(self, exchange: Exchange, shape: Shape, errors: ErrorForm, quiet_s: float) -> None:
         self._exchange = exchange
         self._shape = shape
+        self._errors = errors
         self._quiet_s = quiet_s
 
     async def send(self, send: Send) -> None:
@@ -42,7 +43,7 @@ class StreamedAnswer:
             record = exchange.record
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
             record.status = shown.status
-            last = sse_error(shown)
+            last = self._errors.event(shown)
         await send({"type": "http.response.body", "body": last})
 
     async def _first(self) -> list[Piece]:

@@ -30,6 +30,7 @@ class QueuedJob(NamedTuple):
     remembered: str
     seen_cost: int | str
     path: str
+    form: str
     body: bytes
     beginnings: str
 

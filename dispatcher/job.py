@@ -13,6 +13,10 @@ from dispatcher.tier import Tier
 CHAT_PATH = "/v1/chat/completions"
 """The path of a job that names no other."""
 
+CHUNKS = ""
+BODY = "body"
+"""Two of the forms in which llama-server answers: see `Job`."""
+
 NOBODY = "-"
 """Stands in Redis for the end user of a job that names none."""
 
@@ -45,7 +49,9 @@ class Job:
     tier. `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of
     the conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
     tenant and user that named the same key. `seen_tokens` are those of its answer that its client
-    has seen already, None before it has begun: `body` asks for what is left.
+    has seen already, None before it has begun: `body` asks for what is left. llama-server answers
+    in this `form`: OpenAI's chunks (`CHUNKS`), one JSON value (`BODY`), or else events, the last of
+    which has these words in it.
     """
 
     id: str
@@ -65,6 +71,7 @@ class Job:
     supersedes: str = ""
     seen_tokens: int | None = None
     path: str = CHAT_PATH
+    form: str = CHUNKS
 
     @property
     def is_streamed(self) -> bool:
@@ -92,7 +99,8 @@ class Job:
 class Claim:
     """One attempt at a job, held by the worker that claimed it.
 
-    `path` is where llama-server takes the request. A large `body` is read apart.
+    `path` is where llama-server takes the request, `form` is that of its answer (`Job`). A large
+    `body` is read apart.
     """
 
     job: str
@@ -103,6 +111,7 @@ class Claim:
     queue_ms: int
     needs: Needs = ANYBODY
     path: str = CHAT_PATH
+    form: str = CHUNKS
     body: bytes | None = None
 
 

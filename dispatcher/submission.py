@@ -155,6 +155,7 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         remembered=" ".join(job.remembered),
         seen_cost="" if job.seen_cost is None else job.seen_cost,
         path=job.path,
+        form=job.form,
         body=job.body,
         beginnings=" ".join(job.prefixes),
     )

@@ -35,7 +35,7 @@ def read_taken(answer: list[Any]) -> Taken:
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    name, api, wants, left_ms, queue_ms, class_, path, body = row
+    name, api, wants, left_ms, queue_ms, class_, path, form, body = row
     token = name.decode()
     return Claim(
         job=split_token(token)[0],
@@ -46,5 +46,6 @@ def _read_claim(row: list[bytes]) -> Claim:
         queue_ms=int(queue_ms),
         needs=read_needs(class_.decode()),
         path=path.decode(),
+        form=form.decode(),
         body=body or None,
     )

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from types import FrameType
 
 import uvicorn
@@ -19,6 +20,7 @@ from api import request_log
 from api.app import create_app
 from api.door import Door
 from api.endpoints import ENDPOINTS
+from api.errors import OPENAI
 from api.settings import ApiSettings
 from dispatcher.beat import until_beat_s
 from dispatcher.settings import QueueSettings
@@ -88,8 +90,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.config.loaded_app = self._app.middleware_stack  # the rest of it serves no request
         self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
-        context, paths = self._app.state.context, {endpoint.path for endpoint in ENDPOINTS}
-        self._protocol.door = Door(context.line, context.authenticator, paths)
+        context = self._app.state.context
+        plain = [endpoint.doors for endpoint in ENDPOINTS if endpoint.errors is OPENAI]
+        self._protocol.door = Door(context.line, context.authenticator, frozenset(chain(*plain)))
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         gc.collect()

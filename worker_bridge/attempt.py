@@ -14,7 +14,7 @@ from dispatcher.outbox import Outbox
 from dispatcher.outgoing import Refusal
 from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerSession
-from worker_bridge.answer import Answer
+from worker_bridge.answers import answer_to
 from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result, failure
 from worker_bridge.llama import LlamaServer
@@ -61,7 +61,7 @@ class Attempt:
         self.stopped_by: Stop | None = None
         self.started_at = time.monotonic()
         self.outgoing = outbox.open(claim, self)
-        self.answer = Answer(claim.wants, self.outgoing, served.model_id, served.model)
+        self.answer = answer_to(claim, self.outgoing, served.model_id, served.model)
         self._ended = ended
         self._connection: Connection | None = None
         self._reading: asyncio.Task[None] | None = None

@@ -17,7 +17,6 @@ _TOKENS = re.compile(rb'"predicted_n":(\d+)')
 _TIMINGS = re.compile(rb',"timings":\{[ -z]*\}')  # no braces: [^{}] takes twice as long
 _PROGRESS = re.compile(rb',"prompt_progress":\{[ -z]*\}')
 _SAYS_SOMETHING = re.compile(rb'"(?:reasoning_)?content":"(?!")|"tool_calls":\[')
-_MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 _TOTAL = re.compile(rb'"total":(\d+)')
 _PROCESSED = re.compile(rb'"processed":(\d+)')
 _HEADS_OF_TEXT = (
@@ -117,10 +116,9 @@ def without_comments(event: bytes) -> bytes:
     return b"\n".join(line for line in event.split(b"\n") if not line.startswith(b":"))
 
 
-def model_of(event: bytes) -> bytes | None:
-    """The model that an event names, as a JSON string with its quotes."""
-    found = _MODEL.search(event)
-    return found[1] if found else None
+def has_usage(event: bytes) -> bool:
+    """Whether it tells the tokens of the whole answer."""
+    return event.find(b'"usage":{') >= 0
 
 
 def prompt_is_done(progress: bytes) -> bool:

@@ -24,15 +24,17 @@ class Meter:
 
     As bytes: they come with every token, and few of them are ever asked for. `timed` begins with
     the newest event that says how far the answer is. `counted` is the event that has the usage.
+    `told` is the usage of an answer that has no such events.
     """
 
     def __init__(self) -> None:
         self.timed = self.counted = b""
+        self.told: Usage | None = None
 
     @property
     def usage(self) -> Usage:
         """The tokens of the whole answer once it is complete, else those so far."""
-        return _usage_told(self.counted, self.timed)
+        return self.told or _usage_told(self.counted, self.timed)
 
     @property
     def timings(self) -> Timings | None:

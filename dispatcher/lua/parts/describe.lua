@@ -3,5 +3,5 @@
 -- What a bridge is told of a job that it has claimed (claim.lua).
 local function describe(c, token, job, body)
   return {token, job.api, job.wants, digits(job.deadline_ms - c.now),
-    digits(job.claimed_ms - job.enqueued_ms), job.class, job.path or '', body or ''}
+    digits(job.claimed_ms - job.enqueued_ms), job.class, job.path or '', job.form or '', body or ''}
 end

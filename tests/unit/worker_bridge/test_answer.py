@@ -18,7 +18,7 @@ from tests.unit.worker_bridge.test_events import (
     USAGE,
     text_event,
 )
-from worker_bridge.answer import Answer
+from worker_bridge.chunk_answer import ChunkAnswer
 from worker_bridge.ends import End, Result
 from worker_bridge.events import end_of_text, for_client, last_count, read_event, without_comments
 
@@ -53,7 +53,7 @@ def answer_to(wants: set[Want], pieces: list[bytes]) -> tuple[bytes, int, Result
     """What its client sees, the tokens that were counted, and its end."""
     claim = Claim("j", "j:1", "a", frozenset(wants), 9, 1)
     outgoing = Outgoing(claim, Speaker(), lambda *_: None)
-    answer = Answer(claim.wants, outgoing, "tiny", "tiny")
+    answer = ChunkAnswer(claim.wants, outgoing, "tiny", "tiny")
     answer.begin(200)
     for piece in pieces:
         if result := answer.take(piece):

@@ -9,7 +9,7 @@ from dispatcher.cost import Usage
 from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing
 from tests.unit.dispatcher.ends import Speaker
-from worker_bridge.answer import Answer
+from worker_bridge.chunk_answer import ChunkAnswer
 from worker_bridge.meter import Meter, Timings
 
 
@@ -46,7 +46,7 @@ def usage(prompt: int, completion: int, **details: Any) -> bytes:
 def meter_of(*events: bytes) -> Meter:
     """What an answer with these events has noted."""
     claim = Claim("j", "j:1", "a", frozenset(), 9, 1)
-    answer = Answer(claim.wants, Outgoing(claim, Speaker(), lambda *_: None), "tiny", "tiny")
+    answer = ChunkAnswer(claim.wants, Outgoing(claim, Speaker(), lambda *_: None), "tiny", "tiny")
     answer.begin(200)
     for each in (event(), *events):
         answer.take(each + b"\n\n")
