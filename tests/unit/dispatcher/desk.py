@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from dispatcher.arguments import Ended, QueuedJob
 from dispatcher.commands import Bounds, Commands, Identity, Wish, WorkerStatus
 from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import CHAT_PATH, Toll, generation_of, split_token
+from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_token
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
 
@@ -52,6 +52,7 @@ def queued_job(
     prefixes: tuple[str, ...] = (),
     seen_cost: int | str = "",
     path: str = CHAT_PATH,
+    form: str = CHUNKS,
     generation: int = 1,
     latest_ms: int = FOR_EVER_MS,
 ) -> QueuedJob:
@@ -75,6 +76,7 @@ def queued_job(
         remembered=" ".join(prefixes[:1]),
         seen_cost=seen_cost,
         path=path,
+        form=form,
         body=body,
         beginnings=" ".join(prefixes),
     )

@@ -27,11 +27,11 @@ async def test_order_holds_over_a_thousand_jobs(desk: Desk) -> None:
 
 async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
     await desk.join()
-    await desk.enqueue("j1", path="/v1/embeddings")
+    await desk.enqueue("j1", path="/v1/embeddings", form="body")
     desk.later(5000)
     _, free, again_ms, job = await desk.claim_raw(nonce="n")
-    token, api, wants, left_ms, queue_ms, class_, path, body = job
-    assert (path, body) == (b"/v1/embeddings", b"body")
+    token, api, wants, left_ms, queue_ms, class_, path, form, body = job
+    assert (path, form, body) == (b"/v1/embeddings", b"body", b"body")
     assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1-1", b"a")
     assert (wants, class_) == (b"stream", b"any")
     assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
