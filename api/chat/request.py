@@ -95,7 +95,12 @@ class ChatRequest:
 
 def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    return chat_of(parse_object(body, settings.max_json_depth), settings)
+
+
+def chat_of(said: Mapping[str, Any], settings: ApiSettings) -> ChatRequest:
+    """The request that these fields of a chat make, or an `ApiError` 400; nulls are left out."""
+    fields = without_nulls(said)
     model = _model(fields.get("model"))
     fields = checked_fields(fields)
     fields["messages"] = checked_messages(fields.get("messages"))
