@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.chat.messages import prefill
-from api.chat.request import OUTPUT_LIMITS
 from api.chat.seen import Seen
 from api.endpoint import CannotContinue
 from api.json_text import compact
+from api.output_limit import tokens_left, with_limit_of_rest
 from dispatcher.continuation import Continuation
 from dispatcher.job import Job
 
@@ -22,7 +22,7 @@ def continuation(job: Job, seen: Seen) -> Continuation | None:
     `CannotContinue`.
     """
     body = json.loads(job.body)
-    if seen.finish_reason is not None or _left(body, seen) == 0:
+    if seen.finish_reason is not None or tokens_left(body, seen.tokens) == 0:
         return None
     if seen.has_calls:
         raise CannotContinue("it was calling a tool")
@@ -62,17 +62,4 @@ def _body(body: dict[str, Any], seen: Seen) -> bytes:
     rest = {**body, "messages": [*before, *([] if own else [last]), said]}
     rest |= {"continue_final_message": True, "add_generation_prompt": False}
     rest.pop("echo", None)
-    left = _left(body, seen)
-    if left is not None:
-        rest[_limit_name(body)] = left
-    return compact(rest)
-
-
-def _limit_name(body: Mapping[str, Any]) -> str:
-    return next((name for name in OUTPUT_LIMITS if name in body), "")
-
-
-def _left(body: Mapping[str, Any], seen: Seen) -> int | None:
-    """Tokens that may still come; None where there is no limit but the context's."""
-    limit = body.get(_limit_name(body), -1)
-    return None if limit < 0 else max(0, max(1, limit) - seen.tokens)  # 0 makes one, too
+    return compact(with_limit_of_rest(rest, seen.tokens))

@@ -1,139 +1,51 @@
 """The fields of a chat request: what each may hold, and which of them reach llama-server. Pure.
 
-The bounds lie far above what clients send, and well below what hurts. Measured on llama.cpp b11549:
+Those that it shares with others are in `api.sampling_fields`. Bounds of its own, measured on
+llama.cpp b11549:
 
 field                     what hurts                                        bound
-repeat_last_n             100 million take 0.4 GB, 2^31 - 1 take 8 GB       the context
-dry_penalty_last_n        100 million take 0.8 GB, 2^31 - 1 take 17 GB      the context
-dry_sequence_breakers     each is compared with all words of the model      20
-samplers                  each takes its memory again when named again      each once
 messages                  10,000 take 5 s                                   4,096
 chat_template_kwargs      10,000 keys take 1.6 s, 10 MB 0.5 s               256 keys, 64 KiB
-logit_bias, stop          100,000 entries take 0.3 s                        4,096 and 128 entries
-grammar, JSON schemas     see `api/grammar`
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from api.errors import bad_request
-from api.grammar.grammar import Grammar
-from api.grammar.schema import ResponseFormat, SchemaField
-from api.rules import (
-    Biases,
-    Flag,
-    Items,
-    Kwargs,
-    Number,
-    Rule,
-    Samplers,
-    StreamOptions,
-    Text,
-    Texts,
-    Whole,
-    Word,
-)
+from api.grammar.schema import ResponseFormat
+from api.rules import Flag, Items, Kwargs, Rule, Text, Whole, Word
+from api.sampling_fields import LIMIT, OWN, SAMPLING, TERMS, known_fields
 
-LARGEST_INT = 2**31 - 1
 MAX_MESSAGES = 4096
 MAX_TOOLS = 512
-# Of a model whose context nobody knows yet: 0.5 MB for each field.
-USUAL_CONTEXT = 131_072
 
-_LIMIT = Whole(-1, LARGEST_INT)
-_COUNT = Whole(0, LARGEST_INT)
-_ANY = Number(-1e6, 1e6)
-_LAST_N = Whole(-1, LARGEST_INT)  # -1 is the context, of the servers that know it
-
-# What llama-server reads and honours; `LAST_N` are bounded by the model's context as well.
+# What llama-server reads and honours.
 FORWARDED: Mapping[str, Rule] = {
-    # what is asked
-    "model": Text(256),
     "messages": Items(MAX_MESSAGES),
     "tools": Items(MAX_TOOLS),
     "parallel_tool_calls": Flag(),
     "chat_template_kwargs": Kwargs(256, 65_536),
     "reasoning_effort": Text(64),
     "reasoning_format": Word(("none", "auto", "deepseek", "deepseek-legacy")),
-    "reasoning_budget_tokens": _LIMIT,
-    "thinking_budget_tokens": _LIMIT,
+    "reasoning_budget_tokens": LIMIT,
+    "thinking_budget_tokens": LIMIT,
     "reasoning_budget_message": Text(4096),
     "add_generation_prompt": Flag(),
     "continue_final_message": Word((True, False, "content", "reasoning_content")),
     "echo": Flag(),
-    # how the answer looks
     "response_format": ResponseFormat(),
-    "json_schema": SchemaField(),
-    "grammar": Grammar(),
-    "stop": Texts(128, 1024, or_one=True),
-    "ignore_eos": Flag(),
-    "n_predict": _LIMIT,
-    "max_completion_tokens": _LIMIT,
-    "max_tokens": _LIMIT,
-    "n_indent": Whole(0, 1000),
     "logprobs": Flag(),
     "top_logprobs": Whole(0, 20),
-    "n_probs": Whole(0, 20),
-    "post_sampling_probs": Flag(),
-    # how tokens are chosen
-    "seed": Whole(-(2**63), 2**64 - 1),
-    "temperature": _ANY,
-    "dynatemp_range": _ANY,
-    "dynatemp_exponent": _ANY,
-    "top_k": Whole(-1, LARGEST_INT),
-    "top_p": _ANY,
-    "min_p": _ANY,
-    "typical_p": _ANY,
-    "top_n_sigma": _ANY,
-    "xtc_probability": _ANY,
-    "xtc_threshold": _ANY,
-    "min_keep": _COUNT,
-    "repeat_last_n": _LAST_N,
-    "repeat_penalty": Number(0.001, 1e6),
-    "frequency_penalty": _ANY,
-    "presence_penalty": _ANY,
-    "dry_multiplier": _ANY,
-    "dry_base": _ANY,
-    "dry_allowed_length": _COUNT,
-    "dry_penalty_last_n": _LAST_N,
-    "dry_sequence_breakers": Texts(20, 256),
-    "mirostat": Whole(0, 2),
-    "mirostat_tau": _ANY,
-    "mirostat_eta": _ANY,
-    "adaptive_target": _ANY,
-    "adaptive_decay": Number(0, 0.99),
-    "samplers": Samplers(16, 64),
-    "logit_bias": Biases(4096, 256),
+    **SAMPLING,
 }
 
-# What the API acts on itself. All else stays behind, such as what reaches into a server, its slots
-# and its cache (`id_slot`, `cache_prompt`, `lora`, …), and what a server tells itself between two
-# of its parts (`chat_parser`, `grammar_triggers`, `generation_prompt`, …).
-OWN: Mapping[str, Rule] = {
-    "stream": Flag(),
-    "stream_options": StreamOptions(),
-    "return_progress": Flag(),
-    "timings_per_token": Flag(),
-    "n": Whole(1, LARGEST_INT),
-    "n_cmpl": Whole(1, LARGEST_INT),
-    "prompt_cache_key": Text(LARGEST_INT),
-}
-# `api/chat/tools.py` checks and rewrites it; `api/terms.py` reads `user` and `service_tier`.
-ELSEWHERE = ("tool_choice", "user", "service_tier")
+# `api/chat/tools.py` checks and rewrites the first one.
+ELSEWHERE = ("tool_choice", *TERMS)
 _RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
-LAST_N = ("repeat_last_n", "dry_penalty_last_n")
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that we know, with checked values; an `ApiError` 400 names the first bad one."""
-    checked = {}
-    for name, value in fields.items():
-        rule = _RULES.get(name)
-        if rule is not None:
-            checked[name] = rule.checked(value, name)
-        elif name in ELSEWHERE:
-            checked[name] = value
-    return checked
+    return known_fields(fields, _RULES, ELSEWHERE)
 
 
 def forwarded(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,16 +53,3 @@ def forwarded(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value for name, value in fields.items() if name in FORWARDED or name == "tool_choice"
     }
-
-
-def check_context(fields: Mapping[str, Any], context: int) -> None:
-    """Raise an `ApiError` 400 for a field that looks back over more tokens than `context`.
-
-    `context` is that of the model's largest worker, 0 where none is known.
-    """
-    most = context or USUAL_CONTEXT
-    for name in LAST_N:
-        if fields.get(name, 0) > most:
-            raise bad_request(
-                f"`{name}` must be from -1 to {most}, the context of the model.", param=name
-            )

@@ -1,10 +1,10 @@
 """Checks the messages of a chat, so that llama-server need not answer them with a 500. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from api.body import parse_json
 from api.errors import ApiError, bad_request
+from api.request_fields import without_nulls
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 OPTIONAL_TEXTS = ("name", "tool_call_id", "reasoning_content")
@@ -168,8 +168,3 @@ def function_of(item: Any, where: str) -> dict[str, Any]:
             f"`{where}.function.name` must be a string.", param=f"{where}.function.name"
         )
     return function
-
-
-def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are not null: OpenAI's null means "not given"."""
-    return {name: value for name, value in item.items() if value is not None}

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from api.cache_names import DIGEST_BYTES, MOST
 from api.json_text import canonical
-from dispatcher.constants import KEYED
 
-MOST = 24
-_DIGEST_BYTES = 8
 # What templates render before the first message.
 _HEAD = ("tools", "chat_template_kwargs")
 _SHARED = frozenset({"system", "developer"})
@@ -28,15 +26,10 @@ def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     own = next((i for i, said in enumerate(messages) if said["role"] not in _SHARED), len(messages))
     first = max(own, len(messages) - MOST)
-    so_far = blake2b(head, digest_size=_DIGEST_BYTES)
+    so_far = blake2b(head, digest_size=DIGEST_BYTES)
     names = []
     for i, message in enumerate(messages):
         so_far.update(canonical(message))
         if i >= first:
             names.append(so_far.hexdigest())
     return names[::-1]
-
-
-def key_name(subject: str, key: str) -> str:
-    """The name of all conversations that a tenant gives this `prompt_cache_key`."""
-    return KEYED + blake2b(canonical([subject, key]), digest_size=_DIGEST_BYTES).hexdigest()

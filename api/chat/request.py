@@ -5,22 +5,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.body import parse_object
-from api.chat.estimate import completion_tokens, prompt_tokens
-from api.chat.fields import check_context, checked_fields, forwarded
-from api.chat.messages import checked_messages, modalities, prefill, without_nulls
-from api.chat.prefix import MOST, chain, head_of, key_name
+from api.cache_names import with_key
+from api.chat.estimate import prompt_tokens
+from api.chat.fields import checked_fields, forwarded
+from api.chat.messages import checked_messages, modalities, prefill
+from api.chat.prefix import chain, head_of
 from api.chat.tools import checked_tools, chosen
 from api.endpoint import Work
 from api.errors import bad_request
+from api.estimate import completion_tokens
 from api.json_text import compact
+from api.output_limit import output_limit
+from api.request_fields import (
+    body_of_choice,
+    choices_each,
+    model_name,
+    stream_options,
+    wants_of,
+    without_nulls,
+)
+from api.sampling_fields import check_context
 from api.settings import ApiSettings
-from dispatcher.job import Want
 from dispatcher.needs import Needs
-
-MAX_MODEL_CHARS = 256
-
-OUTPUT_LIMITS = ("n_predict", "max_completion_tokens", "max_tokens")  # the first present wins
-RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +60,24 @@ class ChatRequest:
     def work(self, subject: str, mean_completion: float) -> Work:
         """See `api.endpoint.Asked`."""
         head, messages = head_of(self.fields), self.fields["messages"]
-        names = chain(head, messages)
-        if self.cache_key is not None:
-            names = [*names[: MOST - 1], key_name(subject, self.cache_key)]
         return Work(
             model=self.model,
             bodies=[self.upstream_body(choice) for choice in range(self.choices)],
-            wants=self._wants(),
+            wants=wants_of(
+                stream=self.stream,
+                usage=self.include_usage,
+                progress=self.return_progress,
+                timings=self.timings_per_token,
+            ),
             needs=self.needs,
             prompt_tokens=prompt_tokens(head, messages),
             completion_tokens=completion_tokens(self.max_tokens, mean_completion),
-            prefixes=tuple(names),
+            prefixes=with_key(chain(head, messages), subject, self.cache_key),
         )
 
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes choice number `choice`, always streamed."""
-        body = forwarded(self.fields) | {
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "return_progress": True,
-            "timings_per_token": True,
-        }
-        seed = body.get("seed")
-        if choice and seed is not None and seed % 2**32 != RANDOM_SEED:
-            body["seed"] = (seed + choice) % 2**32  # as llama-server seeds its own choices
-        return compact(body)
-
-    def _wants(self) -> frozenset[Want]:
-        """What the bridge should pass on. An answer in one piece always tells its usage."""
-        if not self.stream:
-            return frozenset({Want.USAGE})
-        asked = {
-            Want.STREAM: True,
-            Want.USAGE: self.include_usage,
-            Want.PROGRESS: self.return_progress,
-            Want.TIMINGS: self.timings_per_token,
-        }
-        return frozenset(want for want, yes in asked.items() if yes)
+        return compact(body_of_choice(forwarded(self.fields), choice))
 
 
 def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
@@ -101,30 +88,24 @@ def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
 def chat_of(said: Mapping[str, Any], settings: ApiSettings) -> ChatRequest:
     """The request that these fields of a chat make, or an `ApiError` 400; nulls are left out."""
     fields = without_nulls(said)
-    model = _model(fields.get("model"))
+    model = model_name(fields)
     fields = checked_fields(fields)
     fields["messages"] = checked_messages(fields.get("messages"))
     fields |= _tools(fields)
-    options = _stream_options(fields)
+    options = stream_options(fields)
     return ChatRequest(
         model=model,
         stream=fields.get("stream", False),
-        choices=_choices(fields, settings.max_choices),
+        choices=choices_each(fields, settings.max_choices),
         needs=Needs(modalities(fields["messages"])),
         include_usage=bool(options.get("include_usage")),
         return_progress=fields.get("return_progress", False),
         timings_per_token=fields.get("timings_per_token", False),
-        max_tokens=_max_tokens(fields),
+        max_tokens=output_limit(fields),
         cache_key=fields.get("prompt_cache_key"),
         prefill=prefill(fields["messages"]),
         fields=fields,
     )
-
-
-def _model(model: Any) -> str:
-    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
-        raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
-    return model
 
 
 def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,28 +120,3 @@ def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
         if "tools" in found:
             found["tools"] = tools
     return found
-
-
-def _stream_options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    if "stream_options" in fields and not fields.get("stream"):
-        raise bad_request(
-            "`stream_options` is only for `stream: true`: leave it out.", param="stream_options"
-        )
-    options: dict[str, Any] = fields.get("stream_options", {})
-    return options
-
-
-def _choices(fields: Mapping[str, Any], most: int) -> int:
-    name = "n" if "n" in fields else "n_cmpl"
-    choices: int = fields.get(name, 1)
-    if not 1 <= choices <= most:
-        raise bad_request(f"`{name}` must be from 1 to {most}.", param=name)
-    return choices
-
-
-def _max_tokens(fields: Mapping[str, Any]) -> int | None:
-    for name in OUTPUT_LIMITS:
-        if name in fields:
-            limit = int(fields[name])
-            return None if limit == -1 else limit
-    return None

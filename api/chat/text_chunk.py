@@ -3,7 +3,6 @@
 They are read without a JSON parser.
 """
 
-import json
 import re
 
 from dispatcher.joined_text import HEAD, STRING
@@ -29,35 +28,3 @@ _ROLE = HEAD + b'role":"assistant","content":null}}],"'
 def names_role_alone(event: bytes) -> bool:
     """Whether it is the first chunk of an answer, which says only that the assistant speaks."""
     return event.startswith(_ROLE) and NAMES.fullmatch(event, len(_ROLE)) is not None
-
-
-class Text:
-    """A text that grows. Its parts come as strings, or as JSON strings without their quotes.
-
-    The latter go into `unread`.
-    """
-
-    def __init__(self, start: str = "") -> None:
-        self._parts = [start]
-        self.unread: list[bytes] = []
-
-    def add(self, part: str) -> None:
-        """A part that was read."""
-        if part:
-            self.read()
-            self._parts.append(part)
-
-    def __str__(self) -> str:
-        self.read()
-        return "".join(self._parts)
-
-    def read(self) -> None:
-        """Reads what is unread: one string takes less room than many parts."""
-        if self.unread:
-            self._parts.append(_plain(b"".join(self.unread)))
-            self.unread.clear()
-
-
-def _plain(text: bytes) -> str:
-    """What a JSON string without its quotes says."""
-    return str(json.loads(b'"' + text + b'"')) if b"\\" in text else text.decode()

@@ -7,10 +7,11 @@ client names tools, it gets only these, and whether one of them must be called.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.chat.messages import function_of, without_nulls
+from api.chat.messages import function_of
 from api.errors import ApiError, bad_request
 from api.grammar.schema import check_schema
 from api.json_text import canonical
+from api.request_fields import without_nulls
 
 MOST_BYTES = 2**20
 MODES = ("none", "auto", "required")

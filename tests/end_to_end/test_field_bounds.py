@@ -7,7 +7,8 @@ import httpx
 import psutil
 import pytest
 
-from api.chat.fields import FORWARDED, OWN
+from api.chat.fields import FORWARDED
+from api.sampling_fields import OWN
 from tests.builders import make_chat
 from tests.end_to_end.conftest import Fleet
 from tests.end_to_end.field_cases import CASES, Case, tool

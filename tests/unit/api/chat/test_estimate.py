@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from api.chat import estimate
-from api.chat.estimate import TOKENS_PER_MEDIUM, completion_tokens, prompt_tokens
+from api.chat.estimate import TOKENS_PER_MEDIUM, prompt_tokens
+from api.estimate import completion_tokens
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
 

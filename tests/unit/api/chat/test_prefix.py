@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.cache_names import MOST, key_name
 from api.chat import prefix
-from api.chat.prefix import MOST, chain, head_of, key_name
+from api.chat.prefix import chain, head_of
 from api.json_text import canonical
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

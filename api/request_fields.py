@@ -1,0 +1,66 @@
+"""What requests for text have in common, read from their fields. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.errors import bad_request
+from dispatcher.job import Want
+
+MAX_MODEL_CHARS = 256
+
+RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
+_UPSTREAM: Mapping[str, Any] = {
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "return_progress": True,
+    "timings_per_token": True,
+}
+
+
+def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not null: OpenAI's null means "not given"."""
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def model_name(fields: Mapping[str, Any]) -> str:
+    """The model that is named, or an `ApiError` 400."""
+    model = fields.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
+        raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
+    return model
+
+
+def stream_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stream tells beside its answer; an `ApiError` 400 where there is no stream."""
+    if "stream_options" in fields and not fields.get("stream"):
+        raise bad_request(
+            "`stream_options` is only for `stream: true`: leave it out.", param="stream_options"
+        )
+    options: dict[str, Any] = fields.get("stream_options", {})
+    return options
+
+
+def choices_each(fields: Mapping[str, Any], most: int) -> int:
+    """How many answers one prompt gets, or an `ApiError` 400 if these are more than `most`."""
+    name = "n" if "n" in fields else "n_cmpl"
+    choices: int = fields.get(name, 1)
+    if not 1 <= choices <= most:
+        raise bad_request(f"`{name}` must be from 1 to {most}.", param=name)
+    return choices
+
+
+def body_of_choice(fields: Mapping[str, Any], choice: int) -> dict[str, Any]:
+    """What llama-server is asked for choice number `choice` of a prompt: always a stream."""
+    body = {**fields, **_UPSTREAM}
+    seed = body.get("seed")
+    if choice and seed is not None and seed % 2**32 != RANDOM_SEED:
+        body["seed"] = (seed + choice) % 2**32  # as llama-server seeds its own choices
+    return body
+
+
+def wants_of(*, stream: bool, usage: bool, progress: bool, timings: bool) -> frozenset[Want]:
+    """What the bridge should pass on. An answer in one piece always tells its usage."""
+    if not stream:
+        return frozenset({Want.USAGE})
+    asked = {Want.USAGE: usage, Want.PROGRESS: progress, Want.TIMINGS: timings}
+    return frozenset({Want.STREAM, *(want for want, yes in asked.items() if yes)})
