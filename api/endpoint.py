@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from api.errors import OPENAI, ErrorForm
+from api.errors import OPENAI, ApiError, ErrorForm
 from api.settings import ApiSettings
 from dispatcher.continuation import Continuation
 from dispatcher.job import CHUNKS, Job, Want
@@ -121,6 +121,9 @@ class Shape(Protocol):
     def end(self) -> bytes:
         """The bytes that end the stream."""
 
+    def fail(self, error: ApiError) -> bytes:
+        """The bytes that end it where the answer has failed."""
+
 
 A = TypeVar("A", bound=Asked)
 
@@ -132,7 +135,8 @@ class Endpoint(Generic[A]):
     `read` makes a request of a body, or raises `ApiError` 400; `assemble` makes the answer of one
     that is not streamed; `shape` makes a stream, whose request has this id; `splice` has a stream
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
-    in the `form` of `dispatcher.job.Job`. Clients are told of `errors` like this.
+    in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
+    answer.
     """
 
     path: str

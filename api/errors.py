@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.sse import event
@@ -119,15 +118,10 @@ def sse_error(error: ApiError) -> bytes:
     return event(json.dumps(error.body()).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorForm:
-    """How the clients of an endpoint are told of errors: as a body, and as the end of a stream."""
+ErrorForm = Callable[[ApiError], Mapping[str, Any]]
+"""The body that tells the clients of an endpoint of an error."""
 
-    body: Callable[[ApiError], Mapping[str, Any]]
-    event: Callable[[ApiError], bytes]
-
-
-OPENAI = ErrorForm(ApiError.body, sse_error)
+OPENAI: ErrorForm = ApiError.body
 
 
 def _llama_code(error: Mapping[str, Any], kind: str | None) -> str:

@@ -107,7 +107,7 @@ def whole_answer(error: ApiError) -> bytes:
 
 
 def _body(error: ApiError, form: ErrorForm) -> bytes:
-    return json.dumps(form.body(error), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(form(error), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:

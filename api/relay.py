@@ -106,7 +106,7 @@ class Relay:
             return partial(send_whole, exchange, self._endpoint.assemble(asked))
         shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = exchange.context.settings.queue_position_after_s
-        return StreamedAnswer(exchange, shape, self.errors, quiet_s).send
+        return StreamedAnswer(exchange, shape, quiet_s).send
 
 
 async def _of_its_model(asked: Asked, context: Context, record: Record) -> Asked:

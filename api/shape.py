@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from api.endpoint import Piece
+from api.errors import ApiError, sse_error
 from api.sse import DONE, data_of, event, json_event, split
 from api.usage import merge_usage
 from dispatcher.errors import WorkerFailed
@@ -54,6 +55,10 @@ class ChunkShape:
             return DONE
         usage = merge_usage([chunk["usage"] for chunk in self._usages])
         return json_event({**self._usages[0], "id": self._id, "usage": usage}) + DONE
+
+    def fail(self, error: ApiError) -> bytes:
+        """See `Shape`."""
+        return sse_error(error)
 
 
 def reindexed(chunk: Json, index: int, completion_id: str) -> Json:

@@ -5,7 +5,7 @@ from time import monotonic
 from starlette.types import Send
 
 from api.endpoint import Piece, Shape
-from api.errors import ApiError, ErrorForm, from_llamaq
+from api.errors import ApiError, from_llamaq
 from api.exchange import Exchange
 from api.sse import comment
 from dispatcher.errors import LlamaqError
@@ -25,10 +25,9 @@ class StreamedAnswer:
     comment tells at least every `quiet_s` seconds that the request lives.
     """
 
-    def __init__(self, exchange: Exchange, shape: Shape, errors: ErrorForm, quiet_s: float) -> None:
+    def __init__(self, exchange: Exchange, shape: Shape, quiet_s: float) -> None:
         self._exchange = exchange
         self._shape = shape
-        self._errors = errors
         self._quiet_s = quiet_s
 
     async def send(self, send: Send) -> None:
@@ -43,7 +42,7 @@ class StreamedAnswer:
             record = exchange.record
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
             record.status = shown.status
-            last = self._errors.event(shown)
+            last = self._shape.fail(shown)
         await send({"type": "http.response.body", "body": last})
 
     async def _first(self) -> list[Piece]:
