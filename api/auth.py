@@ -30,8 +30,11 @@ def credentials(headers: Mapping[str, str]) -> str:
     >>> credentials({"x-api-key": "token"}), credentials({"authorization": "Bearer a"})
     ('Bearer token', 'Bearer a')
     """
-    bearer, key = (headers.get(name, "").strip() for name in CREDENTIALS)
-    return bearer or (f"Bearer {key}" if key else "")
+    bearer = headers.get("authorization", "")
+    if bearer:
+        return bearer
+    key = headers.get("x-api-key", "").strip()
+    return f"Bearer {key}" if key else ""
 
 
 class _Known(NamedTuple):

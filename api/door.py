@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from api.auth import CREDENTIALS, Authenticator, credentials
 from api.errors import ApiError
 from api.line import Line
-from api.paths import door
 from api.refusal import overloaded_answer
 from api.request_log import Record, write
 
@@ -27,7 +26,7 @@ class Door:
 
         None where the app is to see it.
         """
-        path, named = door(url.decode("latin-1")), dict(headers)
+        path, named = url.decode("latin-1"), dict(headers)
         if path not in self._doors or b"origin" in named:  # a browser wants to hear of CORS
             return None
         try:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import OPENAI, crash
-from api.paths import canonical, door
+from api.paths import canonical
 from api.refusal import refuse
 from api.relay import Relay
 from api.request_log import Record, write
@@ -43,7 +43,10 @@ class Edge:
                 message = _named(message, record)
             return send(message)
 
-        path, relay = canonical(scope["path"]), self._relays.get(door(scope["path"]))
+        path = scope["path"]
+        relay = self._relays.get(path)
+        if relay is None:
+            path = canonical(path)
         state = {
             **scope.get("state", {}),
             **{"asked_path": scope["path"], "record": record, "request_id": record.id},

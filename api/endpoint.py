@@ -151,5 +151,6 @@ class Endpoint(Generic[A]):
 
     @property
     def doors(self) -> Sequence[str]:
-        """All its paths."""
-        return self.path, *self.also
+        """All its paths, each with a slash at its end too."""
+        paths = self.path, *self.also
+        return *paths, *(f"{path}/" for path in paths)

@@ -20,15 +20,6 @@ def canonical(path: str) -> str:
     return path if path == PREFIX or path.startswith(f"{PREFIX}/") else PREFIX + path
 
 
-def door(path: str) -> str:
-    """The path as the doors of endpoints are written.
-
-    >>> door("/v1/chat/completions/")
-    '/v1/chat/completions'
-    """
-    return path.removesuffix("/")
-
-
 def asked_path(scope: Scope) -> str:
     """The path as the client has written it."""
     return str(scope.get("state", {}).get("asked_path", scope["path"]))

@@ -36,7 +36,7 @@ async def connection(line: Line, monkeypatch: pytest.MonkeyPatch) -> tuple[Bound
     """To an app that answers with the size of the body."""
 
     class AtDoor(BoundedProtocol):
-        door = Door(line, Authenticator(make_settings()), {PATH, "/chat/completions"})
+        door = Door(line, Authenticator(make_settings()), {PATH, "/chat/completions/"})
 
     monkeypatch.setattr(Line, "expected_wait_s", 9.0)
     monkeypatch.setattr(line, "long_since", float("-inf"))
