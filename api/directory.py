@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from api.arrivals import changes
-from api.errors import bad_request
+from api.inability import unable
 from api.names import is_here, model_named, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
@@ -21,7 +21,6 @@ from dispatcher.registry import ModelState, WorkerState, read_models
 log = logging.getLogger("llamaq.directory")
 
 _REFRESH_S = 1.0
-_MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 
 
 class Directory:
@@ -126,17 +125,18 @@ class Directory:
         return None if model is None else self.models[model]
 
     async def require_able(self, model: str, needs: Needs) -> None:
-        """Raises `ApiError` 400 if workers serve the model, but none that meets these needs."""
+        """Raises `ApiError` if workers serve the model, but none that meets these needs: 501 for
+        one that serves another endpoint, 400 for media.
+        """
         if self._able(model, needs):
             return
         await self.refresh()  # one may have come within the last second
         if not self._able(model, needs):
-            media = " and ".join(_MEDIA.get(word, word) for word in sorted(needs.modalities))
-            raise bad_request(
-                f"No worker of the model '{model}' takes {media}: leave them out, or choose "
-                "another model: see /v1/models.",
-                param="messages",
-            )
+            raise unable(model, needs)
+
+    def makes_text(self, model: str) -> bool:
+        """Whether all workers of this model make text, as far as is known."""
+        return all(worker.makes_text for worker in self._workers(model))
 
     async def _tell_of_strangers(self, model: str) -> None:
         log.error("%s", self.unavailable(model).message)
@@ -153,7 +153,7 @@ class Directory:
         if needs == ANYBODY:
             return True
         workers = self._workers(model)
-        able = (needs.met_by(w.context, w.modalities, w.fingerprint) for w in workers)
+        able = (needs.met_by(w.context, w.abilities, w.fingerprint) for w in workers)
         return not workers or any(able)
 
     def serves(self, model: str) -> bool:

@@ -1,5 +1,6 @@
 """GET /v1/models: what the live workers serve."""
 
+from collections.abc import Sequence, Set
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -8,7 +9,8 @@ from api.auth import credentials
 from api.context import Context, context_of
 from api.paths import READ
 from dispatcher.errors import ModelNotFound
-from dispatcher.registry import ModelState
+from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
+from dispatcher.registry import ModelState, WorkerState
 
 router = APIRouter()
 
@@ -45,11 +47,21 @@ def _describe(state: ModelState) -> dict[str, Any]:
     slots = sum(worker.slots for worker in workers)
     context_tokens = min(worker.context for worker in workers)
     modalities = sorted({word for worker in workers for word in worker.modalities})
+    endpoints = {word for worker in workers for word in worker.endpoints}
     meta = {
         "workers": len(workers),
         "slots": slots,
         "n_ctx": context_tokens,
         "modalities": modalities,
+        "endpoints": sorted(endpoints),
+        "kinds": _kinds(workers, endpoints),
     }
     names = {"id": state.model, "aliases": list(state.aliases)}
     return {**names, "object": "model", "created": 0, "owned_by": "llamaq", "meta": meta}
+
+
+def _kinds(workers: Sequence[WorkerState], endpoints: Set[str]) -> list[str]:
+    """What the model is good for, in words that clients know."""
+    kinds = ["chat"] if any(worker.makes_text for worker in workers) else []
+    kinds += ["embedding"] if endpoints & {EMBEDDINGS, NATIVE_EMBEDDINGS} else []
+    return kinds + (["rerank"] if RERANK in endpoints else [])

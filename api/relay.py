@@ -4,7 +4,7 @@ It knows nothing of what is asked: that is in the endpoint's row of `api.endpoin
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,8 @@ from api.terms import read_terms
 from api.visit import Visit
 from api.whole import send_whole
 from dispatcher.errors import LlamaqError
+from dispatcher.job import BODY
+from dispatcher.needs import COMPLETION, Needs
 
 _Answer = Callable[[Send], Awaitable[None]]
 
@@ -93,13 +95,30 @@ class Relay:
             asked = await aside.run(size, self._endpoint.read, body, context.settings)
             terms = read_terms(tenant, call.headers, asked.fields)
             record.model, record.tier = asked.model, terms.tier
-            asked = await _of_its_model(asked, context, record)
+            asked, needs = await self._of_its_model(asked, context, record)
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
+        if needs is not work.needs:
+            work = replace(work, needs=needs)
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
         return exchange, self._answer(asked, exchange)
+
+    async def _of_its_model(
+        self, asked: Asked, context: Context, record: Record
+    ) -> tuple[Asked, Needs]:
+        """The request by the own name of its model, and what a worker must be able to do for it.
+
+        A worker of the model is, or this raises `ApiError`.
+        """
+        directory = context.directory
+        record.model = model = await directory.require(asked.model)
+        asked, needs = asked.of_model(model, directory.context(model)), asked.needs
+        if self._endpoint.form != BODY and not directory.makes_text(model):
+            needs = needs.able(COMPLETION)
+        await directory.require_able(model, needs)
+        return asked, needs
 
     def _answer(self, asked: Asked, exchange: Exchange) -> _Answer:
         if not asked.stream:
@@ -107,15 +126,6 @@ class Relay:
         shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = exchange.context.settings.queue_position_after_s
         return StreamedAnswer(exchange, shape, quiet_s).send
-
-
-async def _of_its_model(asked: Asked, context: Context, record: Record) -> Asked:
-    """The request by the own name of its model, which has a worker that is able to serve it."""
-    directory = context.directory
-    record.model = model = await directory.require(asked.model)
-    asked = asked.of_model(model, directory.context(model))
-    await directory.require_able(model, asked.needs)
-    return asked
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

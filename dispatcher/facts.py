@@ -13,10 +13,10 @@ class WorkerFacts:
     """What a worker says of itself.
 
     `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
-    `process` tells a restarted server from the one before, the speeds are tokens per second in one
-    slot, `breaker` is the state of the circuit breaker, `foreign` the slots that others use, and no
-    two workers have a `server_id` in common. `aliases` are more names of the model, with blanks
-    between; `host` is the name of the bridge's machine.
+    `endpoints` those of `dispatcher.needs`, `process` tells a restarted server from the one before,
+    the speeds are tokens per second in one slot, `breaker` is the state of the circuit breaker,
+    `foreign` the slots that others use, and no two workers have a `server_id` in common. `aliases`
+    are more names of the model, with blanks between; `host` is the name of the bridge's machine.
     """
 
     model: str
@@ -34,6 +34,7 @@ class WorkerFacts:
     server_id: str = ""
     aliases: str = ""
     host: str = ""
+    endpoints: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

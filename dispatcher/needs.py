@@ -4,6 +4,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 ANY = "any"
+
+# What a llama-server serves depends on how it was started, and on its model. These are the words.
+COMPLETION = "completion"
+"""It makes text: what has the model of embeddings only does not."""
+EMBEDDINGS = "embeddings"
+NATIVE_EMBEDDINGS = "native-embeddings"
+"""It serves embeddings in llama.cpp's own form: one without pooling has no other."""
+RERANK = "rerank"
+INFILL = "infill"
 _ABOVE, _BUILD = "context>", "build="
 
 
@@ -11,11 +20,12 @@ _ABOVE, _BUILD = "context>", "build="
 class Needs:
     """A class of jobs. The default is any worker of the model.
 
-    `modalities` are llama-server's words (`vision`, `audio`, `video`); `above_context` is a size in
-    tokens per slot that is known to be too small; `build` a fingerprint that must be equal.
+    `abilities` are llama-server's words for media (`vision`, `audio`, `video`), and the endpoints
+    that not every server has; `above_context` is a size in tokens per slot that is known to be too
+    small; `build` a fingerprint that must be equal.
     """
 
-    modalities: frozenset[str] = frozenset()
+    abilities: frozenset[str] = frozenset()
     above_context: int = 0
     build: str = ""
 
@@ -23,16 +33,20 @@ class Needs:
         """The same, with more context than a worker had that was found too small."""
         return replace(self, above_context=max(self.above_context, too_small))
 
-    def met_by(self, context: int, modalities: frozenset[str], build: str) -> bool:
+    def able(self, ability: str) -> "Needs":
+        """The same, of one that has this ability too."""
+        return replace(self, abilities=self.abilities | {ability})
+
+    def met_by(self, context: int, abilities: frozenset[str], build: str) -> bool:
         """Whether a worker may take the jobs of this class (lua/parts/can_take.lua)."""
         return (
-            self.modalities <= modalities
+            self.abilities <= abilities
             and (not self.above_context or context > self.above_context)
             and self.build in ("", build)
         )
 
     def __str__(self) -> str:
-        words = sorted(self.modalities)
+        words = sorted(self.abilities)
         words += [f"{_ABOVE}{self.above_context}"] if self.above_context else []
         words += [f"{_BUILD}{self.build}"] if self.build else []
         return ",".join(words) or ANY

@@ -12,11 +12,10 @@ from redis.exceptions import ResponseError
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.connection import LinkedRedis
 from dispatcher.keys import MODELS, NAMES, Keys
-from dispatcher.needs import ANY
+from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 from dispatcher.reply import eta_s
-from dispatcher.tier import Tier
 
 _SHOWN_ALIASES = 3
 _LARGEST = 1e15
@@ -32,7 +31,8 @@ class WorkerState:
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
     `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
-    more names of its model, `host` is the machine of its bridge.
+    more names of its model, `host` is the machine of its bridge. `endpoints` are the words of
+    `dispatcher.needs`, and none where its bridge does not tell.
     """
 
     id: str
@@ -52,6 +52,17 @@ class WorkerState:
     aliases: tuple[str, ...] = ()
     host: str = ""
     protocol: int = PROTOCOL
+    endpoints: frozenset[str] = frozenset()
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What it can do that not every worker can."""
+        return self.modalities | self.endpoints
+
+    @property
+    def makes_text(self) -> bool:
+        """Whether its server can have answers to chats and the like, as far as is known."""
+        return not self.endpoints or COMPLETION in self.endpoints
 
     @property
     def is_understood(self) -> bool:
@@ -105,33 +116,6 @@ class ModelState:
         return eta_s(self.queued, slots, self.mean_service_ms) if self.queued else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A tenant that waits, and how many jobs it has in the queue, over all tiers."""
-
-    tier: str
-    tenant: str
-    queued: int
-
-
-async def read_turns(redis: LinkedRedis, model: str, most: int = 10) -> list[Turn]:
-    """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`.
-
-    Jobs that only some workers can take are left out: they wait in classes of their own.
-    """
-    keys = Keys(model)
-    turns = [keys.named("turns", f"{ANY}|{tier}") for tier in Tier]
-    found = await _ask_for_each(redis, [("ZRANGE", key, 0, most - 1) for key in turns])
-    rows = zip(Tier, found, strict=True)
-    names = [(tier, name) for tier, row in rows if isinstance(row, list) for name in row][:most]
-    waiting = keys.named("waiting")
-    counts = await _ask_for_each(redis, [("ZSCORE", waiting, name) for _, name in names])
-    return [
-        Turn(tier.value, name.decode(errors="replace"), _count(count))
-        for (tier, name), count in zip(names, counts, strict=True)
-    ]
-
-
 async def read_models(redis: LinkedRedis) -> list[ModelState]:
     """Every model that was seen within a day, by name. Raises `RedisUnavailable`.
 
@@ -162,7 +146,7 @@ async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float)
     for worker in ids:
         asked.append(("HGETALL", keys.prefix.encode() + _WORKER + worker))
         asked.append(("ZCARD", keys.prefix.encode() + _RUNNING + worker))
-    rows = await _ask_for_each(redis, asked)
+    rows = await ask_for_each(redis, asked)
     found = zip(ids, rows[::2], rows[1::2], strict=True)
     workers = [_read_worker_if_sound(model, *about) for about in found]
     queued_bytes, completion, service_ms = (_mean(value) for value in counters)
@@ -178,7 +162,7 @@ async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float)
     )
 
 
-async def _ask_for_each(redis: LinkedRedis, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
+async def ask_for_each(redis: LinkedRedis, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
     """The answers; in the place of one that a command doesn't get is its `ResponseError`."""
     asked = [redis.link.call(*command) for command in commands]
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -211,7 +195,7 @@ def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         context=_whole(text, "context"),
         build=text.get("build", ""),
         fingerprint=text.get("fingerprint", ""),
-        modalities=frozenset(filter(None, text.get("modalities", "").split(","))),
+        modalities=_words(text.get("modalities", "")),
         prompt_tps=_number(text.get("prompt_tps", "0")),
         decode_tps=_number(text.get("decode_tps", "0")),
         breaker=text.get("breaker", "closed"),
@@ -219,7 +203,12 @@ def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         aliases=tuple(text.get("aliases", "").split()),
         host=text.get("host", ""),
         protocol=_whole(text, "protocol"),
+        endpoints=_words(text.get("endpoints", "")),
     )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(filter(None, text.split(",")))
 
 
 def _whole(text: dict[str, str], name: str) -> int:
@@ -242,7 +231,3 @@ def _mean(value: bytes | None) -> float:
     except ValueError as error:
         log.error("A value among the counters can't be read: %r", error)
         return 0.0
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, bytes) and value.isdigit() else 0

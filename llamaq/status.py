@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from dispatcher.connection import open_redis
+from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
-from dispatcher.registry import ModelState, Turn, WorkerState, read_models, read_turns
+from dispatcher.registry import ModelState, WorkerState, read_models
+from dispatcher.turns import Turn, read_turns
 from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
@@ -54,9 +56,13 @@ def as_text(models: Sequence[ModelState], turns: Turns) -> str:
         width = max((len(worker.id) for worker in model.workers), default=0)
         lines += [_worker_line(worker, width) for worker in model.workers]
         if waiting := turns.get(model.model):
-            each = (f"{turn.tenant} ({turn.tier}) {turn.queued}" for turn in waiting)
-            lines.append(f"  waiting: {', '.join(each)}")
+            lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
     return "\n".join(lines)
+
+
+def _turn(turn: Turn) -> str:
+    needs = f": {turn.needs}" if turn.needs else ""
+    return f"{turn.tenant} ({turn.tier}{needs}) {turn.queued}"
 
 
 def _model_line(model: ModelState) -> str:
@@ -70,11 +76,13 @@ def _model_line(model: ModelState) -> str:
 def _worker_line(worker: WorkerState, width: int) -> str:
     speed = f"  {worker.decode_tps:g} tokens/s" if worker.decode_tps else ""
     others = f" ({worker.foreign} more used by others)" if worker.foreign else ""
+    special = ", ".join(sorted(worker.endpoints - {COMPLETION}))
+    serves = f"  serves {special}" if special else ""
     trusted = worker.health != "healthy" or worker.breaker == "closed"
     state = worker.health if trusted else f"breaker {worker.breaker}"
     if not worker.is_understood:
         state = f"protocol {worker.protocol}, this is {PROTOCOL}: update the older one"
     return (
         f"  {worker.id:{width}}  {state:13}  slots {worker.running}/{worker.slots}{others}"
-        f"  context {worker.context}{speed}  {worker.server}"
+        f"  context {worker.context}{speed}{serves}  {worker.server}"
     )

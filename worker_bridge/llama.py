@@ -1,9 +1,12 @@
 """The only client of llama-server."""
 
 import json
+from dataclasses import replace
 
 from dispatcher.job import CHAT_PATH
+from dispatcher.needs import COMPLETION
 from worker_bridge.connection import Connection, Origin, Reader
+from worker_bridge.endpoints import read_endpoints
 from worker_bridge.ends import End
 from worker_bridge.health import ProbeResult
 from worker_bridge.look import Looked, look
@@ -18,6 +21,7 @@ _OWN_REQUEST = json.dumps(
         "stream": False,
     }
 ).encode()
+_OWN_INPUT = json.dumps({"content": "Hi"}).encode()
 _PROBES = {
     **dict.fromkeys((End.REJECTED, End.TOO_LONG, End.UNREADABLE), ProbeResult.OK),
     **dict.fromkeys((End.WORKER, End.UNSURE), ProbeResult.FAILED),
@@ -36,6 +40,7 @@ class LlamaServer:
         self._origin = Origin.of(self.url, key)
         self._said = b""  # by its /props
         self._props: Props | None = None
+        self._was_away = False
 
     def post(self, path: str, body: bytes, reader: Reader) -> Connection:
         """A client's request, still to be opened; the reader is called as its answer comes.
@@ -49,9 +54,13 @@ class LlamaServer:
         return (await self.look_at("/health", timeout_s)).probe
 
     async def props(self, timeout_s: float) -> tuple[ProbeResult, Props | None]:
-        """What the server says of itself; costs the engine nothing."""
+        """What the server says of itself; costs the engine nothing, but for a new process.
+
+        See `read_endpoints`.
+        """
         props = await self.look_at("/props", timeout_s)
         if props.probe is not ProbeResult.OK:
+            self._was_away = True
             return props.probe, None
         if props.body == self._said and self._props is not None and self._props.process:
             return ProbeResult.OK, self._props  # the same process has the same model
@@ -59,11 +68,27 @@ class LlamaServer:
         if models.probe is not ProbeResult.OK:
             return models.probe, None
         try:
-            self._props = read_props(props.value, models.value)
-            self._said = props.body
-            return ProbeResult.OK, self._props
+            told = read_props(props.value, models.value)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return ProbeResult.STRANGE, None
+        return await self._with_endpoints(told, props.body, timeout_s)
+
+    async def _with_endpoints(
+        self, told: Props, said: bytes, timeout_s: float
+    ) -> tuple[ProbeResult, Props | None]:
+        """The same process has the same ones. One that does not tell which it is may be another
+        after it was away.
+        """
+        before = self._props
+        if before and before.process == told.process and (told.process or not self._was_away):
+            endpoints = before.endpoints
+        else:
+            probe, endpoints = await read_endpoints(self._origin, _OWN_REQUEST, timeout_s)
+            if probe is not ProbeResult.OK:
+                return probe, None
+        self._props, self._said = replace(told, endpoints=endpoints), said
+        self._was_away = False
+        return ProbeResult.OK, self._props
 
     async def busy_slots(self, timeout_s: float) -> tuple[ProbeResult, int]:
         """How many slots are at work. Asks the engine: a wedged one stays silent."""
@@ -74,8 +99,13 @@ class LlamaServer:
         return answer.probe, sum(bool(slot.get("is_processing")) for slot in slots)
 
     async def generate(self, timeout_s: float) -> ProbeResult:
-        """Asks it for a token, as a client would. A refusal of that request is an answer too."""
-        answer = await look(self._origin, "POST", CHAT_PATH, timeout_s, _OWN_REQUEST)
+        """Asks it for a token, as a client would, or for an embedding where it makes no text.
+
+        A refusal of that request is an answer too.
+        """
+        chats = self._props is None or COMPLETION in self._props.endpoints
+        path, body = (CHAT_PATH, _OWN_REQUEST) if chats else ("/embeddings", _OWN_INPUT)
+        answer = await look(self._origin, "POST", path, timeout_s, body)
         if answer.status in (0, 200):
             return answer.probe
         return _PROBES.get(judge(answer.status, answer.body).end, ProbeResult.STRANGE)

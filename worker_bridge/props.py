@@ -19,6 +19,7 @@ class Props:
 
     `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
     after a restart; empty where the server doesn't tell. `names` are all that it has for the model.
+    `endpoints` are those that not every server has (`dispatcher.needs`).
     """
 
     model_id: str
@@ -30,6 +31,7 @@ class Props:
     modalities: frozenset[str]
     process: str
     names: tuple[str, ...] = ()
+    endpoints: frozenset[str] = frozenset()
 
     @property
     def model(self) -> str:

@@ -119,6 +119,7 @@ class Registration:
             build=props.build,
             fingerprint=props.fingerprint,
             modalities=",".join(sorted(props.modalities)),
+            endpoints=",".join(sorted(props.endpoints)),
             process=props.process,
             foreign=state.others,
             server_id=server_id(props, state.url),

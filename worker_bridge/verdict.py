@@ -18,6 +18,7 @@ _BAD_REQUEST = (
     "input (",
     "Unable to generate parser",
     "Conversation roles must",
+    "the current context does not support logits",  # a chat with a model of embeddings
 )
 # Or for a chat template that raised. Builds before 2026 say where by row and column.
 _TEMPLATE = re.compile(

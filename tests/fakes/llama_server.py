@@ -10,6 +10,9 @@ from typing import Any
 Reply = Callable[["Chat"], Awaitable[None]]
 """What becomes of one chat request. Where it returns, the connection is closed."""
 
+SPECIAL = "/v1/embeddings", "/embeddings", "/v1/rerank", "/infill"
+"""The paths that not every server has."""
+
 OWN = "own request"
 """Stands for the path of what a bridge asks for itself."""
 
@@ -99,6 +102,7 @@ class FakeLlamaServer:
     `script` has the replies to the next chats, and may be shared by several servers; when it is
     empty, `reply` is the reply. `context` is per slot. `process` is told as the media marker;
     without it and without `modalities` it is a server of an older build, which tells neither.
+    `endpoints` are the paths that it has besides those of every server: the others answer 501.
     While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
     answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
     `chats` the bodies that came. `aliases` are what it says that they are, None as older builds do.
@@ -118,6 +122,7 @@ class FakeLlamaServer:
         self.modalities = modalities
         self.process = process
         self.slots = 2
+        self.endpoints: set[str] = set()
         self.key: str | None = None
         self.aliases: object = None
         self.loading = False
@@ -208,12 +213,17 @@ class FakeLlamaServer:
             await _send(writer, 401, _error("Invalid API Key"))
         elif path == "/v1/chat/completions":
             await self._chat(json.loads(body), writer)
-        elif path == OWN:
-            await _send(writer, 500 if self.broken else 200, _error("Compute error."))
         else:
-            await _send(writer, 200, self._about(path))
+            await _send(writer, self._status(path), self._about(path))
+
+    def _status(self, path: str) -> int:
+        if path in SPECIAL and path not in self.endpoints:
+            return 501
+        return 500 if path == OWN and self.broken else 200
 
     def _about(self, path: str) -> Any:
+        if path == OWN or path in SPECIAL:
+            return _error("Compute error." if path == OWN else "This server does not support it.")
         if path == "/v1/models":
             said = {} if self.aliases is None else {"aliases": self.aliases}
             return {"data": [{"id": self.model, **said}]}

@@ -4,14 +4,15 @@
 -- Whether a worker meets the needs of a class (`Needs.met_by`).
 local function can_take(class, worker)
   if class == 'any' then return true end
-  local about = fields_of(K.worker .. worker, 'context', 'modalities', 'fingerprint')
+  local about = fields_of(K.worker .. worker, 'context', 'fingerprint', 'modalities', 'endpoints')
+  local able = ',' .. (about[3] or '') .. ',' .. (about[4] or '') .. ','
   for need in string.gmatch(class, '[^,]+') do
     local above, build = string.match(need, '^context>(%d+)$'), string.match(need, '^build=(.*)$')
     if above then
       if number(about[1]) <= tonumber(above) then return false end
     elseif build then
-      if about[3] ~= build then return false end
-    elseif not string.find(',' .. (about[2] or '') .. ',', ',' .. need .. ',', 1, true) then
+      if about[2] ~= build then return false end
+    elseif not string.find(able, ',' .. need .. ',', 1, true) then
       return false
     end
   end

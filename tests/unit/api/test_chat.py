@@ -169,6 +169,41 @@ def test_models_tell_what_their_workers_take(api: Service) -> None:
     assert models[0]["meta"]["modalities"] == ["audio", "vision"]
 
 
+EMBEDS = frozenset({"embeddings", "native-embeddings"})
+
+
+def test_models_tell_what_their_workers_serve(api: Service) -> None:
+    embeds, ranks = a_worker(endpoints=EMBEDS), a_worker(endpoints=frozenset({"rerank"}))
+    token = {"Authorization": api.chat(make_chat()).request.headers["authorization"]}
+    for workers, kinds in (
+        ([a_worker()], ["chat"]),
+        ([embeds, ranks], ["embedding", "rerank"]),
+        ([embeds, a_worker(endpoints=frozenset({"completion"}))], ["chat", "embedding"]),
+    ):
+        api.registry.models = {"tiny": a_model(*workers)}
+        meta = api.client.get("/v1/models", headers=token).json()["data"][0]["meta"]
+        assert meta["kinds"] == kinds
+        assert meta["endpoints"] == sorted({word for each in workers for word in each.endpoints})
+
+
+def test_chat_needs_a_worker_that_makes_text_where_another_has_embeddings_only(
+    api: Service,
+) -> None:
+    chats = a_worker(id="w2", endpoints=frozenset({"completion"}))
+    api.registry.models = {"tiny": a_model(a_worker(endpoints=EMBEDS), chats)}
+    assert api.chat(make_chat()).status_code == 200
+    api.registry.models = {"tiny": a_model(chats)}
+    assert api.chat(make_chat()).status_code == 200
+    assert [str(job.needs) for job in api.queue.jobs] == ["completion", "any"]
+
+
+def test_chat_with_a_model_of_embeddings_only_is_not_supported(api: Service) -> None:
+    api.registry.models = {"tiny": a_model(a_worker(endpoints=EMBEDS))}
+    answer = api.chat(make_chat())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_supported")
+    assert not api.queue.jobs
+
+
 def test_request_by_an_alias_is_one_for_the_model(
     api: Service, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -87,6 +87,38 @@ async def test_media_are_refused_while_workers_live_that_take_none_of_them(redis
     await directory.require_able("m", seeing)
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("embeddings", "serves embeddings: start its llama-server with --embeddings, and"),
+        ("native-embeddings", "serves embeddings: start its llama-server with --embeddings."),
+        ("rerank", "serves rerank: start its llama-server with --reranking, and"),
+        ("infill", "fills in the middle of a text: "),
+        ("completion", "makes text: choose another model: see /v1/models."),
+    ],
+)
+async def test_endpoint_that_no_worker_serves_is_not_supported(
+    redis: Redis, word: str, said: str
+) -> None:
+    directory, needs = Directory(redis, grace_s=30), Needs(frozenset({word}))
+    session = await join(redis, "m", "vision")
+    await directory.refresh()
+    with pytest.raises(ApiError, match=f"No worker of the model 'm' {said}") as raised:
+        await directory.require_able("m", needs)
+    assert (raised.value.status, raised.value.code) == (501, "not_supported")
+    await session.renew(2, True, replace(facts("m"), endpoints=f"audio,{word}"), {})
+    await directory.require_able("m", needs)
+
+
+async def test_worker_makes_text_unless_it_tells_otherwise(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    session = await join(redis, "m")
+    for endpoints, makes_text in (("", True), ("embeddings", False), ("completion,rerank", True)):
+        await session.renew(2, True, replace(facts("m"), endpoints=endpoints), {})
+        await directory.refresh()
+        assert directory.makes_text("m") is makes_text
+
+
 async def test_mean_answer_is_unknown_until_there_was_one(redis: Redis) -> None:
     directory = Directory(redis, grace_s=30)
     await join(redis, "m")

@@ -16,9 +16,10 @@ from dispatcher.outbox import Outbox
 from dispatcher.outgoing import Refusal
 from dispatcher.patience import Load, Speed
 from dispatcher.redis_address import Arg
-from dispatcher.registry import read_models, read_turns
+from dispatcher.registry import read_models
 from dispatcher.reply import Reply
 from dispatcher.spacing import Pace
+from dispatcher.turns import read_turns
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.ends import FACTS, Sender, Speaker, make_settings

@@ -1,6 +1,7 @@
 """Jobs that few workers can take wait in a class of their own, and block nobody."""
 
 from dispatcher.needs import Needs, read_needs
+from dispatcher.turns import Turn, read_turns
 from tests.unit.dispatcher.desk import Desk
 
 
@@ -24,6 +25,36 @@ async def test_tenant_has_one_counter_in_all_classes(desk: Desk) -> None:
     await desk.enqueue("b1", "b2", "b3", tenant="bob", estimate=10)
     # One stays: a claim that takes all has no order to keep, for they all begin now.
     assert jobs_of((await desk.claim("eyes", 5))[1]) == ["i1", "b1", "i2", "b2", "a1"]
+
+
+async def test_chats_and_embeddings_of_two_tenants_take_turns(desk: Desk) -> None:
+    await desk.join("both", 9, endpoints="completion,embeddings")
+    await desk.join("chats", 9, endpoints="completion")
+    many = [f"e{number}" for number in range(100)]
+    await desk.enqueue(*many, tenant="ann", class_="embeddings", estimate=10)
+    await desk.enqueue("c1", "c2", "c3", "c4", tenant="bob", estimate=10)
+    assert jobs_of((await desk.claim("chats", 1))[1]) == ["c1"]
+    taken = jobs_of((await desk.claim("both", 6))[1])
+    assert taken == ["e0", "e1", "c2", "e2", "c3", "e3"]
+
+
+async def test_those_who_wait_are_shown_whatever_their_jobs_need(desk: Desk) -> None:
+    await desk.enqueue("e1", "e2", tenant="ann", class_="embeddings")
+    await desk.enqueue("a1", tenant="ann")
+    await desk.enqueue("b1", tenant="bob", class_="embeddings", tier="flex")
+    await desk.enqueue("c1", tenant="cem", class_="vision")
+    shown = {(turn.tier, turn.tenant, turn.queued, turn.needs) for turn in await turns_of(desk)}
+    assert shown == {
+        ("default", "ann", 3, "embeddings"),
+        ("default", "cem", 1, "vision"),
+        ("flex", "bob", 1, "embeddings"),
+    }
+    assert [turn.tier for turn in await turns_of(desk)] == ["default", "default", "flex"]
+    assert len(await read_turns(desk.redis, "tiny", most=1)) == 1
+
+
+async def turns_of(desk: Desk) -> list[Turn]:
+    return await read_turns(desk.redis, "tiny")
 
 
 async def test_job_of_a_class_calls_one_who_can_take_it(desk: Desk) -> None:

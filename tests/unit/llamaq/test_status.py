@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from dispatcher import registry
 from dispatcher.protocol import PROTOCOL
-from dispatcher.registry import ModelState, Turn, WorkerState
+from dispatcher.registry import ModelState, WorkerState
+from dispatcher.turns import Turn
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
 
@@ -66,10 +67,20 @@ def test_text_shows_slots_that_others_use() -> None:
     assert "slots 1/1 (3 more used by others)  context" in lines[1]
 
 
+def test_text_shows_what_not_every_server_serves() -> None:
+    words = frozenset({"completion", "embeddings", "native-embeddings"})
+    (_, line) = as_text(
+        [replace(GONE, workers=(replace(TRIED, endpoints=words),))], {}
+    ).splitlines()
+    assert "context 4096  serves embeddings, native-embeddings  http://x" in line
+    turns = {"qwen": [Turn("default", "ann", 2, "embeddings"), Turn("flex", "bob", 5)]}
+    assert as_text([BUSY], turns).endswith("ann (default: embeddings) 2, bob (flex) 5")
+
+
 def test_json_has_everything() -> None:
     turns = {"qwen": [Turn("priority", "ann", 2)], "llama": []}
     busy, gone = json.loads(as_json([BUSY, GONE], turns))
-    assert busy["waiting"] == [{"tier": "priority", "tenant": "ann", "queued": 2}]
+    assert busy["waiting"] == [{"tier": "priority", "tenant": "ann", "queued": 2, "needs": ""}]
     assert (busy["eta_s"], busy["workers"][0]["modalities"]) == (14, ["vision"])
     assert busy["workers"][0]["running"] == 3
     assert (busy["accepting"], gone["accepting"]) == (True, False)

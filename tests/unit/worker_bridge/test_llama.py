@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.llama_server import FakeLlamaServer
+from tests.fakes.llama_server import OWN, FakeLlamaServer
 from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer
 from worker_bridge.props import Props
@@ -74,6 +74,100 @@ async def test_modalities_said_in_other_words_are_none(said: object) -> None:
 
     props = await props_of(Stranger("fake"))
     assert (props.modalities, props.process) == (frozenset(), "")
+
+
+ASKED = {"/v1/embeddings", "/v1/rerank", "/infill"}
+
+
+class Embedder(FakeLlamaServer):
+    """Has a model of embeddings only, or one without pooling where `pooling` says so."""
+
+    pooling = "mean"
+
+    def _status(self, path: str) -> int:
+        return {OWN: 500, "/v1/embeddings": 400}.get(path) or super()._status(path)
+
+    def _about(self, path: str) -> Any:
+        said = {
+            OWN: "the current context does not support logits computation. skipping",
+            "/v1/embeddings": '"input" or "content" must be provided',
+        }
+        if self.pooling == "none":
+            said["/v1/embeddings"] = "Pooling type 'none' is not OAI compatible."
+        return {"error": {"message": said[path]}} if path in said else super()._about(path)
+
+
+async def test_endpoints_are_those_that_do_not_answer_501() -> None:
+    server = FakeLlamaServer("fake")
+    assert (await props_of(server)).endpoints == {"completion"}
+    assert OWN not in server.looks
+    server.endpoints = {"/v1/rerank", "/infill"}
+    assert (await props_of(server)).endpoints == {"completion", "infill", "rerank"}
+
+
+async def test_server_of_embeddings_only_makes_no_text_and_is_asked_for_an_embedding() -> None:
+    server = Embedder("fake")
+    server.endpoints = {"/v1/embeddings", "/embeddings"}
+    async with server.running():
+        llama = LlamaServer(server.url, None)
+        _, props = await llama.props(1)
+        assert props is not None
+        assert await llama.generate(1) is ProbeResult.OK
+    assert props.endpoints == {"embeddings", "native-embeddings"}
+    assert server.looks[-1] == "/embeddings"
+
+
+async def test_server_without_pooling_serves_embeddings_in_its_own_form_only() -> None:
+    server = Embedder("fake")
+    server.pooling = "none"
+    server.endpoints = {"/v1/embeddings", "/embeddings"}
+    assert (await props_of(server)).endpoints == {"native-embeddings"}
+
+
+@pytest.mark.parametrize("process", ["", "p1"])
+async def test_endpoints_are_asked_for_again_only_where_it_may_be_another_server(
+    process: str,
+) -> None:
+    server = FakeLlamaServer("fake", process=process)
+    async with server.running():
+        llama = LlamaServer(server.url, None)
+        await llama.props(1)
+        server.slots = 3
+        await llama.props(1)
+        assert sorted(path for path in server.looks if path in ASKED) == sorted(ASKED)
+        server.endpoints = {"/infill"}
+        server.loading = True
+        assert await llama.props(1) == (ProbeResult.LOADING, None)
+        server.loading, server.process = False, process and "p2"
+        _, props = await llama.props(1)
+    assert props is not None
+    assert "infill" in props.endpoints
+
+
+@pytest.mark.parametrize(
+    ("status", "probe"), [(503, ProbeResult.LOADING), (401, ProbeResult.UNAUTHORIZED)]
+)
+async def test_server_that_does_not_tell_what_it_serves_is_asked_again(
+    status: int, probe: ProbeResult
+) -> None:
+    class Loading(FakeLlamaServer):
+        loads = True
+
+        def _status(self, path: str) -> int:
+            return status if path == "/infill" and self.loads else super()._status(path)
+
+    server = Loading("fake", process="p1")
+    server.endpoints = {"/infill"}
+    async with server.running():
+        llama = LlamaServer(server.url, None)
+        assert await llama.props(1) == (probe, None)
+        server.hanging.add("/infill")
+        assert await llama.props(0.1) == (ProbeResult.SILENT, None)
+        server.loads = False
+        server.hanging.clear()
+        _, props = await llama.props(1)
+    assert props is not None
+    assert props.endpoints == {"completion", "infill"}
 
 
 async def test_restarted_server_is_told_from_the_one_before() -> None:

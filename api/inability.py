@@ -1,0 +1,34 @@
+"""What a client is told whose request no worker of the model can serve."""
+
+from api.errors import NO_RETRY, ApiError, bad_request
+from dispatcher.needs import COMPLETION, EMBEDDINGS, INFILL, NATIVE_EMBEDDINGS, RERANK, Needs
+
+_MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
+_ENDPOINTS = {
+    COMPLETION: "makes text: choose another model: see /v1/models.",
+    EMBEDDINGS: "serves embeddings: start its llama-server with --embeddings, and a model for "
+    "chats also with --pooling mean.",
+    NATIVE_EMBEDDINGS: "serves embeddings: start its llama-server with --embeddings.",
+    RERANK: "serves rerank: start its llama-server with --reranking, and a model that can rank.",
+    INFILL: "fills in the middle of a text: its model has no tokens for that. Choose another "
+    "model: see /v1/models.",
+}
+
+
+def unable(model: str, needs: Needs) -> ApiError:
+    """The error for a model that has workers, but none that meets these needs."""
+    for word in sorted(needs.abilities):
+        if word in _ENDPOINTS:
+            return _not_served(f"No worker of the model '{model}' {_ENDPOINTS[word]}")
+    media = " and ".join(_MEDIA.get(word, word) for word in sorted(needs.abilities))
+    return bad_request(
+        f"No worker of the model '{model}' takes {media}: leave them out, or choose another model: "
+        "see /v1/models.",
+        param="messages",
+    )
+
+
+def _not_served(message: str) -> ApiError:
+    return ApiError(
+        501, message, type="not_supported_error", code="not_supported", headers=NO_RETRY
+    )
