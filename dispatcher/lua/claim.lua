@@ -6,8 +6,8 @@
 --          10 faster workers, parted by blanks, the fastest first
 -- Returns  {'FENCED'}                               register again
 --          {'OK', free slots left, again ms, job, …}  each job {token, api, wants, milliseconds
---                      left, queued ms, class, path, form, body ('': too large, or gone: read it)}. In
---                      `again ms` (0: never) jobs can be had that are left to others now.
+--                      left, queued ms, class, path, form, body ('': too large, or gone: read it)}.
+--                      In `again ms` (0: never) jobs can be had that are left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
 -- @include call_all
