@@ -70,7 +70,7 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     )
     for module in (model_list, health):
         app.include_router(module.router)
-    app.router.routes.extend(not_relayed_routes())
+    app.router.routes.extend(not_relayed_routes(endpoint.path for endpoint in ENDPOINTS))
     install_error_handlers(app)
     relays = {door: relay for relay in map(Relay, ENDPOINTS) for door in relay.doors}
     app.middleware_stack = Edge(app, relays)

@@ -1,6 +1,6 @@
 """The paths that a llama-server has and llamaq does not relay: a 404 would blame the model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -42,14 +42,17 @@ _PATHS = (
 
 
 class NotRelayed:
-    """Answers any method with a 501 that says what is served."""
+    """Answers any method with a 501 that names what is served."""
+
+    def __init__(self, served: Iterable[str]) -> None:
+        self._served = ", ".join(sorted(served))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI)."""
         error = ApiError(
             501,
-            f"llamaq does not relay {asked_path(scope)} to its llama-servers yet. It serves "
-            "/v1/chat/completions, /v1/models, /health and /ready.",
+            f"llamaq does not relay {asked_path(scope)} to its llama-servers. It serves "
+            f"{self._served}, /v1/models, /health and /ready.",
             type="invalid_request_error",
             code="not_relayed",
             headers=NO_RETRY,
@@ -57,6 +60,7 @@ class NotRelayed:
         await error.response()(scope, receive, send)
 
 
-def not_relayed_routes() -> Sequence[BaseRoute]:
-    """A route for each of them, for any method; to be put behind those that are served."""
-    return [Route(PREFIX + path, NotRelayed()) for path in _PATHS]
+def not_relayed_routes(served: Iterable[str]) -> Sequence[BaseRoute]:
+    """A route for each of them, for any method; to be put behind those that are `served`."""
+    refuse = NotRelayed(served)
+    return [Route(PREFIX + path, refuse) for path in _PATHS]
