@@ -6,6 +6,9 @@ from typing import Any
 from api.chat.completion import assembly
 from api.chat.request import parse_chat
 from api.chat.splice import Splice
+from api.completions.completion import assembly as completion_assembly
+from api.completions.request import parse_completion
+from api.completions.splice import Splice as CompletionSplice
 from api.endpoint import Endpoint
 from api.shape import ChunkShape
 
@@ -17,5 +20,12 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         lambda chat, id_: ChunkShape(chat.choices, f"chatcmpl-{id_}"),
         Splice,
         also=("/chat/completions",),
+    ),
+    Endpoint(
+        "/v1/completions",
+        parse_completion,
+        completion_assembly,
+        lambda asked, id_: ChunkShape(asked.choices, f"chatcmpl-{id_}"),
+        CompletionSplice,
     ),
 )

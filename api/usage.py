@@ -14,3 +14,17 @@ def merge_usage(usages: Sequence[Usage | None]) -> Usage | None:
     made = sum([usage["completion_tokens"] for usage in usages if usage])
     total = first["prompt_tokens"] + made
     return {**first, "completion_tokens": made, "total_tokens": total}
+
+
+def added_usage(usages: Sequence[Usage | None]) -> Usage | None:
+    """Usage of several prompts: all adds up. None where one of them is not known."""
+    known = [usage for usage in usages if usage is not None]
+    if len(known) < len(usages):
+        return None
+    counts = ("completion_tokens", "prompt_tokens", "total_tokens")
+    added: Usage = {**known[0], **{name: sum([each[name] for each in known]) for name in counts}}
+    details = [each["prompt_tokens_details"] for each in known if "prompt_tokens_details" in each]
+    if details:
+        cached = sum([each["cached_tokens"] for each in details])
+        added["prompt_tokens_details"] = {**details[0], "cached_tokens": cached}
+    return added

@@ -1,13 +1,17 @@
 """Joins chunks of text that lie side by side, as llama-server writes them. Pure."""
 
 import re
+from collections.abc import Sequence
 
 HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"'
-"""How a chunk begins that does not end its answer, up to the name of what it adds."""
+"""How a chunk of a chat begins that does not end its answer, up to the name of what it adds."""
+COMPLETION_HEAD = b'data: {"choices":[{"text":"'
+"""How any chunk of a text completion begins, up to its text."""
 
 _HEADS = (HEAD + b'content":"', HEAD + b'reasoning_content":"')
 # Not within a string: there every quote has a backslash in front of it.
 _END = b'"}}],"created":'
+_COMPLETION_END = b'","index":0,"logprobs":null,"finish_reason":null}],"created":'
 _FEW_LINES = 16
 # No half of a surrogate pair, which may find its other half in the next chunk.
 STRING = re.compile(
@@ -23,23 +27,25 @@ def joined(events: bytes) -> bytes:
     """
     if events.count(b"\n") < _FEW_LINES:
         return events
-    first, *parts = events.split(_END)
+    is_chat = not events.startswith(COMPLETION_HEAD)
+    end, heads = (_END, _HEADS) if is_chat else (_COMPLETION_END, (COMPLETION_HEAD,))
+    first, *parts = events.split(end)
     kept, texts, seam = [first], [], b""
     for part in parts[:-1]:
         if not seam or not part.startswith(seam):
-            seam = _seam_of(part)
-            kept += (_END, part[: len(seam)])
+            seam = _seam_of(part, heads)
+            kept += (end, part[: len(seam)])
         text = part[len(seam) :]
         kept.append(text)
         if seam:
             texts.append(text)
-    return b"".join((*kept, _END, parts[-1])) if texts and _are_strings(texts) else events
+    return b"".join((*kept, end, parts[-1])) if texts and _are_strings(texts) else events
 
 
-def _seam_of(part: bytes) -> bytes:
+def _seam_of(part: bytes, heads: Sequence[bytes]) -> bytes:
     """What lies between the ends of two texts if the second one is all that its event says."""
     event = part.find(b"\n\n") + 2
-    head = next((head for head in _HEADS if part.startswith(head, event)), b"")
+    head = next((head for head in heads if part.startswith(head, event)), b"")
     return part[: event + len(head)] if head else b""
 
 

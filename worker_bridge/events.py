@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dispatcher.cost import Usage
 from dispatcher.job import Want
-from dispatcher.joined_text import HEAD
+from dispatcher.joined_text import COMPLETION_HEAD, HEAD
 
 _TOKENS = re.compile(rb'"predicted_n":(\d+)')
 _TIMINGS = re.compile(rb',"timings":\{[ -z]*\}')  # no braces: [^{}] takes twice as long
@@ -23,8 +23,11 @@ _HEADS_OF_TEXT = (
     HEAD + b'content":"',
     HEAD + b'reasoning_content":"',
     HEAD + b'role":"assistant","content":',
+    COMPLETION_HEAD,
 )
+_PROMPT_PROGRESS = b'"prompt_progress":{'
 _UNFINISHED = b'"finish_reason":null'
+_FINISHED = b'"finish_reason":"'
 
 
 class Type(Enum):
@@ -58,7 +61,7 @@ def read_event(event: bytes) -> Event:
         return Event(Type.NOTHING)
     if event.startswith(b'data: {"error"'):
         return Event(Type.ERROR)
-    if event.find(b'"prompt_progress":{') >= 0:  # cheaper than `in`
+    if event.find(_PROMPT_PROGRESS) >= 0:  # cheaper than `in`
         return Event(Type.PROGRESS)
     found = _TOKENS.search(event)
     if event.find(b'"choices":[]') >= 0:
@@ -85,10 +88,17 @@ def end_of_text(events: bytes, start: int) -> int:
         if not events.startswith(b"\n", line + 1):
             break
         end = line + 2
-    other = events.find(b'"prompt_progress":{', start, end)
-    if other < 0:
+    if events.startswith(COMPLETION_HEAD, start):  # what it begins with may be its last chunk
+        end = _before(_FINISHED, events, start, end)
+    if events.find(_PROMPT_PROGRESS, start, end) < 0:
         return end
-    return max(start, events.rfind(b"\n", start, other) + 1)
+    return _before(_PROMPT_PROGRESS, events, start, end)
+
+
+def _before(words: bytes, events: bytes, start: int, end: int) -> int:
+    """Where the event begins that is the first one to have these words."""
+    at = events.find(words, start, end)
+    return end if at < 0 else max(start, events.rfind(b"\n", start, at) + 1)
 
 
 def without_timings(events: bytes) -> bytes:

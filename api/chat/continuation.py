@@ -7,8 +7,8 @@ from typing import Any
 from api.chat.messages import prefill
 from api.chat.seen import Seen
 from api.endpoint import CannotContinue
-from api.json_text import compact
-from api.output_limit import tokens_left, with_limit_of_rest
+from api.output_limit import tokens_left
+from api.rest import from_the_start, rest_of
 from dispatcher.continuation import Continuation
 from dispatcher.job import Job
 
@@ -27,15 +27,9 @@ def continuation(job: Job, seen: Seen) -> Continuation | None:
     if seen.has_calls:
         raise CannotContinue("it was calling a tool")
     if not seen.content and not seen.reasoning:
-        return Continuation(job.body, False, job.prompt_tokens, job.completion_tokens, 0)
+        return from_the_start(job)
     _check(body, seen)
-    return Continuation(
-        _body(body, seen),
-        same_build=True,
-        prompt_tokens=job.prompt_tokens + seen.tokens,
-        completion_tokens=max(1, job.completion_tokens - seen.tokens),
-        seen_tokens=seen.tokens,
-    )
+    return rest_of(job, _continued(body, seen), seen.tokens)
 
 
 def _check(body: Mapping[str, Any], seen: Seen) -> None:
@@ -51,7 +45,7 @@ def _is_thought(content: str) -> bool:
     return content.lstrip().startswith("<think>")
 
 
-def _body(body: dict[str, Any], seen: Seen) -> bytes:
+def _continued(body: dict[str, Any], seen: Seen) -> dict[str, Any]:
     *before, last = body["messages"]
     own = last["role"] == "assistant"
     said = {**last} if own else {"role": "assistant"}
@@ -62,4 +56,4 @@ def _body(body: dict[str, Any], seen: Seen) -> bytes:
     rest = {**body, "messages": [*before, *([] if own else [last]), said]}
     rest |= {"continue_final_message": True, "add_generation_prompt": False}
     rest.pop("echo", None)
-    return compact(with_limit_of_rest(rest, seen.tokens))
+    return rest

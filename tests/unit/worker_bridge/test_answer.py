@@ -9,6 +9,8 @@ from dispatcher.job import Claim, Want
 from dispatcher.outgoing import Outgoing
 from tests.unit.dispatcher.ends import Speaker
 from tests.unit.worker_bridge.test_events import (
+    COMPLETED,
+    COMPLETION_PROGRESS,
     LAST,
     PROGRESS,
     ROLE,
@@ -16,6 +18,7 @@ from tests.unit.worker_bridge.test_events import (
     TIMINGS,
     TRAP,
     USAGE,
+    completion_event,
     text_event,
 )
 from worker_bridge.chunk_answer import ChunkAnswer
@@ -46,6 +49,20 @@ EVENTS = [
     USAGE.replace(TIMINGS, counted(9)),
     b"data: [DONE]",
 ]
+COMPLETION = [
+    COMPLETION_PROGRESS,
+    completion_event("a", counted(1)),
+    completion_event(TRAP, counted(2)),
+    completion_event('"finish_reason":"stop"', counted(3)),
+    completion_event("not counted", b""),
+    b":\n" + completion_event("behind a comment", counted(4)),
+    completion_event("b", counted(5)).replace(b'"logprobs":null', b'"logprobs":{"content":[]}'),
+    completion_event("c", counted(6)),
+    COMPLETION_PROGRESS,
+    completion_event("d", NESTED),
+    COMPLETED.replace(TIMINGS, counted(9)),
+    b"data: [DONE]",
+]
 WANTS = [{Want.STREAM}, {Want.STREAM, Want.USAGE, Want.TIMINGS}, {Want.USAGE, Want.PROGRESS}]
 
 
@@ -63,12 +80,16 @@ def answer_to(wants: set[Want], pieces: list[bytes]) -> tuple[bytes, int, Result
     return shown, frames[-1].tokens, result
 
 
+STREAMS = pytest.mark.parametrize("events", [EVENTS, COMPLETION], ids=["chat", "completion"])
+
+
+@STREAMS
 @pytest.mark.parametrize("wants", WANTS)
-def test_answer_is_the_same_however_it_was_cut(wants: set[Want]) -> None:
-    stream = b"".join(event + b"\n\n" for event in EVENTS)
+def test_answer_is_the_same_however_it_was_cut(wants: set[Want], events: list[bytes]) -> None:
+    stream = b"".join(event + b"\n\n" for event in events)
     whole = answer_to(wants, [stream])
     assert whole[1:] == (9, Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3}'))
-    one_by_one = [event + b"\n\n" for event in EVENTS]
+    one_by_one = [event + b"\n\n" for event in events]
     assert answer_to(wants, one_by_one) == whole
     chance = random.Random(1)  # noqa: S311
     for _ in range(50):
@@ -77,16 +98,38 @@ def test_answer_is_the_same_however_it_was_cut(wants: set[Want]) -> None:
         assert answer_to(wants, pieces) == whole
 
 
+@STREAMS
 @pytest.mark.parametrize("wants", WANTS[1:])
-def test_client_sees_each_event_as_if_it_came_alone(wants: set[Want]) -> None:
-    bare = [without_comments(event) for event in EVENTS[:-1]]
+def test_client_sees_each_event_as_if_it_came_alone(wants: set[Want], events: list[bytes]) -> None:
+    bare = [without_comments(event) for event in events[:-1]]
     seen = [for_client(event, read_event(event).type, frozenset(wants)) for event in bare]
-    shown, *_ = answer_to(wants, [b"".join(event + b"\n\n" for event in EVENTS)])
+    if events is COMPLETION:
+        seen[-1] = bare[-1]  # it has usage and timings whatever its client asked for
+    shown, *_ = answer_to(wants, [b"".join(event + b"\n\n" for event in events)])
     assert shown == b"".join(event + b"\n\n" for event in seen if event is not None)
 
 
-def test_text_ends_before_what_says_more() -> None:
-    text, more = text_event("a") + b"\n\n", EVENTS[8] + b"\n\n"
+def test_completion_that_said_why_it_ended_is_whole_without_done() -> None:
+    claim = Claim("j", "j:1", "a", frozenset({Want.STREAM}), 9, 1)
+    answer = ChunkAnswer(claim.wants, Outgoing(claim, Speaker(), lambda *_: None), "tiny", "tiny")
+    answer.begin(200)
+    assert answer.take(completion_event("a") + b"\n\n") is None
+    assert answer.break_off("gone").end is End.CRASHED
+    assert answer.take(COMPLETED + b"\n\n") is None
+    done = Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3}')
+    assert answer.break_off("gone") == done
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        (text_event("a"), EVENTS[8]),
+        (completion_event(TRAP), COMPLETION_PROGRESS),
+        (completion_event('"finish_reason":"stop"'), COMPLETED),
+    ],
+)
+def test_text_ends_before_what_says_more(text: bytes, more: bytes) -> None:
+    text, more = text + b"\n\n", more + b"\n\n"
     assert end_of_text(text + text + more + text, 0) == 2 * len(text)
     assert end_of_text(text + text + more + text, len(text)) == 2 * len(text)
     assert end_of_text(more + text, 0) == 0

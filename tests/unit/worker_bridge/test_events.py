@@ -11,10 +11,10 @@ import pytest
 
 from dispatcher.job import Want
 from tests.processes import LlamaServer, free_port
+from worker_bridge.answer import model_of
 from worker_bridge.events import (
     Type,
     for_client,
-    model_of,
     prompt_is_done,
     read_event,
     with_timings_of,
@@ -53,6 +53,21 @@ def text_event(text: str, rest: bytes = TIMINGS) -> bytes:
     return head + b'}}],"created":1,"id":"c","model":"tiny"' + rest + b"}"
 
 
+def completion_event(text: str, rest: bytes = TIMINGS, finish: bytes = b"null") -> bytes:
+    """A chunk of a text completion."""
+    head = b'data: {"choices":[{"text":' + json.dumps(text, ensure_ascii=False).encode()
+    head += b',"index":0,"logprobs":null,"finish_reason":' + finish + b'}],"created":1,'
+    names = b'"model":"tiny","system_fingerprint":"b0-unknown","object":"text_completion"'
+    usage = (
+        USAGE[USAGE.index(b',"usage"') : USAGE.index(b',"timings"')] if finish != b"null" else b""
+    )
+    return head + names + usage + b',"id":"c"' + rest + b"}"
+
+
+COMPLETED = completion_event("", finish=b'"length"')
+COMPLETION_PROGRESS = completion_event("", PROGRESS[PROGRESS.index(b',"prompt_progress"') : -1])
+
+
 @pytest.mark.parametrize(
     ("event", "type_", "tokens"),
     [
@@ -67,6 +82,11 @@ def text_event(text: str, rest: bytes = TIMINGS) -> bytes:
         (b"", Type.NOTHING, 0),
         (text_event("[DONE]"), Type.CHUNK, 4),
         (text_event(TRAP), Type.CHUNK, 4),
+        (completion_event("r"), Type.CHUNK, 4),
+        (completion_event(TRAP), Type.CHUNK, 4),
+        (completion_event('"finish_reason":"stop"'), Type.CHUNK, 4),
+        (COMPLETED, Type.LAST, 4),
+        (COMPLETION_PROGRESS, Type.PROGRESS, 0),
     ],
 )
 def test_event_is_recognised(event: bytes, type_: Type, tokens: int) -> None:
@@ -100,6 +120,9 @@ def test_model_is_read(event: bytes, model: bytes | None) -> None:
         (text_event("a"), {Want.TIMINGS}, text_event("a")),
         (text_event(TRAP), set(), text_event(TRAP, b"")),
         (LAST, {Want.USAGE}, LAST.replace(TIMINGS, b"")),
+        (completion_event(TRAP), set(), completion_event(TRAP, b"")),
+        (COMPLETION_PROGRESS, set(), None),
+        (COMPLETION_PROGRESS, {Want.PROGRESS}, COMPLETION_PROGRESS),
     ],
 )
 def test_client_sees_what_it_asked_for(event: bytes, wants: set[Want], shown: bytes | None) -> None:
