@@ -28,6 +28,8 @@ _HEADS_OF_TEXT = (
 _PROMPT_PROGRESS = b'"prompt_progress":{'
 _UNFINISHED = b'"finish_reason":null'
 _FINISHED = b'"finish_reason":"'
+_NO_TEXT = COMPLETION_HEAD + b'"'
+_NO_DELTA = b'"delta":{}'
 
 
 class Type(Enum):
@@ -43,7 +45,11 @@ class Type(Enum):
 
 
 class Event(NamedTuple):
-    """One event: its type, and the tokens generated so far (0 where it doesn't say)."""
+    """One event: its type, and the tokens that the text so far stands for.
+
+    They are 0 where it doesn't say, and where it holds its token back: that may be half a character
+    or the beginning of a stop string.
+    """
 
     type: Type
     tokens: int = 0
@@ -63,11 +69,15 @@ def read_event(event: bytes) -> Event:
         return Event(Type.ERROR)
     if event.find(_PROMPT_PROGRESS) >= 0:  # cheaper than `in`
         return Event(Type.PROGRESS)
-    found = _TOKENS.search(event)
     if event.find(b'"choices":[]') >= 0:
         type_ = Type.USAGE
+    elif event.find(_UNFINISHED) < 0:
+        type_ = Type.LAST
+    elif event.startswith(_NO_TEXT) or event.find(_NO_DELTA) >= 0:
+        return Event(Type.CHUNK)
     else:
-        type_ = Type.CHUNK if event.find(_UNFINISHED) >= 0 else Type.LAST
+        type_ = Type.CHUNK
+    found = _TOKENS.search(event)
     return Event(type_, int(found[1]) if found else 0)
 
 
@@ -88,8 +98,8 @@ def end_of_text(events: bytes, start: int) -> int:
         if not events.startswith(b"\n", line + 1):
             break
         end = line + 2
-    if events.startswith(COMPLETION_HEAD, start):  # what it begins with may be its last chunk
-        end = _before(_FINISHED, events, start, end)
+    if events.startswith(COMPLETION_HEAD, start):  # any of its chunks begins so
+        end = _before(_NO_TEXT, events, start, _before(_FINISHED, events, start, end))
     if events.find(_PROMPT_PROGRESS, start, end) < 0:
         return end
     return _before(_PROMPT_PROGRESS, events, start, end)

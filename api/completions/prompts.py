@@ -1,4 +1,8 @@
-"""The prompts of a request for text completions, as llama-server understands them. Pure."""
+"""The prompts of a request for text completions, as llama-server understands them. Pure.
+
+The bounds lie far above what clients send. Measured on llama.cpp b11549: a million tokens take
+0.2 s and 13 MiB, a million strings among tokens 1.3 s and 108 MiB.
+"""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,6 +19,8 @@ from api.sampling_fields import LARGEST_INT
 Prompt = str | list[int | str]
 """A text, or tokens among which texts may stand."""
 
+MAX_PARTS = 2**20
+MAX_TEXTS = 4096  # among tokens
 _FEWEST_BYTES = 256  # of a beginning that is worth a name
 _STEPS = 4  # named sizes from one to its double
 
@@ -64,9 +70,18 @@ def _prompt(prompt: Any, where: str) -> Prompt:
         raise _no_prompt(where)
     if prompt and not any(map(_is_number, prompt)):
         raise _no_prompt(where)
-    if not all(isinstance(part, str) or 0 <= part <= LARGEST_INT for part in prompt):
-        raise bad_request(f"`{where}` has a token that no model has.", param=where)
+    _check_parts(prompt, where)
     return prompt
+
+
+def _check_parts(prompt: list[int | str], where: str) -> None:
+    tokens = [part for part in prompt if isinstance(part, int)]
+    if not all(0 <= token <= LARGEST_INT for token in tokens):
+        raise bad_request(f"`{where}` has a token that no model has.", param=where)
+    if len(prompt) > MAX_PARTS or len(prompt) - len(tokens) > MAX_TEXTS:
+        raise bad_request(
+            f"`{where}` must have {MAX_PARTS} tokens and {MAX_TEXTS} strings at most.", param=where
+        )
 
 
 def _text_of(prompt: dict[str, Any], where: str) -> Any:

@@ -7,7 +7,7 @@ from dispatcher.joined_text import COMPLETION_HEAD, STRING
 _NAME = b'text":"'
 _ENDS = b'","index":0,"logprobs":null,"finish_reason":null}],"'
 TEXT = re.compile(
-    b'%b(text)":"(%b)%b'
+    b'%b(text)":"(?!")(%b)%b'
     % (re.escape(COMPLETION_HEAD.removesuffix(_NAME)), STRING.pattern, re.escape(_ENDS))
 )
 """See `api.growing_choice.GrowingChoice`."""

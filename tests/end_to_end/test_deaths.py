@@ -16,6 +16,8 @@ import openai
 import pytest
 
 from tests.end_to_end.twins import ALIAS, Twin, Twins, twins
+from tests.kills.killing import kill_in
+from tests.kills.streams import STREAMS
 from tests.processes import LlamaServer, api, free_port, valkey
 
 pytestmark = pytest.mark.real
@@ -138,6 +140,14 @@ def test_stream_of_a_worker_that_dies_is_whole(
     print(f"{sorted(waits)[kills // 2]:.2f} s at the median")
     assert both.counter("resumed") == before + kills
     assert max(waits) < 2 * within_s  # what is above is for a busy machine
+
+
+def test_text_completion_of_a_server_that_dies_is_whole(both: Twins) -> None:
+    """`python -m tests.kills` does so fifty times, and with bridges too."""
+    before = both.counter("resumed")
+    outcome = kill_in(STREAMS["completions"], both, 1, "server")
+    assert outcome.told == outcome.expected
+    assert both.counter("resumed") == before + 1
 
 
 def test_stream_survives_three_deaths(both: Twins) -> None:

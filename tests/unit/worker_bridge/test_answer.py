@@ -121,11 +121,28 @@ def test_completion_that_said_why_it_ended_is_whole_without_done() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "held_back"),
+    [
+        (text_event("a", counted(1)), text_event("", counted(2)).replace(b'{"content":""}', b"{}")),
+        (completion_event("a", counted(1)), completion_event("", counted(2))),
+    ],
+)
+def test_tokens_are_those_that_the_text_stands_for(text: bytes, held_back: bytes) -> None:
+    said, silent = text + b"\n\n", held_back + b"\n\n"
+    for pieces in ([said, silent], [said + silent], [said + silent + silent]):
+        assert answer_to({Want.STREAM}, pieces)[1] == 1
+    later = text.replace(b'"predicted_n":1', b'"predicted_n":3') + b"\n\n"
+    assert answer_to({Want.STREAM}, [said + silent + later])[1] == 3
+
+
+@pytest.mark.parametrize(
     ("text", "more"),
     [
         (text_event("a"), EVENTS[8]),
         (completion_event(TRAP), COMPLETION_PROGRESS),
         (completion_event('"finish_reason":"stop"'), COMPLETED),
+        (completion_event("a"), completion_event("b", finish=b'"stop"')),
+        (completion_event("a"), completion_event("")),
     ],
 )
 def test_text_ends_before_what_says_more(text: bytes, more: bytes) -> None:
