@@ -61,6 +61,17 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Logprobs:
+    """How many of the likeliest tokens are told, up to `most`; true is 1, false is 0."""
+
+    most: int
+
+    def checked(self, value: Any, name: str) -> int:
+        """See `Rule`."""
+        return Whole(0, self.most).checked(int(value) if isinstance(value, bool) else value, name)
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string of up to `most_chars`."""
 

@@ -1,27 +1,14 @@
 """The fields of a request for text completions: what each may hold. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from api.errors import bad_request
-from api.rules import Flag, Rule, Text, Whole
+from api.rules import Flag, Logprobs, Rule, Text, Whole
 from api.sampling_fields import LARGEST_INT, OWN, SAMPLING, TERMS, known_fields
 
-
-@dataclass(frozen=True, slots=True)
-class _Logprobs:
-    """How many of the likeliest tokens are told; true is 1, false is 0."""
-
-    most: int
-
-    def checked(self, value: Any, name: str) -> int:
-        """See `Rule`."""
-        return Whole(0, self.most).checked(int(value) if isinstance(value, bool) else value, name)
-
-
 # What llama-server reads and honours, beside the prompt.
-FORWARDED: Mapping[str, Rule] = {**SAMPLING, "logprobs": _Logprobs(20)}
+FORWARDED: Mapping[str, Rule] = {**SAMPLING, "logprobs": Logprobs(20)}
 # What OpenAI has and llama-server does not: only what changes nothing is taken.
 WITHOUT_EFFECT: Mapping[str, Rule] = {
     "echo": Flag(),

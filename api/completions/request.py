@@ -7,12 +7,12 @@ from typing import Any
 from api.body import parse_object
 from api.cache_names import with_key
 from api.completions.fields import checked_fields, forwarded
-from api.completions.prompts import Prompt, beginnings, checked_prompts, prompt_tokens
 from api.endpoint import Work
 from api.errors import bad_request
 from api.estimate import completion_tokens
 from api.json_text import compact
 from api.output_limit import output_limit
+from api.prompts import Prompt, beginnings, checked_prompts, prompt_tokens
 from api.request_fields import (
     body_of_choice,
     choices_each,

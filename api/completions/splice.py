@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
-from api.completions.prompts import continued
 from api.completions.seen import Memory, Seen
 from api.endpoint import CannotContinue
 from api.output_limit import tokens_left
+from api.prompts import continued
 from api.rest import from_the_start, rest_of
 from api.seam import Seam
 from api.seen import Json

@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from api.completions.completion import Completion
-from api.completions.prompts import MAX_PARTS, MAX_TEXTS
 from api.completions.request import parse_completion
 from api.completions.splice import Splice
+from api.prompts import MAX_PARTS, MAX_TEXTS
 from dispatcher.frames import Frame, Kind, unpack
 from dispatcher.job import Claim, Job, Want
 from dispatcher.outgoing import Outgoing

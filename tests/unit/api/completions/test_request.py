@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from api.completions.fields import FORWARDED
-from api.completions.prompts import MAX_PARTS, MAX_TEXTS
 from api.completions.request import CompletionRequest, parse_completion
 from api.errors import ApiError
+from api.prompts import MAX_PARTS, MAX_TEXTS
 from dispatcher.constants import KEYED
 from dispatcher.job import Want
 from tests.builders import make_settings

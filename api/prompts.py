@@ -1,4 +1,4 @@
-"""The prompts of a request for text completions, as llama-server understands them. Pure.
+"""Prompts that no template makes: texts and tokens, as llama-server understands them. Pure.
 
 The bounds lie far above what clients send. Measured on llama.cpp b11549: a million tokens take
 0.2 s and 13 MiB, a million strings among tokens 1.3 s and 108 MiB.
