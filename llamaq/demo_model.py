@@ -1,7 +1,7 @@
 """Makes a tiny llama model of random weights that babbles: a real model without a download."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from llamaq.demo_words import (
     BYTES,
     CHAT_TEMPLATE,
     CLASS_NAMES,
+    INFILL_IDS,
     SPECIAL_IDS,
     SPECIAL_TOKENS,
     VOCABULARY,
@@ -52,12 +53,14 @@ def write_demo_model(
     seed: int = 0,
     stop_rate: float = 0.01,
     template: str = CHAT_TEMPLATE,
+    infill: bool = True,
 ) -> None:
     """Write a GGUF file to `path`, byte for byte the same for the same arguments.
 
     `stop_rate` (0 to 0.05) is about the share of tokens that end the answer at the server's
-    default sampling; with 0 answers end only at a limit. `template` is the chat's. The file appears
-    complete or not at all.
+    default sampling; with 0 answers end only at a limit. `template` is the chat's. A model with
+    `infill` has the tokens that llama-server's /infill needs. The file appears complete or not at
+    all.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -66,6 +69,7 @@ def write_demo_model(
             SHAPES[size],
             f"llamaq demo {size}",
             template,
+            INFILL_IDS if infill else {},
             model_tensors(SHAPES[size], seed, stop_rate),
         )
         temporary.replace(path)
@@ -129,7 +133,12 @@ def _sparing_classes(weights: Weights) -> Weights:
 
 
 def _write(
-    path: Path, shape: Shape, name: str, template: str, tensors: Iterable[tuple[str, Weights]]
+    path: Path,
+    shape: Shape,
+    name: str,
+    template: str,
+    infill_ids: Mapping[str, int],
+    tensors: Iterable[tuple[str, Weights]],
 ) -> None:
     writer = GGUFWriter(path, "llama")
     writer.add_name(name)
@@ -141,6 +150,8 @@ def _write(
     writer.add_head_count_kv(shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     _write_tokenizer(writer)
+    for part, token in infill_ids.items():
+        writer.add_uint32(f"tokenizer.ggml.fim_{part}_token_id", token)
     writer.add_chat_template(template)
     for tensor, weights in tensors:
         writer.add_tensor(tensor, weights)

@@ -64,6 +64,15 @@ def test_file_says_how_long_its_context_is(model: Path) -> None:
     assert field.contents() == CONTEXT_TOKENS
 
 
+def test_model_can_be_made_without_the_tokens_of_infill(model: Path, tmp_path: Path) -> None:
+    write_demo_model(tmp_path / "plain.gguf", infill=False)
+    names = [f"tokenizer.ggml.fim_{part}_token_id" for part in ("pre", "suf", "mid")]
+    fields = [GGUFReader(model).get_field(name) for name in names]
+    assert [field.contents() for field in fields if field] == [0xF8, 0xF9, 0xFA]
+    plain = GGUFReader(tmp_path / "plain.gguf")
+    assert not any(plain.get_field(name) for name in names)
+
+
 def test_every_byte_has_its_own_token_text() -> None:
     assert len({byte_token_text(byte) for byte in range(256)}) == 256
 
