@@ -2,8 +2,10 @@
 
 import time
 
+from dispatcher.frames import Kind
 from dispatcher.job import Want
 from dispatcher.outgoing import Outgoing
+from dispatcher.spacing import Pace
 from worker_bridge.answer import Answer, another_model, model_of
 from worker_bridge.ends import Result
 from worker_bridge.events import (
@@ -32,12 +34,15 @@ class EventAnswer(Answer):
     ) -> None:
         super().__init__(wants, outgoing, model_id, model)
         self._last = last
-        self._begun = False
+        self._begun = self._told_prompt = False
 
     def take(self, data: bytes) -> Result | None:
         """See `Answer`."""
-        for event in self._whole_events(data).split(b"\n\n"):
-            result = self._take_event(without_comments(event))
+        events = self._whole_events(data)
+        for event in events.split(b"\n\n") if events else ():
+            if event.startswith(b":") or event.find(b"\n:") >= 0:
+                event = without_comments(event)
+            result = self._take_event(event)
             if result is not None:
                 return result
         return None
@@ -49,20 +54,31 @@ class EventAnswer(Answer):
         self.moved_at = time.monotonic()
         if type_ is Type.ERROR:
             return refused(500, event.removeprefix(b"data: "))
-        if not self._begun and model_of(event) is not None and not self._is_ours(event):
+        is_last = event.find(self._last) >= 0
+        if (is_last or not self._begun) and not self._names_no_other(event):
             return another_model(event)
         self._begun = True
         self._count(event)
         if type_ is Type.PROGRESS:
-            self.phase = Phase.FIRST_TOKEN if prompt_is_done(event) else Phase.PROMPT
-            shown = for_client(event, Type.PROGRESS, self._wants)
+            self._take_progress(event)
         else:
             self.phase = Phase.NEXT_TOKEN
-            is_last = self._last in event
             shown = event if self._timed or is_last else without_timings(event)
+            self._show(shown + b"\n\n")
+        return self._done() if is_last else None
+
+    def _take_progress(self, event: bytes) -> None:
+        self.phase = Phase.FIRST_TOKEN if prompt_is_done(event) else Phase.PROMPT
+        if self._streamed and not self._told_prompt:
+            self._told_prompt = True  # who goes on with the answer elsewhere must know its size
+            self._outgoing.add(Kind.PROMPT, event, Pace.LAZY)
+        shown = for_client(event, Type.PROGRESS, self._wants)
         if shown is not None:
             self._show(shown + b"\n\n")
-        return self._done() if self._last in event else None
+
+    def _names_no_other(self, event: bytes) -> bool:
+        """Whether it is of the model that the server is to have, or doesn't say."""
+        return model_of(event) is None or self._is_ours(event)
 
     def _count(self, event: bytes) -> None:
         tokens, _ = last_count(event)
