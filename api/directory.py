@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from api.arrivals import changes
+from api.errors import bad_request
 from api.inability import unable
-from api.names import is_here, model_named, shared_names
+from api.names import is_here, model_named, models_without_name, shared_names
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
 from dispatcher.connection import LinkedRedis
@@ -94,12 +95,15 @@ class Directory:
             if state.seen_s + later_s < REMEMBERED_S
         }
 
-    async def require(self, name: str) -> str:
-        """The own name of the model that a client calls `name`.
+    async def require(self, name: str, needs: Needs = ANYBODY) -> str:
+        """The own name of the model that a client calls `name`; empty is the only one there is.
 
-        Raises `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
+        Of several models that is the one that meets these needs. Raises `ApiError` 400 where that
+        is not one, `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
         where no model is known at all.
         """
+        if not name:
+            name = await self._unnamed(needs)
         state = self.state(name)
         if state is None or not self.serves(state.model):
             await self.refresh()
@@ -107,10 +111,9 @@ class Directory:
         if not self.models:  # Redis is new, or has lost its data: who knows what it knew
             raise self.unavailable(name)
         if state is None:
-            titles = sorted(state.title for state in self.models.values() if state.workers)
             raise ModelNotFound(
                 f"No worker has ever served the model '{name}'. "
-                f"Served now: {', '.join(titles) or 'none'}."
+                f"Served now: {self._served_now() or 'none'}."
             )
         if state.workers and not self.serves(state.model):
             await self._tell_of_strangers(state.model)
@@ -118,6 +121,27 @@ class Directory:
         if not is_here(state):
             raise self.unavailable(name)
         return state.model
+
+    async def _unnamed(self, needs: Needs) -> str:
+        """The model of a request that names none. Raises as `require` does."""
+        if len(models := self._meant(needs)) != 1:
+            await self.refresh()
+            models = self._meant(needs)
+        if len(models) == 1:
+            return models[0]
+        if not (served := self._served_now()):
+            raise self.unavailable("")
+        raise bad_request(
+            "Name a model in `model`: there are several, and which one is meant can't be told. "
+            f"Served now: {served}.",
+            param="model",
+        )
+
+    def _served_now(self) -> str:
+        return ", ".join(sorted(state.title for state in self.models.values() if state.workers))
+
+    def _meant(self, needs: Needs) -> list[str]:
+        return models_without_name(self.models, lambda model: self._able(model, needs))
 
     def state(self, name: str) -> ModelState | None:
         """The model that clients call `name`, if there ever was one."""
@@ -200,8 +224,9 @@ class Directory:
         state = self.models.get(model)
         for worker in state.workers if state and not self.serves(model) else ():
             return ModelUnavailable(worker_is_strange(model, worker.id, worker.protocol))
+        which = f"the model '{model}'" if model else "any model"
         return ModelUnavailable(
-            f"No worker serves the model '{model}' now. Start its llama-server and its bridge, "
+            f"No worker serves {which} now. Start its llama-server and its bridge, "
             "or try again later."
         )
 

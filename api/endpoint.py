@@ -36,7 +36,7 @@ class Asked(Protocol):
 
     @property
     def model(self) -> str:
-        """The model, by any of its names."""
+        """The model, by any of its names; empty where it names none."""
 
     @property
     def stream(self) -> bool:

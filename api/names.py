@@ -1,6 +1,6 @@
 """Which model a name stands for: a model's own name, or an alias that its workers have. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dispatcher.registry import ModelState
 
@@ -22,6 +22,18 @@ def model_named(name: str, models: Mapping[str, ModelState]) -> str | None:
         return name
     past = [model for model, state in models.items() if name in state.past_aliases]
     return min(live or past, default=None)
+
+
+def models_without_name(
+    models: Mapping[str, ModelState], is_able: Callable[[str], bool]
+) -> list[str]:
+    """The models that a request may mean which names none: the only one that is here, else those
+    that have a worker which `is_able` to serve it.
+    """
+    here = [model for model, state in models.items() if is_here(state)]
+    if len(here) > 1:
+        here = [model for model in here if models[model].workers and is_able(model)]
+    return sorted(here)
 
 
 def is_here(state: ModelState) -> bool:

@@ -113,7 +113,7 @@ class Relay:
         A worker of the model is, or this raises `ApiError`.
         """
         directory = context.directory
-        record.model = model = await directory.require(asked.model)
+        record.model = model = await directory.require(asked.model, asked.needs)
         asked, needs = asked.of_model(model, directory.context(model)), asked.needs
         if self._endpoint.form != BODY and not directory.makes_text(model):
             needs = needs.able(COMPLETION)
