@@ -10,6 +10,12 @@ from api.completions.completion import assembly as completion_assembly
 from api.completions.request import parse_completion
 from api.completions.splice import Splice as CompletionSplice
 from api.endpoint import Endpoint
+from api.native.completion import parse_native_completion
+from api.native.infill import parse_infill
+from api.native.request import LAST
+from api.native.shape import NativeShape
+from api.native.splice import InfillSplice, NativeSplice
+from api.native.whole import NativeAssembly
 from api.shape import ChunkShape
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
@@ -27,5 +33,23 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         completion_assembly,
         lambda asked, id_: ChunkShape(asked.choices, f"chatcmpl-{id_}"),
         CompletionSplice,
+    ),
+    Endpoint(
+        "/completion",
+        parse_native_completion,
+        NativeAssembly,
+        lambda asked, _: NativeShape(asked),
+        NativeSplice,
+        also=("/v1/completion", "/completions"),
+        form=LAST,
+    ),
+    Endpoint(
+        "/infill",
+        parse_infill,
+        NativeAssembly,
+        lambda asked, _: NativeShape(asked),
+        InfillSplice,
+        also=("/v1/infill",),
+        form=LAST,
     ),
 )

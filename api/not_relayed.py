@@ -9,8 +9,6 @@ from api.errors import NO_RETRY, ApiError
 from api.paths import PREFIX, asked_path
 
 _PATHS = (
-    "/completions",
-    "/completion",
     "/chat/completions/input_tokens",
     "/chat/completions/control",
     "/responses",
@@ -22,7 +20,6 @@ _PATHS = (
     "/rerank",
     "/reranking",
     "/audio/transcriptions",
-    "/infill",
     "/systemone",
     "/tokenize",
     "/detokenize",

@@ -49,6 +49,16 @@ def choices_each(fields: Mapping[str, Any], most: int) -> int:
     return choices
 
 
+def check_answers(answers: int, most: int) -> None:
+    """Raises an `ApiError` 400 for more than `most` answers to all prompts of a request."""
+    if answers > most:
+        raise bad_request(
+            f"`prompt` and `n` ask for {answers} answers, and a request may have {most} at most: "
+            "send the prompts in several requests.",
+            param="prompt",
+        )
+
+
 def body_of_choice(fields: Mapping[str, Any], choice: int) -> dict[str, Any]:
     """What llama-server is asked for choice number `choice` of a prompt: always a stream."""
     body = {**fields, **_UPSTREAM}

@@ -8,13 +8,13 @@ from api.body import parse_object
 from api.cache_names import with_key
 from api.completions.fields import checked_fields, forwarded
 from api.endpoint import Work
-from api.errors import bad_request
 from api.estimate import completion_tokens
 from api.json_text import compact
 from api.output_limit import output_limit
 from api.prompts import Prompt, beginnings, checked_prompts, prompt_tokens
 from api.request_fields import (
     body_of_choice,
+    check_answers,
     choices_each,
     model_name,
     stream_options,
@@ -84,10 +84,5 @@ def parse_completion(body: bytes, settings: ApiSettings) -> CompletionRequest:
     stream_options(fields)
     prompts = checked_prompts(fields.pop("prompt", None))
     each = choices_each(fields, settings.max_choices)
-    if each * len(prompts) > settings.max_choices:
-        raise bad_request(
-            f"`prompt` and `n` ask for {each * len(prompts)} answers, and a request may have "
-            f"{settings.max_choices} at most: send the prompts in several requests.",
-            param="prompt",
-        )
+    check_answers(each * len(prompts), settings.max_choices)
     return CompletionRequest(model, fields.get("stream", False), each, prompts, fields)

@@ -1,0 +1,1 @@
+"""llama.cpp's own endpoints, /completion and /infill. Only `api.endpoints` imports it."""
