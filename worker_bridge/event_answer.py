@@ -48,12 +48,13 @@ class EventAnswer(Answer):
         return None
 
     def _take_event(self, event: bytes) -> Result | None:
-        type_ = read_event(event).type
+        data = _data_of(event)
+        type_ = read_event(data).type
         if type_ is Type.NOTHING:
             return None  # a comment comes from a wedged engine too
         self.moved_at = time.monotonic()
         if type_ is Type.ERROR:
-            return refused(500, event.removeprefix(b"data: "))
+            return refused(500, data.removeprefix(b"data: "))
         is_last = event.find(self._last) >= 0
         if (is_last or not self._begun) and not self._names_no_other(event):
             return another_model(event)
@@ -84,4 +85,9 @@ class EventAnswer(Answer):
         tokens, _ = last_count(event)
         self._tokens = max(self._tokens, tokens)
         if b'"timings":{' in event:
-            self.meter.timed = event
+            self.meter.timed = _data_of(event)
+
+
+def _data_of(event: bytes) -> bytes:
+    """The event without its name, which stands in a line before its data."""
+    return event[event.find(b"\ndata:") + 1 :] if event.startswith(b"event:") else event

@@ -213,3 +213,20 @@ def test_streams_tell_the_prompts_size_once_for_who_goes_on() -> None:
     client.take(stream(*STREAMED))
     told = [frame.payload for frame in client.frames() if frame.kind is Kind.PROMPT]
     assert told == [progress(3)]
+
+
+def test_events_may_have_names() -> None:
+    client = Client(STREAM)
+    names = [b"event: part\n" + untimed(part("n", 1)), b"event: end\n" + last()]
+    assert client.take(stream(b"event: part\n" + part("n", 1))) is None
+    assert client.answer.meter.usage == Usage(4, 1, 3)
+    result = client.take(stream(names[1]))
+    assert result == Result(End.DONE, b'{"prompt_tokens": 4, "completion_tokens": 3}')
+    assert client.shown() == stream(*names)
+
+
+def test_error_may_have_a_name() -> None:
+    result = Client(STREAM).take(stream(b'event: error\ndata: {"error":{"message":"Full."}}'))
+    assert result is not None
+    assert result.end is not End.DONE
+    assert b"Full." in result.payload
