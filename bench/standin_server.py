@@ -40,6 +40,7 @@ LAST = (
     b'"total_tokens":%%d},%%b}\n\ndata: [DONE]\n\n'
 ) % (ABOUT, ABOUT)
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+NOT_SERVED = b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 STREAM = HEAD + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -103,7 +104,8 @@ class Standin:
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 await self._chat(json.loads(await reader.readexactly(length)), writer)
             else:
-                writer.write(_json(self._look(path)))
+                found = self._look(path)
+                writer.write(NOT_SERVED if found is None else _json(found))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -128,7 +130,7 @@ class Standin:
                 "most_waiting": max(0, self._most_inside - self.slots),
                 "ended": [figures.row() for figures in self._ended],
             },
-        }[path]
+        }.get(path)
 
     async def _chat(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         clock = asyncio.get_running_loop().time
