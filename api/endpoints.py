@@ -16,6 +16,9 @@ from api.native.request import LAST
 from api.native.shape import NativeShape
 from api.native.splice import InfillSplice, NativeSplice
 from api.native.whole import NativeAssembly
+from api.responses import whole as responses
+from api.responses.request import parse_responses
+from api.responses.stream import ResponsesShape
 from api.shape import ChunkShape
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
@@ -33,6 +36,15 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         completion_assembly,
         lambda asked, id_: ChunkShape(asked.choices, f"chatcmpl-{id_}"),
         CompletionSplice,
+    ),
+    Endpoint(
+        "/v1/responses",
+        parse_responses,
+        responses.assembly,
+        ResponsesShape,
+        Splice,
+        also=("/responses",),
+        upstream="/v1/chat/completions",
     ),
     Endpoint(
         "/completion",

@@ -11,7 +11,6 @@ from api.paths import PREFIX, asked_path
 _PATHS = (
     "/chat/completions/input_tokens",
     "/chat/completions/control",
-    "/responses",
     "/responses/input_tokens",
     "/messages",
     "/messages/count_tokens",

@@ -25,6 +25,11 @@ def json_event(value: Any) -> bytes:
     return event(compact(value))
 
 
+def named_event(name: str, data: bytes) -> bytes:
+    """The same for clients that know events by a name of their own."""
+    return b"event: %b\n%b%b%b" % (name.encode(), DATA, data, _END)
+
+
 def comment(text: str) -> bytes:
     """An SSE comment, which clients skip; keeps a quiet connection alive.
 

@@ -142,10 +142,11 @@ def test_stream_of_a_worker_that_dies_is_whole(
     assert max(waits) < 2 * within_s  # what is above is for a busy machine
 
 
-def test_text_completion_of_a_server_that_dies_is_whole(both: Twins) -> None:
+@pytest.mark.parametrize("endpoint", ["completions", "responses"])
+def test_stream_of_another_endpoint_whose_server_dies_is_whole(both: Twins, endpoint: str) -> None:
     """`python -m tests.kills` does so fifty times, and with bridges too."""
     before = both.counter("resumed")
-    outcome = kill_in(STREAMS["completions"], both, 1, "server")
+    outcome = kill_in(STREAMS[endpoint], both, 1, "server")
     assert outcome.told == outcome.expected
     assert both.counter("resumed") == before + 1
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from tests.end_to_end.twins import ALIAS, Twins
@@ -64,6 +65,48 @@ def _streamed_completion(both: Twins, number: int, hear: Hear) -> Told:
     return Told("".join(texts), finish, *counts, names=len(names))
 
 
+def _response(number: int) -> dict[str, Any]:
+    return {
+        **{"model": ALIAS, "input": f"Tell me story number {number}.", "temperature": 0},
+        **{"max_output_tokens": TOKENS, "extra_body": {"ignore_eos": True}},
+    }
+
+
+def _told_response(answer: Any, text: str, names: int = 1) -> Told:
+    reason, usage = answer.incomplete_details.reason, answer.usage
+    return Told(text, reason, usage.input_tokens, usage.output_tokens, names)
+
+
+def _whole_response(both: Twins, number: int) -> Told:
+    with both.openai() as client:
+        answer = client.responses.create(**_response(number))
+    return _told_response(answer, answer.output_text)
+
+
+def _streamed_response(both: Twins, number: int, hear: Hear) -> Told:
+    """Fails where the events are not those of one answer."""
+    texts, events = list[str](), list[Any]()
+    with both.openai() as client:
+        raw = client.responses.with_raw_response.create(**_response(number), stream=True)
+        for event in raw.parse():
+            events.append(event)
+            if event.type == "response.output_text.delta":
+                texts.append(event.delta)
+                hear(raw.headers["x-llamaq-worker"], len(texts))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    types = [name.removeprefix("response.") for name, _ in groupby(e.type for e in events)]
+    assert types == [
+        *("created", "in_progress", "output_item.added", "content_part.added"),
+        *("output_text.delta", "output_text.done", "content_part.done", "output_item.done"),
+        "incomplete",
+    ]
+    answer = events[-1].response
+    assert answer.output_text == "".join(texts)
+    items = {event.item_id for event in events if hasattr(event, "item_id")}
+    return _told_response(answer, answer.output_text, len(items))
+
+
 STREAMS: Mapping[str, Stream] = {
     "completions": Stream(_whole_completion, _streamed_completion),
+    "responses": Stream(_whole_response, _streamed_response),
 }

@@ -135,10 +135,15 @@ class Service:
         self.queue = queue
         self.registry = registry
 
-    def chat(self, body: bytes, headers: dict[str, str] | None = None, **claims: Any) -> Response:
+    def chat(
+        self,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        path: str = "/v1/chat/completions",
+        **claims: Any,
+    ) -> Response:
         token = {"Authorization": f"Bearer {make_token(**claims)}"}
-        url = "/v1/chat/completions"
-        return self.client.post(url, content=body, headers=token | (headers or {}))
+        return self.client.post(path, content=body, headers=token | (headers or {}))
 
 
 @asynccontextmanager

@@ -1,0 +1,147 @@
+"""A Responses request: the chat that asks for the same, and what its answer repeats. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from api.body import parse_object
+from api.chat.request import ChatRequest, chat_of
+from api.endpoint import Work
+from api.errors import ApiError, bad_request
+from api.json_text import compact
+from api.request_fields import without_nulls
+from api.responses.fields import CHAT_NAMES, chat_fields, text_format
+from api.responses.items import Conversation, read_input
+from api.responses.tools import Tool, Toolbox, read_choice, read_tools
+from api.settings import ApiSettings
+from dispatcher.needs import Needs
+
+MOST_REPEATED_BYTES = 131_072
+"""An answer repeats no field that is larger: a request that runs must not hold its own body."""
+
+_NOT_HONOURED = {"background": False, "store": False, "truncation": "disabled"}
+_DEFAULTS: Mapping[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": None,
+    "user": None,
+    **_NOT_HONOURED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesRequest:
+    """A checked request (`api.endpoint.Asked`), answered by what answers its `chat`.
+
+    `repeated` are the fields of its answer that it has set, as JSON without the braces. `tools` are
+    those whose calls look different than in a chat, by the names that the model knows.
+    """
+
+    chat: ChatRequest
+    repeated: bytes = field(repr=False)
+    tools: Mapping[str, Tool] = field(repr=False)
+
+    @property
+    def model(self) -> str:
+        """See `api.endpoint.Asked`."""
+        return self.chat.model
+
+    @property
+    def stream(self) -> bool:
+        """See `api.endpoint.Asked`."""
+        return self.chat.stream
+
+    @property
+    def choices(self) -> int:
+        """See `api.endpoint.Asked`."""
+        return 1
+
+    @property
+    def needs(self) -> Needs:
+        """See `api.endpoint.Asked`."""
+        return self.chat.needs
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """See `api.endpoint.Asked`."""
+        return self.chat.fields
+
+    def of_model(self, model: str, context: int) -> "ResponsesRequest":
+        """See `api.endpoint.Asked`."""
+        return replace(self, chat=self.chat.of_model(model, context))
+
+    def work(self, subject: str, mean_completion: float) -> Work:
+        """See `api.endpoint.Asked`."""
+        return self.chat.work(subject, mean_completion)
+
+
+def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
+    """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
+    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    chat = chat_fields(fields)
+    conversation = Conversation()
+    if fields.get("instructions"):
+        parts = [{"type": "text", "text": fields["instructions"]}]
+        conversation.instruct("system", parts, "instructions")
+    if "input" not in fields:
+        raise bad_request("`input` is missing: it must be a string or a list.", param="input")
+    read_input(fields["input"], conversation)
+    chat["messages"] = conversation.messages
+    box = read_tools(fields.get("tools", []))
+    if box.chat:
+        chat["tools"] = box.chat
+    if "tool_choice" in fields:
+        chat["tool_choice"] = read_choice(fields["tool_choice"], box)
+    try:
+        asked = chat_of(chat, settings)
+    except ApiError as error:
+        raise _renamed(error, {**CHAT_NAMES, **conversation.origins, **box.origins}) from error
+    return ResponsesRequest(asked, _repeated(fields, box), box.known)
+
+
+def _renamed(error: ApiError, names: Mapping[str, str]) -> ApiError:
+    """The error of a chat, for who knows its fields by the names of this API."""
+    param = error.param or ""
+    end = next((end for end in _ends(param) if param[:end] in names), 0)
+    if not end:
+        return error
+    shown = names[param[:end]] + param[end:].replace(".image_url.url", ".image_url")
+    error.param = shown
+    error.message = error.message.replace(f"`{param}`", f"`{shown}`")
+    return error
+
+
+def _ends(param: str) -> list[int]:
+    """Where a name may end that a longer one begins with, the last place first.
+
+    >>> _ends("tools[0].name")
+    [13, 8, 5]
+    """
+    marks = [i for i, mark in enumerate(param) if mark in ".["]
+    return [len(param), *reversed(marks)]
+
+
+def _repeated(fields: Mapping[str, Any], box: Toolbox) -> bytes:
+    """What the official client's model of an answer wants to find in it."""
+    said = {name: fields[name] for name in _DEFAULTS if name in fields} | {
+        "tools": box.shown,
+        "text": {"format": text_format(fields)},
+        "reasoning": {"effort": fields.get("reasoning", {}).get("effort"), "summary": None},
+        **_NOT_HONOURED,
+    }
+    pairs = []
+    for name, default in _DEFAULTS.items():
+        value = compact(said.get(name, default))
+        fits = len(value) <= MOST_REPEATED_BYTES
+        pairs.append(b'"%b":%b' % (name.encode(), value if fits else compact(default)))
+    return b",".join(pairs)
