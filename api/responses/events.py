@@ -41,10 +41,13 @@ class Numbered:
 class TextItem:
     """A message, or what the assistant thinks: one part with a text.
 
-    `shown` is all of it, once it is closed.
+    `shown` is all of it, once it is closed. As with llama-server, `prefill` is in the text of the
+    events that close it, and in no delta.
     """
 
-    def __init__(self, numbered: Numbered, index: int, id_: str, *, is_thought: bool) -> None:
+    def __init__(
+        self, numbered: Numbered, index: int, id_: str, *, is_thought: bool, prefill: str = ""
+    ) -> None:
         self.shown: Json = {}
         self._numbered = numbered
         self._id = id_
@@ -53,7 +56,7 @@ class TextItem:
         self._item = reasoning_item if is_thought else message_item
         self._is_thought = is_thought
         self._name = f"response.{'reasoning' if is_thought else 'output'}_text"
-        self._text = Text()
+        self._text = Text(prefill)
         self._logprobs: list[Any] = []
         self._head = b'%b,"delta":"' % compact(self._where)[1:-1]
         self._tail = b'"' if is_thought else b'","logprobs":[]'

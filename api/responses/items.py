@@ -201,7 +201,7 @@ def _text(part: Mapping[str, Any], name: str, where: str) -> str:
 
 
 def _joined(parts: list[Json]) -> str:
-    return "\n\n".join(part["text"] for part in parts)
+    return "\n\n".join(part["text"] for part in parts if part["text"])
 
 
 def _plain(parts: list[Json]) -> str | list[Json]:

@@ -90,7 +90,7 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     chat = chat_fields(fields)
     conversation = Conversation()
-    if fields.get("instructions"):
+    if "instructions" in fields:
         parts = [{"type": "text", "text": fields["instructions"]}]
         conversation.instruct("system", parts, "instructions")
     if "input" not in fields:

@@ -32,6 +32,7 @@ class ResponsesShape:
     def __init__(self, asked: ResponsesRequest, request_id: str) -> None:
         self._id = request_id
         self._is_timed = asked.chat.timings_per_token
+        self._prefill = asked.chat.prefill
         self._tools = asked.tools
         self._numbered = Numbered()
         self._frame = Frame(f"resp_{request_id}", 0, asked.model, asked.repeated)
@@ -138,8 +139,10 @@ class ResponsesShape:
             return b"", self._text
         closed, index = self._close(COMPLETED), len(self._items)
         id_ = f"{'rs' if is_thought else 'msg'}_{self._id}_{index}"
-        self._text = item = TextItem(self._numbered, index, id_, is_thought=is_thought)
-        self._open = name
+        prefill = "" if is_thought else self._prefill
+        item = TextItem(self._numbered, index, id_, is_thought=is_thought, prefill=prefill)
+        self._text, self._open = item, name
+        self._prefill = self._prefill if is_thought else ""
         self._items.append(item)
         return closed + item.open(), item
 

@@ -143,6 +143,13 @@ def test_stream_ends_with_the_answer_in_one_piece(chunks: tuple[bytes, ...]) -> 
     assert without_ids(last["output"]) == without_ids(answer["output"])
 
 
+def test_text_that_the_assistant_had_begun_is_in_the_answer_and_in_no_delta() -> None:
+    said = {"role": "assistant", "content": "Well. "}
+    events = streamed(*TEXT, input=[{"role": "user", "content": "Hi"}, said])
+    assert [told["delta"] for told in events if "delta" in told] == ["On", '"ce\n']
+    assert events[-1]["response"]["output"][0]["content"][0]["text"] == 'Well. On"ce\n'
+
+
 def test_reasoning_comes_in_an_item_of_its_own() -> None:
     thoughts = (chunk(reasoning_content="H"), chunk(reasoning_content="m"))
     events = streamed(ROLE, *thoughts, chunk(content="On"), chunk("stop"), LAST)
