@@ -10,6 +10,10 @@ from api.completions.completion import assembly as completion_assembly
 from api.completions.request import parse_completion
 from api.completions.splice import Splice as CompletionSplice
 from api.endpoint import Endpoint
+from api.messages.answer import assembly as message_assembly
+from api.messages.errors import error_body
+from api.messages.request import parse_message
+from api.messages.shape import MessageShape
 from api.native.completion import parse_native_completion
 from api.native.infill import parse_infill
 from api.native.request import LAST
@@ -45,6 +49,16 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         Splice,
         also=("/responses",),
         upstream="/v1/chat/completions",
+    ),
+    Endpoint(
+        "/v1/messages",
+        parse_message,
+        message_assembly,
+        lambda chat, _: MessageShape(),
+        Splice,
+        also=("/messages",),
+        upstream="/v1/chat/completions",
+        errors=error_body,
     ),
     Endpoint(
         "/completion",

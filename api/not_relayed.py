@@ -12,7 +12,6 @@ _PATHS = (
     "/chat/completions/input_tokens",
     "/chat/completions/control",
     "/responses/input_tokens",
-    "/messages",
     "/messages/count_tokens",
     "/embeddings",
     "/embedding",

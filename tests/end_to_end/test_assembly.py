@@ -14,6 +14,11 @@ import pytest
 
 from api.chat.completion import Completion, merge
 from api.chat.request import parse_chat
+from api.endpoint import Piece
+from api.messages.answer import assembly as message_assembly
+from api.messages.request import parse_message
+from api.messages.shape import MessageShape
+from dispatcher.job import Want
 from llamaq.demo_model import write_demo_model
 from tests.builders import make_chat, make_settings
 from worker_bridge.events import Type, for_client, read_event
@@ -90,10 +95,10 @@ def free_port() -> int:
     return port
 
 
-def ask(server: httpx.Client, body: bytes) -> httpx.Response:
+def ask(server: httpx.Client, body: bytes, path: str = "/v1/chat/completions") -> httpx.Response:
     # llama-server may close a connection that it has just offered to keep.
     headers = {"Content-Type": "application/json", "Connection": "close"}
-    answer = server.post("/v1/chat/completions", content=body, headers=headers)
+    answer = server.post(path, content=body, headers=headers)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -111,11 +116,11 @@ def assembled(server: httpx.Client, **fields: Any) -> dict[str, Any]:
     return merge(completions)
 
 
-def passed_on(stream: bytes) -> bytes:
+def passed_on(stream: bytes, wants: frozenset[Want] = frozenset()) -> bytes:
     """Its chunks as a bridge passes them on: without the timings of each token."""
-    chunks = stream.split(b"\n\n")
+    chunks = [chunk for chunk in stream.split(b"\n\n") if read_event(chunk).type is not Type.DONE]
     usage = next(chunk for chunk in chunks if read_event(chunk).type is Type.USAGE)
-    kept = (for_client(chunk, Type.CHUNK, frozenset()) for chunk in chunks if chunk != usage)
+    kept = (for_client(chunk, read_event(chunk).type, wants) for chunk in chunks if chunk != usage)
     return b"\n\n".join([*filter(None, kept), usage, b""])
 
 
@@ -230,3 +235,99 @@ def test_with_logprobs_and_a_stop_string_a_stream_joins_tokens_held_back(
     ours, theirs = assembled(llama_server, **fields), servers_own(llama_server, **fields)
     assert ours["choices"][0]["message"] == theirs["choices"][0]["message"]
     assert [t["token"] for t in ours["choices"][0]["logprobs"]["content"]] == ["a", "bc", "d"]
+
+
+PAINT_TOOL = {"name": "paint", "input_schema": PAINT["function"]["parameters"]}  # type: ignore[index]
+BY_TOOL = {"tools": [PAINT_TOOL], "tool_choice": {"type": "any"}, "max_tokens": 200}
+MESSAGES: dict[str, dict[str, Any]] = {
+    "text": {},
+    "tool": BY_TOOL,
+    "assistant's words continued": {
+        "messages": [ASKED, {"role": "assistant", "content": [{"type": "text", "text": "Well, "}]}]
+    },
+    "stop sequence": {"stop_sequences": ["a ", "never"]},
+    "nothing said": {"stop_sequences": ["k", "t"]},
+}
+THOUGHTS: dict[str, dict[str, Any]] = {
+    "only thoughts": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "thoughts are over": {"thinking": {"type": "enabled", "budget_tokens": 8}},
+}
+
+
+def message_body(fields: dict[str, Any], *, stream: bool) -> bytes:
+    whole = {"messages": [ASKED], "temperature": 0, "max_tokens": 40, "stream": stream} | fields
+    return json.dumps({"model": "tiny", **whole}).encode()
+
+
+def check_message(server: httpx.Client, fields: dict[str, Any]) -> dict[str, Any]:
+    """That a message equals the server's own, in one piece and as a stream; the one in a piece."""
+    body, streamed = (message_body(fields, stream=stream) for stream in (False, True))
+    request = parse_message(body, SETTINGS)
+    assembly = message_assembly(request)
+    assembly.add(0, passed_on(ask(server, request.upstream_body()).content))
+    ours, theirs = json.loads(assembly.body()), ask(server, body, "/v1/messages").json()
+    assert without_names(ours) == without_names(theirs)
+    wants = frozenset({Want.PROGRESS})
+    chunks = passed_on(
+        ask(server, parse_message(streamed, SETTINGS).upstream_body()).content, wants
+    )
+    shape = MessageShape()
+    shown = shape.take(Piece(0, chunks)) + shape.end()
+    assert blocks(shown) == blocks(ask(server, streamed, "/v1/messages").content)
+    return ours  # type: ignore[no-any-return]
+
+
+def without_names(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what differs between any two.
+
+    That are names, what was cached, and the stop sequence, which no chat tells.
+    """
+    used = message["usage"]
+    tokens = [used["input_tokens"] + used["cache_read_input_tokens"], used["output_tokens"]]
+    content = [{**block, "id": ""} for block in message["content"]]
+    return {**message, "id": "", "content": content, "usage": tokens, "stop_sequence": ""}
+
+
+def blocks(stream: bytes) -> list[Any]:
+    """What a stream of events says: its blocks by index, how it ends, and the tokens."""
+    events = [json.loads(event.partition(b"\ndata: ")[2]) for event in stream.split(b"\n\n")[:-1]]
+    found: dict[int, list[str]] = {}
+    start, *_ = used = [e["message"]["usage"] for e in events if e["type"] == "message_start"]
+    assert len(used) == 1
+    for event in events:
+        if event["type"] == "content_block_start":
+            found[event["index"]] = [event["content_block"]["type"], ""]
+        elif event["type"] == "content_block_delta":
+            kind, text = event["delta"].values()
+            found[event["index"]][1] += text
+            assert kind[:4] in found[event["index"]][0] or kind.startswith(("input", "signature"))
+    end = next(event for event in events if event["type"] == "message_delta")
+    prompt = start["input_tokens"] + start["cache_read_input_tokens"]
+    return [found, prompt, end["usage"], end["delta"]["stop_reason"], events[-1]]
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_message_equals_the_servers_own(llama_server: httpx.Client, case: str) -> None:
+    ours = check_message(llama_server, MESSAGES[case])
+    assert ours["content"] or case == "nothing said"
+
+
+@pytest.mark.parametrize("case", THOUGHTS)
+def test_thoughts_in_a_message_equal_the_servers_own(
+    thinking_server: httpx.Client, case: str
+) -> None:
+    ours = check_message(thinking_server, THOUGHTS[case])
+    assert [block["type"] for block in ours["content"]] == ["thinking", "text"][
+        : len(ours["content"])
+    ]
+    assert (case == "only thoughts") == (len(ours["content"]) == 1)
+
+
+def test_thinking_can_be_disabled(thinking_server: httpx.Client) -> None:
+    """Where llama-server goes on to think."""
+    request = parse_message(
+        message_body({"thinking": {"type": "disabled"}}, stream=False), SETTINGS
+    )
+    assembly = message_assembly(request)
+    assembly.add(0, passed_on(ask(thinking_server, request.upstream_body()).content))
+    assert [block["type"] for block in json.loads(assembly.body())["content"]] == ["text"]

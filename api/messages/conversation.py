@@ -1,0 +1,116 @@
+"""The system prompt and the messages of a request, as the messages of a chat. Pure."""
+
+import re
+from typing import Any
+
+from api.errors import bad_request
+from api.messages.parts import all_parts, bad_type, parts_of, plain, text_of, text_part
+
+Json = dict[str, Any]
+
+_ROLES = ("user", "assistant", "system")
+# Claude Code's, at the very beginning; it is another one in each request.
+_CHECKSUM = re.compile(r"(x-anthropic-billing-header:[^\n]*?cch=)[^;\n]{5};")
+
+
+def chat_messages(system: Any, messages: Any) -> list[Json]:
+    """The messages of the chat, or an `ApiError` 400. `system` is None where there is none."""
+    if not isinstance(messages, list) or not messages:
+        raise bad_request("`messages` must be a list of one or more messages.", param="messages")
+    chat = [] if system is None else [{"role": "system", "content": _system(system)}]
+    for i, message in enumerate(messages):
+        chat += _said(message, f"messages[{i}]")
+    return chat
+
+
+def _system(system: Any) -> str:
+    parts = all_parts(system, "system")
+    if any(part["type"] != "text" for part in parts):
+        raise bad_request("`system` must be a string, or blocks of text.", param="system")
+    return "".join(_without_checksum(part["text"]) for part in parts)
+
+
+def _without_checksum(text: str) -> str:
+    """A text that is the same in each request, as llama-server makes it: else its cache were lost.
+
+    >>> _without_checksum("x-anthropic-billing-header: cc_entrypoint=cli; cch=a5145;Hello")
+    'x-anthropic-billing-header: cc_entrypoint=cli; cch=fffff;Hello'
+    """
+    found = _CHECKSUM.match(text)
+    return f"{found[1]}fffff;{text[found.end() :]}" if found else text
+
+
+def _said(message: Any, where: str) -> list[Json]:
+    """What one message says: results of tools are messages of their own in a chat."""
+    if not isinstance(message, dict):
+        raise bad_request(f"`{where}` must be an object.", param=where)
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or role not in _ROLES:
+        allowed = ", ".join(_ROLES)
+        raise bad_request(f"`{where}.role` must be one of {allowed}.", param=f"{where}.role")
+    where = f"{where}.content"
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    if content is None and role == "assistant":
+        return []  # llama-server takes it, too
+    if not isinstance(content, list):
+        raise bad_request(f"`{where}` must be a string or a list of blocks.", param=where)
+    return _assistants(content, where) if role == "assistant" else _others(role, content, where)
+
+
+def _assistants(content: list[Any], where: str) -> list[Json]:
+    parts: list[Json] = []
+    calls: list[Json] = []
+    thinking = ""
+    for i, block in enumerate(content):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "thinking":
+            thinking += text_of(block, "thinking", f"{where}[{i}]")
+        elif kind == "tool_use":
+            calls.append(_call(block, f"{where}[{i}]"))
+        else:
+            parts += parts_of(block, f"{where}[{i}]")
+    if any(part["type"] != "text" for part in parts):
+        raise bad_request(f"`{where}` must have no pictures: the assistant speaks.", param=where)
+    if not (parts or calls or thinking):
+        return []
+    said: Json = {"role": "assistant", "content": parts or ""}
+    said |= {"tool_calls": calls} if calls else {}
+    return [said | ({"reasoning_content": thinking} if thinking else {})]
+
+
+def _others(role: str, content: list[Any], where: str) -> list[Json]:
+    """In the order of the blocks: the answer to a call comes right behind it."""
+    said: list[Json] = []
+    for i, block in enumerate(content):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "tool_result":
+            said.append(_result(block, f"{where}[{i}]"))
+            continue
+        if kind in ("thinking", "tool_use"):
+            raise bad_type(f"{where}[{i}]")
+        if parts := parts_of(block, f"{where}[{i}]"):
+            if not said or said[-1]["role"] != role:
+                said.append({"role": role, "content": []})
+            said[-1]["content"] += parts
+    return said
+
+
+def _call(block: Json, where: str) -> Json:
+    arguments = block.get("input", {})
+    if not isinstance(arguments, dict):
+        raise bad_request(f"`{where}.input` must be an object.", param=f"{where}.input")
+    name = text_of(block, "name", where)
+    if not name:
+        raise bad_request(f"`{where}.name` must not be empty.", param=f"{where}.name")
+    function = {"name": name, "arguments": arguments}
+    return {"id": text_of(block, "id", where), "type": "function", "function": function}
+
+
+def _result(block: Json, where: str) -> Json:
+    """What a tool said. A chat doesn't tell that it failed, so words do where there are none."""
+    id_, content = text_of(block, "tool_use_id", where), block.get("content")
+    parts = [] if content is None else all_parts(content, f"{where}.content")
+    if block.get("is_error") and not any(part.get("text", "x").strip() for part in parts):
+        parts = [text_part("The tool failed.")]
+    return {"role": "tool", "tool_call_id": id_, "content": plain(parts)}

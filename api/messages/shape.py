@@ -1,0 +1,109 @@
+"""The stream of a message, made of a chat's chunks. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.chat.text_chunk import TEXT
+from api.endpoint import Piece
+from api.errors import ApiError
+from api.json_text import read
+from api.messages.answer import (
+    message_head,
+    output_usage,
+    prompt_tokens,
+    prompt_usage,
+    stop_reason,
+    tool_id,
+)
+from api.messages.blocks import Blocks, quoted
+from api.messages.errors import error_body
+from api.messages.event import typed_event
+from api.sse import data_of, split
+from dispatcher.errors import WorkerFailed
+
+Json = dict[str, Any]
+
+
+class MessageShape:
+    """Anthropic's events (`api.endpoint.Shape`): one message, whose blocks follow each other.
+
+    It begins with the first chunk that tells more than progress: what breaks off before that begins
+    anew.
+    """
+
+    def __init__(self) -> None:
+        self._begin_anew()
+        self._has_begun = False
+
+    def _begin_anew(self) -> None:
+        self._blocks = Blocks()
+        self._id = ""
+        self._prompt: tuple[int, int] | None = None
+        self._usage: Json = {}
+        self._finish_reason: str | None = None
+
+    def take(self, piece: Piece) -> bytes:
+        """See `Shape`."""
+        if piece.restart:
+            if self._has_begun:
+                raise WorkerFailed(
+                    "The worker was lost in the middle of its answer. Please send the request "
+                    "again."
+                )
+            self._begin_anew()
+            return b""
+        return b"".join(map(self._shown, split(piece.events)))
+
+    def end(self) -> bytes:
+        """See `Shape`."""
+        begun = b"" if self._has_begun else self._start({})
+        usage = output_usage(self._usage)
+        if self._prompt is None:  # the start of the message couldn't tell
+            usage |= prompt_usage(*prompt_tokens(self._usage))
+        delta = {"stop_reason": stop_reason(self._finish_reason), "stop_sequence": None}
+        last = typed_event("message_delta", delta=delta, usage=usage)
+        return b"".join((begun, self._blocks.close(), last, typed_event("message_stop")))
+
+    def fail(self, error: ApiError) -> bytes:
+        """See `Shape`."""
+        return typed_event(**error_body(error))
+
+    def _shown(self, event: bytes) -> bytes:
+        text = TEXT.match(event) if self._has_begun else None
+        if text is not None:
+            return self._blocks.text(text[1], text[2])
+        data = data_of(event)
+        return self._add(read(data)) if data.startswith(b"{") else b""
+
+    def _add(self, chunk: Mapping[str, Any]) -> bytes:
+        self._id = chunk.get("id", self._id)
+        progress = chunk.get("prompt_progress")
+        if progress is not None and self._prompt is None:  # later attempts count the text, too
+            self._prompt = progress["total"], progress["cache"]
+        self._usage = chunk.get("usage") or self._usage
+        shown = [self._choice(choice) for choice in chunk.get("choices", ())]
+        if self._has_begun or (progress is not None and not any(shown)):
+            return b"".join(shown)
+        return self._start(chunk) + b"".join(shown)
+
+    def _choice(self, choice: Mapping[str, Any]) -> bytes:
+        self._finish_reason = choice["finish_reason"] or self._finish_reason
+        delta = choice["delta"]
+        shown = [
+            self._blocks.text(name.encode(), quoted(delta[name]))
+            for name in ("reasoning_content", "content")
+            if delta.get(name)
+        ]
+        shown += [self._call(call) for call in delta.get("tool_calls", ())]
+        return b"".join(shown)
+
+    def _call(self, call: Mapping[str, Any]) -> bytes:
+        number, function = call["index"], call.get("function", {})
+        id_ = tool_id(call.get("id", ""), self._id, number)
+        name, arguments = function.get("name", ""), function.get("arguments", "")
+        return self._blocks.call(number, id_, name, arguments)
+
+    def _start(self, chunk: Mapping[str, Any]) -> bytes:
+        self._has_begun = True
+        usage = prompt_usage(*(self._prompt or (0, 0))) | output_usage({})
+        return typed_event("message_start", message={**message_head(chunk), "usage": usage})
