@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.body import parse_object
-from api.chat.fields import FORWARDED
 from api.chat.request import ChatRequest, chat_of
 from api.errors import ApiError, bad_request
 from api.messages.conversation import chat_messages
 from api.messages.tools import chat_tools, in_anthropics_words
 from api.request_fields import without_nulls
 from api.rules import Text, Texts, Whole
+from api.sampling_fields import SAMPLING
 from api.settings import ApiSettings
 from api.terms import MAX_USER_CHARS
 
@@ -23,16 +23,17 @@ _BUDGET = Whole(0, 2**31 - 1)
 _USER = Text(MAX_USER_CHARS)
 _THINKING = ("enabled", "disabled", "adaptive", "between_tools")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-# What a chat says in other words than a message, or what would make another answer of it.
+# What a message says in other words, or what would make another answer of it.
 _CHATS_OWN = frozenset(
     {
-        *("messages", "tools", "parallel_tool_calls", "stop", "response_format", "json_schema"),
-        *("n_predict", "max_completion_tokens", "reasoning_format", "thinking_budget_tokens"),
-        *("continue_final_message", "add_generation_prompt", "echo"),
-        *("logprobs", "top_logprobs", "n_probs", "post_sampling_probs"),
+        *("stop", "json_schema", "n_predict", "max_completion_tokens"),
+        *("n_probs", "post_sampling_probs"),
     }
 )
-_SAME = frozenset({*FORWARDED, "stream", "service_tier"}) - _CHATS_OWN
+_SAME = (SAMPLING.keys() - _CHATS_OWN) | {
+    *("stream", "service_tier", "prompt_cache_key", "chat_template_kwargs"),
+    *("reasoning_effort", "reasoning_budget_tokens", "reasoning_budget_message"),
+}
 
 
 def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
