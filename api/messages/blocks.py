@@ -23,6 +23,11 @@ class Blocks:
         self._before = self._behind = b""
         self._calls: dict[int, int] = {}
 
+    @property
+    def have_begun(self) -> bool:
+        """Whether there is one."""
+        return self._count > 0
+
     def text(self, name: bytes, text: bytes) -> bytes:
         """More of the chat's field `name`, as a JSON string without its quotes."""
         if name == self._open:

@@ -9,24 +9,50 @@ from api.messages.parts import all_parts, bad_type, parts_of, plain, text_of, te
 Json = dict[str, Any]
 
 _ROLES = ("user", "assistant", "system")
+# As Claude Code itself tells the user's model something between two turns.
+_REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 # Claude Code's, at the very beginning; it is another one in each request.
 _CHECKSUM = re.compile(r"(x-anthropic-billing-header:[^\n]*?cch=)[^;\n]{5};")
 
 
 def chat_messages(system: Any, messages: Any) -> list[Json]:
-    """The messages of the chat, or an `ApiError` 400. `system` is None where there is none."""
+    """The messages of the chat, or an `ApiError` 400. `system` is None where there is none.
+
+    The templates of many models raise for a system message that is not the first, or for two turns
+    of the user in a row. So one system message stands in front, and as Anthropic's API does,
+    neighbouring turns of the user become one.
+    """
     if not isinstance(messages, list) or not messages:
         raise bad_request("`messages` must be a list of one or more messages.", param="messages")
-    chat = [] if system is None else [{"role": "system", "content": _system(system)}]
+    prompts = [] if system is None else [_system(system, "system")]
+    chat: list[Json] = []
     for i, message in enumerate(messages):
-        chat += _said(message, f"messages[{i}]")
-    return chat
+        for said in _said(message, f"messages[{i}]"):
+            if said["role"] != "system":
+                _add(chat, said)
+            elif chat:
+                _add(chat, {"role": "user", "content": _REMINDER.format(said["content"])})
+            else:
+                prompts.append(said["content"])
+    return [{"role": "system", "content": "\n\n".join(prompts)}, *chat] if prompts else chat
 
 
-def _system(system: Any) -> str:
-    parts = all_parts(system, "system")
+def _add(chat: list[Json], said: Json) -> None:
+    if chat and chat[-1]["role"] == said["role"] == "user":
+        both = [*_parts(chat[-1]["content"]), *_parts(said["content"])]
+        chat[-1] = {"role": "user", "content": both}
+    else:
+        chat.append(said)
+
+
+def _parts(content: str | list[Json]) -> list[Json]:
+    return [text_part(content)] if isinstance(content, str) else content
+
+
+def _system(content: Any, where: str) -> str:
+    parts = all_parts(content, where)
     if any(part["type"] != "text" for part in parts):
-        raise bad_request("`system` must be a string, or blocks of text.", param="system")
+        raise bad_request(f"`{where}` must be a string, or blocks of text.", param=where)
     return "".join(_without_checksum(part["text"]) for part in parts)
 
 
@@ -49,13 +75,15 @@ def _said(message: Any, where: str) -> list[Json]:
         allowed = ", ".join(_ROLES)
         raise bad_request(f"`{where}.role` must be one of {allowed}.", param=f"{where}.role")
     where = f"{where}.content"
+    if role == "system":
+        return [{"role": role, "content": _system(content, where)}]
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     if content is None and role == "assistant":
         return []  # llama-server takes it, too
     if not isinstance(content, list):
         raise bad_request(f"`{where}` must be a string or a list of blocks.", param=where)
-    return _assistants(content, where) if role == "assistant" else _others(role, content, where)
+    return _assistants(content, where) if role == "assistant" else _users(content, where)
 
 
 def _assistants(content: list[Any], where: str) -> list[Json]:
@@ -79,19 +107,18 @@ def _assistants(content: list[Any], where: str) -> list[Json]:
     return [said | ({"reasoning_content": thinking} if thinking else {})]
 
 
-def _others(role: str, content: list[Any], where: str) -> list[Json]:
+def _users(content: list[Any], where: str) -> list[Json]:
     """In the order of the blocks: the answer to a call comes right behind it."""
     said: list[Json] = []
     for i, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
         if kind == "tool_result":
             said.append(_result(block, f"{where}[{i}]"))
-            continue
-        if kind in ("thinking", "tool_use"):
+        elif kind in ("thinking", "tool_use"):
             raise bad_type(f"{where}[{i}]")
-        if parts := parts_of(block, f"{where}[{i}]"):
-            if not said or said[-1]["role"] != role:
-                said.append({"role": role, "content": []})
+        elif parts := parts_of(block, f"{where}[{i}]"):
+            if not said or said[-1]["role"] != "user":
+                said.append({"role": "user", "content": []})
             said[-1]["content"] += parts
     return said
 

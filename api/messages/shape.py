@@ -27,36 +27,30 @@ Json = dict[str, Any]
 class MessageShape:
     """Anthropic's events (`api.endpoint.Shape`): one message, whose blocks follow each other.
 
-    It begins with the first chunk that tells more than progress: what breaks off before that begins
-    anew.
+    It begins with the first news of its prompt. An attempt that broke off before the first block
+    leaves no trace.
     """
 
     def __init__(self) -> None:
-        self._begin_anew()
-        self._has_begun = False
-
-    def _begin_anew(self) -> None:
         self._blocks = Blocks()
-        self._id = ""
+        self._id: str | None = None
         self._prompt: tuple[int, int] | None = None
         self._usage: Json = {}
         self._finish_reason: str | None = None
 
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
-        if piece.restart:
-            if self._has_begun:
-                raise WorkerFailed(
-                    "The worker was lost in the middle of its answer. Please send the request "
-                    "again."
-                )
-            self._begin_anew()
-            return b""
-        return b"".join(map(self._shown, split(piece.events)))
+        if not piece.restart:
+            return b"".join(map(self._shown, split(piece.events)))
+        if self._blocks.have_begun:
+            raise WorkerFailed(
+                "The worker was lost in the middle of its answer. Please send the request again."
+            )
+        return b""
 
     def end(self) -> bytes:
         """See `Shape`."""
-        begun = b"" if self._has_begun else self._start({})
+        begun = b"" if self._id is not None else self._start({})
         usage = output_usage(self._usage)
         if self._prompt is None:  # the start of the message couldn't tell
             usage |= prompt_usage(*prompt_tokens(self._usage))
@@ -69,22 +63,16 @@ class MessageShape:
         return typed_event(**error_body(error))
 
     def _shown(self, event: bytes) -> bytes:
-        text = TEXT.match(event) if self._has_begun else None
-        if text is not None:
+        text = TEXT.match(event)
+        if text is not None and self._id is not None:
             return self._blocks.text(text[1], text[2])
         data = data_of(event)
         return self._add(read(data)) if data.startswith(b"{") else b""
 
     def _add(self, chunk: Mapping[str, Any]) -> bytes:
-        self._id = chunk.get("id", self._id)
-        progress = chunk.get("prompt_progress")
-        if progress is not None and self._prompt is None:  # later attempts count the text, too
-            self._prompt = progress["total"], progress["cache"]
+        started = b"" if self._id is not None else self._start(chunk)
         self._usage = chunk.get("usage") or self._usage
-        shown = [self._choice(choice) for choice in chunk.get("choices", ())]
-        if self._has_begun or (progress is not None and not any(shown)):
-            return b"".join(shown)
-        return self._start(chunk) + b"".join(shown)
+        return started + b"".join(map(self._choice, chunk.get("choices", ())))
 
     def _choice(self, choice: Mapping[str, Any]) -> bytes:
         self._finish_reason = choice["finish_reason"] or self._finish_reason
@@ -99,11 +87,14 @@ class MessageShape:
 
     def _call(self, call: Mapping[str, Any]) -> bytes:
         number, function = call["index"], call.get("function", {})
-        id_ = tool_id(call.get("id", ""), self._id, number)
+        id_ = tool_id(call.get("id", ""), self._id or "", number)
         name, arguments = function.get("name", ""), function.get("arguments", "")
         return self._blocks.call(number, id_, name, arguments)
 
     def _start(self, chunk: Mapping[str, Any]) -> bytes:
-        self._has_begun = True
+        head = message_head(chunk)
+        self._id, progress = head["id"], chunk.get("prompt_progress")
+        if progress is not None:
+            self._prompt = progress["total"], progress["cache"]
         usage = prompt_usage(*(self._prompt or (0, 0))) | output_usage({})
-        return typed_event("message_start", message={**message_head(chunk), "usage": usage})
+        return typed_event("message_start", message={**head, "usage": usage})

@@ -22,6 +22,7 @@ CHAT_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments
 TOOL = {"name": "f", "description": "F.", "input_schema": {"type": "object"}}
 FUNCTION = {"name": "f", "description": "F.", "parameters": {"type": "object"}}
 CHAT_TOOL = {"type": "function", "function": FUNCTION}
+REMINDER = "<system-reminder>\nNow.\n</system-reminder>"
 BILL = "x-anthropic-billing-header: v=1; cch=fffff;"
 OTHER = {"name": "g", "input_schema": {}}
 
@@ -69,7 +70,14 @@ def refused(**fields: Any) -> ApiError:
     [
         ([{"role": "user", "content": "Hi"}], [{"role": "user", "content": "Hi"}]),
         ([user(TEXT, PICTURE)], [user(part("a"), PICTURE_PART)]),
-        ([user(TEXT), user(TEXT)], [user(part("a")), user(part("a"))]),
+        ([user(TEXT), user(PICTURE)], [user(part("a"), PICTURE_PART)]),
+        (
+            [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}, assistant(CALL)],
+            [
+                user(part("a"), part("b")),
+                {"role": "assistant", "content": "", "tool_calls": [CHAT_CALL]},
+            ],
+        ),
         ([user(TEXT), {"role": "assistant"}], [user(part("a"))]),
         ([user(), user(TEXT)], [user(part("a"))]),
         ([assistant(TEXT, CALL)], [assistant(part("a")) | {"tool_calls": [CHAT_CALL]}]),
@@ -105,7 +113,11 @@ def refused(**fields: Any) -> ApiError:
         ([user(TEXT), assistant({"type": "server_tool_use", "id": "s"})], [user(part("a"))]),
         (
             [user(TEXT), {"role": "system", "content": "Now."}],
-            [user(part("a")), {"role": "system", "content": "Now."}],
+            [user(part("a"), part(REMINDER))],
+        ),
+        (
+            [user(TEXT, result("x")), {"role": "system", "content": [part("Now.")]}],
+            [user(part("a")), told("x"), {"role": "user", "content": REMINDER}],
         ),
     ],
 )
@@ -126,6 +138,14 @@ def test_messages_become_those_of_a_chat(messages: list[Any], chat: list[Any]) -
 def test_system_prompt_comes_first(system: Any, text: str) -> None:
     first, *_ = asked(system=system).fields["messages"]
     assert first == {"role": "system", "content": text}
+
+
+def test_there_is_one_system_message() -> None:
+    first = {"role": "system", "content": "b"}
+    assert asked(system="a", messages=[first, user(TEXT)]).fields["messages"] == [
+        {"role": "system", "content": "a\n\nb"},
+        user(part("a")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +270,7 @@ def test_request_is_a_chat_to_the_queue() -> None:
         ({"messages": [user(document(DATA))]}, "messages[0].content[0].source.type"),
         ({"system": 1}, "system"),
         ({"system": [PICTURE]}, "system"),
+        ({"messages": [user(TEXT), {"role": "system", "content": 1}]}, "messages[1].content"),
         ({"stop_sequences": "a"}, "stop_sequences"),
         ({"max_tokens": "a"}, "max_tokens"),
         ({"temperature": "a"}, "temperature"),

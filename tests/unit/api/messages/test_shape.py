@@ -176,12 +176,17 @@ def test_text_that_comes_with_progress_is_shown() -> None:
     assert shown == [begun(cached=20, rest=1), *said(0, ["a"]), *ended("end_turn")]
 
 
-def test_progress_alone_shows_nothing_and_can_begin_anew() -> None:
+def test_message_begins_once_whatever_its_first_attempts_come_to() -> None:
     shape = MessageShape()
-    assert shape.take(Piece(0, progress(20))) == b""
-    assert shape.take(Piece(0, restart=True)) == b""
-    begins = events(shape.take(Piece(0, progress(9, 21, 7) + ROLE)))
-    assert begins == [begun(cached=7, rest=14)]
+    shown = [shape.take(Piece(0, progress(20)))]
+    assert events(shown[0]) == [begun(cached=20, rest=1)]
+    for piece in (
+        Piece(0, progress(21) + ROLE),
+        Piece(0, restart=True),
+        Piece(0, progress(9) + ROLE),
+    ):
+        assert shape.take(piece) == b""
+    assert events(shape.take(Piece(0, text("a")))) == said(0, ["a"])[:-1]
     with pytest.raises(WorkerFailed):
         shape.take(Piece(0, restart=True))
 
