@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from api.chat.splice import Splice
+from api.endpoint import Piece
+from api.messages.shape import MessageShape
 from dispatcher.job import Job, Want
 from llamaq.demo_model import write_demo_model
 from tests.processes import LlamaServer, free_port
@@ -120,6 +122,23 @@ def told(shown: bytes) -> dict[str, Any]:
     }
 
 
+def message(shown: bytes) -> list[list[Any]]:
+    """The same stream as the events of one message; deltas that lie side by side are one.
+
+    What `told` compares is not told again: names, and tokens.
+    """
+    shape, found = MessageShape(), [[""]]
+    for event in (shape.take(Piece(0, shown)) + shape.end()).split(b"\n\n")[:-1]:
+        said = json.loads(event.partition(b"\ndata: ")[2])
+        said |= {"message": "", "usage": ""}
+        kind, text = said.get("delta", {}).values() or ("", "")
+        if said["type"] == "content_block_delta" and found[-1][:2] == [said["index"], kind]:
+            found[-1][2] += text
+        else:
+            found.append([said["index"], kind, text] if "index" in said and kind else [said])
+    return found
+
+
 def check_seams(server: httpx.Client, least: int, **fields: Any) -> dict[str, Any]:
     """Breaks a stream off behind many of its events; what it says as a whole is always the same."""
     body = {"model": "tiny", "messages": [ASKED], "temperature": 0, "stream": True}
@@ -127,13 +146,15 @@ def check_seams(server: httpx.Client, least: int, **fields: Any) -> dict[str, An
     text = json.dumps(body | {"return_progress": True} | fields).encode()
     job = Job("j", "tiny", "ann", text, WANTS, 9, 9)
     whole = frames(server, text)
-    expected = told(play(Splice(job), whole))
+    unbroken = play(Splice(job), whole)
+    expected, as_message = told(unbroken), message(unbroken)
     for cut in range(1, len(whole), max(1, len(whole) // SEAMS)):
         splice = Splice(job)
         shown = play(splice, whole[:cut])
         rest = splice.lose()
         shown += play(splice, frames(server, rest.body)) if rest else splice.end()
         assert told(shown) == expected, f"cut behind event {cut}"
+        assert message(shown) == as_message, f"cut behind event {cut}"
     assert len(whole) > least
     return expected
 
