@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from api.bodies import BodySplice, no_shape
 from api.chat.completion import assembly
 from api.chat.request import parse_chat
 from api.chat.splice import Splice
 from api.completions.completion import assembly as completion_assembly
 from api.completions.request import parse_completion
 from api.completions.splice import Splice as CompletionSplice
+from api.embeddings.answer import EmbeddingAssembly
+from api.embeddings.request import parse_embeddings, parse_native
 from api.endpoint import Endpoint
 from api.messages.answer import assembly as message_assembly
 from api.messages.errors import error_body
@@ -20,10 +23,13 @@ from api.native.request import LAST
 from api.native.shape import NativeShape
 from api.native.splice import InfillSplice, NativeSplice
 from api.native.whole import NativeAssembly
+from api.rerank.answer import RerankAssembly
+from api.rerank.request import parse_rerank
 from api.responses import whole as responses
 from api.responses.request import parse_responses
 from api.responses.stream import ResponsesShape
 from api.shape import ChunkShape
+from dispatcher.job import BODY
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
@@ -59,6 +65,27 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/messages",),
         upstream="/v1/chat/completions",
         errors=error_body,
+    ),
+    Endpoint(
+        "/v1/embeddings", parse_embeddings, EmbeddingAssembly, no_shape, BodySplice, form=BODY
+    ),
+    Endpoint(
+        "/embeddings",
+        parse_native,
+        EmbeddingAssembly,
+        no_shape,
+        BodySplice,
+        also=("/embedding", "/v1/embedding"),
+        form=BODY,
+    ),
+    Endpoint(
+        "/v1/rerank",
+        parse_rerank,
+        RerankAssembly,
+        no_shape,
+        BodySplice,
+        also=("/rerank", "/v1/reranking", "/reranking"),
+        form=BODY,
     ),
     Endpoint(
         "/completion",

@@ -6,7 +6,7 @@ from api.endpoint import Endpoint, Work
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from api.terms import Terms
-from dispatcher.job import Job, Want
+from dispatcher.job import BODY, Job, Want
 
 
 def jobs_of(
@@ -17,7 +17,11 @@ def jobs_of(
     request_id: str,
     settings: ApiSettings,
 ) -> list[Job]:
-    """The jobs for an endpoint, named after the request."""
+    """The jobs for an endpoint, named after the request.
+
+    What has one JSON value for its answer may come in pieces: with the first, all are admitted.
+    """
+    in_pieces = endpoint.form == BODY
     streamed = Want.STREAM in work.wants
     deadline_s = settings.stream_timeout_s if streamed else settings.request_timeout_s
     return [
@@ -38,6 +42,7 @@ def jobs_of(
             prefixes=work.prefixes,
             path=endpoint.upstream or endpoint.path,
             form=endpoint.form,
+            is_admitted=in_pieces and choice > 0,
             supersedes=terms.key_of(choice),
         )
         for choice, body in enumerate(work.bodies)

@@ -9,7 +9,7 @@ class QueuedJob(NamedTuple):
     After `latest_ms` of Redis' clock nothing is done for it. `estimate` and `seen_cost` are costs;
     `seen_cost` is "" before its client has seen anything. `beginnings` names those of its
     conversation, the longest first, `remembered` those by which a worker is to be known; both are
-    parted by blanks.
+    parted by blanks. With `is_admitted` 1 no bound refuses it.
     """
 
     id: str
@@ -31,6 +31,7 @@ class QueuedJob(NamedTuple):
     seen_cost: int | str
     path: str
     form: str
+    is_admitted: int
     body: bytes
     beginnings: str
 

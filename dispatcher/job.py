@@ -51,7 +51,8 @@ class Job:
     tenant and user that named the same key. `seen_tokens` are those of its answer that its client
     has seen already, None before it has begun: `body` asks for what is left. llama-server answers
     in this `form`: OpenAI's chunks (`CHUNKS`), one JSON value (`BODY`), or else events, the last of
-    which has these words in it.
+    which has these words in it. One that `is_admitted` is a piece of a request that was let in: no
+    bound refuses it.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Job:
     seen_tokens: int | None = None
     path: str = CHAT_PATH
     form: str = CHUNKS
+    is_admitted: bool = False
 
     @property
     def is_streamed(self) -> bool:

@@ -156,6 +156,7 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         seen_cost="" if job.seen_cost is None else job.seen_cost,
         path=job.path,
         form=job.form,
+        is_admitted=int(job.is_admitted),
         body=job.body,
         beginnings=" ".join(job.prefixes),
     )

@@ -17,6 +17,7 @@ LOG_ERRORS = 1
 # The default, 8 GiB of conversations, is for real models.
 PROMPT_CACHE_MIB = 64
 CACHE_TYPES = click.Choice(["F32", "F16"], case_sensitive=False)
+POOLING = click.Choice(["none", "mean", "cls", "last", "rank"])
 FLASH = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}
 
 
@@ -38,6 +39,9 @@ class ServerOptions:
     cache_type_v: str
     flash_attn: str
     sleep_idle_seconds: int
+    embeddings: bool
+    reranking: bool
+    pooling: str | None
 
 
 def missing_demo_parts() -> list[str]:
@@ -99,6 +103,10 @@ def _parameters(options: ServerOptions) -> Any:
     parameters.api_keys = [options.api_key] if options.api_key else []
     parameters.endpoint_metrics = options.metrics
     parameters.sleep_idle_seconds = options.sleep_idle_seconds
+    parameters.embedding = options.embeddings or options.reranking
+    if pooling := "rank" if options.reranking else options.pooling:
+        name = f"LLAMA_POOLING_TYPE_{pooling.upper()}"
+        parameters.pooling_type = getattr(xllamacpp.llama_pooling_type, name)
     parameters.ui = False
     parameters.verbosity = LOG_ERRORS
     return parameters
@@ -144,6 +152,9 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
     default=-1,
     help="Unload the model after so many idle seconds; -1: never.",
 )
+@click.option("--embeddings", "--embedding", is_flag=True, help="Offer /v1/embeddings.")
+@click.option("--reranking", "--rerank", is_flag=True, help="Offer /v1/rerank.")
+@click.option("--pooling", type=POOLING, help="How vectors become one; else the model's way.")
 def main(**options: Any) -> None:
     """Serve a GGUF model with the llama.cpp server of the Python package xllamacpp."""
     if missing := missing_demo_parts():

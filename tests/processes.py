@@ -123,6 +123,7 @@ class LlamaServer:
     key: str | None = None
     exact: bool = False
     sleep_s: int = -1
+    options: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -136,6 +137,7 @@ class LlamaServer:
             *(("--api-key", self.key) if self.key else ()),
             *(_EXACT if self.exact else ()),
             *("--sleep-idle-seconds", str(self.sleep_s)),
+            *self.options,
         ]
 
     @contextmanager

@@ -41,6 +41,9 @@ class Answer(ABC):
         self._rest = b""
         self._tokens = 0
 
+    def asked(self, size_bytes: int) -> None:  # noqa: B027  # most wait for what the server says
+        """The server is asked for it, with so many bytes."""
+
     def begin(self, status: int) -> None:
         """The status and the headers are there: the server has begun."""
         self._status = status

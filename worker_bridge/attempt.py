@@ -110,6 +110,7 @@ class Attempt:
     def _send(self, server: LlamaServer, body: bytes) -> None:
         try:
             self._connection = server.post(self.claim.path, body, self)
+            self.answer.asked(len(body))
             self._connection.open()
         except Exception as error:
             self._end(error)

@@ -83,6 +83,10 @@ class Attempts:
             return set(self._held)
         return {token for token, a in self._held.items() if a.answer.phase is not Phase.SLOT}
 
+    def hide_slots(self) -> bool:
+        """Whether one of them may have any number of slots."""
+        return any(a.answer.phase is Phase.ANSWER for a in self._held.values())
+
     def waits_for_slot(self) -> bool:
         """Whether one has waited for a slot of the server for longer than it should."""
         return bool(self._late())
@@ -124,8 +128,10 @@ class Attempts:
         return [attempt for attempt in waiting if attempt.started_at < since]
 
     def _is_stalled(self, attempt: Attempt, now: float) -> bool:
-        phase = attempt.answer.phase
-        still_s = now - attempt.answer.moved_at
+        phase, moved_at = attempt.answer.phase, attempt.answer.moved_at
+        if phase is Phase.ANSWER:  # that the engine moves is all that can be seen
+            moved_at = max(moved_at, self._state.moved_at)
+        still_s = now - moved_at
         if attempt.paused or still_s <= stall_limit_s(phase, self._settings):
             return False
         return not (self._state.props.sleeping and phase is Phase.SLOT)  # it loads its model first

@@ -63,4 +63,6 @@ class ForeignLoad:
         if probe is not ProbeResult.OK:
             return self._state.others if probe is ProbeResult.SILENT else 0
         self._state.moved(time.monotonic())
-        return max(0, busy - len(before | self._attempts.in_slots()))
+        found = max(0, busy - len(before | self._attempts.in_slots()))
+        # Whose slots they are can't be told while one of ours may have several.
+        return min(found, self._state.others) if self._attempts.hide_slots() else found

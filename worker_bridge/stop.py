@@ -24,6 +24,7 @@ class Phase(StrEnum):
     """What a request has yet to get from its server."""
 
     SLOT = "slot"
+    ANSWER = "whole answer"  # and nothing before it: not that a slot has begun, nor any progress
     PROMPT = "progress of its prompt"
     FIRST_TOKEN = "first token"  # noqa: S105
     NEXT_TOKEN = "next token"  # noqa: S105

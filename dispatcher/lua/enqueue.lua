@@ -15,7 +15,7 @@
 --          {'TENANT_FULL', jobs}  over the tenant's
 --          {'FAILED', fault}      something that Redis holds is damaged: cancel the job
 -- An older generation is withdrawn. A bound refuses only the first: the later ones were admitted
--- already.
+-- already, and so were the later pieces of a request.
 -- @include call
 -- @include call_for
 -- @include enter_queue
@@ -128,7 +128,8 @@ local function enqueue(ask)
   if c.now > tonumber(ask.latest_ms) then return {'LATE', digits(c.now)} end
   if not is_known_api() then return {'UNKNOWN_API'} end
   local replaced = find_rival(ask)
-  answer = tonumber(ask.generation) == 1 and refuse_if_full(ask, replaced)
+  local is_admitted = tonumber(ask.generation) > 1 or ask.is_admitted == '1'
+  answer = not is_admitted and refuse_if_full(ask, replaced)
   if answer then return answer end
   if c.entering and (older or replaced) then write_entries(c) end
   if replaced then end_queued(c, replaced.id, replaced, 'superseded') end

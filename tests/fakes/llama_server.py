@@ -64,6 +64,15 @@ class Chat:
         await self.event(json.dumps({"error": {"code": 500, "message": message}}))
         await self.end_body()
 
+    async def whole(self, body: bytes, *pieces: bytes, size: int = 0) -> None:
+        """An answer of one JSON value, in pieces; of another size it breaks off."""
+        said = size or len(body) + sum(map(len, pieces))
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {said}\r\n\r\n"
+        self._writer.write(head.encode())
+        for piece in (body, *pieces):
+            self._writer.write(piece)
+            await self._writer.drain()
+
     async def event(self, data: str) -> None:
         """Any event."""
         await self.raw(f"data: {data}\n\n".encode())
@@ -211,7 +220,7 @@ class FakeLlamaServer:
             await _send(writer, 200, {"status": "ok"})
         elif self.key and f"Authorization: Bearer {self.key}\r\n".lower() not in head.lower():
             await _send(writer, 401, _error("Invalid API Key"))
-        elif path == "/v1/chat/completions":
+        elif path == "/v1/chat/completions" or (path in self.endpoints and body != b"{}"):
             await self._chat(json.loads(body), writer)
         else:
             await _send(writer, self._status(path), self._about(path))

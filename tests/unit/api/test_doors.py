@@ -64,8 +64,7 @@ def test_method_that_a_path_does_not_take_is_told_those_that_it_takes(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/embeddings", "/embedding"),
-        *("/messages/count_tokens", "/rerank", "/reranking", "/tokenize", "/detokenize"),
+        *("/messages/count_tokens", "/tokenize", "/detokenize"),
         *("/apply-template", "/props", "/slots", "/slots/0", "/metrics", "/lora-adapters"),
         *("/audio/transcriptions", "/chat/completions/input_tokens", "/stream", "/systemone"),
     ],

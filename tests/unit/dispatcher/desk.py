@@ -53,6 +53,7 @@ def queued_job(
     seen_cost: int | str = "",
     path: str = CHAT_PATH,
     form: str = CHUNKS,
+    is_admitted: int = 0,
     generation: int = 1,
     latest_ms: int = FOR_EVER_MS,
 ) -> QueuedJob:
@@ -77,6 +78,7 @@ def queued_job(
         seen_cost=seen_cost,
         path=path,
         form=form,
+        is_admitted=is_admitted,
         body=body,
         beginnings=" ".join(prefixes),
     )

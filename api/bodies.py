@@ -1,0 +1,70 @@
+"""What is the same for all endpoints whose answer is one JSON value, which nobody sees before it is
+complete. Pure.
+"""
+
+import re
+from typing import Any, NoReturn
+
+from api.json_text import compact, read
+from dispatcher.continuation import Continuation
+from dispatcher.errors import WorkerFailed
+from dispatcher.job import Job
+
+_MODEL = re.compile(rb'\{"model":"(?:[^"\\]|\\.)*"')
+
+
+class BodySplice:
+    """Passes on what the attempts at a job say (`api.endpoint.Splice`): each begins anew."""
+
+    is_spliced = False
+    seen_tokens = 0
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def note_prompt(self, event: bytes) -> None:
+        """Nothing tells how far it is."""
+
+    def show(self, events: bytes, tokens: int) -> bytes:
+        """See `Splice`."""
+        return events
+
+    def lose(self) -> Continuation:
+        """All is left to do."""
+        job = self._job
+        return Continuation(
+            job.body,
+            same_build=False,
+            prompt_tokens=job.prompt_tokens,
+            completion_tokens=0,
+            seen_tokens=0,
+        )
+
+    def end(self) -> bytes:
+        """Nothing is missing."""
+        return b""
+
+
+def no_shape(asked: Any, request_id: str) -> NoReturn:
+    """A stream of such an answer does not exist: no request of these asks for one."""
+    raise NotImplementedError
+
+
+def value_of(body: bytes) -> Any:
+    """The answer as a value. Raises `WorkerFailed` where it is none."""
+    try:
+        return read(body)
+    except ValueError as error:
+        raise WorkerFailed(
+            "The model server's answer can't be read. Please send the request again."
+        ) from error
+
+
+def named(body: bytes, model: str) -> bytes:
+    """The answer as that of a model of this name, which the server repeats of the request."""
+    name = b'{"model":' + compact(model)
+    found = _MODEL.match(body)
+    if found is not None:
+        return name + body[found.end() :]
+    value = value_of(body)
+    return compact({**value, "model": model}) if isinstance(value, dict) else body

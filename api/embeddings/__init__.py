@@ -1,0 +1,1 @@
+"""Embeddings: their request, and their answer."""

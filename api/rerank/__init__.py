@@ -1,0 +1,1 @@
+"""Rerank: its request, and its answer."""
