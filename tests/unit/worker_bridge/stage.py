@@ -136,8 +136,11 @@ class Stage:
         return {k.decode(): v.decode() for k, v in (await self.redis.hgetall(key)).items()}
 
     async def ask(self, **fields: Any) -> httpx.Response:
-        body = {"model": self.model} | QUESTION | fields
-        return await self._client.post("/v1/chat/completions", json=body)
+        return await self.post("/v1/chat/completions", **QUESTION | fields)
+
+    async def post(self, path: str, **fields: Any) -> httpx.Response:
+        """The answer of an endpoint, asked with the name of the model."""
+        return await self._client.post(path, json={"model": self.model} | fields)
 
     async def text(self, **fields: Any) -> str:
         """The text of an answer that is not streamed."""
