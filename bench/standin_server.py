@@ -100,17 +100,22 @@ class Standin:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ", 2)[1].decode()
+            body = await read_body(head, reader)
             if path.endswith("/chat/completions"):
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                await self._chat(json.loads(await reader.readexactly(length)), writer)
+                await self._chat(json.loads(body), writer)
+            elif head.startswith(b"POST"):
+                writer.write(await self.post(path, body) or NOT_SERVED)
             else:
-                found = self._look(path)
-                writer.write(NOT_SERVED if found is None else _json(found))
+                writer.write(_json(self._look(path)))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    async def post(self, path: str, body: bytes) -> bytes | None:
+        """The answer to a request that is no chat; None for a path that it does not have."""
+        return None
 
     def _look(self, path: str) -> object:
         return {
@@ -130,7 +135,7 @@ class Standin:
                 "most_waiting": max(0, self._most_inside - self.slots),
                 "ended": [figures.row() for figures in self._ended],
             },
-        }.get(path)
+        }[path]
 
     async def _chat(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         clock = asyncio.get_running_loop().time
@@ -180,6 +185,12 @@ class Standin:
             due_s += self._pause_s
         figures.ended_s = clock()
         return True
+
+
+async def read_body(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    """The body of a request, empty where it has none."""
+    _, found, rest = head.lower().partition(b"content-length:")
+    return await reader.readexactly(int(rest.split(b"\r\n")[0])) if found else b""
 
 
 def _end(figures: Figures) -> bytes:
