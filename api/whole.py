@@ -7,14 +7,19 @@ from api.exchange import Exchange
 
 
 async def send_whole(exchange: Exchange, assembly: Assembly, send: Send) -> None:
-    """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`."""
+    """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`.
+
+    A large answer is put together beside the event loop.
+    """
+    size = 0
     while not exchange.done:
         for piece in await exchange.more():
             if piece.restart:
                 assembly.restart(piece.choice)
             else:
                 assembly.add(piece.choice, piece.events)
-    body = assembly.body()
+                size += len(piece.events)
+    body = await exchange.context.aside.run(size, assembly.body)
     headers = [(name.encode(), value.encode()) for name, value in exchange.headers().items()]
     headers += [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

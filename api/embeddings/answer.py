@@ -18,6 +18,7 @@ _HEAD = re.compile(
     rb'"usage":\{"prompt_tokens":(\d{1,12}),"total_tokens":(\d{1,12})\},"data":\['
 )
 _INDEX = b'"index":'  # stands in no vector: these are numbers, or letters without quotes
+_Part = bytes | memoryview
 _MISSING = "The model server's answer lacks embeddings. Please send the request again."
 
 
@@ -39,48 +40,53 @@ class EmbeddingAssembly:
 
     def body(self) -> bytes:
         """See `Assembly`."""
-        tokens, first, items = [0, 0], 0, []
+        prompt = total = first = 0
+        items: list[_Part] = []
         for size, parts in zip(self._sizes, self._parts, strict=True):
             used, found = _read(b"".join(parts), size, first)
             parts.clear()
-            items.append(found)
-            tokens = [tokens[0] + used[0], tokens[1] + used[1]]
-            first += size
-        data = b",".join(items)
+            items += (b",", *found) if items else found
+            prompt, total, first = prompt + used[0], total + used[1], first + size
         if self._asked.is_native:
-            return b"[%b]" % data
-        return (
-            b'{"model":%b,"object":"list","usage":{"prompt_tokens":%d,"total_tokens":%d},'
-            b'"data":[%b]}' % (compact(self._asked.named), tokens[0], tokens[1], data)
-        )
+            return b"".join((b"[", *items, b"]"))
+        head = (
+            b'{"model":%b,"object":"list","usage":{"prompt_tokens":%d,"total_tokens":%d},"data":['
+        ) % (compact(self._asked.named), prompt, total)
+        return b"".join((head, *items, b"]}"))
 
 
-def _read(body: bytes, size: int, first: int) -> tuple[tuple[int, int], bytes]:
-    """The tokens that a piece has taken, and its embeddings, with indexes from `first` on."""
+def _read(body: bytes, size: int, first: int) -> tuple[tuple[int, int], Sequence[_Part]]:
+    """The tokens that a piece has taken, and its embeddings, with indexes from `first` on.
+
+    These are in many parts: large ones are seldom copied.
+    """
     head = _HEAD.match(body)
     begin, end = (head.end(), b"]}") if head else (1, b"]")
     if (head or body.startswith(b'[{"index":')) and body.endswith(end):
-        items = _renumbered(body[begin : -len(end)], size, first)
+        items = _renumbered(body, begin, end, size, first)
         if items is not None:
             return (int(head[1]), int(head[2])) if head else (0, 0), items
     return _read_as_json(body, size, first)
 
 
-def _renumbered(items: bytes, size: int, first: int) -> bytes | None:
+def _renumbered(
+    body: bytes, begin: int, end: bytes, size: int, first: int
+) -> Sequence[_Part] | None:
     """None where they are not in order."""
-    before, *rest = items.split(_INDEX)
+    before, *rest = body.split(_INDEX)
     if len(rest) != size:
         return None
-    parts = [before]
+    rest[-1] = rest[-1].removesuffix(end)
+    parts: list[_Part] = [before[begin:]]
     for index, part in enumerate(rest):
         number = b"%d" % index
         if not part.startswith((number + b",", number + b"}")):
             return None
-        parts.append(b"%d%b" % (first + index, part[len(number) :]))
-    return _INDEX.join(parts)
+        parts += (_INDEX, b"%d" % (first + index), memoryview(part)[len(number) :])
+    return parts
 
 
-def _read_as_json(body: bytes, size: int, first: int) -> tuple[tuple[int, int], bytes]:
+def _read_as_json(body: bytes, size: int, first: int) -> tuple[tuple[int, int], Sequence[_Part]]:
     value = value_of(body)
     try:
         data: Sequence[Any] = value["data"] if isinstance(value, dict) else value
@@ -90,4 +96,6 @@ def _read_as_json(body: bytes, size: int, first: int) -> tuple[tuple[int, int], 
         items = [{**by_index[index], "index": first + index} for index in range(size)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WorkerFailed(_MISSING) from error
-    return used, compact(items)[1:-1]
+    if len(data) != size:
+        raise WorkerFailed(_MISSING)
+    return used, [compact(items)[1:-1]]

@@ -133,3 +133,14 @@ async def test_job_that_is_back_in_the_queue_can_be_superseded_again(desk: Desk)
     await desk.release(await desk.take(), costs=0)
     await desk.enqueue("new", supersedes="line")
     assert (await desk.state("old"), await desk.queue()) == ("superseded", ["new"])
+
+
+async def test_bounds_let_a_request_in_as_a_whole_or_not_at_all(desk: Desk) -> None:
+    await fill(desk, "b1", "b2", "b3", tenant="bob")
+    for job in ("piece0", "piece1", "piece2"):
+        verdict = await desk.enqueue(
+            job, bounds=BOUNDS, tenant_bounds=(1, 0), is_admitted=int(job != "piece0")
+        )
+        assert verdict[0] == b"OK"
+    assert (await desk.enqueue("next", bounds=BOUNDS))[0] == b"FULL"
+    assert (await desk.enqueue("next", tenant_bounds=(1, 0)))[0] == b"TENANT_FULL"
