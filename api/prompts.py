@@ -25,13 +25,13 @@ _FEWEST_BYTES = 256  # of a beginning that is worth a name
 _STEPS = 4  # named sizes from one to its double
 
 
-def checked_prompts(prompt: Any) -> list[Prompt]:
-    """The prompts that `prompt` holds, or an `ApiError` 400."""
+def checked_prompts(prompt: Any, name: str = "prompt") -> list[Prompt]:
+    """The prompts that the field `name` holds, or an `ApiError` 400."""
     if not isinstance(prompt, list) or any(_is_number(part) for part in prompt):
-        return [_prompt(prompt, "prompt")]
+        return [_prompt(prompt, name)]
     if not prompt:
-        raise bad_request("`prompt` must not be empty.", param="prompt")
-    return [_prompt(each, f"prompt[{i}]") for i, each in enumerate(prompt)]
+        raise bad_request(f"`{name}` must not be empty.", param=name)
+    return [_prompt(each, f"{name}[{i}]") for i, each in enumerate(prompt)]
 
 
 def continued(prompt: Prompt, text: str) -> Prompt:
@@ -48,7 +48,15 @@ def continued(prompt: Prompt, text: str) -> Prompt:
 
 def prompt_tokens(prompts: Sequence[Prompt]) -> int:
     """Tokens of one prompt, 1 or more: of several the mean."""
-    return max(1, ceil(sum(map(_tokens, prompts)) / len(prompts)))
+    return max(1, ceil(sum(map(tokens_of, prompts)) / len(prompts)))
+
+
+def tokens_of(prompt: Prompt) -> float:
+    """About how many tokens a prompt has."""
+    if isinstance(prompt, str):
+        return bytes_of(prompt) / BYTES_PER_TOKEN
+    texts = [part for part in prompt if isinstance(part, str)]
+    return len(prompt) - len(texts) + sum(map(bytes_of, texts)) / BYTES_PER_TOKEN
 
 
 def beginnings(prompts: Sequence[Prompt]) -> list[str]:
@@ -94,7 +102,7 @@ def _text_of(prompt: dict[str, Any], where: str) -> Any:
 
 
 def _no_prompt(where: str) -> ApiError:
-    more = ", or a list of these" if where == "prompt" else ""
+    more = "" if where.endswith("]") else ", or a list of these"
     return bad_request(
         f"`{where}` must be a string, a list of tokens, or a list of tokens and strings{more}.",
         param=where,
@@ -107,13 +115,6 @@ def _is_number(part: Any) -> bool:
 
 def _is_part(part: Any) -> bool:
     return type(part) is int or isinstance(part, str)
-
-
-def _tokens(prompt: Prompt) -> float:
-    if isinstance(prompt, str):
-        return bytes_of(prompt) / BYTES_PER_TOKEN
-    texts = [part for part in prompt if isinstance(part, str)]
-    return len(prompt) - len(texts) + sum(map(bytes_of, texts)) / BYTES_PER_TOKEN
 
 
 def _names(prompt: Prompt) -> list[str]:

@@ -30,6 +30,13 @@ def model_name(fields: Mapping[str, Any]) -> str:
     return model
 
 
+def model_if_named(fields: Mapping[str, Any]) -> str:
+    """The model that is named, empty where none is, as in llama.cpp's own forms; or an `ApiError`
+    400.
+    """
+    return model_name(fields) if fields.get("model", "") != "" else ""
+
+
 def stream_options(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What a stream tells beside its answer; an `ApiError` 400 where there is no stream."""
     if "stream_options" in fields and not fields.get("stream"):

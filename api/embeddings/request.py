@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from api.body import parse_object
-from api.embeddings.inputs import Input, checked_inputs, size_of
 from api.embeddings.pieces import cut
 from api.endpoint import Work
 from api.errors import bad_request
 from api.estimate import BYTES_PER_TOKEN
 from api.json_text import compact
-from api.request_fields import model_name, without_nulls
+from api.prompts import Prompt, checked_prompts, tokens_of
+from api.request_fields import model_if_named, model_name, without_nulls
 from api.rules import Rule, Whole, Word
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, Needs
 
+MAX_INPUTS = 2048  # as OpenAI
 # What llama-server reads; a norm is -1 (none), 0 (largest value), 1, 2 (Euclid) or higher.
 _FORWARDED: Mapping[str, Rule] = {
     "encoding_format": Word(("float", "base64")),
@@ -37,7 +39,7 @@ class EmbeddingRequest:
     named: str
     is_native: bool
     inputs_name: str
-    pieces: Sequence[Sequence[Input]] = field(repr=False)
+    pieces: Sequence[Sequence[Prompt]] = field(repr=False)
     prompt_tokens: int
     fields: Mapping[str, Any] = field(repr=False)
     stream: bool = False
@@ -54,7 +56,7 @@ class EmbeddingRequest:
 
     def of_model(self, model: str, context: int) -> "EmbeddingRequest":
         """See `api.endpoint.Asked`."""
-        return replace(self, model=model)
+        return replace(self, model=model, named=self.named or model)
 
     def work(self, subject: str, mean_completion: float) -> Work:
         """See `api.endpoint.Asked`."""
@@ -83,14 +85,14 @@ def parse_native(body: bytes, settings: ApiSettings) -> EmbeddingRequest:
 
 def _parse(body: bytes, settings: ApiSettings, *, is_native: bool) -> EmbeddingRequest:
     fields = without_nulls(parse_object(body, settings.max_json_depth))
-    model = model_name(fields)
+    model = model_if_named(fields) if is_native else model_name(fields)
     if "dimensions" in fields:
         raise bad_request(_NONE, param="dimensions")
     name = "input" if "input" in fields or "content" not in fields else "content"
     if name not in fields:
         raise bad_request("`input` must say what is to be embedded.", param="input")
-    inputs = checked_inputs(fields[name], name)
-    sizes = [size_of(each) for each in inputs]
+    inputs = _checked(fields[name], name)
+    sizes = [ceil(tokens_of(each) * BYTES_PER_TOKEN) for each in inputs]
     return EmbeddingRequest(
         model=model,
         named=model,
@@ -100,3 +102,12 @@ def _parse(body: bytes, settings: ApiSettings, *, is_native: bool) -> EmbeddingR
         prompt_tokens=max(1, sum(sizes) // BYTES_PER_TOKEN + len(inputs)),
         fields=known_fields(fields, _FORWARDED, _ELSEWHERE),
     )
+
+
+def _checked(value: Any, name: str) -> list[Prompt]:
+    if isinstance(value, list) and len(value) > MAX_INPUTS and not isinstance(value[0], int):
+        raise bad_request(f"`{name}` must have {MAX_INPUTS} inputs at most.", param=name)
+    inputs = checked_prompts(value, name)
+    if [] in inputs:
+        raise bad_request(f"An input of `{name}` has no token: give it one.", param=name)
+    return inputs

@@ -6,16 +6,15 @@ from typing import Any
 
 from api.cache_names import with_key
 from api.endpoint import Work
-from api.errors import bad_request
 from api.estimate import completion_tokens
 from api.json_text import compact
 from api.native.fields import checked_fields, forwarded
 from api.output_limit import output_limit
 from api.request_fields import (
-    MAX_MODEL_CHARS,
     body_of_choice,
     check_answers,
     choices_each,
+    model_if_named,
     wants_of,
 )
 from api.sampling_fields import check_context
@@ -117,16 +116,8 @@ class NativeRequest:
 
 def request_of(fields: Mapping[str, Any], prompts: Prompts, settings: ApiSettings) -> NativeRequest:
     """The request that has these fields beside its prompts. Raises `ApiError` 400."""
-    model = _model(fields)
+    model = model_if_named(fields)
     checked = checked_fields(fields)
     each = choices_each(checked, settings.max_choices)
     check_answers(each * len(prompts.fields), settings.max_choices)
     return NativeRequest(model, prompts, each, checked)
-
-
-def _model(fields: Mapping[str, Any]) -> str:
-    """The model that is named; editors name none."""
-    model = fields.get("model", "")
-    if not isinstance(model, str) or len(model) > MAX_MODEL_CHARS:
-        raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
-    return model

@@ -153,6 +153,11 @@ def test_rerank_is_that_of_the_server(workers: Workers, path: str, fields: dict[
     assert [{**each, "score": 0} for each in found] == [{**each, "score": 0} for each in expected]
 
 
+def test_request_of_tei_names_no_model(workers: Workers) -> None:
+    answer = workers.client.post("/rerank", json={"query": "hello", "texts": DOCUMENTS})
+    assert (answer.status_code, len(answer.json())) == (200, len(DOCUMENTS))
+
+
 def test_official_client_embeds_texts(workers: Workers, fleet: Fleet) -> None:
     client = fleet.openai()
     answer = client.embeddings.create(model="embeds", input=WORDS[:3])

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from api.embeddings import inputs, pieces
+from api.embeddings import pieces
 from api.embeddings.answer import EmbeddingAssembly
-from api.embeddings.inputs import MAX_INPUTS
 from api.embeddings.pieces import MOST_PIECES, PIECE_BYTES, cut
-from api.embeddings.request import EmbeddingRequest, parse_embeddings, parse_native
+from api.embeddings.request import MAX_INPUTS, EmbeddingRequest, parse_embeddings, parse_native
 from api.errors import ApiError
 from dispatcher.errors import WorkerFailed
 from tests.builders import make_settings
@@ -54,14 +53,23 @@ def test_every_form_of_input_reaches_the_server(value: Any) -> None:
         ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
         ({"input": "a", "embd_normalize": "x"}, "embd_normalize"),
         ({"input": "a", "embd_normalize": 99}, "embd_normalize"),
-        ({"input": "a", "model": None}, "model"),
+        ({"input": "a", "model": 5}, "model"),
     ],
 )
 def test_bad_fields_are_named(fields: dict[str, Any], param: str) -> None:
     for parse in (parse_embeddings, parse_native):
         with pytest.raises(ApiError) as raised:
             parsed(parse, **fields)
-        assert (raised.value.status, raised.value.param) == (400, param)
+        assert raised.value.status == 400
+        assert str(raised.value.param).partition("[")[0] == param
+
+
+def test_only_llama_cpps_own_form_may_name_no_model() -> None:
+    body = b'{"input": "a"}'
+    with pytest.raises(ApiError, match="`model` must be a model's name"):
+        parse_embeddings(body, SETTINGS)
+    asked = parse_native(body, SETTINGS)
+    assert (asked.model, asked.of_model("m", 0).named) == ("", "m")
 
 
 def test_what_the_server_does_not_read_stays_behind() -> None:
@@ -186,4 +194,4 @@ def test_answer_that_is_no_json_is_an_error() -> None:
 
 
 def test_examples_hold() -> None:
-    assert doctest.testmod(pieces).failed == doctest.testmod(inputs).failed == 0
+    assert doctest.testmod(pieces).failed == 0
