@@ -134,7 +134,8 @@ class Attempts:
         still_s = now - moved_at
         if attempt.paused or still_s <= stall_limit_s(phase, self._settings):
             return False
-        return not (self._state.props.sleeping and phase is Phase.SLOT)  # it loads its model first
+        may_load = phase in (Phase.SLOT, Phase.ANSWER)
+        return not (self._state.props.sleeping and may_load)  # its model first
 
     def _ended(self, attempt: Attempt, how: Result | Exception) -> None:
         self._state.asking -= 1

@@ -105,8 +105,10 @@ local function end_attempt(attempt)
   if attempt.state == 'done' then
     remember(job.prefix or '', prompt, completion)
     learn('mean_service_ms', c.now - job.claimed_ms)
-    learn('mean_prompt_tokens', prompt)
-    learn('mean_completion_tokens', completion)
+    if tonumber(completion) > 0 then  -- a text, and no embeddings
+      learn('mean_prompt_tokens', prompt)
+      learn('mean_completion_tokens', completion)
+    end
   end
   note_end(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
     'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost)

@@ -2,8 +2,11 @@
 
 import pytest
 
-from dispatcher.patience import Patience
-from tests.unit.dispatcher.desk import Desk
+from dispatcher.commands import Identity, Wish
+from dispatcher.patience import EAGER, Patience
+from tests.unit.dispatcher.desk import Desk, ended_attempt
+
+MEANS = "mean_prompt_tokens", "mean_completion_tokens"
 
 
 @pytest.mark.parametrize("state", ["done", "rejected", "failed", "cancelled"])
@@ -141,3 +144,16 @@ async def test_bound_of_running_jobs_holds(desk: Desk) -> None:
     token = (await desk.claim(max_running=1))[1][0]
     _, free, _, *jobs = await desk.finish_raw(token, max_running=1)
     assert (free, len(jobs)) == (1, 1)
+
+
+async def test_embeddings_say_nothing_of_how_long_texts_are(desk: Desk) -> None:
+    await desk.join(slots=2)
+    await desk.enqueue("text", "vectors")
+    text, vectors = (await desk.claim())[1]
+    assert await desk.finish(text) == "OK"
+    before = [await desk.redis.hget(desk.keys.named("counters"), name) for name in MEANS]
+    ended = ended_attempt(vectors)._replace(prompt_tokens=90_000, completion_tokens=0)
+    wish = Wish(0, "nonce", 0, EAGER)
+    assert (await desk.commands.finish(Identity("w", "e"), wish, [ended]))[0] == b"OK"
+    after = [await desk.redis.hget(desk.keys.named("counters"), name) for name in MEANS]
+    assert after == before == [b"700.000", b"1100.000"]

@@ -160,6 +160,29 @@ async def test_answer_without_vectors_is_an_error(stage: Stage) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "worker_failed")
 
 
+async def test_request_whose_client_leaves_is_paid_for_and_keeps_its_slot_until_it_is_free(
+    stage: Stage,
+) -> None:
+    async def go_on(chat: Chat) -> None:
+        server.busy += 1  # llama-server does not notice
+        await chat.hang()
+
+    stage.script.append(go_on)
+    server = embedder(stage)
+    server.slots = 1
+    async with stage.bridged(server):
+        asked = asyncio.create_task(embed(stage, input="x" * 4000))
+        await eventually(lambda: _is(len(server.chats) == 1))
+        asked.cancel()
+        next_one = asyncio.create_task(stage.text())
+        await eventually(lambda: _is("/slots" in server.looks and server.busy == 1))
+        assert len(server.chats) == 1
+        server.busy = 0
+        assert await next_one == WHOLE
+        (job,) = [job for job in await stage.jobs() if job["state"] == "cancelled"]
+        assert int(job["prompt_tokens"]) == pytest.approx(1000, abs=30)
+
+
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_TICK_S", "_EVERY_S", "_EVERY_WHILE_SHARED_S", "_AGAIN_S"):
