@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dispatcher.beat import until_beat_s
@@ -21,6 +22,7 @@ log = logging.getLogger("llamaq.inbox")
 _START = b"0-0"
 _ENTRIES = 500
 _RETRY_S = 0.2
+_MUCH_BYTES = 4 * 2**20
 
 
 class Inbox:
@@ -50,6 +52,7 @@ class Inbox:
         self._stream = commands.keys.named("replies", api)
         self._position = self._asked_from = _START
         self._read_bytes = 0
+        self._has_read_much = asyncio.Event()
         self._boot = b""
         self._told_at = float("-inf")
         self._telling = asyncio.Lock()
@@ -57,6 +60,7 @@ class Inbox:
     async def heartbeat(self) -> None:
         """Tells Redis that this API lives and what it waits for; makes the reply stream."""
         read, self._read_bytes = self._read_bytes, 0
+        self._has_read_much.clear()
         position = self._position  # the reader goes on while this is on its way
         asked = {
             job: self.replies[job].generation
@@ -90,7 +94,9 @@ class Inbox:
                 await self.heartbeat()
 
     async def run_heartbeat(self) -> None:
-        """Four heartbeats per lease, for ever; the next one sooner where one has failed."""
+        """Four heartbeats per lease, for ever; the next one sooner where one has failed, or where
+        much was read: bridges may write no more than that is told of.
+        """
         while True:
             pause_s = until_beat_s(self._lease_s / 4)
             try:
@@ -98,7 +104,11 @@ class Inbox:
             except RedisUnavailable as error:
                 log.warning("%s", error.message)
                 pause_s /= 2
-            await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_s)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._has_read_much.wait()
 
     async def run_reader(self) -> None:
         """Reads for ever, from where it was, also over reconnections."""
@@ -125,6 +135,8 @@ class Inbox:
             for entry, fields in answer[0][1]:
                 self._position = entry
                 self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
+            if self._read_bytes > _MUCH_BYTES:
+                self._has_read_much.set()
         self._ask(reading)
 
     def _deliver(self, fields: dict[bytes, bytes]) -> None:

@@ -22,6 +22,8 @@ log = logging.getLogger("llamaq.outbox")
 
 _RETRY_S = 0.2
 _MOST_JOBS = 64  # of one emit
+_SLOW_S = 5.0  # what an API can't take for so long is given up
+_SLOW_RETRY_S = 0.05
 _MOST_OF_EMIT_BYTES = 2**18
 _MOST_AT_ONCE_BYTES = 2**20  # of emits to one api
 _MOST_BYTES = 4 * 2**20  # that wait or are on their way, of all attempts
@@ -166,7 +168,7 @@ class Outbox:
             sent.set_result(None)
 
     async def _send(self, api: str, letters: Sequence[Letter]) -> None:
-        identity = self._sender.identity
+        identity, given_up_at = self._sender.identity, time.monotonic() + _SLOW_S
         while identity == self._sender.identity:
             try:
                 verdict, *refused = await self._commands.emit(
@@ -182,6 +184,9 @@ class Outbox:
                 await self._send_apart(api, letters)
                 return
             else:
+                if verdict == b"SLOW" and time.monotonic() < given_up_at:
+                    await asyncio.sleep(_SLOW_RETRY_S)  # it reads, and tells so soon
+                    continue
                 if identity == self._sender.identity:  # else it is about an epoch that has ended
                     self._heed(verdict, refused, letters)
                 return
