@@ -14,9 +14,7 @@ from typing import Any
 
 import openai
 import pytest
-from anthropic import Anthropic
 
-from tests.builders import make_token
 from tests.end_to_end.twins import ALIAS, Twin, Twins, twins
 from tests.kills.killing import kill_in
 from tests.kills.streams import STREAMS
@@ -144,7 +142,7 @@ def test_stream_of_a_worker_that_dies_is_whole(
     assert max(waits) < 2 * within_s  # what is above is for a busy machine
 
 
-@pytest.mark.parametrize("endpoint", ["completions", "responses"])
+@pytest.mark.parametrize("endpoint", ["completions", "messages", "responses"])
 def test_stream_of_another_endpoint_whose_server_dies_is_whole(both: Twins, endpoint: str) -> None:
     """`python -m tests.kills` does so fifty times, and with bridges too."""
     before = both.counter("resumed")
@@ -209,46 +207,3 @@ def test_stream_does_not_go_on_with_another_model_of_the_same_name(
     other.stack.close()
     for twin in both.twins.values():
         twin.start("bridge")
-
-
-def test_message_of_a_worker_that_dies_is_whole(both: Twins, pytestconfig: pytest.Config) -> None:
-    """Anthropic's client gets the events of one message, and the text that it would have got.
-
-    Servers and bridges die in turn, a server first.
-    """
-    kills, before = pytestconfig.getoption("kills"), both.counter("resumed")
-    with Anthropic(base_url=both.url, api_key=make_token(), max_retries=0) as client:
-        for number in range(kills):
-            asked, at = question(number), 1 + number * 37 % (TOKENS // 3)
-            part = "bridge" if number % 2 else "server"
-            del asked["temperature"]
-            asked["extra_body"] |= {"temperature": 0}
-            whole = client.messages.create(**asked)
-            with dying(both, part, at) as kill:
-                raw = client.messages.with_raw_response.create(**asked, stream=True)
-                heard, events = Heard(raw.headers["x-llamaq-worker"]), []
-                for event in raw.parse():
-                    events.append(event)
-                    heard.pieces += event.type == "content_block_delta"
-                    kill(heard)
-                check_message(events, whole)
-    assert both.counter("resumed") == before + kills
-
-
-def check_message(events: list[Any], whole: Any) -> None:
-    start, begun, *deltas, ended, last, stop = events
-    assert (start.type, begun.type, ended.type) == (
-        *("message_start", "content_block_start", "content_block_stop"),
-    )
-    assert (last.type, stop.type) == ("message_delta", "message_stop")
-    assert {(event.type, event.index) for event in deltas} == {("content_block_delta", 0)}
-    assert (begun.index, ended.index) == (0, 0)
-    (block,) = whole.content
-    assert "".join(event.delta.text for event in deltas) == block.text
-    assert last.delta.stop_reason == whole.stop_reason
-    used = start.message.usage
-    told = (used.input_tokens + used.cache_read_input_tokens, last.usage.output_tokens)
-    assert told == (
-        whole.usage.input_tokens + whole.usage.cache_read_input_tokens,
-        whole.usage.output_tokens,
-    )

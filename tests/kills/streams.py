@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from anthropic import Anthropic
+
+from tests.builders import make_token
 from tests.end_to_end.twins import ALIAS, Twins
 
 TOKENS = 200
@@ -106,7 +109,53 @@ def _streamed_response(both: Twins, number: int, hear: Hear) -> Told:
     return _told_response(answer, answer.output_text, len(items))
 
 
+def _message(number: int) -> dict[str, Any]:
+    asked = [{"role": "user", "content": f"Tell me story number {number}."}]
+    extra = {"temperature": 0, "ignore_eos": True}
+    return {"model": ALIAS, "messages": asked, "max_tokens": TOKENS, "extra_body": extra}
+
+
+def _told_message(text: str, reason: Any, prompt: Any, made: int, names: int = 1) -> Told:
+    tokens = prompt.input_tokens + prompt.cache_read_input_tokens
+    return Told(text, reason, tokens, made, names)
+
+
+def _whole_message(both: Twins, number: int) -> Told:
+    with _anthropic(both) as client:
+        answer = client.messages.create(**_message(number))
+    (block,), usage = answer.content, answer.usage
+    assert block.type == "text"
+    return _told_message(block.text, answer.stop_reason, usage, usage.output_tokens)
+
+
+def _streamed_message(both: Twins, number: int, hear: Hear) -> Told:
+    """Fails where the events are not those of one message."""
+    texts, events = list[str](), list[Any]()
+    with _anthropic(both) as client:
+        raw = client.messages.with_raw_response.create(**_message(number), stream=True)
+        for event in raw.parse():
+            events.append(event)
+            if event.type == "content_block_delta":
+                texts.append(event.delta.text)
+                hear(raw.headers["x-llamaq-worker"], len(texts))
+    start, begun, *_, ended, last, stop = events
+    assert [event.type for event in (start, begun, ended, last, stop)] == [
+        *("message_start", "content_block_start", "content_block_stop"),
+        *("message_delta", "message_stop"),
+    ]
+    assert len(events) == len(texts) + 5
+    blocks = {event.index for event in events[1:-2]}
+    made = last.usage.output_tokens
+    text, reason = "".join(texts), last.delta.stop_reason
+    return _told_message(text, reason, start.message.usage, made, len(blocks))
+
+
+def _anthropic(both: Twins) -> Anthropic:
+    return Anthropic(base_url=both.url, api_key=make_token(), max_retries=0, timeout=120)
+
+
 STREAMS: Mapping[str, Stream] = {
     "completions": Stream(_whole_completion, _streamed_completion),
+    "messages": Stream(_whole_message, _streamed_message),
     "responses": Stream(_whole_response, _streamed_response),
 }
