@@ -39,8 +39,8 @@ def chat_messages(system: Any, messages: Any) -> list[Json]:
 
 def _add(chat: list[Json], said: Json) -> None:
     if chat and chat[-1]["role"] == said["role"] == "user":
-        both = [*_parts(chat[-1]["content"]), *_parts(said["content"])]
-        chat[-1] = {"role": "user", "content": both}
+        chat[-1]["content"] = parts = _parts(chat[-1]["content"])
+        parts += _parts(said["content"])
     else:
         chat.append(said)
 
