@@ -20,6 +20,10 @@ from worker_bridge.events import (
 from worker_bridge.stop import Phase
 from worker_bridge.verdict import refused
 
+_BEGINNINGS = (b"data:", b"event:")
+# What makes an event more than a part of the answer. In a string its quotes have backslashes.
+_SPECIAL = (b'"prompt_progress":{', b'{"error"', b"\n:")
+
 
 class EventAnswer(Answer):
     """An answer in events, the last of which has the words `last` in it."""
@@ -39,13 +43,34 @@ class EventAnswer(Answer):
     def take(self, data: bytes) -> Result | None:
         """See `Answer`."""
         events = self._whole_events(data)
-        for event in events.split(b"\n\n") if events else ():
+        if not events:
+            return None
+        if self._begun and self._are_parts(events):
+            self._take_parts(events)
+            return None
+        for event in events.split(b"\n\n"):
             if event.startswith(b":") or event.find(b"\n:") >= 0:
                 event = without_comments(event)
             result = self._take_event(event)
             if result is not None:
                 return result
         return None
+
+    def _are_parts(self, events: bytes) -> bool:
+        """Whether all of them surely are parts of the answer, as most events are."""
+        if not events.startswith(_BEGINNINGS) or events.find(self._last) >= 0:
+            return False
+        return all([events.find(word) < 0 for word in _SPECIAL])
+
+    def _take_parts(self, events: bytes) -> None:
+        """Many cost little more than one."""
+        self.moved_at = time.monotonic()
+        self.phase = Phase.NEXT_TOKEN
+        tokens, begin = last_count(events)
+        if tokens:
+            self._tokens = max(self._tokens, tokens)
+            self.meter.timed = events[begin:]
+        self._show(events if self._timed else without_timings(events))
 
     def _take_event(self, event: bytes) -> Result | None:
         data = _data_of(event)

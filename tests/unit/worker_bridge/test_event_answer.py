@@ -151,9 +151,10 @@ def test_nothing_behind_the_last_event_is_passed_on() -> None:
 def test_error_in_the_stream_ends_the_attempt(before: list[bytes]) -> None:
     error = b'data: {"error":{"code":500,"message":"Compute error.","type":"server_error"}}'
     client = Client(STREAM)
-    result = client.take(stream(*before, error))
+    result = client.take(*(each + b"\n\n" for each in (*before, error)))
     assert result is not None
     assert result.end is not End.DONE
+    assert b"error" not in client.shown()
     assert b"Compute error" in result.payload
 
 
@@ -174,6 +175,13 @@ def test_answer_of_another_model_is_not_passed_on(before: list[bytes]) -> None:
     assert result is not None
     assert result.end is End.SETUP
     assert b"other" not in client.shown()
+
+
+def test_another_model_may_be_named_by_the_first_event() -> None:
+    client = Client(STREAM)
+    result = client.take(stream(event(content="n", model="other")))
+    assert result is not None
+    assert (result.end, client.shown()) == (End.SETUP, b"")
 
 
 def test_client_sees_the_name_that_it_knows() -> None:
