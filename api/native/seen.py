@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 from api.growing_text import Text
 from api.seen import Json, Memory, Reader, Seen
+from api.sse import data_of, split
+from dispatcher.joined_text import STRING
 
 
 @dataclass(slots=True)
@@ -19,7 +21,11 @@ class NativeSeen(Seen):
 
 
 class _Reader(Reader[NativeSeen]):
-    TEXT = re.compile(rb"(?!)")  # each event is parsed: they are half as long as chunks
+    # Nearly all events are so. The second group counts the tokens.
+    TEXT = re.compile(
+        rb'data: \{"index":0,"content":"(%b)","tokens":\[[\d,]*\],"stop":false,'
+        rb'"id_slot":-?\d+,"tokens_predicted":(\d+),' % STRING.pattern
+    )
 
     def __init__(self) -> None:
         self._content = Text()
@@ -30,6 +36,21 @@ class _Reader(Reader[NativeSeen]):
         """See `Reader`."""
         return replace(self._read, content=str(self._content))
 
+    def take(self, events: bytes, tokens: int) -> None:
+        """See `Reader`. Each event counts its tokens itself."""
+        for event in split(events):
+            text = self.TEXT.match(event)
+            if text is not None and self._read.names:
+                self._content.unread.append(text[1])
+                self._note(bool(text[1]), int(text[2]))
+            else:
+                self._parse(data_of(event), tokens)
+
+    def _note(self, says_more: bool, tokens: int) -> None:
+        self._read.told = max(self._read.told, tokens)
+        if says_more:
+            self._read.tokens = tokens
+
     def _add_choice(self, choice: Json) -> bool:
         self._content.add(choice["content"])
         return bool(choice["content"])
@@ -37,11 +58,10 @@ class _Reader(Reader[NativeSeen]):
     def _add(self, chunk: Json, tokens: int) -> None:
         read = self._read
         read.names = read.names or {"tokens_evaluated": chunk["tokens_evaluated"]}
-        read.told = max(read.told, chunk["tokens_predicted"])
         if chunk["stop"]:
             read.finish_reason = "stop"
-        elif self._add_choice(chunk):
-            read.tokens = chunk["tokens_predicted"]
+        else:
+            self._note(self._add_choice(chunk), chunk["tokens_predicted"])
 
 
 class NativeMemory(Memory[NativeSeen]):

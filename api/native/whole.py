@@ -23,25 +23,26 @@ class Growing:
         """Takes whole events."""
         for one in split(events):
             event = read(data_of(one))
-            if event["stop"]:
+            if event.get("stop"):
                 self._last = event
             else:
-                self._texts.append(event["content"])
-                self._tokens += event["tokens"]
+                self._texts.append(event.get("content", ""))
+                self._tokens += event.get("tokens", ())
                 self._probabilities.append(event.get("completion_probabilities", ()))
 
     def whole(self, index: int, asked: NativeRequest) -> Json:
         """The answer. Raises `WorkerFailed` where it lacks its end, or tokens that are wanted."""
         if not self._last:
             raise WorkerFailed("The model server ended its answer early. Please try again.")
-        if asked.return_tokens and len(self._tokens) != self._last["tokens_predicted"]:
+        if asked.return_tokens and len(self._tokens) != self._last.get("tokens_predicted"):
             raise WorkerFailed(  # a stream tells none of the tokens that end within a character
                 "Some characters of this answer have several tokens, which llama-server does not "
                 "tell one by one. Please leave `return_tokens` out."
             )
         whole = {**as_asked(self._last, asked), "index": index, "content": "".join(self._texts)}
         whole["tokens"] = self._tokens if asked.return_tokens else []
-        whole["generation_settings"] = {**whole["generation_settings"], "stream": False}
+        if settings := whole.get("generation_settings"):
+            whole["generation_settings"] = {**settings, "stream": False}
         if probabilities := self._shown_probabilities():
             whole["completion_probabilities"] = probabilities
         return chosen_fields(whole, asked.response_fields)
@@ -49,7 +50,7 @@ class Growing:
     def _shown_probabilities(self) -> list[Any]:
         """Those of all tokens but of the word that stopped the answer."""
         told = self._probabilities
-        if self._last["stop_type"] == "word":
+        if self._last.get("stop_type") == "word":
             # Its last token may end other text, those before it were held back.
             end = len(told) - 1
             while end > 0 and not self._texts[end - 1]:
