@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from openai import OpenAI
 
 from dispatcher.connection import open_redis
@@ -52,6 +53,10 @@ class Twins:
     def openai(self) -> OpenAI:
         key = make_token()
         return OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=120)
+
+    def http(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {make_token()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120)
 
     def twin_of(self, worker: str) -> Twin:
         """The one that has this name in Redis."""

@@ -1,5 +1,6 @@
 """What an endpoint tells of one question, whole or as a stream. One row for each endpoint."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -154,7 +155,45 @@ def _anthropic(both: Twins) -> Anthropic:
     return Anthropic(base_url=both.url, api_key=make_token(), max_retries=0, timeout=120)
 
 
+def _native(number: int) -> dict[str, Any]:
+    text = f"Once upon a time, in story number {number},"
+    prompts = (text, list(text.encode()), [*text.encode()[:9], text[9:]])
+    return {
+        **{"model": ALIAS, "prompt": prompts[number % len(prompts)], "temperature": 0},
+        **{"n_predict": TOKENS, "ignore_eos": True, "n_probs": number % 2},
+    }
+
+
+def _told_native(last: Mapping[str, Any], text: str, tokens: list[int]) -> Told:
+    assert len(tokens) == last["tokens_predicted"], "a token was told twice, or not at all"
+    counts = last["tokens_evaluated"], last["tokens_predicted"]
+    return Told(text, last["stop_type"], *counts)
+
+
+def _whole_native(both: Twins, number: int) -> Told:
+    with both.http() as client:
+        body = _native(number) | {"return_tokens": True}
+        answer = client.post("/completion", json=body).raise_for_status().json()
+    return _told_native(answer, answer["content"], answer["tokens"])
+
+
+def _streamed_native(both: Twins, number: int, hear: Hear) -> Told:
+    texts, tokens, event = list[str](), list[int](), dict[str, Any]()
+    body = _native(number) | {"stream": True}
+    with both.http() as client, client.stream("POST", "/completion", json=body) as answer:
+        for line in answer.iter_lines():
+            if not line.startswith("data: "):
+                continue
+            event = json.loads(line.removeprefix("data: "))
+            tokens += event["tokens"]
+            if text := event["content"]:
+                texts.append(text)
+                hear(answer.headers["x-llamaq-worker"], len(texts))
+    return _told_native(event, "".join(texts), tokens)
+
+
 STREAMS: Mapping[str, Stream] = {
+    "completion": Stream(_whole_native, _streamed_native),
     "completions": Stream(_whole_completion, _streamed_completion),
     "messages": Stream(_whole_message, _streamed_message),
     "responses": Stream(_whole_response, _streamed_response),

@@ -183,6 +183,17 @@ def test_prompt_of_what_is_left_ends_with_what_was_seen(prompt: Any, expected: A
     assert (rest.same_build, rest.seen_tokens, rest.completion_tokens) == (True, 2, 7)
 
 
+def test_text_that_was_seen_is_read_as_it_was_meant() -> None:
+    texts = ["a", '"\\', "\n\u0001", "é😀", '"stop":true', "", "b"]
+    splice = NativeSplice(job(prompt=""))
+    for tokens, text in enumerate(texts, 1):
+        splice.show(part(text, tokens), 0)
+    rest = splice.lose()
+    assert rest is not None
+    assert json.loads(rest.body)["prompt"] == "".join(texts)
+    assert rest.seen_tokens == 7
+
+
 def test_later_attempts_count_for_the_whole_and_tell_no_token_twice() -> None:
     splice = NativeSplice(job(n_predict=9))
     splice.show(part("a", 1) + part("b", 2) + part("", 3), 3)
