@@ -30,6 +30,8 @@ class Conversation:
     def __init__(self) -> None:
         self.messages: list[Json] = []
         self.origins: dict[str, str] = {}
+        self._opening: list[Json] = []  # the system's texts that it begins with
+        self._is_joined = False
 
     def add(self, message: Json, where: str) -> None:
         """A message of its own."""
@@ -43,11 +45,14 @@ class Conversation:
         return self.messages[-1]
 
     def instruct(self, role: str, parts: list[Json], where: str) -> None:
-        """The system says something."""
-        if len(self.messages) == 1 and (first := self.messages[0])["role"] in SYSTEM_ROLES:
-            first["content"] = [{"type": "text", "text": _joined([*first["content"], *parts])}]
-        else:
-            self.add({"role": role, "content": parts}, where)
+        """The system says something, in texts alone."""
+        if self._opening and len(self.messages) == 1:
+            self._opening += parts
+            self._is_joined = True
+            return
+        if not self.messages:
+            self._opening = parts
+        self.add({"role": role, "content": parts}, where)
 
     def call(self, call: Json, where: str) -> None:
         """The assistant calls a tool."""
@@ -55,6 +60,16 @@ class Conversation:
         name = f"messages[{len(self.messages) - 1}].tool_calls[{len(calls)}]"
         self.origins |= {name: where, f"{name}.function": where}
         calls.append(call)
+
+    def tidy(self) -> None:
+        """Spells each message in one way: equal conversations are to look the same."""
+        if self._is_joined:
+            texts = [part["text"] for part in self._opening]
+            self.messages[0]["content"] = "\n\n".join(filter(None, texts))
+        for message in self.messages:
+            parts = message.get("content", "")
+            if parts or "tool_calls" not in message:
+                message["content"] = _plain(parts)
 
 
 def read_input(given: Any, conversation: Conversation) -> None:
@@ -68,10 +83,7 @@ def read_input(given: Any, conversation: Conversation) -> None:
         raise bad_request(
             f"`input` must be a string or a list of {MAX_PIECES} items at most.", param="input"
         )
-    for message in conversation.messages:
-        parts = message.get("content", "")
-        if parts or "tool_calls" not in message:
-            message["content"] = _plain(parts) if isinstance(parts, list) else parts
+    conversation.tidy()
 
 
 def _add(conversation: Conversation, item: Any, where: str) -> None:
@@ -200,13 +212,11 @@ def _text(part: Mapping[str, Any], name: str, where: str) -> str:
     return text
 
 
-def _joined(parts: list[Json]) -> str:
-    return "\n\n".join(part["text"] for part in parts if part["text"])
-
-
-def _plain(parts: list[Json]) -> str | list[Json]:
-    """One text as it is: an equal conversation is to look the same, however it was spelled."""
-    return str(parts[0]["text"]) if [part["type"] for part in parts] == ["text"] else parts
+def _plain(content: str | list[Json]) -> str | list[Json]:
+    """A single text as it is."""
+    if isinstance(content, list) and [part["type"] for part in content] == ["text"]:
+        return str(content[0]["text"])
+    return content
 
 
 def _is_list_of_objects(value: Any) -> bool:

@@ -143,6 +143,12 @@ def test_what_a_conversation_begins_with_is_one_message() -> None:
     assert (user["role"], later) == ("user", {"role": "developer", "content": "d"})
 
 
+def test_picture_of_the_system_stays_by_itself() -> None:
+    picture = said("system", {"type": "input_image", "image_url": PIXEL})
+    roles = [message["role"] for message in messages(picture, said("system", text("a")))]
+    assert roles == ["system", "system"]
+
+
 def test_what_can_be_left_out_of_a_history_is() -> None:
     items = [
         {"type": "web_search_call", "id": "ws", "status": "completed", "action": {}},
