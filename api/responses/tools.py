@@ -21,6 +21,14 @@ _NAMED = ("function", "custom")
 _CHOICE = '{"type": "function", "name": …}'
 _FORMS = f'"none", "auto", "required", {_CHOICE}, or {{"type": "allowed_tools", …}}'
 
+_GRAMMAR = ("syntax", "definition")
+_ONE_TEXT = {
+    "type": "object",
+    "properties": {INPUT: {"type": "string"}},
+    "required": [INPUT],
+    "additionalProperties": False,
+}
+
 Json = dict[str, Any]
 
 
@@ -133,7 +141,7 @@ def _add_namespace(box: Toolbox, space: Json, where: str) -> None:
         )
     namespace = tool_of(space, where).name
     shown: list[Json] = []
-    intro = space.get("description")  # of them all: the first one says it
+    intro = _text(space, "description", where)  # of them all: the first one says it
     for i, tool in enumerate(tools):
         inner = f"{where}.tools[{i}]"
         if _type_of(tool, inner) in _NAMED:
@@ -141,37 +149,38 @@ def _add_namespace(box: Toolbox, space: Json, where: str) -> None:
     box.shown.append({"description": "", **space, "tools": shown})
 
 
-def _add(box: Toolbox, tool: Json, where: str, namespace: str = "", intro: Any = "") -> Json:
+def _add(box: Toolbox, tool: Json, where: str, namespace: str = "", intro: str = "") -> Json:
     """Takes a function or a custom tool, and returns it as the answer shows it."""
     is_custom = tool["type"] == "custom"
     named = tool_of({**tool, "namespace": namespace}, where, is_custom=is_custom)
-    function = _custom_function(tool, where) if is_custom else {"strict": True, **tool}
+    described = [intro, _text(tool, "description", where)]
+    function: Json = {"strict": True, **tool}
     del function["type"]
-    if intro and isinstance(intro, str):
-        function["description"] = "\n\n".join(filter(None, (intro, function.get("description"))))
+    if is_custom:
+        described.append(_grammar(tool, where))
+        function = {"parameters": _ONE_TEXT}
+    if description := "\n\n".join(filter(None, described)):
+        function["description"] = description
     box.add(named, function, where)
     return tool if is_custom else {"parameters": None, "strict": True, **tool}
 
 
-def _custom_function(tool: Json, where: str) -> Json:
-    format_ = tool.get("format", {"type": "text"})
+def _grammar(tool: Json, where: str) -> str:
+    """What a custom tool takes, in words for the model."""
+    format_ = tool.get("format", {})
     if not isinstance(format_, Mapping):
         raise bad_request(f"`{where}.format` must be an object.", param=f"{where}.format")
-    parts = [tool.get("description", "")]
-    if format_.get("type") == "grammar":
-        syntax, definition = format_.get("syntax"), format_.get("definition")
-        parts.append(f"The input must match this grammar ({syntax}):\n{definition}")
-    parameters = {
-        "type": "object",
-        "properties": {INPUT: {"type": "string"}},
-        "required": [INPUT],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "custom",
-        "description": "\n\n".join(str(part) for part in parts if part),
-        "parameters": parameters,
-    }
+    if format_.get("type") != "grammar":
+        return ""
+    syntax, definition = (_text(format_, name, f"{where}.format") for name in _GRAMMAR)
+    return f"The input must match this grammar ({syntax}):\n{definition}"
+
+
+def _text(item: Mapping[str, Any], name: str, where: str) -> str:
+    text = item.get(name, "")
+    if not isinstance(text, str):
+        raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
+    return text
 
 
 def _named(choice: Any, where: str) -> Json:

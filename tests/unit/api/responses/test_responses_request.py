@@ -340,6 +340,11 @@ def test_answer_repeats_nothing_that_is_large() -> None:
         ),
         ({"tools": [{"type": "namespace", "name": "n"}]}, "tools[0].tools"),
         (
+            {"tools": [{"type": "namespace", "name": "n", "description": {}, "tools": []}]},
+            "tools[0].description",
+        ),
+        ({"tools": [{"type": "custom", "name": "p", "format": "x"}]}, "tools[0].format"),
+        (
             {
                 "tools": [
                     {"type": "namespace", "name": "n", "tools": [{**FUNCTION, "description": 5}]}
