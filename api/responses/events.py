@@ -1,5 +1,6 @@
 """The items of a streamed answer, each as the events that tell of it while it grows. Pure."""
 
+from functools import lru_cache
 from typing import Any
 
 from api.growing_text import Text
@@ -33,9 +34,14 @@ class Numbered:
 
     def raw_event(self, type_: str, fields: bytes) -> bytes:
         """The same, with fields that are JSON already, without its braces."""
-        number, self._next = self._next, self._next + 1
-        head = b'{"type":"%b","sequence_number":%d,' % (type_.encode(), number)
-        return named_event(type_, b"%b%b}" % (head, fields))
+        number = self._next
+        self._next += 1
+        return named_event(type_, b"%b%d,%b}" % (_head(type_), number, fields))
+
+
+@lru_cache(64)
+def _head(type_: str) -> bytes:
+    return b'{"type":"%b","sequence_number":' % type_.encode()
 
 
 class TextItem:
@@ -56,6 +62,7 @@ class TextItem:
         self._item = reasoning_item if is_thought else message_item
         self._is_thought = is_thought
         self._name = f"response.{'reasoning' if is_thought else 'output'}_text"
+        self._delta = f"{self._name}.delta"
         self._text = Text(prefill)
         self._logprobs: list[Any] = []
         self._head = b'%b,"delta":"' % compact(self._where)[1:-1]
@@ -74,14 +81,14 @@ class TextItem:
         if len(unread) > _FOLD_PARTS:
             self._text.read()
         fields = b"%b%b%b" % (self._head, text, self._tail)
-        return self._numbered.raw_event(f"{self._name}.delta", fields)
+        return self._numbered.raw_event(self._delta, fields)
 
     def delta(self, text: str, logprobs: list[Any], more: Json) -> bytes:
         """More of its text, with what else is told of these tokens."""
         self._text.add(text)
         self._logprobs += logprobs
         told = {} if self._is_thought else {"logprobs": logprobs}
-        return self._event(f"{self._name}.delta", delta=text, **told, **more)
+        return self._event(self._delta, delta=text, **told, **more)
 
     def close(self, status: str) -> bytes:
         """The events that end it: it was completed, or else cut."""

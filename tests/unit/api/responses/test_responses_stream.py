@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
+from openai import APIError, OpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
@@ -237,6 +239,19 @@ def test_failed_stream_ends_as_those_of_openai_do() -> None:
         "resp_r",
     )
     assert answer["error"] == {"code": "worker_failed", "message": "It broke."}
+
+
+def test_official_client_raises_the_error() -> None:
+    one = shape()
+    stream = one.take(Piece(0, b"".join(TEXT[:2]))) + one.fail(ERROR)
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
+    http = httpx.Client(transport=httpx.MockTransport(lambda _: answer))
+    with (
+        OpenAI(base_url="http://api/v1", api_key="x", http_client=http) as client,
+        pytest.raises(APIError, match="It broke") as caught,
+    ):
+        list(client.responses.create(model="tiny", input="Hi", stream=True))
+    assert (caught.value.code, caught.value.type) == ("worker_failed", "server_error")
 
 
 def test_error_before_the_first_chunk_is_the_only_event() -> None:
