@@ -21,6 +21,7 @@ _RULES: Mapping[str, Rule] = {
     "metadata": Kwargs(64, 65_536),
     "store": Flag(),
     "background": Flag(),
+    "return_progress": Flag(),
     "include": Texts(64, 256),
     "truncation": Word(("auto", "disabled")),
     "safety_identifier": Text(256),
@@ -30,6 +31,7 @@ _STORED = ("previous_response_id", "conversation", "prompt")
 _SAME = {*FORWARDED, *OWN, "user", "service_tier"} - {
     *("messages", "tools", "tool_choice", "n", "n_cmpl", "stream_options")
 }
+_STREAMED = {"stream_options": {"include_usage": True}, "return_progress": True}
 CHAT_NAMES: Mapping[str, str] = {
     "messages": "input",
     "max_tokens": "max_output_tokens",
@@ -61,7 +63,7 @@ def chat_fields(fields: Mapping[str, Any]) -> Json:
         "reasoning_effort": _object(fields, "reasoning").get("effort"),
         "response_format": _response_format(text_format(fields)),
         "logprobs": True if LOGPROBS in fields.get("include", ()) else None,
-        "stream_options": {"include_usage": True} if fields.get("stream") else None,
+        **(_STREAMED if fields.get("stream") else {}),
     }
     return chat | {name: value for name, value in asked.items() if value is not None}
 

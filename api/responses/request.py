@@ -44,12 +44,14 @@ class ResponsesRequest:
     """A checked request (`api.endpoint.Asked`), answered by what answers its `chat`.
 
     `repeated` are the fields of its answer that it has set, as JSON without the braces. `tools` are
-    those whose calls look different than in a chat, by the names that the model knows.
+    those whose calls look different than in a chat, by the names that the model knows. Its stream
+    tells of the prompt's progress where it `tells_progress`.
     """
 
     chat: ChatRequest
     repeated: bytes = field(repr=False)
     tools: Mapping[str, Tool] = field(repr=False)
+    tells_progress: bool
 
     @property
     def model(self) -> str:
@@ -106,7 +108,8 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
         asked = chat_of(chat, settings)
     except ApiError as error:
         raise _renamed(error, {**CHAT_NAMES, **conversation.origins, **box.origins}) from error
-    return ResponsesRequest(asked, _repeated(fields, box), box.known)
+    tells_progress = fields.get("return_progress") is True
+    return ResponsesRequest(asked, _repeated(fields, box), box.known, tells_progress)
 
 
 def _renamed(error: ApiError, names: Mapping[str, str]) -> ApiError:

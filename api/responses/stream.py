@@ -23,15 +23,18 @@ from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
-_PROGRESS = "response.in_progress"
-
 
 class ResponsesShape:
-    """A stream of events (`api.endpoint.Shape`): the items of the answer one after the other."""
+    """A stream of events (`api.endpoint.Shape`): the items of the answer one after the other.
+
+    It begins with the first news of its prompt. While a long one is read it says now and then that
+    it is in progress: Codex waits for five minutes at most.
+    """
 
     def __init__(self, asked: ResponsesRequest, request_id: str) -> None:
         self._id = request_id
         self._is_timed = asked.chat.timings_per_token
+        self._tells_progress = asked.tells_progress
         self._prefill = asked.chat.prefill
         self._tools = asked.tools
         self._numbered = Numbered()
@@ -102,11 +105,12 @@ class ResponsesShape:
             ) from error
 
     def _read_chunk(self, chunk: Json) -> list[bytes]:
-        shown = [] if self._last else self._begin(chunk)
-        self._last, told = chunk, _told(chunk)
+        is_first, self._last, told = not self._last, chunk, _told(chunk)
+        shown = self._begin(chunk) if is_first else []
         self._usage = chunk.get("usage", self._usage)
-        if "prompt_progress" in chunk:
-            shown.append(self._about(_PROGRESS, self._frame.response(IN_PROGRESS), told))
+        if "prompt_progress" in chunk and not self._items:
+            is_news = self._tells_progress or not (is_first or _is_done(chunk["prompt_progress"]))
+            shown += [self._in_progress(told if self._tells_progress else {})] if is_news else []
         for choice in chunk["choices"]:
             self._finish_reason = choice["finish_reason"] or self._finish_reason
             shown += self._read_delta(choice, told)
@@ -118,8 +122,11 @@ class ResponsesShape:
             created=chunk.get("created", 0),
             model=chunk.get("model", self._frame.model),
         )
-        response = self._frame.response(IN_PROGRESS)
-        return [self._about(name, response, {}) for name in ("response.created", _PROGRESS)]
+        created = self._about("response.created", self._frame.response(IN_PROGRESS), {})
+        return [created, self._in_progress({})]
+
+    def _in_progress(self, told: Json) -> bytes:
+        return self._about("response.in_progress", self._frame.response(IN_PROGRESS), told)
 
     def _read_delta(self, choice: Json, told: Json) -> list[bytes]:
         delta, shown = choice["delta"], []
@@ -168,6 +175,10 @@ class ResponsesShape:
     def _about(self, name: str, response: bytes, told: Json) -> bytes:
         more = b",%b" % compact(told)[1:-1] if told else b""
         return self._numbered.raw_event(name, b'"response":%b%b' % (response, more))
+
+
+def _is_done(progress: Json) -> bool:
+    return bool(progress["processed"] == progress["total"])
 
 
 def _told(chunk: Json) -> Json:

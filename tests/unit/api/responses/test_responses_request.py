@@ -202,9 +202,10 @@ def test_fields_that_mean_nothing_to_a_llama_server_stay_behind() -> None:
     assert upstream(**ours) == upstream()
 
 
-def test_a_stream_always_tells_its_usage() -> None:
+def test_a_stream_always_tells_its_usage_and_the_progress_of_its_prompt() -> None:
     asked = parsed(stream=True, stream_options={"include_obfuscation": False})
-    assert asked.work("me", 0).wants == {Want.STREAM, Want.USAGE}
+    assert asked.work("me", 0).wants == {Want.STREAM, Want.USAGE, Want.PROGRESS}
+    assert not asked.tells_progress
     assert parsed().work("me", 0).wants == {Want.USAGE}
 
 

@@ -199,7 +199,7 @@ def test_answer_that_was_cut_says_so() -> None:
 
 
 def test_what_llama_server_tells_beside_the_text_is_told_to_those_who_ask() -> None:
-    progress = event(choices=[], **NAMES, prompt_progress={"total": 7})
+    progress = event(choices=[], **NAMES, prompt_progress={"total": 7, "processed": 0})
     timed = event(
         choices=[{"finish_reason": None, "index": 0, "delta": {"content": "On"}}],
         **NAMES,
@@ -212,6 +212,20 @@ def test_what_llama_server_tells_beside_the_text_is_told_to_those_who_ask() -> N
         "response.in_progress"
     ]
     assert [told["timings"]["predicted_n"] for told in events if "timings" in told] == [1, 1, 3]
+
+
+@pytest.mark.parametrize(("asks", "count"), [(True, 4), (False, 2)])
+def test_long_prompt_is_in_progress_until_the_answer_begins(asks: bool, count: int) -> None:
+    """What comes later is of an attempt that goes on with the answer."""
+    steps = [
+        event(choices=[], **NAMES, prompt_progress={"total": 9, "processed": processed})
+        for processed in (0, 4, 9)
+    ]
+    chunks = (*steps, *TEXT[:2], *steps, *TEXT[2:])
+    events = streamed(*chunks, return_progress=asks)
+    assert types(events)[: count + 2] == ["created", *["in_progress"] * count, "output_item.added"]
+    assert types(events).count("in_progress") == count
+    assert any("prompt_progress" in told for told in events) == asks
 
 
 def test_logprobs_are_in_the_events_and_in_the_part() -> None:
