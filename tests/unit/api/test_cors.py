@@ -32,7 +32,7 @@ def test_examples_hold() -> None:
     assert doctest.testmod(origins).failed == 0
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/models/", "/v1/embeddings", "/nowhere"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/models/", "/v1/systemone", "/nowhere"])
 def test_preflight_needs_no_token_and_allows_what_the_browser_asks_for(
     api: Service, path: str
 ) -> None:
@@ -61,7 +61,7 @@ def test_preflight_of_another_origin_is_refused(api: Service) -> None:
         ("POST", "/v1/chat/completions", make_chat(), False, 401),
         ("GET", "/nowhere", b"", False, 404),
         ("PUT", "/v1/models", b"", False, 405),
-        ("POST", "/v1/embeddings", b"", False, 501),
+        ("POST", "/v1/systemone", b"", False, 501),
     ],
 )
 def test_page_may_read_every_answer(
