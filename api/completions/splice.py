@@ -51,6 +51,6 @@ def continuation(job: Job, seen: Seen) -> Continuation | None:
     if seen.is_strange:
         raise CannotContinue("a part of it was not as llama-server answers")
     for name in ("grammar", "json_schema"):
-        if body.get(name):
+        if body.get(name, "") != "":  # a schema of {} is a grammar too: any JSON
             raise CannotContinue(f"its `{name}` would begin anew")
     return rest_of(job, body | {"prompt": continued(body["prompt"], seen.text)}, seen.tokens)

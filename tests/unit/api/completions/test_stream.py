@@ -201,6 +201,7 @@ def test_nothing_is_left_of_an_answer_that_is_all_there(fields: Any, seen: Seen)
     ("fields", "seen", "reason"),
     [
         ({"grammar": "root ::= [a-z]"}, SEEN, "its `grammar` would begin anew"),
+        ({"json_schema": {}}, SEEN, "its `json_schema` would begin anew"),
         ({"json_schema": {"type": "string"}}, SEEN, "its `json_schema` would begin anew"),
         ({}, Seen(names={"id": "a"}, text="a", tokens=1, is_strange=True), "not as llama-server"),
     ],
