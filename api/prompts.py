@@ -37,6 +37,9 @@ def checked_prompts(prompt: Any, name: str = "prompt") -> list[Prompt]:
 def continued(prompt: Prompt, text: str) -> Prompt:
     """A prompt with the text behind it that was made of it.
 
+    Behind tokens a vocabulary of SentencePiece's kind puts a blank before the text: there the model
+    goes on from a prompt that has one blank more.
+
     >>> continued("Once", " upon"), continued([1, "Once"], " upon"), continued([1, 2], "a")
     ('Once upon', [1, 'Once upon'], [1, 2, 'a'])
     """
