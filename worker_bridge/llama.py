@@ -40,7 +40,7 @@ class LlamaServer:
         self._origin = Origin.of(self.url, key)
         self._said = b""  # by its /props
         self._props: Props | None = None
-        self._was_away = False
+        self._endpoints: dict[tuple[str, str], frozenset[str]] = {}  # by process and model
 
     def post(self, path: str, body: bytes, reader: Reader) -> Connection:
         """A client's request, still to be opened; the reader is called as its answer comes.
@@ -60,7 +60,8 @@ class LlamaServer:
         """
         props = await self.look_at("/props", timeout_s)
         if props.probe is not ProbeResult.OK:
-            self._was_away = True
+            # One that does not tell its process may be another one when it is back.
+            self._endpoints = {known: each for known, each in self._endpoints.items() if known[0]}
             return props.probe, None
         if props.body == self._said and self._props is not None and self._props.process:
             return ProbeResult.OK, self._props  # the same process has the same model
@@ -76,18 +77,15 @@ class LlamaServer:
     async def _with_endpoints(
         self, told: Props, said: bytes, timeout_s: float
     ) -> tuple[ProbeResult, Props | None]:
-        """The same process has the same ones. One that does not tell which it is may be another
-        after it was away.
-        """
-        before = self._props
-        if before and before.process == told.process and (told.process or not self._was_away):
-            endpoints = before.endpoints
-        else:
+        """The same process has the same ones, also where several are behind one address."""
+        known = told.process, told.model_id
+        if known not in self._endpoints:
             probe, endpoints = await read_endpoints(self._origin, _OWN_REQUEST, timeout_s)
             if probe is not ProbeResult.OK:
                 return probe, None
-        self._props, self._said = replace(told, endpoints=endpoints), said
-        self._was_away = False
+            self._endpoints[known] = endpoints
+        self._props = replace(told, endpoints=self._endpoints[known])
+        self._said = said
         return ProbeResult.OK, self._props
 
     async def busy_slots(self, timeout_s: float) -> tuple[ProbeResult, int]:

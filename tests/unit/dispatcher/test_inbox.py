@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher import inbox
 from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.errors import RedisUnavailable
@@ -101,6 +102,23 @@ async def test_heartbeat_reports_and_trims_what_was_read(
     size = await desk.redis.hgetall(desk.keys.named("api", "a"))
     assert size[b"read_bytes"] == size[b"written_bytes"]
     assert await desk.redis.xlen(desk.keys.named("replies", "a")) == 1
+
+
+async def test_api_that_has_read_much_says_so_before_its_next_heartbeat(
+    desk: Desk, reading: Reading, tokens: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_told() -> bool:
+        sizes = await desk.redis.hmget(desk.keys.named("api", "a"), "read_bytes", "written_bytes")
+        return sizes[0] == sizes[1]
+
+    monkeypatch.setattr(inbox, "_MUCH_BYTES", 2000)
+    monkeypatch.setattr(inbox, "until_beat_s", lambda _: 60.0)
+    reading.expect("j1")
+    beating = asyncio.create_task(reading.inbox.run_heartbeat())
+    async with reading.running():
+        await desk.emit(tokens[0], payload=b"x" * 3000)
+        await until(is_told)
+    await cancel([beating])
 
 
 async def test_last_frames_count_as_read_and_frames_of_scripts_do_not(

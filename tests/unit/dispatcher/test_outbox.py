@@ -204,8 +204,9 @@ async def _is_set(value: bool) -> bool:
 
 @pytest.mark.parametrize("why", ["gone", "slow"])
 async def test_attempt_that_nobody_reads_is_stopped(
-    desk: Desk, mouth: Mouth, token: str, why: str
+    desk: Desk, mouth: Mouth, token: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(outbox, "_SLOW_S", 0.2)
     if why == "gone":
         await desk.redis.delete(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
     else:
@@ -214,6 +215,19 @@ async def test_attempt_that_nobody_reads_is_stopped(
         mouth.add(token)
         await until(lambda: _is_set(bool(mouth.refused)))
     assert mouth.refused == [(token, Refusal[why.upper()])]
+
+
+async def test_api_that_is_behind_is_waited_for(desk: Desk, mouth: Mouth, token: str) -> None:
+    await desk.emit(token, payload=b"x" * 2**20)
+    (before,) = await desk.redis.hmget(desk.keys.named("api", "a"), "written_bytes")
+    async with mouth.running():
+        mouth.add(token, payload=b"late")
+        await asyncio.sleep(0.1)
+        assert len(await desk.told()) == 1
+        await desk.heartbeat("a", read=int(before))
+        await mouth.has_sent(desk, 2)
+    assert mouth.refused == []
+    assert [told.payload for told in await desk.told()][-1] == b"late"
 
 
 async def test_fenced_worker_is_told(desk: Desk, mouth: Mouth, token: str) -> None:
