@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ from dispatcher.tasks import cancel
 class Queue:
     """The queues of all models, as one API replica uses them. An async context manager.
 
-    `max_reply_bytes` bounds what is kept of an answer that its client does not read. `writes` tells
+    `max_reply_bytes` bounds what is kept of a stream that its client does not read. `writes` tells
     whether Redis takes jobs.
     """
 
@@ -54,7 +55,9 @@ class Queue:
         Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
         """
         lane = await self._lane(job.model)
-        reply = Reply(self._max_reply_bytes, news, streamed=job.is_streamed)
+        # What no client reads while it comes is taken as it comes, and can't be read too slowly.
+        most = self._max_reply_bytes if job.is_streamed else sys.maxsize
+        reply = Reply(most, news, streamed=job.is_streamed)
         return await lane.submit(job, reply)
 
     def resume(self, job: Job, rest: Continuation) -> None:

@@ -48,6 +48,18 @@ async def test_answer_comes_back_in_order(queue: Queue, server: Server) -> None:
     client.close()
 
 
+async def test_answer_that_is_no_stream_can_not_be_read_too_slowly(
+    queue: Queue, server: Server
+) -> None:
+    client = await Client(queue, make_job()).submit()
+    claim = await server.take()
+    for seq in range(3):
+        server.say(claim, seq, b"x" * 2**19)
+    await server.finish(claim, 3)
+    assert len(await client.read_to(Kind.DONE)) == 4
+    client.close()
+
+
 async def test_claim_has_the_path_of_its_job(queue: Queue, server: Server) -> None:
     client = await Client(queue, replace(make_job(), path="/v1/embeddings")).submit()
     assert (await server.take()).path == "/v1/embeddings"
@@ -218,7 +230,7 @@ async def test_slow_reader_fails_and_its_job_is_cancelled(
     redis: Redis, redis_url: str, server: Server
 ) -> None:
     async with Queue(make_settings(redis_url), 1000) as queue:
-        client = await Client(queue, make_job()).submit()
+        client = await Client(queue, replace(make_job(), wants=frozenset({Want.STREAM}))).submit()
         claim = await server.take()
         for seq in range(3):
             server.say(claim, seq, b"x" * 400)

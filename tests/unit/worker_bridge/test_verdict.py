@@ -26,6 +26,7 @@ def said(message: str, **fields: object) -> bytes:
         (500, "Failed to load image or audio file", End.REJECTED),
         (500, "tools param requires --jinja flag", End.REJECTED),
         (500, "input (9000 tokens) is too large to process.", End.REJECTED),
+        (500, "the current context does not support logits computation. skipping", End.REJECTED),
         (500, "Context size has been exceeded.", End.WORKER),
         (500, "Compute error.", End.WORKER),
         (500, "Invalid input batch.", End.WORKER),
