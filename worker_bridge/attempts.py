@@ -129,13 +129,15 @@ class Attempts:
 
     def _is_stalled(self, attempt: Attempt, now: float) -> bool:
         phase, moved_at = attempt.answer.phase, attempt.answer.moved_at
-        if phase is Phase.ANSWER:  # that the engine moves is all that can be seen
-            moved_at = max(moved_at, self._state.moved_at)
-        still_s = now - moved_at
-        if attempt.paused or still_s <= stall_limit_s(phase, self._settings):
+        limit_s = stall_limit_s(phase, self._settings)
+        if attempt.paused or now - moved_at <= limit_s:
             return False
         may_load = phase in (Phase.SLOT, Phase.ANSWER)
-        return not (self._state.props.sleeping and may_load)  # its model first
+        if self._state.props.sleeping and may_load:  # its model first
+            return False
+        # Of a whole answer, and behind one, nothing else can be seen than that the engine moves.
+        hidden = phase is Phase.ANSWER or (phase is Phase.SLOT and self.hide_slots())
+        return not hidden or now - max(moved_at, self._state.moved_at) > limit_s
 
     def _ended(self, attempt: Attempt, how: Result | Exception) -> None:
         self._state.asking -= 1

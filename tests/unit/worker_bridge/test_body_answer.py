@@ -13,7 +13,7 @@ from dispatcher.cost import Usage
 from dispatcher.frames import Kind, unpack
 from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing
-from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply
+from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
 from tests.unit.dispatcher.ends import Speaker
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 from worker_bridge.body_answer import BodyAnswer
@@ -227,13 +227,21 @@ async def test_request_may_take_long_while_the_engine_answers(
         await asyncio.sleep(1.2)
         await vectors(60)(chat)
 
+    async def begin_late(chat: Chat) -> None:
+        await asyncio.sleep(1)
+        await answer(chat)
+
     server = embedder(stage)
-    stage.script.append(take_long)
+    stage.script.extend([take_long, begin_late])
     server.reply = Chat.hang
     async with stage.bridged(server, stall_prompt_s=0.6, lease_s=2):
-        assert (await embed(stage)).status_code == 200
+        first = asyncio.create_task(embed(stage))
+        await eventually(lambda: _is(len(server.chats) == 1))
+        assert await stage.text() == WHOLE  # though it waits for a slot for as long
+        assert (await first).status_code == 200
+        assert len(server.chats) == 2
         asked = asyncio.create_task(embed(stage))
-        await eventually(lambda: _is(len(server.chats) == 2))
+        await eventually(lambda: _is(len(server.chats) == 3))
         server.hanging.add("/slots")
         await eventually(stage.has_health("wedged"))
         assert "stood still: it gave no whole answer" in caplog.text
