@@ -9,26 +9,39 @@ from dispatcher.keys import Keys
 
 
 class Call(NamedTuple):
-    """What a bridge is to do: claim, unless it has `only_room` again and nothing waits.
+    """What a bridge is to do: claim, of all that it has room for where `for_all` rang.
 
-    Or, with `cancel`, to stop the attempt with this token.
+    Unless it only has room again and nothing waits: `only_room` in its slots, `only_side_room`
+    beside them. Or, with `cancel`, to stop the attempt with this token.
     """
 
     cancel: str | None = None
     only_room: bool = False
+    only_side_room: bool = False
+    for_all: bool = False
 
 
 async def wait_for_call(
-    redis: LinkedRedis, keys: Keys, worker: str, *, has_room: bool, longest_s: float = BLOCK_S
+    redis: LinkedRedis,
+    keys: Keys,
+    worker: str,
+    *,
+    has_room: bool,
+    has_side_room: bool = False,
+    longest_s: float = BLOCK_S,
 ) -> Call:
     """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
     own.
 
-    A bridge without room doesn't listen to the bell that all share: it would take the ring from one
-    that has room.
+    A bridge without free slots doesn't listen to the bell that all share, and one without free side
+    places not to that for what needs no slot: it would take the ring from one that has room.
     """
     bells = _bells(keys, worker)
-    heard = bells if has_room else bells[:2]
+    heard = bells[:2]
+    if has_side_room:
+        heard += bells[2:3]
+    if has_room:
+        heard += bells[3:]
     try:
         popped = await redis.link.call("BZPOPMIN", *heard, longest_s)
     except asyncio.CancelledError:
@@ -39,10 +52,14 @@ async def wait_for_call(
     bell, member, _ = popped
     if bell == bells[0].encode():
         return Call(cancel=str(member, "ascii"))
-    return Call(only_room=member == b"room")
+    for_all = bell in (bells[2].encode(), bells[3].encode())
+    return Call(None, member == b"room", member == b"side_room", for_all)
 
 
 @lru_cache(maxsize=64)
-def _bells(keys: Keys, worker: str) -> tuple[str, str, str]:
-    """Where cancels, its own rings, and those for all come; the first that has something counts."""
-    return keys.named("cancels", worker), keys.named("bell_of", worker), keys.named("bell")
+def _bells(keys: Keys, worker: str) -> tuple[str, ...]:
+    """Where cancels, its own rings, and those for all come: for what needs no slot, and for slots.
+    The first that has something counts.
+    """
+    own = keys.named("cancels", worker), keys.named("bell_of", worker)
+    return *own, keys.named("side_bell"), keys.named("bell")

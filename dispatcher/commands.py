@@ -13,6 +13,8 @@ from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 from dispatcher.scripts import Scripts
 
+NOT_RUNG = -1
+
 Pairs = Iterable[tuple[str, str | int]]
 Facts = Sequence[Arg]
 """Pairs of field and value, one behind the other: what redis-cli shows of a worker."""
@@ -45,10 +47,22 @@ class Identity(NamedTuple):
     epoch: str
 
 
-class Wish(NamedTuple):
-    """What a claim asks for: up to `most` jobs, under a nonce; `max_running` of the model, or 0."""
+class Offer(NamedTuple):
+    """How many jobs a worker would take: in its `slots`, and of the `sides` that need none.
 
-    most: int
+    0: it only passes a ring on; `NOT_RUNG`: nobody rang for these.
+    """
+
+    slots: int = 0
+    sides: int = 0
+
+
+class Wish(NamedTuple):
+    """What a claim asks for, under a nonce. The model may have `max_running` jobs in slots; 0: as
+    many as there are.
+    """
+
+    offer: Offer
     nonce: str
     max_running: int
     patience: Patience
@@ -58,7 +72,8 @@ class Wish(NamedTuple):
         """The arguments of lua/claim.lua behind the identity."""
         about = self.patience
         speeds = about.prompt_ms, about.token_ms, about.turn_ms, about.behind
-        return self.most, self.nonce, self.max_running, *speeds, " ".join(about.faster)
+        asked = *self.offer, self.nonce, self.max_running
+        return *asked, *speeds, " ".join(about.faster)
 
 
 class Commands:

@@ -30,6 +30,9 @@ SPAN = 2
 MIN_WEIGHT = 0.001
 MAX_WEIGHT = 1000
 
+SIDE_PLACES = 4
+"""So many jobs that need no slot run on a worker at most, beside those in its slots."""
+
 # When a worker leaves a job to others.
 LEAST_WORTH_MS = 200
 """A job waits at least this long for the worker that has its beginning in its cache."""

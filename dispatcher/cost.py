@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 INPUT, CACHED, OUTPUT = 1000, 100, 2000
 
+SIDE_BYTE = CACHED // 4
+"""A byte of a request that needs no slot: a token has about four, and none of them is evaluated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

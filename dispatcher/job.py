@@ -6,7 +6,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from dispatcher.constants import KEYED
-from dispatcher.cost import INPUT, OUTPUT, cost
+from dispatcher.cost import INPUT, OUTPUT, SIDE_BYTE, cost
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.tier import Tier
 
@@ -93,7 +93,9 @@ class Job:
 
     @property
     def estimate(self) -> int:
-        """The expected cost."""
+        """The expected cost: of what needs no slot the real one."""
+        if self.needs.side:
+            return len(self.body) * SIDE_BYTE
         return cost(self.prompt_tokens, self.completion_tokens)
 
 

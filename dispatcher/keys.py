@@ -29,6 +29,7 @@ NAMES = {
     "running": "running:",
     "cancels": "cancels:",
     "bell": "bell",
+    "side_bell": "side_bell",
     "bell_of": "bell:",
     "apis": "apis",
     "api": "api:",

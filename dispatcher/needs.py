@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-ANY = "any"
+ANY, SIDE = "any", "side"
 
 # What a llama-server serves depends on how it was started, and on its model. These are the words.
 COMPLETION = "completion"
@@ -22,12 +22,14 @@ class Needs:
 
     `abilities` are llama-server's words for media (`vision`, `audio`, `video`), and the endpoints
     that not every server has; `above_context` is a size in tokens per slot that is known to be too
-    small; `build` a fingerprint that must be equal.
+    small; `build` a fingerprint that must be equal. A `side` job needs no slot: the server's HTTP
+    thread does it.
     """
 
     abilities: frozenset[str] = frozenset()
     above_context: int = 0
     build: str = ""
+    side: bool = False
 
     def larger(self, too_small: int) -> "Needs":
         """The same, with more context than a worker had that was found too small."""
@@ -46,7 +48,8 @@ class Needs:
         )
 
     def __str__(self) -> str:
-        words = sorted(self.abilities)
+        words = [SIDE] if self.side else []
+        words += sorted(self.abilities)
         words += [f"{_ABOVE}{self.above_context}"] if self.above_context else []
         words += [f"{_BUILD}{self.build}"] if self.build else []
         return ",".join(words) or ANY
@@ -62,8 +65,9 @@ def read_needs(text: str) -> Needs:
     >>> str(read_needs("vision,context>8192")), read_needs("any") == Needs()
     ('vision,context>8192', True)
     """
-    words = [word for word in text.split(",") if word != ANY]
+    words = [word for word in text.split(",") if word not in (ANY, SIDE)]
     above = [int(word.removeprefix(_ABOVE)) for word in words if word.startswith(_ABOVE)]
     builds = [word.removeprefix(_BUILD) for word in words if word.startswith(_BUILD)]
     plain = [word for word in words if not word.startswith((_ABOVE, _BUILD))]
-    return Needs(frozenset(plain), max(above, default=0), "".join(builds))
+    is_side = text.split(",")[0] == SIDE
+    return Needs(frozenset(plain), max(above, default=0), "".join(builds), is_side)

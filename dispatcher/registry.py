@@ -145,7 +145,8 @@ async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float)
     asked: list[tuple[Arg, ...]] = []
     for worker in ids:
         asked.append(("HGETALL", keys.prefix.encode() + _WORKER + worker))
-        asked.append(("ZCARD", keys.prefix.encode() + _RUNNING + worker))
+        running = keys.prefix.encode() + _RUNNING + worker
+        asked.append(("ZCOUNT", running, 0, "+inf"))  # those below 0 need no slot
     rows = await ask_for_each(redis, asked)
     found = zip(ids, rows[::2], rows[1::2], strict=True)
     workers = [_read_worker_if_sound(model, *about) for about in found]

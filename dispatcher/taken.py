@@ -12,7 +12,7 @@ log = logging.getLogger("llamaq.worker")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim brought: the free slots that are left, and jobs.
+    """What a claim brought: jobs, and the free slots and side places that are left.
 
     In `again_s` seconds (None: never) jobs can be had that are left to other workers now.
     """
@@ -20,18 +20,18 @@ class Taken:
     free: int
     claims: list[Claim]
     again_s: float | None
+    free_sides: int = 0
 
 
-def read_taken(answer: list[Any]) -> Taken:
-    """Reads the answer of claim.lua; a job that can't be read is left out."""
-    free, again_ms, *rows = answer
+def read_taken(free: int, again_ms: bytes, rows: list[Any], free_sides: int = 0) -> Taken:
+    """Reads what claim.lua answers; a job that can't be read is left out."""
     claims = []
     for row in rows:
         try:
             claims.append(_read_claim(row))
         except (ValueError, TypeError) as error:  # renew doesn't name it, and it is given back
             log.error("A claimed job can't be read; its worker leaves it: %r", error)
-    return Taken(int(free), claims, int(again_ms) / 1000 or None)
+    return Taken(free, claims, int(again_ms) / 1000 or None, free_sides)
 
 
 def _read_claim(row: list[bytes]) -> Claim:

@@ -13,7 +13,7 @@ from typing import Any
 from dispatcher.announcement import announce
 from dispatcher.arguments import Ended
 from dispatcher.batches import Batches
-from dispatcher.commands import Commands, Identity, Wish, WorkerStatus
+from dispatcher.commands import Commands, Identity, Offer, Wish, WorkerStatus
 from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.errors import Fenced
@@ -28,6 +28,8 @@ from dispatcher.taken import Taken, read_taken
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 
 _MOST_ENDED = 32  # in one call, which takes as many jobs again
+
+_NOTHING = Offer()
 
 log = logging.getLogger("llamaq.worker")
 
@@ -103,17 +105,18 @@ class WorkerSession:
         await announce(self._commands.redis.link, self._commands.keys, facts, now_s)
         return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
 
-    async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
-        """Takes up to `most` jobs, never more than there are free slots.
+    async def claim(self, offer: Offer, patience: Patience = EAGER) -> Taken:
+        """Takes as many jobs as are offered places, never more than are free.
 
         After `RedisUnavailable` the next call finds the same jobs again, should Redis have handed
         them out.
         """
         self._nonce = self._nonce or os.urandom(8).hex()
-        wish = Wish(most, self._nonce, self._max_running, patience)
+        wish = Wish(offer, self._nonce, self._max_running, patience)
         answer = await self._run(partial(self._commands.claim, wish=wish))
         self._nonce = ""
-        return read_taken(answer)
+        free, again_ms, free_sides, *jobs = answer
+        return read_taken(free, again_ms, jobs, free_sides)
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request of a claimed job; None when the job has ended meanwhile."""
@@ -129,27 +132,28 @@ class WorkerSession:
         state: str,
         frames: list[Frame],
         usage: Usage = NOTHING,
-        most: int = 0,
+        offer: Offer = _NOTHING,
         patience: Patience = EAGER,
     ) -> asyncio.Future[Taken]:
-        """Ends an attempt with its last frames and what it used, and claims up to `most` jobs.
+        """Ends an attempt with its last frames and what it used, and claims as `claim` does.
 
         Waits out an outage of Redis. Attempts that end together are told in one call: the first of
         them gets the jobs of all.
         """
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
         ended = Ended(token, state, pack(frames), *spent)
-        return self._finishes.add(_Finish(ended, most, patience))
+        return self._finishes.add(_Finish(ended, offer, patience))
 
     async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | Fenced]:
-        most = max(finish.most for finish in finishes)
-        wish = Wish(most, os.urandom(8).hex(), self._max_running, finishes[-1].patience)
+        offer = Offer(*map(max, zip(*(finish.offer for finish in finishes), strict=True)))
+        nonce, patience = os.urandom(8).hex(), finishes[-1].patience
+        wish = Wish(offer, nonce, self._max_running, patience)
         ended = [finish.ended for finish in finishes]
         call = partial(self._run, partial(self._commands.finish, wish=wish, ended=ended))
         answer = await (insist(call, "finish", log) if len(ended) == 1 else wait_out(call))
         free, again_ms, over, *jobs = answer
         first = over.index(1) if 1 in over else 0
-        taken = read_taken([free, again_ms, *jobs])
+        taken = read_taken(free, again_ms, jobs)
         others = Taken(taken.free, [], taken.again_s)
         return [
             (taken if i == first else others) if is_over else self._fenced(ended[i].token)
@@ -212,7 +216,7 @@ class WorkerSession:
 @dataclass(frozen=True, slots=True)
 class _Finish:
     ended: Ended
-    most: int
+    offer: Offer
     patience: Patience
 
 

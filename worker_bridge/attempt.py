@@ -67,6 +67,11 @@ class Attempt:
         self._reading: asyncio.Task[None] | None = None
         self.outgoing.add(Kind.STARTED, _started(served) % claim.queue_ms, Pace.LAZY)
 
+    @property
+    def is_side(self) -> bool:
+        """Whether it takes no slot of the server: it then tells nothing of the engine."""
+        return self.claim.needs.side
+
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""
         return self.outgoing.last(kind, payload)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dispatcher.errors import Fenced
 from dispatcher.job import Claim
 from worker_bridge.attempt import Attempt
+from worker_bridge.breaker import NO_ROUND
 from worker_bridge.ends import CONSEQUENCES, Result
 from worker_bridge.health import Health
 from worker_bridge.settings import BridgeSettings
@@ -47,11 +48,13 @@ class Attempts:
         """Begins an attempt; one that runs already, after a repeated claim, goes on."""
         if claim.token in self._held:
             return
-        worker, round_ = self._worker, self._state.breaker.begin()
+        worker = self._worker
+        round_ = NO_ROUND if claim.needs.side else self._state.breaker.begin()
         attempt = Attempt(claim, worker.served, worker.outbox, self._ended, round_)
         self._held[claim.token] = attempt
-        self._state.held += 1
-        self._state.asking += 1
+        if not attempt.is_side:
+            self._state.held += 1
+            self._state.asking += 1
         self._empty.clear()
         attempt.begin(worker.server, worker.session)
 
@@ -74,14 +77,15 @@ class Attempts:
             moved_at = attempt.answer.moved_at
             if why := self._overdue(attempt, now):
                 attempt.stop(why)
-            elif moved_at > attempt.started_at:
+            elif moved_at > attempt.started_at and not attempt.is_side:
                 self._state.moved(moved_at)
 
     def in_slots(self) -> set[str]:
         """Those that the server has begun; all, where it is too old a build to tell."""
+        held = {token: a for token, a in self._held.items() if not a.is_side}
         if not self._state.tells_beginnings:
-            return set(self._held)
-        return {token for token, a in self._held.items() if a.answer.phase is not Phase.SLOT}
+            return set(held)
+        return {token for token, a in held.items() if a.answer.phase is not Phase.SLOT}
 
     def hide_slots(self) -> bool:
         """Whether one of them may have any number of slots."""
@@ -140,7 +144,8 @@ class Attempts:
         return not hidden or now - max(moved_at, self._state.moved_at) > limit_s
 
     def _ended(self, attempt: Attempt, how: Result | Exception) -> None:
-        self._state.asking -= 1
+        if not attempt.is_side:
+            self._state.asking -= 1
         if isinstance(how, Exception):
             self._settled(attempt, [], how)
             return
@@ -159,7 +164,8 @@ class Attempts:
             what = "job=%s ended in a way that nobody thought of"
             log.error(what, attempt.claim.job, exc_info=fault)
         if self._held.pop(attempt.claim.token, None) is not None:
-            self._state.held -= 1
+            if not attempt.is_side:
+                self._state.held -= 1
             attempt.let_go()
         for claim in next_ones:
             self.start(claim)

@@ -11,6 +11,10 @@ _LONGEST_PAUSE_S = 60.0
 _DOUBT_PAUSE_S = 2.0
 
 
+NO_ROUND = -1
+"""Of an attempt whose end tells the breaker nothing."""
+
+
 class Mode(StrEnum):
     """How much the server is trusted with."""
 

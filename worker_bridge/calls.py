@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from dispatcher.bells import Call, wait_for_call
+from dispatcher.commands import NOT_RUNG, Offer
 from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.keys import Keys
@@ -42,7 +43,7 @@ class Calls:
         self._attempts = attempts
         self._policy = policy
         self._fenced = fenced
-        self._has_room = True
+        self._has_room = self._has_side_room = True
         self._again_at = math.inf
 
     async def take(self) -> None:
@@ -65,18 +66,29 @@ class Calls:
                 self._keys,
                 self._session.worker,
                 has_room=self._has_room,
+                has_side_room=self._has_side_room,
                 longest_s=min(max(left_s, _SHORTEST_S), BLOCK_S),
             )
         if call.cancel is not None:
             self._attempts.stop(call.cancel, Stop.CANCELLED)
         elif call.only_room:
             self._has_room = True
+        elif call.only_side_room:
+            self._has_side_room = True
         else:
-            await self._claim()
+            await self._claim(for_all=call.for_all)
 
-    async def _claim(self) -> None:
-        taken = await self._session.claim(self._policy.most, self._policy.patience)
+    async def _claim(self, *, for_all: bool) -> None:
+        """Claims what it is called for. A bell that all share, and that it does not listen to, has
+        not rung.
+        """
+        slots, sides = self._policy.offer
+        if for_all and not self._has_room:
+            slots = NOT_RUNG
+        if for_all and not self._has_side_room:
+            sides = NOT_RUNG
+        taken = await self._session.claim(Offer(slots, sides), self._policy.patience)
         for claim in taken.claims:
             self._attempts.start(claim)
-        self._has_room = taken.free > 0
+        self._has_room, self._has_side_room = taken.free > 0, taken.free_sides > 0
         self._again_at = math.inf if taken.again_s is None else time.monotonic() + taken.again_s

@@ -1,5 +1,7 @@
 """How many jobs a worker takes, and which ones it leaves to faster workers."""
 
+from dispatcher.commands import Offer
+from dispatcher.constants import SIDE_PLACES
 from dispatcher.fleet import Fleet
 from dispatcher.patience import EAGER, patience
 from worker_bridge.breaker import Mode
@@ -15,14 +17,15 @@ class ClaimPolicy:
         self._state = state
 
     @property
-    def most(self) -> int:
-        """How many jobs the worker may hold now."""
-        return self._state.most
+    def offer(self) -> Offer:
+        """How many jobs the worker may take now. Those that need no slot try no server."""
+        return Offer(self._state.most, SIDE_PLACES if self._state.accepting else 0)
 
     @property
-    def most_after_an_end(self) -> int:
-        """As `most`, with the finish of an attempt: a trial begins by a claim of its own."""
-        return self._state.most if self._state.breaker.mode is Mode.CLOSED else 0
+    def offer_after_an_end(self) -> Offer:
+        """As `offer`, with the finish of an attempt: a trial begins by a claim of its own."""
+        is_trusted = self._state.breaker.mode is Mode.CLOSED
+        return self.offer if is_trusted else self.offer._replace(slots=0)
 
     def heed(self, fleet: Fleet) -> None:
         """Keeps in mind how fast the others are, and so which jobs to leave to them."""

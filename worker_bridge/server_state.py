@@ -16,7 +16,8 @@ class ServerState:
     """What is known of the server at `url`: its health, its slots, its speed, who uses it.
 
     `renew_soon` is set by each change that Redis and the other workers should hear of at once.
-    `held` counts the attempts of its worker, `asking` those of them whose request it has.
+    `held` counts the attempts of its worker that take slots, `asking` those of them whose request
+    it has.
     `others` is how many of its slots somebody else uses. What was begun before `broke_at` can't end
     any more: the process that had it is gone. Since `silent_since` nothing was heard of it, or of
     its engine. At `moved_at` a job got something from the engine. All three are seconds of the

@@ -88,7 +88,8 @@ class Settling:
         follows = CONSEQUENCES[result.end]
         if follows.slot_lags:
             frames = []  # nobody reads them
-            await self._slot_is_free()
+            if not attempt.is_side:
+                await self._slot_is_free()
         if result.end is End.TOO_LONG and await self._leave_to_larger(attempt):
             return None
         if follows.answer is not None:
@@ -105,7 +106,7 @@ class Settling:
             frames[-1].kind,
             frames,
             attempt.answer.meter.usage,  # what a cancelled one used is charged as served
-            self._policy.most_after_an_end,
+            self._policy.offer_after_an_end,
             self._policy.patience,
         )
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 from itertools import count
 
 from bench.counts.queue import BOUNDS, WAITING, fill, join, make_jobs, new_desk
-from dispatcher.commands import Identity, Wish
+from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.constants import HELD_LOOKED_AT, MOST_CLAIMED, MOST_RECOVERED
 from dispatcher.patience import EAGER
 from tests.unit.dispatcher.desk import Desk, ended_attempt
@@ -42,7 +42,7 @@ async def _time_calls(
     held = [(token, 1) for token in tokens[:HELD_LOOKED_AT]]
     yield f"look at {HELD_LOOKED_AT}", await _ms(desk, desk.commands.look(who, held))
     ended = [ended_attempt(token) for token in tokens[:_MOST_ENDED]]
-    finish = desk.commands.finish(who, Wish(MOST_CLAIMED, f"f{worker}", 0, EAGER), ended)
+    finish = desk.commands.finish(who, Wish(Offer(MOST_CLAIMED), f"f{worker}", 0, EAGER), ended)
     yield f"finish of {len(ended)}, and claim of as many", await _ms(desk, finish)
     await desk.redis.zadd(desk.keys.named("workers"), {worker: 1})
     yield f"reap of {MOST_RECOVERED}", await _ms(desk, desk.reap_after(1000))

@@ -8,7 +8,6 @@ from bench.reference.turns import Entry
 from bench.reference.worker import Claimed, Worker
 from dispatcher.constants import (
     BACKLOG,
-    DEAR,
     DEEP,
     FAN,
     FAVOURITES,
@@ -21,7 +20,8 @@ from dispatcher.constants import (
     SPAN,
     WIDE,
 )
-from dispatcher.patience import Patience
+from dispatcher.needs import read_needs
+from dispatcher.patience import EAGER, Patience
 from dispatcher.tier import Tier
 
 
@@ -34,14 +34,26 @@ class Choice:
         self._worker = state.workers[worker]
         self._now_ms = now_ms
         self._patience = patience
-        self._mine = [c for c in state.turns.classes if self._worker.can_take(c)]
+        self._mine = self._classes(side=False)
         self._looked = 0
         self._got = Claimed()
 
     def take(self, wanted: int) -> Claimed:
-        """Takes up to `wanted` jobs."""
+        """Takes up to `wanted` jobs for slots."""
         for entry in self._all(wanted):
             self._begin(entry)
+        return self._take_in_turn(wanted)
+
+    def take_sides(self, wanted: int) -> Claimed:
+        """Takes up to `wanted` jobs that need no slot: no worker is slow at them."""
+        self._mine, self._looked, self._patience = self._classes(side=True), 0, EAGER
+        return self._take_in_turn(len(self._got.jobs) + wanted)
+
+    def _classes(self, *, side: bool) -> list[str]:
+        mine = (c for c in self._state.turns.classes if self._worker.can_take(c))
+        return [class_ for class_ in mine if read_needs(class_).side is side]
+
+    def _take_in_turn(self, wanted: int) -> Claimed:
         while len(self._got.jobs) < wanted:
             found = self._favourite() or self._fair(FAN)
             found = found or self._favourite(anyhow=True) or self._fair(WIDE)
@@ -158,7 +170,7 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        anew_ms, left_ms = self._anew_ms(entry), self._left_ms(entry)
+        anew_ms, left_ms = self._worker.anew_ms(entry.cached_there), self._left_ms(entry)
         if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
@@ -182,7 +194,7 @@ class Choice:
             return anew_ms > 0
         turn_ms = (self._state.mean_service_ms or 0) / other.slots
         sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < anew_ms
-        return self._state.queued <= BACKLOG and sooner
+        return self._state.queued_for_slots <= BACKLOG and sooner
 
     def _is_left_for_balance(self, entry: Entry) -> bool:
         left_ms = self._left_ms(entry)
@@ -192,7 +204,7 @@ class Choice:
             return False
         known = ((name, w) for name, w in self._state.workers.items() if name != self._name)
         able = [(name, w) for name, w in known if w.accepting and w.can_take(entry.class_)]
-        crowds = ((w.crowd(1) * self._times_as_long(w), name) for name, w in able)
+        crowds = ((w.crowd(1) * self._worker.times_as_long_at(w), name) for name, w in able)
         least, name = min(crowds, default=(inf, ""))
         if least >= self._worker.crowd(2) or any(w.free for _, w in able):
             return False
@@ -212,24 +224,12 @@ class Choice:
         turns = self._state.turns.of(entry.class_, entry.tier)
         return turns.get(entry.tenant) is not None and entry.class_ in self._mine
 
-    def _times_as_long(self, other: Worker) -> float:
-        mine, theirs = self._worker.decode_tps, other.decode_tps
-        return mine / theirs if 0 < 2 * theirs <= mine else 1
-
-    def _anew_ms(self, entry: Entry) -> float:
-        """What it costs to evaluate here what the other worker has in its cache."""
-        if self._worker.prompt_tps <= 0:
-            return 0
-        held_up = self._worker.slots if self._worker.running else 1
-        cost_ms = entry.cached_there * DEAR * 1000 / self._worker.prompt_tps * held_up
-        return min(MOST_WORTH_MS, cost_ms)
-
     def _left_ms(self, entry: Entry) -> int:
         return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms
 
     def _is_left_for_speed(self, entry: Entry, loss_ms: float) -> bool:
         left_ms, waited_ms = self._left_ms(entry), self._now_ms - entry.enqueued_ms
-        if not self._patience.leaves(loss_ms, self._state.queued, waited_ms, left_ms):
+        if not self._patience.leaves(loss_ms, self._state.queued_for_slots, waited_ms, left_ms):
             return False
         faster = self._faster(entry.class_)
         if faster:

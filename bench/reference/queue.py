@@ -6,7 +6,7 @@ from bench.reference.choice import Choice
 from bench.reference.state import State
 from bench.reference.turns import Entry
 from bench.reference.worker import Claimed
-from dispatcher.constants import FEW_TOKENS, KEYED, SLACK_PARTS
+from dispatcher.constants import FEW_TOKENS, KEYED, SIDE_PLACES, SLACK_PARTS
 from dispatcher.patience import EAGER, Patience
 
 
@@ -29,17 +29,26 @@ class ReferenceQueue(State):
         if entry.prefers:
             self.workers[entry.prefers].prefers.set(entry.id, entry.sequence)
 
-    def claim(self, worker: str, most: int, now_ms: int, patience: Patience = EAGER) -> Claimed:
-        """Takes up to `most` jobs for a worker."""
-        return Choice(self, worker, now_ms, patience).take(self._room(worker, most))
+    def claim(
+        self,
+        worker: str,
+        most: int,
+        now_ms: int,
+        patience: Patience = EAGER,
+        most_sides: int = SIDE_PLACES,
+    ) -> Claimed:
+        """Takes up to `most` jobs for a worker's slots, and up to `most_sides` that need none."""
+        choice = Choice(self, worker, now_ms, patience)
+        choice.take(self._room(worker, most))
+        return choice.take_sides(min(most_sides, self.workers[worker].free_sides))
 
     def finish(
         self, id_: str, cost: int, tokens: tuple[int, int], now_ms: int, *, done: bool = True
     ) -> None:
         """A running job has ended, with so many tokens of prompt and of answer."""
         entry = self.stop(id_)
-        self.turns.settle(entry, cost)
-        if done:
+        self.turns.settle(entry, entry.estimate if entry.is_side else cost)
+        if done and not entry.is_side:
             self.learn(now_ms - entry.claimed_ms)
             if entry.prefixes:
                 process = self.workers[entry.worker].process
@@ -71,7 +80,8 @@ class ReferenceQueue(State):
     def _room(self, worker: str, most: int) -> int:
         room = min(most, self.workers[worker].free)
         slack = self.workers[worker].slots // SLACK_PARTS
-        if min(room, self.queued) > 1 and len(self.workers[worker].running) + self.queued > slack:
+        waiting = self.queued_for_slots
+        if min(room, waiting) > 1 and len(self.workers[worker].running) + waiting > slack:
             room = min(room, self._part_of(worker, slack))
         return min(room, max(0, self._max_running - self.running)) if self._max_running else room
 
@@ -81,11 +91,13 @@ class ReferenceQueue(State):
         peers = [each for each in self.workers.values() if each.accepting and worker.is_peer(each)]
         slots = sum(each.slots for each in peers)
         if len(peers) < 2 or not slots:
-            return self.queued
-        jobs = sum(len(each.running) for each in peers) + self.queued
+            return self.queued_for_slots
+        jobs = sum(len(each.running) for each in peers) + self.queued_for_slots
         return max(1, ceil(jobs * worker.slots / slots) + slack - len(worker.running))
 
     def _find_preferred(self, entry: Entry) -> tuple[str, int]:
+        if entry.is_side:
+            return "", 0
         for i, prefix in enumerate(entry.prefixes):
             name, prompt, completion, process = self._remembered.get(prefix, ("", 0, 0, ""))
             worker = self.workers.get(name)

@@ -4,6 +4,7 @@ from bisect import insort
 
 from bench.reference.turns import Entry, Turns
 from bench.reference.worker import Worker
+from dispatcher.needs import read_needs
 
 
 class State:
@@ -23,6 +24,11 @@ class State:
     def queued(self) -> int:
         """How many jobs wait."""
         return self._queued
+
+    @property
+    def queued_for_slots(self) -> int:
+        """How many of them need one."""
+        return sum(n for class_, n in self.turns.classes.items() if not read_needs(class_).side)
 
     @property
     def waiting(self) -> list[Entry]:
@@ -55,9 +61,12 @@ class State:
         self.turns.charge(entry, 0, entry.estimate)
         self.leave(entry)
         entry.worker, entry.claimed_ms = worker, now_ms
-        self.workers[worker].running.add(entry.id)
         if entry.crashes:
             self.workers[worker].suspect = entry.id
+        if entry.is_side:
+            self.workers[worker].sides.add(entry.id)
+            return
+        self.workers[worker].running.add(entry.id)
         self.running += 1
         busy = self._busy[entry.tenant] = self._busy.get(entry.tenant, 0) + 1
         if 0 < entry.max_tenant_running <= busy:
@@ -79,9 +88,12 @@ class State:
         """A running job is taken off its worker."""
         entry = self.jobs[id_]
         worker = self.workers[entry.worker]
-        worker.running.remove(id_)
         if worker.suspect == id_:
             worker.suspect = ""
+        if entry.is_side:
+            worker.sides.remove(id_)
+            return entry
+        worker.running.remove(id_)
         self.running -= 1
         self._busy[entry.tenant] -= 1
         self.turns.unpark(entry.tenant)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bench.reference.scores import Scores
 from dispatcher.cost import share
+from dispatcher.needs import read_needs
 from dispatcher.tier import Tier
 
 
@@ -38,6 +39,11 @@ class Entry:
     def tenant_path(self) -> str:
         """The level at which its users wait."""
         return f"{self.tier}|{self.tenant}"
+
+    @property
+    def is_side(self) -> bool:
+        """Whether it needs no slot."""
+        return read_needs(self.class_).side
 
     @property
     def path(self) -> str:
@@ -75,10 +81,8 @@ class Turns:
 
     def enter(self, entry: Entry) -> None:
         """A job has come into the queue."""
-        if (
-            self._begin(entry.class_, entry.tenant_path, entry.user)
-            and entry.tenant not in self.parked
-        ):
+        may_run = entry.is_side or entry.tenant not in self.parked
+        if self._begin(entry.class_, entry.tenant_path, entry.user) and may_run:
             self._tenant_waits(entry.class_, entry.tier, entry.tenant)
 
     def leave(self, entry: Entry) -> None:
@@ -106,9 +110,9 @@ class Turns:
             self._move(parent, child, real - expected)
 
     def park(self, tenant: str) -> None:
-        """The tenant has as many running jobs as it may have."""
+        """The tenant has as many running jobs as it may have, but for those that need no slot."""
         self.parked.add(tenant)
-        for class_ in self.classes:
+        for class_ in (name for name in self.classes if not read_needs(name).side):
             for tier in Tier:
                 self._tenant_rests(class_, tier, tenant)
 

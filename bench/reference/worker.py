@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from bench.reference.scores import Scores
 from bench.reference.turns import Entry
-from dispatcher.constants import NOTICEABLY
+from dispatcher.constants import DEAR, MOST_WORTH_MS, NOTICEABLY, SIDE_PLACES
 from dispatcher.needs import read_needs
 
 
@@ -13,7 +13,8 @@ class Worker:
     """A bridge with its server. `process` changes when the server is started again.
 
     `prompt_tps` and `decode_tps` are in tokens per second of one slot, 0 where not measured.
-    `suspect` is the job that runs here and has crashed a server before.
+    `suspect` is the job that runs here and has crashed a server before. `running` are the jobs in
+    its slots, `sides` those that need none.
     """
 
     slots: int
@@ -26,12 +27,18 @@ class Worker:
     decode_tps: float = 0
     suspect: str = ""
     running: set[str] = field(default_factory=set)
+    sides: set[str] = field(default_factory=set)
     prefers: Scores = field(default_factory=Scores)
 
     @property
     def free(self) -> int:
         """Slots that may be given work."""
         return max(0, self.slots - len(self.running)) if self.accepting else 0
+
+    @property
+    def free_sides(self) -> int:
+        """Side places that may be given work."""
+        return max(0, SIDE_PLACES - len(self.sides)) if self.accepting else 0
 
     def is_peer(self, other: "Worker") -> bool:
         """Whether the other is not noticeably slower; one that is not measured is not."""
@@ -41,6 +48,18 @@ class Worker:
     def crowd(self, more: int) -> float:
         """How many jobs each slot would have with some more, those that prefer it included."""
         return (len(self.running) + len(self.prefers) + more) / self.slots
+
+    def times_as_long_at(self, other: "Worker") -> float:
+        """How many times as long an answer takes there; 1 if not twice as long."""
+        theirs = other.decode_tps
+        return self.decode_tps / theirs if 0 < 2 * theirs <= self.decode_tps else 1
+
+    def anew_ms(self, tokens: int) -> float:
+        """What it costs to evaluate here what another worker has in its cache."""
+        if self.prompt_tps <= 0:
+            return 0
+        held_up = self.slots if self.running else 1
+        return min(MOST_WORTH_MS, tokens * DEAR * 1000 / self.prompt_tps * held_up)
 
     def can_take(self, class_: str) -> bool:
         """Whether it meets the needs of a class."""

@@ -1,13 +1,16 @@
--- claim: takes as many jobs as there are free slots, the least served tenant's first.
+-- claim: takes as many jobs as there are free slots, and as many that need none as there are free
+-- side places, the least served tenant's first.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 worker  2 epoch  3 most jobs to take (0: only pass the ring on)  4 nonce
---          5 most running jobs of the model (0: no bound)
---          6 … 9 prompt_ms, token_ms, turn_ms, behind (dispatcher/patience.py)
---          10 faster workers, parted by blanks, the fastest first
+-- ARGV     1 worker  2 epoch  3 most jobs to take for slots  4 most that need none (of either 0:
+--          only pass the ring on; -1: nobody rang for these)
+--          5 nonce  6 most running jobs of the model, in slots (0: no bound)
+--          7 … 10 prompt_ms, token_ms, turn_ms, behind (dispatcher/patience.py)
+--          11 faster workers, parted by blanks, the fastest first
 -- Returns  {'FENCED'}                               register again
---          {'OK', free slots left, again ms, job, …}  each job {token, api, wants, milliseconds
---                      left, queued ms, class, path, form, body ('': too large, or gone: read it)}.
---                      In `again ms` (0: never) jobs can be had that are left to others now.
+--          {'OK', free slots left, again ms, free side places left, job, …}  each job {token, api,
+--                      wants, milliseconds left, queued ms, class, path, form, body ('': too
+--                      large, or gone: read it)}. In `again ms` (0: never) jobs can be had that are
+--                      left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
 -- @include call_all
@@ -20,12 +23,13 @@ redis.call('DEL', K.bell_of .. c.worker)
 
 local function claim()
   local running = find_taken(c)
-  if #c.jobs > 0 then return answer_with(c, room(c, running)) end
-  local free, is_filled = take_jobs(c, running)
+  if #c.jobs > 0 then return answer_with(c, room(c, running), side_room(c)) end
+  local free, is_filled, are_sides_filled = take_jobs(c, running)
   -- Passes the ring on that it came for. Where nothing waits, nobody has to come for another one.
-  if is_filled then call_all(c) end
-  if #all_classes(c) == 0 and #c.jobs == 0 then redis.call('DEL', K.bell) end
-  return answer_with(c, free)
+  if is_filled then call_all(c, false) end
+  if are_sides_filled then call_all(c, true) end
+  if #all_classes(c) == 0 and #c.jobs == 0 then redis.call('DEL', K.bell, K.side_bell) end
+  return answer_with(c, free, side_room(c))
 end
 
 return conduct(claim)

@@ -21,6 +21,7 @@
 -- @include enter_queue
 -- @include entering
 -- @include find_preferred
+-- @include is_side
 -- @include now_ms
 -- @include raise_refusal
 -- @include read_rows
@@ -80,7 +81,9 @@ local function job_of_ask(ask, sequence)
     place = table.concat({ask.needs, ask.tier, ask.tenant, ask.user,
       string.format('%014.0f', sequence), ask.id}, '|'),
   }
-  job.prefers, job.cached_there = find_preferred(c, job.class, ask.beginnings)
+  if not is_side(job.class) then
+    job.prefers, job.cached_there = find_preferred(c, job.class, ask.beginnings)
+  end
   return job
 end
 
@@ -93,7 +96,7 @@ local function write_job(ask, job, ttl)
     'place', job.place, 'bytes', job.bytes, 'enqueued_ms', c.now,
     'wait_until_ms', job.wait_until_ms, 'deadline_ms', c.now + ask.deadline_ms,
     'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
-    'max_tenant_running', max_tenant_running, 'prefix', ask.remembered)
+    'max_tenant_running', is_side(job.class) and 0 or max_tenant_running, 'prefix', ask.remembered)
   if ask.seen_cost ~= '' then redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost) end
   if ask.form ~= '' then redis.call('HSET', key, 'form', ask.form) end
   if job.supersedes then redis.call('HSET', key, 'supersedes', job.supersedes) end

@@ -1,7 +1,7 @@
 -- finish: attempts ended with an answer (or an error that is the answer); frees their slots, and
 -- takes the next jobs for them.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 … 10 as of claim; 11… for each attempt the values of ENDED (dispatcher/arguments.py)
+-- ARGV     1 … 11 as of claim; 12… for each attempt the values of ENDED (dispatcher/arguments.py)
 -- Returns  {'OK', free slots left, again ms, {ended, …}, job, …}  as claim, also for a call that is
 --                      repeated with the same nonce after its reply was cut. An attempt that has
 --                      `ended` 0 is not, or no longer, this worker's: nothing was changed for it
@@ -15,15 +15,17 @@
 -- @lazy find_taken
 -- @lazy retire
 -- @include is_placed
+-- @include is_side
 -- @include note_end
 -- @include read_rows
 -- @include settle
 -- @include stopped_running
 -- @include take_jobs
+-- @include taken
 -- @include try
 -- @include work_on
-local ended = read_rows(11, ENDED)
-if not open_claim(c, unpack(ARGV, 1, 10)) then return {'FENCED'} end
+local ended = read_rows(12, ENDED)
+if not open_claim(c, unpack(ARGV, 1, 11)) then return {'FENCED'} end
 
 local function is_repeated(attempt)
   local job = read_hash(K.job .. attempt.id, {'attempt', 'state'})
@@ -98,11 +100,14 @@ local function remember(beginnings, prompt_tokens, completion_tokens)
   end
 end
 
+-- What needs no slot is charged by its bytes, and says nothing of answers.
 local function end_attempt(attempt)
   local job, prompt, completion = attempt.job, attempt.prompt_tokens, attempt.completion_tokens
+  local needs_slot = not is_side(job.class)
+  local cost = needs_slot and attempt.cost or job.estimate
   stopped_running(c, job)
-  settle(c, job, attempt.cost)
-  if attempt.state == 'done' then
+  settle(c, job, cost)
+  if needs_slot and attempt.state == 'done' then
     remember(job.prefix or '', prompt, completion)
     learn('mean_service_ms', c.now - job.claimed_ms)
     if tonumber(completion) > 0 then  -- a text, and no embeddings
@@ -111,7 +116,7 @@ local function end_attempt(attempt)
     end
   end
   note_end(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
-    'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost)
+    'cached_tokens', attempt.cached_tokens, 'cost', cost)
 end
 
 -- What ends with a job.
@@ -158,27 +163,39 @@ local function finish_all(attempts)
   round_means()
 end
 
--- Nothing waits: the bridge has room again, and listens to the bell that all share without a claim.
-local function tell_of_room()
-  redis.call('ZADD', K.bell_of .. c.worker, 1, 'room')
+-- Nothing waits for what the bridge has again: it listens to that bell without a claim.
+local function tell_of(what)
+  redis.call('ZADD', K.bell_of .. c.worker, 1, what)
   redis.call('PEXPIRE', K.bell_of .. c.worker, WORKER_TTL_MS)
 end
 
+-- How many of these attempts took a slot, and how many took none. One that can't be read may have.
+local function places_of(attempts)
+  local sides = 0
+  for _, attempt in ipairs(attempts) do
+    if is_side(attempt.job.class or '') then sides = sides + 1 end
+  end
+  return #attempts - sides, sides
+end
+
 local function finish()
-  local running = redis.call('ZCARD', K.running .. c.worker)
-  local was_full = running >= c.slots
   local there, verdicts, was_over = take_off_all()
-  running = running - #there
+  local running = slots_taken(c.worker)
   if #there == 0 and not was_over then return {'OK', room(c, running), '0', verdicts} end
   finish_all(there)
+  local slots_left, sides_left = places_of(there)
+  local was_full = running + slots_left >= c.slots
+  local had_no_side_room = sides_left > 0 and side_room(c) <= sides_left
   c.most = math.min(c.most, MOST_CLAIMED - #there)  -- it has done some work already
   if was_over then find_taken(c) end
   if #c.jobs > 0 then return answer_with(c, room(c, running), verdicts) end
   local free, is_filled = take_jobs(c, running)
-  if is_filled and free > 0 and #c.jobs > 0 then call_all(c) end  -- it took its part, not all
+  -- It took its part, not all.
+  if is_filled and free > 0 and #c.jobs > 0 then call_all(c, false) end
   -- A full bridge waits on its own bell only; and it shall come again for what is left to others.
-  if was_full and free > 0 and #all_classes(c) == 0 then tell_of_room()
+  if was_full and free > 0 and #all_classes(c) == 0 then tell_of('room')
   elseif (was_full and free > 0) or c.again > 0 then ring_worker(c.worker) end
+  if had_no_side_room and side_room(c) > 0 then tell_of('side_room') end
   return answer_with(c, free, verdicts)
 end
 

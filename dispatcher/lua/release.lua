@@ -21,7 +21,7 @@
 -- @include is_registered
 -- @include now_ms
 -- @include recover
--- @include slots
+-- @include taken
 -- @include registration
 local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV)
 local id = split_token(token)
@@ -68,7 +68,7 @@ local function note_what_failed()
 end
 
 local function release()
-  local was_full = is_full(worker)
+  local was_full = is_full(worker) or side_places_taken(worker) >= SIDE_PLACES
   if not take_off(worker, token) then return {'OK', 'gone'} end
   if was_full then ring_worker(worker) end
   note_what_failed()

@@ -37,7 +37,8 @@ end
 local function recover_missing(held)
   local is_named, oldest, recovered = {}, c.now - grace_ms, 0
   for _, token in ipairs(held) do is_named[token] = true end
-  local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, '-inf', oldest)
+  -- Of those that need no slot the scores are negative (parts/taken.lua).
+  local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, 0 - oldest, oldest)
   for _, token in ipairs(overdue) do
     if not is_named[token] and recovered < MOST_RECOVERED then
       recovered = recovered + 1

@@ -2,6 +2,7 @@
 -- @include bells
 -- @include call_one
 -- @lazy find_fastest
+-- @include is_side
 -- @include slots
 
 -- Whether a worker is called alone in good faith: it renews in time, and understands the job.
@@ -15,6 +16,7 @@ end
 local function find_worker_for(c, job)
   if job.prefers and free_slots(job.prefers) > 0 then return job.prefers end
   local is_sought = counted(c, 'speeds_differ') > 0 and not c.rung[job.class]
+    and not is_side(job.class)
   return is_sought and find_fastest(job.class) or nil
 end
 

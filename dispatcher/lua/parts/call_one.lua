@@ -1,10 +1,12 @@
 -- @include bells
 -- @lazy call_capable
 
--- Calls one bridge that may take jobs of a class. The bell that all share is only for what all may
--- take: one that may not would have to pass its ring on, and would get it again.
+-- Calls one bridge that may take jobs of a class. The bells that all share are only for what all
+-- may take: one that may not would have to pass its ring on, and would get it again.
 local function call_one(c, class)
   if c.rung[class] then return end
   c.rung[class] = true
-  if class == 'any' then ring(K.bell) else call_capable(class) end
+  if class == 'any' then ring(K.bell)
+  elseif class == 'side' then ring(K.side_bell)
+  else call_capable(class) end
 end

@@ -3,7 +3,7 @@
 
 -- Whether a worker meets the needs of a class (`Needs.met_by`).
 local function can_take(class, worker)
-  if class == 'any' then return true end
+  if class == 'any' or class == 'side' then return true end
   local about = fields_of(K.worker .. worker, 'context', 'fingerprint', 'modalities', 'endpoints')
   local able = ',' .. (about[3] or '') .. ',' .. (about[4] or '') .. ','
   for need in string.gmatch(class, '[^,]+') do
@@ -12,7 +12,7 @@ local function can_take(class, worker)
       if number(about[1]) <= tonumber(above) then return false end
     elseif build then
       if about[2] ~= build then return false end
-    elseif not string.find(able, ',' .. need .. ',', 1, true) then
+    elseif need ~= 'side' and not string.find(able, ',' .. need .. ',', 1, true) then
       return false
     end
   end

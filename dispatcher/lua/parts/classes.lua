@@ -1,4 +1,5 @@
 -- The classes of jobs that wait, and how many jobs of each. A call reads them once.
+-- @include is_side
 
 local function read_classes(c)
   local rows = redis.call('ZRANGE', K.classes, 0, -1, 'WITHSCORES')
@@ -19,4 +20,12 @@ end
 local function queued(c)
   if not c.classes then read_classes(c) end
   return c.queued
+end
+
+local function queued_for_slots(c)
+  local jobs = queued(c)
+  for class, waiting in pairs(c.waiting) do
+    if is_side(class) then jobs = jobs - waiting end
+  end
+  return jobs
 end

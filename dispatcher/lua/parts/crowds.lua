@@ -1,6 +1,7 @@
 -- How many conversations each worker has.
 -- @include is_full
 -- @include other_workers
+-- @include taken
 
 -- How many times as long an answer takes there as here; 1 if not twice as long, for busy servers
 -- have their ups and downs, or not measured.
@@ -12,7 +13,7 @@ end
 -- How many jobs each slot of a worker would have with so many more, those that wait for its cache
 -- included.
 local function crowd_of(other, its_slots, more)
-  local jobs = redis.call('ZCARD', K.running .. other) + redis.call('ZCARD', K.prefers .. other)
+  local jobs = slots_taken(other) + redis.call('ZCARD', K.prefers .. other)
   return (jobs + more) / its_slots
 end
 

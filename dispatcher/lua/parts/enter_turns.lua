@@ -6,7 +6,7 @@
 -- The first of all that wait.
 local function begin_turns(c, job)
   read_charges_of(c, job)
-  local is_resting = is_parked(c, job.tenant)
+  local is_resting = is_parked(c, job)
   for i, level in ipairs(levels(job)) do
     if i == 3 or not is_resting then
       redis.call('ZADD', K.served .. level[1], 0, level[2])

@@ -1,5 +1,6 @@
 -- @include can_take
 -- @include numbers
+-- @include taken
 
 -- The measured speeds of all who take jobs: {worker, slots, tokens per second}, the fastest first.
 -- One that is not measured yet is tried at once.
@@ -21,7 +22,7 @@ local function find_fastest(class)
     local worker, slots, speed = unpack(row)
     if speed * NOTICEABLY < best then break end
     if slots > 0 and can_take(class, worker) then
-      local part = 1 - redis.call('ZCARD', K.running .. worker) / slots
+      local part = 1 - slots_taken(worker) / slots
       if part > best_part then fastest, best_part, best = worker, part, math.max(best, speed) end
     end
   end

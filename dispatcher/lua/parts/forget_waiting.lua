@@ -4,7 +4,8 @@
 -- Forgets all that is kept of those who wait, as these jobs are the last to leave the queue. What
 -- was kept of others went with them. Nobody has to come any more.
 local function forget_waiting(c, jobs)
-  local keys, seen = {K.queue, K.classes, K.waiting, K.waiting_bytes, K.bell}, {}
+  local keys = {K.queue, K.classes, K.waiting, K.waiting_bytes, K.bell, K.side_bell}
+  local seen = {}
   for _, job in ipairs(jobs) do
     local of_class = seen[job.class] or {}
     seen[job.class] = of_class

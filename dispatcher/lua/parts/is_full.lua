@@ -1,8 +1,9 @@
 -- @include numbers
+-- @include taken
 -- @include tolerant
 
--- A full bridge waits on its own bell only, so whoever frees its slot must ring that.
+-- A bridge hears only the bells of what it has room for, so whoever makes room rings its own one.
 local function is_full(worker)
   local slots = fields_of(K.worker .. worker, 'slots')[1]
-  return redis.call('ZCARD', K.running .. worker) >= number(slots)
+  return slots_taken(worker) >= number(slots)
 end

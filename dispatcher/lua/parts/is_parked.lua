@@ -1,5 +1,8 @@
 -- @include counters
+-- @include is_side
 
-local function is_parked(c, tenant)
-  return counted(c, 'parked') > 0 and redis.call('SISMEMBER', K.parked, tenant) == 1
+-- Whether a job must wait as too many of its tenant run.
+local function is_parked(c, job)
+  return counted(c, 'parked') > 0 and not is_side(job.class)
+      and redis.call('SISMEMBER', K.parked, job.tenant) == 1
 end

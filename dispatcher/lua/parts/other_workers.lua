@@ -22,7 +22,7 @@ end
 local function find_less_patient(c, class)
   local own = seconds_of(c, c.worker)
   for _, other in workers_seen(FLEET_LOOKED_AT) do
-    if other ~= c.worker and can_take(class, other) and free_slots(other) > 0
+    if other ~= c.worker and can_take(class, other) and has_room_for(class, other)
         and seconds_of(c, other) < own then
       return other
     end
@@ -36,7 +36,7 @@ local function faster_worker(c, class)
   for _, other in ipairs(c.faster) do
     if fields_of(K.worker .. other, 'accepting')[1] == '1' and can_take(class, other) then
       found = true
-      if free_slots(other) > 0 then with_room = with_room or other end
+      if has_room_for(class, other) then with_room = with_room or other end
     end
   end
   if found then with_room = with_room or find_less_patient(c, class) end
@@ -53,7 +53,7 @@ local function another_worker(c, job)
     if theirs[1] == '1' and can_take(job.class, other) then
       found = true
       local may = not (is_suspect(job) and theirs[2])
-      if may and not with_room and free_slots(other) > 0 then with_room = other end
+      if may and not with_room and has_room_for(job.class, other) then with_room = other end
     end
   end
   return found, with_room

@@ -1,11 +1,15 @@
--- A tenant with as many running jobs as it may have is not waiting until one of them ends.
+-- A tenant with as many running jobs as it may have is not waiting until one of them ends, but for
+-- what needs no slot.
 -- @include classes
 -- @include counters
+-- @include is_side
 -- @include tenant_rests
 
 local function park(c, tenant)
   if redis.call('SADD', K.parked, tenant) == 1 then count(c, 'parked', 1) end
   for _, class in ipairs(all_classes(c)) do
-    for tier in pairs(TIER_WEIGHTS) do tenant_rests(c, class, tier, tenant) end
+    for tier in pairs(is_side(class) and {} or TIER_WEIGHTS) do
+      tenant_rests(c, class, tier, tenant)
+    end
   end
 end

@@ -1,5 +1,6 @@
 -- @include classes
 -- @include counters
+-- @include taken
 
 -- The accepting workers that are not noticeably slower than this one, itself included: their names
 -- and all their slots.
@@ -21,7 +22,7 @@ local function running_on(c, names)
   local running = 0
   for _, name in ipairs(names) do
     running = running + (name == c.worker and c.running
-      or redis.call('ZCARD', K.running .. name))
+      or slots_taken(name))
   end
   return running
 end
@@ -31,7 +32,7 @@ end
 -- least: it was called, and may be the only one that hears.
 local function part_of(c, slack)
   local names, all_slots = peers_of(c)
-  if #names < 2 or all_slots <= 0 then return queued(c) end
-  local all_jobs = running_on(c, names) + queued(c)
+  if #names < 2 or all_slots <= 0 then return queued_for_slots(c) end
+  local all_jobs = running_on(c, names) + queued_for_slots(c)
   return math.max(1, math.ceil(all_jobs * c.slots / all_slots) + slack - c.running)
 end

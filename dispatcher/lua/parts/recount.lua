@@ -12,13 +12,15 @@ local function add(counts, name, amount)
   counts[name] = (counts[name] or 0) + amount
 end
 
--- All attempts that run, and what their jobs are expected to cost, by path.
+-- How many attempts take a slot, how many take none, and what their jobs are expected to cost, by
+-- path.
 local function look_at_running()
-  local running, busy, charged = 0, {}, {}
+  local running, sides, busy, charged = 0, 0, {}, {}
   for _, worker in ipairs(redis.call('ZRANGE', K.workers, 0, -1)) do
-    for _, token in ipairs(try('ZRANGE', K.running .. worker, 0, -1) or {}) do
-      running = running + 1
-      local job = read_job(split_token(token) or '')
+    local rows = try('ZRANGE', K.running .. worker, 0, -1, 'WITHSCORES') or {}
+    for i = 1, #rows, 2 do
+      if tonumber(rows[i + 1]) < 0 then sides = sides + 1 else running = running + 1 end
+      local job = read_job(split_token(rows[i]) or '')
       if job and not job.flaw then
         if number(job.max_tenant_running) > 0 then add(busy, job.tenant, 1) end
         for _, level in ipairs(levels(job)) do
@@ -28,7 +30,7 @@ local function look_at_running()
       end
     end
   end
-  return running, busy, charged
+  return running, sides, busy, charged
 end
 
 local function recount_busy(busy)
@@ -67,8 +69,9 @@ local function recount_charges(charged)
 end
 
 local function recount_running()
-  local running, busy, charged = look_at_running()
+  local running, sides, busy, charged = look_at_running()
   set_counter(c, 'running', running)
+  set_counter(c, 'sides_running', sides)
   recount_busy(busy)
   recount_charges(charged)
 end
@@ -99,13 +102,15 @@ end
 
 -- Where nothing runs, nothing is charged: else a field was changed while a job ran.
 local function is_wrong_at_rest()
-  return counted(c, 'running') <= 0 and redis.call('EXISTS', K.busy, K.charged) > 0
+  return counted(c, 'running') <= 0 and counted(c, 'sides_running') <= 0
+      and redis.call('EXISTS', K.busy, K.charged) > 0
 end
 
 local function recount()
   write_charges(c)
   write_counters(c)
   c.known, c.charged = {}, {}
+  read_counters(c, 'recount', 'running', 'sides_running')
   if number(counter(c, 'recount')) == 0 and not is_wrong_at_rest() then return end
   if redis.call('ZCARD', K.queue) <= MOST_RECOUNTED then
     recount_queue()

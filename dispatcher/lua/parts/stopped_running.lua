@@ -1,10 +1,11 @@
 -- @include counters
+-- @include running_of
 -- @lazy call_all
 -- @lazy unpark
 
 -- After an attempt was taken off its worker: its tenant may have another one run.
 local function stopped_running(c, job)
-  count(c, 'running', -1)
+  count(c, running_of(job.class), -1)
   local is_bound = tonumber(job.max_tenant_running or '0') > 0
   if is_bound and redis.call('HINCRBY', K.busy, job.tenant, -1) <= 0 then
     redis.call('HDEL', K.busy, job.tenant)

@@ -2,6 +2,7 @@
 -- @include charge
 -- @include choice
 -- @include describe
+-- @include is_side
 -- @include leave_queue
 -- @include small_body
 -- @include work_on
@@ -14,7 +15,7 @@ local function take(c, job)
   charge(c, job, 0, job.estimate)
   redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
     'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
-  redis.call('ZADD', K.running .. c.worker, c.now, token)
+  redis.call('ZADD', K.running .. c.worker, is_side(job.class) and 0 - c.now or c.now, token)
   begin_running(c, c.worker, token, job)
   c.runs_suspect = c.runs_suspect or is_suspect(job)
   c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(job.id, job))

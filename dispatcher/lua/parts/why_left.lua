@@ -5,6 +5,7 @@
 -- @include classes
 -- @include crowds
 -- @include suspects
+-- @include taken
 -- @include urgency
 
 local function left_ms(c, job)
@@ -43,7 +44,7 @@ local function is_worth_leaving(c, job, there, has_room, anew)
   if job.cached_there == '0' then return urgency(c) >= TIER_WEIGHTS[job.tier] end  -- given to it
   if has_room then return true end
   if anew == 0 or urgency(c) > 0 then return anew > 0 end
-  return queued(c) <= BACKLOG and comes_sooner(c, job, there, anew)
+  return queued_for_slots(c) <= BACKLOG and comes_sooner(c, job, there, anew)
 end
 
 local function left_for_cache(c, job)
@@ -51,7 +52,7 @@ local function left_for_cache(c, job)
   local other = fields_of(K.worker .. job.prefers, 'accepting', 'slots')
   local there, anew = number(other[2]), anew_ms(c, job)
   if other[1] ~= '1' or there == 0 then return nil end
-  local has_room = redis.call('ZCARD', K.running .. job.prefers) < there
+  local has_room = slots_taken(job.prefers) < there
   if not is_worth_leaving(c, job, there, has_room, anew) then return nil end
   local is_new = job.cached_there == '0'
   local worth = is_new and NEWCOMER_MS or math.max(LEAST_WORTH_MS, anew)
@@ -72,7 +73,7 @@ end
 -- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
 local function left_for_speed(c, job, loss)
   if loss <= 0 then return nil end
-  local ahead, waited = queued(c) * c.turn_ms, c.now - job.enqueued_ms
+  local ahead, waited = queued_for_slots(c) * c.turn_ms, c.now - job.enqueued_ms
   local times = c.behind
   if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
   if loss <= ahead * times or left_ms(c, job) >= loss then return nil end

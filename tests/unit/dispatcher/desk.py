@@ -7,7 +7,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dispatcher.arguments import Ended, QueuedJob
-from dispatcher.commands import Bounds, Commands, Identity, Wish, WorkerStatus
+from dispatcher.commands import Bounds, Commands, Identity, Offer, Wish, WorkerStatus
+from dispatcher.constants import SIDE_PLACES
 from dispatcher.frames import Frame, Kind, pack, unpack
 from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_token
 from dispatcher.keys import Keys
@@ -187,9 +188,12 @@ class Desk:
         nonce: str = "",
         max_running: int = 0,
         patience: Patience = EAGER,
+        most_sides: int = SIDE_PLACES,
     ) -> list[Any]:
-        wish = Wish(most, nonce or next(self._nonces), max_running, patience)
-        return await self.commands.claim(Identity(worker, epoch), wish)
+        """What it answers, but for the free side places."""
+        wish = Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
+        answer = await self.commands.claim(Identity(worker, epoch), wish)
+        return answer[:3] + answer[4:]
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
         """The free slots left, and the tokens of the claimed.
@@ -243,7 +247,7 @@ class Desk:
         max_running: int = 0,
         patience: Patience = EAGER,
     ) -> list[Any]:
-        wish = Wish(most, nonce or next(self._nonces), max_running, patience)
+        wish = Wish(Offer(most, SIDE_PLACES), nonce or next(self._nonces), max_running, patience)
         ended = ended_attempt(token, state, cost)
         verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
         if verdict != b"OK" or rest[2] != [1]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from dispatcher.commands import Commands
+from dispatcher.commands import Commands, Offer
 from dispatcher.connection import open_redis
 from dispatcher.continuation import Continuation
 from dispatcher.cost import Usage
@@ -117,7 +117,7 @@ class Server:
         claims: list[Claim] = []
 
         async def claimed() -> bool:
-            claims.extend((await self.session.claim(1)).claims)
+            claims.extend((await self.session.claim(Offer(1))).claims)
             return bool(claims)
 
         await until(claimed)

@@ -4,7 +4,7 @@ from redis.asyncio import Redis
 
 from tests.unit.dispatcher.desk import OF_JOBS
 
-_FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "counters", "speeds"}
+_FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "side_bell", "counters", "speeds"}
 
 
 def _may_stay(key: str) -> bool:

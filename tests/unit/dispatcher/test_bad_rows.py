@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from dispatcher.commands import Commands
+from dispatcher.commands import Commands, Offer
 from dispatcher.fleet import fetch_fleet
 from dispatcher.frames import Kind
 from dispatcher.inbox import Inbox
@@ -74,7 +74,7 @@ async def test_claimed_job_of_an_unknown_wish_is_left_to_renew(desk: Desk) -> No
     session = await joined(desk)
     await desk.enqueue("j1", "j2")
     await desk.redis.hset(desk.keys.named("job", "j1"), "wants", "sugar")
-    assert [claim.job for claim in (await session.claim(2)).claims] == ["j2"]
+    assert [claim.job for claim in (await session.claim(Offer(2))).claims] == ["j2"]
 
 
 async def test_script_that_fails_for_ever_is_given_up(

@@ -6,7 +6,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from dispatcher.batches import MOST, Batches
-from dispatcher.commands import Bounds, Identity, Wish
+from dispatcher.commands import Bounds, Identity, Offer, Wish
 from dispatcher.errors import RedisUnavailable
 from dispatcher.patience import EAGER
 from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
@@ -144,7 +144,7 @@ async def test_attempts_end_together_and_their_slots_get_the_next_jobs(desk: Des
     await desk.join(slots=3)
     await desk.enqueue(*(f"j{number}" for number in range(6)))
     _, tokens = await desk.claim()
-    who, wish = Identity("w", "e"), Wish(3, "n", 0, EAGER)
+    who, wish = Identity("w", "e"), Wish(Offer(3), "n", 0, EAGER)
     ended = [*map(ended_attempt, tokens[:2]), ended_attempt("j9:n-1-1")]
     for _ in range(2):  # its answer was lost, and it came twice
         verdict, free, _, over, *rows = await desk.commands.finish(who, wish, ended)
@@ -156,7 +156,7 @@ async def test_attempts_end_together_and_their_slots_get_the_next_jobs(desk: Des
 async def test_finish_of_foreign_attempts_alone_takes_nothing(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    who, wish = Identity("w", "e"), Wish(3, "n", 0, EAGER)
+    who, wish = Identity("w", "e"), Wish(Offer(3), "n", 0, EAGER)
     answer = await desk.commands.finish(who, wish, [ended_attempt("j9:n-1-1")])
     assert answer == [b"OK", 1, b"0", [0]]
 

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.arguments import Ended
-from dispatcher.commands import Identity, Wish
+from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER
 from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
@@ -120,5 +120,5 @@ async def ended_with(
 ) -> tuple[Identity, Wish, list[Ended]]:
     """The one job, done by this worker."""
     ended = ended_attempt(await desk.take(worker))
-    wish = Wish(0, "n", 0, EAGER)
+    wish = Wish(Offer(0), "n", 0, EAGER)
     return Identity(worker, "e"), wish, [ended._replace(prompt_tokens=prompt_tokens)]

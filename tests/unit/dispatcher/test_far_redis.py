@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.commands import Offer
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Kind
 from dispatcher.queue import Queue
@@ -26,7 +27,7 @@ async def far(real_redis_url: str, tmp_path: Path) -> AsyncIterator[Relay]:
 
 
 async def answer(server: Server) -> None:
-    claims = (await server.session.claim(MANY)).claims
+    claims = (await server.session.claim(Offer(MANY))).claims
     for claim in claims:
         server.start(claim)
         server.say(claim, 1, b"first")

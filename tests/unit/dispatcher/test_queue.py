@@ -84,7 +84,7 @@ async def test_bridge_that_waits_is_called(queue: Queue, server: Server, redis_u
     await wait_for_call(waiter, KEYS, "w", has_room=True)  # the ring of its registration
     waiting = asyncio.create_task(wait_for_call(waiter, KEYS, "w", has_room=True))
     client = await Client(queue, make_job()).submit()
-    assert await waiting == Call()
+    assert await waiting == Call(for_all=True)
     client.close()
     await waiter.aclose()
 

@@ -13,7 +13,8 @@ from bench.reference.queue import ReferenceQueue
 from bench.reference.turns import Entry
 from bench.reference.worker import Claimed, Worker
 from dispatcher import script_text
-from dispatcher.commands import Identity, Wish
+from dispatcher.commands import Identity, Offer, Wish
+from dispatcher.constants import SIDE_PLACES
 from dispatcher.patience import EAGER, Patience
 from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
 
@@ -28,7 +29,7 @@ WORKERS = {
     "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=250, decode_tps=4),
     "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
 }
-CLASSES = ("any", "any", "any", "context>2048", "vision", "build=b1")
+CLASSES = ("any", "any", "side", "any", "context>2048", "vision", "build=b1", "side", "side,vision")
 PATIENCE = (
     EAGER,
     Patience(0.5, 3, 2000, 1, ("big",)),
@@ -140,12 +141,14 @@ class Pair:
             assert {verdict[0] for verdict in again} == {b"KNOWN"}
 
     async def claim(self, pick: int) -> None:
-        worker, most = list(WORKERS)[pick % 3], pick // 3 % 4
+        worker, most, sides = list(WORKERS)[pick % 3], pick // 3 % 4, SIDE_PLACES - pick // 36 % 5
         patience = PATIENCE[pick // 12 % 3]
         for name in WORKERS:
             await self.desk.rung(name)
-        got = self.reference.claim(worker, most, self.now_s * 1000, patience)
-        answer = await self.desk.claim_raw(worker, most, max_running=5, patience=patience)
+        got = self.reference.claim(worker, most, self.now_s * 1000, patience, sides)
+        answer = await self.desk.claim_raw(
+            worker, most, max_running=5, patience=patience, most_sides=sides
+        )
         await self._compare(worker, got, answer)
 
     async def _compare(self, worker: str, got: Claimed, answer: list[Any]) -> None:
@@ -176,12 +179,16 @@ class Pair:
         for name in WORKERS:
             await self.desk.rung(name)
         ended = []
-        for nth, id_ in enumerate(sorted(self.reference.workers[worker].running)[:number]):
+        known = self.reference.workers[worker]
+        for nth, id_ in enumerate(sorted(known.running | known.sides)[:number]):
             cost, done = (pick + nth) * 37 % 1_500_000, (pick + nth) % 5 > 0
             self.reference.finish(id_, cost, TOKENS, self.now_s * 1000, done=done)
             ended.append(ended_attempt(self.tokens.pop(id_), "done" if done else "failed", cost))
         got = self.reference.claim(worker, most, self.now_s * 1000, patience)
-        who, wish = Identity(worker, "e"), Wish(most, f"f{next(self._numbers)}", 5, patience)
+        who, wish = (
+            Identity(worker, "e"),
+            Wish(Offer(most, SIDE_PLACES), f"f{next(self._numbers)}", 5, patience),
+        )
         answer = await self.desk.commands.finish(who, wish, ended)
         assert answer.pop(3) == [1] * len(ended)
         if number > 1 and got.jobs:
@@ -209,8 +216,8 @@ class Pair:
         name = list(WORKERS)[pick % 3]
         worker = self.reference.workers[name]
         worker.slots, worker.accepting = pick // 3 % 4 + 1, pick % 7 > 0
-        held = [self.tokens[id_] for id_ in worker.running]
-        for id_ in worker.running:
+        held = [self.tokens[id_] for id_ in worker.running | worker.sides]
+        for id_ in worker.running | worker.sides:
             self.reference.raise_estimate(id_, pick * 11)
         await self.desk.renew(
             *held, worker=name, slots=worker.slots, accepting=int(worker.accepting), cost=pick * 11
@@ -234,7 +241,16 @@ class Pair:
         assert (await self.desk.commands.reap(1000, 100))[0] == b"OK"
 
     async def check(self) -> None:
-        """The same are next, with the same counters."""
+        """The same are next, with the same counters, and the same run: the first in slots, the
+        others beside them.
+        """
+        for name, worker in self.reference.workers.items():
+            key = self.desk.keys.named("running", name)
+            rows = await self.desk.redis.zrange(key, 0, -1, withscores=True)
+            running = {token.decode().rpartition(":")[0]: score > 0 for token, score in rows}
+            assert {id_ for id_, in_slot in running.items() if in_slot} == worker.running
+            assert running.keys() - worker.running == worker.sides
+            assert len(worker.sides) <= SIDE_PLACES
         for class_ in set(CLASSES):
             for parent in ("", "default", "flex", "priority", "default|t0"):
                 key = self.desk.keys.named("turns", f"{class_}|{parent}" if parent else class_)
@@ -247,7 +263,8 @@ class Pair:
         for name in WORKERS:
             self.reference.workers[name].accepting = True
             self.reference.workers[name].slots = 3
-            held = [self.tokens[id_] for id_ in self.reference.workers[name].running]
+            known = self.reference.workers[name]
+            held = [self.tokens[id_] for id_ in known.running | known.sides]
             await self.desk.renew(*held, worker=name, slots=3)
         while self.reference.jobs:
             await self.later(1)

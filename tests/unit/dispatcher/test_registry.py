@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
-from dispatcher.commands import Commands
+from dispatcher.commands import Commands, Offer
 from dispatcher.registry import WorkerState, read_models
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.desk import Desk
@@ -26,7 +26,7 @@ async def test_nothing_is_known_at_first(redis: Redis) -> None:
 async def test_worker_with_its_slots_and_queue(desk: Desk) -> None:
     session = await join(desk, "w")
     await desk.enqueue("j1", "j2")
-    await session.claim(1)
+    await session.claim(Offer(1))
     (model,) = await read_models(desk.redis)
     assert model.workers == (
         WorkerState("w", "http://127.0.0.1:8080", "healthy", True, 2, 1, 2048, "b1", "f1"),

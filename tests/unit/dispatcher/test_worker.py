@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.bells import Call, wait_for_call
-from dispatcher.commands import Commands
+from dispatcher.commands import Commands, Offer
 from dispatcher.connection import open_redis
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced, RedisUnavailable
@@ -38,7 +38,7 @@ async def waiter(redis_url: str) -> AsyncIterator[Redis]:
 
 async def test_claim_says_what_to_run(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1", body=b"ask")
-    taken = await session.claim(2)
+    taken = await session.claim(Offer(2))
     (claim,) = taken.claims
     assert (taken.free, claim.job, claim.api, claim.wants) == (
         1,
@@ -52,7 +52,7 @@ async def test_claim_says_what_to_run(desk: Desk, session: WorkerSession) -> Non
 
 async def test_body_of_an_ended_job_is_none(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1", body=b"x" * 40_000)
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     assert await session.body(claim) == b"x" * 40_000
     await session.finish(claim.token, "done", DONE, Usage(3, 4))
     assert await session.body(claim) is None
@@ -72,25 +72,25 @@ async def test_registration_whose_reply_was_lost_is_repeated(
     with pytest.raises(RedisUnavailable):
         await session.register(2, True, FACTS)
     await session.register(2, True, FACTS)
-    assert len((await session.claim(1)).claims) == 1
+    assert len((await session.claim(Offer(1))).claims) == 1
 
 
 async def test_claim_whose_reply_was_lost_finds_its_jobs_again(
     desk: Desk, relay: Relay, session: WorkerSession
 ) -> None:
-    await session.claim(0)
+    await session.claim(Offer(0))
     await desk.enqueue("j1", "j2", "j3")
     relay.cut_next_reply()
     with pytest.raises(RedisUnavailable):
-        await session.claim(2)
-    claims = (await session.claim(2)).claims
+        await session.claim(Offer(2))
+    claims = (await session.claim(Offer(2))).claims
     assert [claim.token for claim in claims] == await desk.running()
     assert [claim.job for claim in claims] == ["j1", "j2"]
 
 
 async def test_claim_after_an_answer_is_a_new_one(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1", "j2")
-    first, second = (await session.claim(1)).claims, (await session.claim(1)).claims
+    first, second = (await session.claim(Offer(1))).claims, (await session.claim(Offer(1))).claims
     assert [claim.job for claim in first + second] == ["j1", "j2"]
 
 
@@ -98,7 +98,7 @@ async def test_finish_waits_out_a_lost_reply(
     desk: Desk, relay: Relay, session: WorkerSession
 ) -> None:
     await desk.enqueue("j1")
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     with pytest.raises(Fenced):
         await session.finish("j0:n-1", "done", DONE)  # loads the script
     relay.cut_next_reply()
@@ -110,7 +110,7 @@ async def test_release_waits_out_a_lost_reply(
     desk: Desk, relay: Relay, session: WorkerSession
 ) -> None:
     await desk.enqueue("j1")
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     await session.release("j0:n-1", toll=Toll.ATTEMPT, error=b"{}")  # loads the script
     relay.cut_next_reply()
     await session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
@@ -120,7 +120,7 @@ async def test_release_waits_out_a_lost_reply(
 
 async def test_renewal_names_foreign_and_unwanted(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1")
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     await desk.cancel("j1")
     renewal = await session.renew(2, True, FACTS, {claim.token: 0, "j9:n-1": 0})
     assert (renewal.foreign, renewal.unwanted) == (["j9:n-1"], [claim.token])
@@ -132,14 +132,14 @@ async def test_who_was_reaped_is_fenced_until_it_joins_anew(
     await desk.enqueue("j1")
     await desk.reap_after(LEASE_MS + 1000)
     with pytest.raises(Fenced):
-        await session.claim(1)
+        await session.claim(Offer(1))
     with pytest.raises(Fenced):
         await session.renew(2, True, FACTS, {})
     old = session.identity
     session.end_epoch()
     await session.register(2, True, FACTS)
     assert session.identity != old
-    assert len((await session.claim(1)).claims) == 1
+    assert len((await session.claim(Offer(1))).claims) == 1
 
 
 async def test_claim_that_waited_while_its_worker_joined_again_is_of_the_new_epoch(
@@ -151,7 +151,7 @@ async def test_claim_that_waited_while_its_worker_joined_again_is_of_the_new_epo
     session.end_epoch()
     joining = asyncio.create_task(session.register(2, True, FACTS))
     await relay.held.wait()
-    claiming = asyncio.create_task(session.claim(1))
+    claiming = asyncio.create_task(session.claim(Offer(1)))
     await asyncio.sleep(0)
     relay.let_go()
     await joining
@@ -163,7 +163,7 @@ async def test_who_left_gets_nothing_and_is_forgotten_with_the_next_tick(
 ) -> None:
     await desk.enqueue("j1")
     await session.leave(FACTS)
-    assert await session.claim(1) == Taken(0, [], None)
+    assert await session.claim(Offer(1)) == Taken(0, [], None)
     await session.leave(FACTS)
     await desk.reap_after(1000)
     assert await desk.redis.zcard(desk.keys.named("workers")) == 0
@@ -173,7 +173,7 @@ async def test_worker_hears_that_a_job_is_cancelled(
     desk: Desk, session: WorkerSession, waiter: Redis
 ) -> None:
     await desk.enqueue("j1")
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     await desk.rung("w")
     waiting = asyncio.create_task(wait_for_call(waiter, desk.keys, "w", has_room=False))
     await desk.cancel("j1")
@@ -201,7 +201,7 @@ async def test_worker_without_room_leaves_the_shared_ring_to_others(
 
 async def test_cancels_come_before_rings(desk: Desk, session: WorkerSession, waiter: Redis) -> None:
     await desk.enqueue("j1", "j2")
-    (claim,) = (await session.claim(1)).claims
+    (claim,) = (await session.claim(Offer(1))).claims
     await desk.cancel("j1")
     assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call(cancel=claim.token)
 
@@ -211,9 +211,9 @@ async def test_full_worker_hears_that_it_has_room_again(
 ) -> None:
     """Nothing waits, so it need not claim."""
     await desk.enqueue("j1", "j2")
-    claim, _ = (await session.claim(2)).claims
+    claim, _ = (await session.claim(Offer(2))).claims
     await desk.rung("w")
-    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], most=1)
+    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], offer=Offer(1))
     assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call(only_room=True)
 
 
@@ -221,7 +221,7 @@ async def test_full_worker_claims_for_what_its_finish_has_left(
     desk: Desk, session: WorkerSession, waiter: Redis
 ) -> None:
     await desk.enqueue("j1", "j2", "j3")
-    claim, _ = (await session.claim(2)).claims
+    claim, _ = (await session.claim(Offer(2))).claims
     await desk.rung("w")
-    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], most=0)
+    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], offer=Offer(0))
     assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from dispatcher.commands import Commands
+from dispatcher.commands import Commands, Offer
 from dispatcher.cost import Usage
 from dispatcher.errors import Fenced
 from dispatcher.frames import Frame, Kind
@@ -53,12 +53,12 @@ class CountedSession(WorkerSession):
     patience: Patience = EAGER
     changed: Callable[[], None] = staticmethod(lambda: None)
 
-    async def claim(self, most: int, patience: Patience = EAGER) -> Taken:
+    async def claim(self, offer: Offer, patience: Patience = EAGER) -> Taken:
         self.claims += 1
         if patience != self.patience:
             self.patience = patience
             self.changed()
-        return await super().claim(most, patience)
+        return await super().claim(offer, patience)
 
 
 @dataclass(eq=False)
@@ -93,6 +93,10 @@ class ToyBridge:
     @property
     def most(self) -> int:
         return self.sort.slots
+
+    @property
+    def accepting(self) -> bool:
+        return self.alive
 
     @property
     def free(self) -> int:
@@ -136,8 +140,8 @@ class ToyBridge:
         await self.work(self, claim)
         del self.held[claim.token]
         self.log.freed(self, claim)
-        most, patience = self.policy.most, self.policy.patience
-        taken = await self.session.finish(claim.token, "done", DONE, Usage(1, 1), most, patience)
+        offer, patience = self.policy.offer, self.policy.patience
+        taken = await self.session.finish(claim.token, "done", DONE, Usage(1, 1), offer, patience)
         for following in taken.claims:
             self.start(following)
 

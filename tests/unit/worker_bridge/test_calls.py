@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.commands import Offer
 from dispatcher.connection import open_redis
+from dispatcher.constants import SIDE_PLACES
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.fleet import Fleet
 from dispatcher.keys import Keys
@@ -46,7 +48,7 @@ class ScriptedSession:
         self.again_s: list[float] = []
         self.fault: Exception | None = None
         self.free = 1
-        self.claims: list[tuple[float, int, Patience]] = []
+        self.claims: list[tuple[float, Offer, Patience]] = []
         self.looks = 0
 
     async def fleet(self, *_: object) -> Fleet:
@@ -55,8 +57,8 @@ class ScriptedSession:
             raise self.speeds
         return Fleet(self.speeds, LOAD)
 
-    async def claim(self, most: int, patience: Patience) -> Taken:
-        self.claims.append((time.monotonic(), most, patience))
+    async def claim(self, offer: Offer, patience: Patience) -> Taken:
+        self.claims.append((time.monotonic(), offer, patience))
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
@@ -88,7 +90,7 @@ class Scene:
         self._redis = redis
         session: Any = self.session
         attempts: Any = self.stopped
-        state: Any = SimpleNamespace(most=3)
+        state: Any = SimpleNamespace(most=3, accepting=True)
         self._policy = ClaimPolicy("me", state)
         self._watch = FleetWatch(redis.link, KEYS)
         self._calls = Calls(waiter, KEYS, session, attempts, self._policy, self._fence)
@@ -148,7 +150,7 @@ def is_eager(patience: Patience) -> bool:
 async def test_slow_worker_is_patient_and_a_fast_one_is_not(scene: Scene) -> None:
     async with scene.taking():
         await scene.ring(is_patient)
-        assert scene.session.claims[-1][1] == 3
+        assert scene.session.claims[-1][1] == Offer(3, SIDE_PLACES)
         scene.session.speeds = {"me": FAST, "other": SLOW}
         await scene.ring(is_eager)
 
