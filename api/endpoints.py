@@ -29,6 +29,9 @@ from api.responses import whole as responses
 from api.responses.request import parse_responses
 from api.responses.stream import ResponsesShape
 from api.shape import ChunkShape
+from api.side.about_chat import about
+from api.side.answer import MessageCount, SideAssembly
+from api.side.request import parse_detokenize, parse_tokenize
 from dispatcher.job import BODY
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
@@ -104,5 +107,62 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         InfillSplice,
         also=("/v1/infill",),
         form=LAST,
+    ),
+    Endpoint(
+        "/tokenize",
+        parse_tokenize,
+        SideAssembly,
+        no_shape,
+        BodySplice,
+        also=("/v1/tokenize",),
+        form=BODY,
+    ),
+    Endpoint(
+        "/detokenize",
+        parse_detokenize,
+        SideAssembly,
+        no_shape,
+        BodySplice,
+        also=("/v1/detokenize",),
+        form=BODY,
+    ),
+    Endpoint(
+        "/apply-template",
+        about(parse_chat),
+        SideAssembly,
+        no_shape,
+        BodySplice,
+        also=("/v1/apply-template",),
+        form=BODY,
+    ),
+    Endpoint(
+        "/v1/chat/completions/input_tokens",
+        about(parse_chat),
+        SideAssembly,
+        no_shape,
+        BodySplice,
+        also=("/chat/completions/input_tokens",),
+        form=BODY,
+    ),
+    Endpoint(
+        "/v1/responses/input_tokens",
+        about(parse_responses),
+        SideAssembly,
+        no_shape,
+        BodySplice,
+        also=("/responses/input_tokens",),
+        upstream="/v1/chat/completions/input_tokens",
+        form=BODY,
+    ),
+    Endpoint(
+        "/v1/messages/count_tokens",
+        about(parse_message),
+        MessageCount,
+        no_shape,
+        BodySplice,
+        also=("/messages/count_tokens",),
+        upstream="/v1/chat/completions/input_tokens",
+        form=BODY,
+        errors=error_body,
     ),
 )

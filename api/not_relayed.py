@@ -9,15 +9,9 @@ from api.errors import NO_RETRY, ApiError
 from api.paths import PREFIX, asked_path
 
 _PATHS = (
-    "/chat/completions/input_tokens",
     "/chat/completions/control",
-    "/responses/input_tokens",
-    "/messages/count_tokens",
     "/audio/transcriptions",
     "/systemone",
-    "/tokenize",
-    "/detokenize",
-    "/apply-template",
     "/props",
     "/slots",
     "/slots/{id}",

@@ -115,7 +115,8 @@ class Attempt:
     def _send(self, server: LlamaServer, body: bytes) -> None:
         try:
             self._connection = server.post(self.claim.path, body, self)
-            self.answer.asked(len(body))
+            if not self.is_side:
+                self.answer.asked(len(body))
             self._connection.open()
         except Exception as error:
             self._end(error)

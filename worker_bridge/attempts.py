@@ -89,7 +89,8 @@ class Attempts:
 
     def hide_slots(self) -> bool:
         """Whether one of them may have any number of slots."""
-        return any(a.answer.phase is Phase.ANSWER for a in self._held.values())
+        attempts = self._held.values()
+        return any(a.answer.phase is Phase.ANSWER and not a.is_side for a in attempts)
 
     def waits_for_slot(self) -> bool:
         """Whether one has waited for a slot of the server for longer than it should."""

@@ -64,9 +64,8 @@ def test_method_that_a_path_does_not_take_is_told_those_that_it_takes(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/messages/count_tokens", "/tokenize", "/detokenize"),
-        *("/apply-template", "/props", "/slots", "/slots/0", "/metrics", "/lora-adapters"),
-        *("/audio/transcriptions", "/chat/completions/input_tokens", "/stream", "/systemone"),
+        *("/props", "/slots", "/slots/0", "/metrics", "/lora-adapters"),
+        *("/audio/transcriptions", "/chat/completions/control", "/stream", "/systemone"),
     ],
 )
 def test_path_of_llama_server_s_that_is_not_relayed_says_so(api: Service, path: str) -> None:

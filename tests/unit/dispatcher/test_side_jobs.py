@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.commands import NOT_RUNG, Identity, Offer, Wish
 from dispatcher.constants import SIDE_PLACES
+from dispatcher.keys import MODELS
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER
 from dispatcher.registry import read_models
@@ -51,6 +52,7 @@ async def test_worker_has_so_many_side_places_and_its_slots(full: Desk) -> None:
     assert sorted(await full.queue()) == ["j2", *MANY[SIDE_PLACES:]]
     (in_slot,) = [token for token in await full.running() if token.startswith("j")]
     assert (await full.finish_raw(in_slot))[3][0].startswith(b"j2:")
+    await full.redis.zadd(MODELS, {"tiny": await full.now_ms() / 1000})
     (model,) = await read_models(full.redis)
     assert [worker.running for worker in model.workers] == [1]
 
@@ -136,6 +138,7 @@ async def test_those_of_a_dead_worker_go_elsewhere(full: Desk) -> None:
     await full.enqueue("s1", class_=SIDE)
     await claim(full, 0, 9)
     await full.join("v")
+    await full.reap()
     await full.redis.zadd(full.keys.named("workers"), {"w": 1})
     await full.reap()
     assert sorted(await full.queue()) == ["j1", "j2", "s1"]
