@@ -5,6 +5,9 @@ import pytest
 from dispatcher.patience import Patience
 from tests.unit.dispatcher.desk import Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 TOKENS = 1000
 
 

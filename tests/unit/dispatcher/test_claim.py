@@ -7,6 +7,9 @@ import pytest
 from dispatcher.patience import EAGER, Patience
 from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 def jobs_of(tokens: list[str]) -> list[str]:
     return [token.rpartition(":")[0] for token in tokens]

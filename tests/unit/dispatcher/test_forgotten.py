@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from redis.asyncio import Redis
 
 from dispatcher.continuation import Continuation
@@ -22,6 +23,9 @@ from tests.unit.dispatcher.ends import (
 )
 from tests.unit.dispatcher.relay import Relay
 from tests.unit.dispatcher.waiting import until
+
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 
 async def test_job_that_redis_forgot_is_queued_again_and_completes(

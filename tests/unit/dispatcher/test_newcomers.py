@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 TOKENS = 1000
 
 

@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 async def positions(desk: Desk, *jobs: str) -> list[int]:
     _, _, *found = await desk.commands.position(jobs)

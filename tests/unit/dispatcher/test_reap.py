@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, WAIT_MS, Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 async def test_job_of_a_dead_worker_goes_back_to_its_old_place(desk: Desk) -> None:
     await desk.join(slots=2)

@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 async def test_released_job_is_claimed_before_later_ones(desk: Desk) -> None:
     await desk.join()

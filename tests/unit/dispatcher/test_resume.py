@@ -4,6 +4,9 @@ import pytest
 
 from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, WAIT_MS, Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 LOST_MS = 10_000
 
 

@@ -5,6 +5,9 @@ import pytest
 from dispatcher.job import tenant_key
 from tests.unit.dispatcher.desk import Desk
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 NAMES = ["a", "ab", "a|b", "a|", "|", "a:b", "a b", "ä", "日本", "a\x00", "a%7Cb", "default"]
 
 

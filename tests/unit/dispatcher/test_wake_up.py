@@ -5,6 +5,9 @@ import pytest
 from dispatcher.constants import PROTOCOL, RELIED_ON_MS
 from tests.unit.dispatcher.desk import LEASE_MS, Desk, queued_job
 
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 async def test_enqueue_rings(desk: Desk) -> None:
     await desk.enqueue("j1")
