@@ -145,7 +145,7 @@ class WorkerSession:
         return self._finishes.add(_Finish(ended, offer, patience))
 
     async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | Fenced]:
-        offer = Offer(*map(max, zip(*(finish.offer for finish in finishes), strict=True)))
+        offer = finishes[0].offer if len(finishes) == 1 else _largest(finishes)
         nonce, patience = os.urandom(8).hex(), finishes[-1].patience
         wish = Wish(offer, nonce, self._max_running, patience)
         ended = [finish.ended for finish in finishes]
@@ -218,6 +218,10 @@ class _Finish:
     ended: Ended
     offer: Offer
     patience: Patience
+
+
+def _largest(finishes: Iterable[_Finish]) -> Offer:
+    return Offer(*map(max, zip(*[finish.offer for finish in finishes], strict=True)))
 
 
 def _tokens(lists: Iterable[list[bytes]]) -> list[str]:

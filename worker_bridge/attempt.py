@@ -42,8 +42,9 @@ class Served:
 class Attempt:
     """One attempt while it runs. Its connection and its outbox call it; no task waits for tokens.
 
-    `round` is the breaker's. `stopped_by` tells why it was stopped. At its end it calls `ended`
-    once, with itself and its result, or with an error that nobody had thought of.
+    `round` is the breaker's. One that `is_side` takes no slot: it tells nothing of the engine.
+    `stopped_by` tells why it was stopped. At its end it calls `ended` once, with itself and its
+    result, or with an error that nobody had thought of.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Attempt:
         round_: int = 0,
     ) -> None:
         self.claim = claim
+        self.is_side = claim.needs.side
         self.round = round_
         self.paused = False
         self.has_ended = False
@@ -66,11 +68,6 @@ class Attempt:
         self._connection: Connection | None = None
         self._reading: asyncio.Task[None] | None = None
         self.outgoing.add(Kind.STARTED, _started(served) % claim.queue_ms, Pace.LAZY)
-
-    @property
-    def is_side(self) -> bool:
-        """Whether it takes no slot of the server: it then tells nothing of the engine."""
-        return self.claim.needs.side
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
         """The frame that ends the reply."""

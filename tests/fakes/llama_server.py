@@ -13,6 +13,9 @@ Reply = Callable[["Chat"], Awaitable[None]]
 SPECIAL = "/v1/embeddings", "/embeddings", "/v1/rerank", "/infill"
 """The paths that not every server has."""
 
+SIDE = "/tokenize"
+"""A path that takes no slot; a test scripts its answers where it is among the `endpoints`."""
+
 OWN = "own request"
 """Stands for the path of what a bridge asks for itself."""
 
@@ -221,7 +224,7 @@ class FakeLlamaServer:
         elif self.key and f"Authorization: Bearer {self.key}\r\n".lower() not in head.lower():
             await _send(writer, 401, _error("Invalid API Key"))
         elif path == "/v1/chat/completions" or (path in self.endpoints and body != b"{}"):
-            await self._chat(json.loads(body), writer)
+            await self._chat(json.loads(body), writer, slots=int(path != SIDE))
         else:
             await _send(writer, self._status(path), self._about(path))
 
@@ -248,14 +251,16 @@ class FakeLlamaServer:
         kinds = {kind: kind in self.modalities for kind in ("vision", "video", "audio")}
         return {"modalities": kinds, "media_marker": self.process}
 
-    async def _chat(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def _chat(
+        self, body: dict[str, Any], writer: asyncio.StreamWriter, slots: int = 1
+    ) -> None:
         self.chats.append(body)
-        self.busy += 1
+        self.busy += slots
         try:
             reply = self.script.popleft() if self.script else self.reply
             await reply(Chat(body, self.model, writer))
         finally:
-            self.busy -= 1
+            self.busy -= slots
 
 
 def _error(message: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.commands import Offer
+from dispatcher.commands import NOT_RUNG, Offer
 from dispatcher.connection import open_redis
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.errors import Fenced, RedisUnavailable
@@ -38,7 +38,8 @@ def anyio_backend() -> str:
 
 class ScriptedSession:
     """`speeds` are the fleet's, or what asking for it raises; `again_s` the next claims' answers,
-    each once, `free` the slots that they leave, and `fault` what the next claim raises.
+    each once, `free` and `free_sides` the places that they leave, and `fault` what the next claim
+    raises.
     """
 
     worker = "me"
@@ -48,6 +49,7 @@ class ScriptedSession:
         self.again_s: list[float] = []
         self.fault: Exception | None = None
         self.free = 1
+        self.free_sides = 1
         self.claims: list[tuple[float, Offer, Patience]] = []
         self.looks = 0
 
@@ -62,7 +64,8 @@ class ScriptedSession:
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
-        return Taken(self.free, [], self.again_s.pop(0) if self.again_s else None)
+        again_s = self.again_s.pop(0) if self.again_s else None
+        return Taken(self.free, [], again_s, self.free_sides)
 
     @property
     def patience(self) -> Patience:
@@ -118,6 +121,16 @@ class Scene:
                     await self._redis.zadd(KEYS.named("bell_of", "me"), {"room": 1})
                 await self._redis.zadd(KEYS.named("bell"), {"ring": 0})
                 await asyncio.sleep(0.05)
+
+    async def ring_aside(self, claims: int) -> None:
+        """Rings for what needs no slot until so many claims were made."""
+        async with asyncio.timeout(5):
+            while len(self.session.claims) < claims:
+                await self._redis.zadd(KEYS.named("side_bell"), {"ring": 0})
+                await asyncio.sleep(0.05)
+
+    async def say_side_room(self) -> None:
+        await self._redis.zadd(KEYS.named("bell_of", "me"), {"side_room": 1})
 
     async def say_room(self) -> None:
         await self._redis.delete(KEYS.named("bell"))
@@ -227,3 +240,29 @@ async def test_full_worker_that_has_room_again_listens_to_all_without_a_claim(
         assert len(scene.session.claims) == 1
         async with asyncio.timeout(1.9):  # before it would look on its own
             await scene.ring(say_room=True)
+
+
+async def test_full_worker_comes_for_what_needs_no_slot_and_asks_for_that_alone(
+    scene: Scene,
+) -> None:
+    scene.session.free = 0
+    async with scene.taking():
+        await scene.ring()
+        await scene.ring_aside(3)
+    offers = [offer for _, offer, _ in scene.session.claims]
+    assert offers[-1] == Offer(NOT_RUNG, SIDE_PLACES)
+
+
+async def test_worker_without_side_places_hears_no_ring_for_them_until_it_has_some(
+    scene: Scene,
+) -> None:
+    scene.session.free_sides = 0
+    async with scene.taking():
+        await scene.ring()
+        claims = len(scene.session.claims)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await scene.ring_aside(claims + 1)
+        await scene.say_side_room()
+        async with asyncio.timeout(1.6):  # before it would look on its own
+            await scene.ring_aside(claims + 1)
