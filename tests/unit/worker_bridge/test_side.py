@@ -54,7 +54,7 @@ async def test_they_take_no_slot_and_no_more_than_their_places(
 ) -> None:
     for name in ("_TICK_S", "_EVERY_S", "_EVERY_WHILE_SHARED_S"):
         monkeypatch.setattr(foreign, name, 0.1)
-    server, sides, slot = scripted(stage), Gate(), Gate()
+    server, sides, slot = scripted(stage, 2), Gate(), Gate()
     queue = Keys(stage.model).named("queue")
     async with stage.bridged(server):
         server.reply = sides.answer
@@ -63,10 +63,11 @@ async def test_they_take_no_slot_and_no_more_than_their_places(
         server.reply = slot.answer
         chat = asyncio.create_task(stage.text())
         await eventually(lambda: _is(server.busy == 1))
-        looks = server.looks.count("/slots")
-        await eventually(lambda: _is(server.looks.count("/slots") > looks + 1))
+        server.busy += 1  # and the other slot is somebody else's
+        await eventually(stage.knows(server, slots="1", foreign="1"))
         assert await stage.redis.zcard(queue) == 2
-        assert await stage.knows(server, slots="1", foreign="0")()
+        server.busy -= 1
+        await eventually(stage.knows(server, slots="2", foreign="0"))
         sides.opened.set()
         server.reply = sides.answer
         assert [await each for each in asked] == [(200, ANSWER)] * len(asked)
