@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.commands import Identity, Wish
+from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER, Patience
 from tests.unit.dispatcher.desk import Desk, ended_attempt
 
@@ -153,7 +153,7 @@ async def test_embeddings_say_nothing_of_how_long_texts_are(desk: Desk) -> None:
     assert await desk.finish(text) == "OK"
     before = [await desk.redis.hget(desk.keys.named("counters"), name) for name in MEANS]
     ended = ended_attempt(vectors)._replace(prompt_tokens=90_000, completion_tokens=0)
-    wish = Wish(0, "nonce", 0, EAGER)
+    wish = Wish(Offer(), "nonce", 0, EAGER)
     assert (await desk.commands.finish(Identity("w", "e"), wish, [ended]))[0] == b"OK"
     after = [await desk.redis.hget(desk.keys.named("counters"), name) for name in MEANS]
     assert after == before == [b"700.000", b"1100.000"]

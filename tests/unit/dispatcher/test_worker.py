@@ -185,7 +185,7 @@ async def test_worker_with_room_takes_the_shared_ring(
 ) -> None:
     await desk.rung("w")
     await desk.enqueue("j1")
-    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call()
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call(for_all=True)
     assert not await desk.rung()
 
 
