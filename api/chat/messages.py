@@ -6,7 +6,7 @@ from api.body import parse_json
 from api.errors import ApiError, bad_request
 from api.request_fields import without_nulls
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+MAX_ROLE_CHARS = 64  # any role will do: templates know more than the usual ones
 OPTIONAL_TEXTS = ("name", "tool_call_id", "reasoning_content")
 MAX_ARGUMENTS_DEPTH = 64
 MAX_PIECES = 16_384  # a chat template takes some seconds for more
@@ -66,16 +66,21 @@ def _message(message: Any, where: str) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise bad_request(f"`{where}` must be an object.", param=where)
     role = message.get("role")
-    if not isinstance(role, str) or role not in ROLES:
-        allowed = ", ".join(sorted(ROLES))
-        raise bad_request(f"`{where}.role` must be one of {allowed}.", param=f"{where}.role")
+    if not isinstance(role, str) or len(role) > MAX_ROLE_CHARS:
+        raise bad_request(
+            f"`{where}.role` must be a string of up to {MAX_ROLE_CHARS} characters, such as user, "
+            "assistant, system or tool.",
+            param=f"{where}.role",
+        )
     for name in OPTIONAL_TEXTS:
         if not isinstance(message.get(name, ""), str | None):
             raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
     checked = without_nulls(message)
+    if checked.get("tool_calls") == {}:  # as some servers say "none"
+        del checked["tool_calls"]
     if "tool_calls" in checked:
         checked["tool_calls"] = _tool_calls(checked["tool_calls"], f"{where}.tool_calls")
-    _check_content(checked, where)
+    _check_content(message, where)
     if "content" in message:
         checked["content"] = message["content"]
     return checked
@@ -95,7 +100,7 @@ def _check_content(message: dict[str, Any], where: str) -> None:
             _check_part(part, f"{where}[{i}]", is_prompt=message["role"] != "assistant")
     elif not isinstance(content, str | None):
         raise bad_request(f"`{where}` must be a string or a list of parts.", param=where)
-    elif content is None and message["role"] != "assistant":
+    elif "content" not in message and message["role"] != "assistant":
         raise bad_request(f"`{where}` is missing: it must be a string or a list.", param=where)
 
 
@@ -138,13 +143,15 @@ def _tool_calls(calls: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _tool_call(call: Any, where: str) -> dict[str, Any]:
-    function = function_of(call, where)
+    function = _function(call, where)
+    if not isinstance(function.get("name"), str):
+        raise _nameless(where)
     if not isinstance(call.get("id", ""), str | None):
         raise bad_request(f"`{where}.id` must be a string.", param=f"{where}.id")
     where = f"{where}.function.arguments"
-    arguments = function.get("arguments")
-    if not isinstance(arguments, str | dict):
+    if "arguments" not in function:
         raise bad_request(f"`{where}` must be a string of JSON.", param=where)
+    arguments = function["arguments"]
     if isinstance(arguments, str) and not arguments.strip():  # as some servers say "none"
         return {**without_nulls(call), "function": {**function, "arguments": "{}"}}
     if isinstance(arguments, str):
@@ -158,13 +165,22 @@ def _tool_call(call: Any, where: str) -> dict[str, Any]:
 
 
 def function_of(item: Any, where: str) -> dict[str, Any]:
-    """The `function` object, with a name, of a tool or of a call of one."""
+    """The `function` object, with a name, of a tool or of a choice of one."""
+    function = _function(item, where)
+    if not isinstance(function.get("name"), str) or not function["name"]:
+        raise _nameless(where)
+    return function
+
+
+def _function(item: Any, where: str) -> dict[str, Any]:
     if not isinstance(item, dict) or item.get("type") != "function":
         raise bad_request(f'`{where}.type` must be "function".', param=f"{where}.type")
     function = item.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(function, dict) or not isinstance(name, str) or not name:
-        raise bad_request(
-            f"`{where}.function.name` must be a string.", param=f"{where}.function.name"
-        )
+    if not isinstance(function, dict):
+        raise _nameless(where)
     return function
+
+
+def _nameless(where: str) -> ApiError:
+    where = f"{where}.function.name"
+    return bad_request(f"`{where}` must be a string, and not empty.", param=where)
