@@ -15,6 +15,7 @@ from api.errors import ApiError, bad_request
 MAX_BRACKETS = 500_000
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed bytes
+_BOM = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -29,7 +30,7 @@ async def read_body(
     announced = headers.get("content-length", "")
     size = int(announced) if announced.isdecimal() else 0
     if size > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     hold(size)
     piece, has_more = await _receive(receive)
     if not has_more and len(piece) <= limit:
@@ -40,7 +41,7 @@ async def read_body(
         body[end : end + len(piece)] = piece
         end += len(piece)
         if end > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         hold(end)
         if not has_more:
             return bytes(memoryview(body)[:end])
@@ -83,7 +84,7 @@ def parse_json(body: bytes, max_depth: int) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise bad_request(f"The body has more than {MAX_BRACKETS} opening brackets: send less.")
     try:
-        value = _decoder.decode(body.decode())
+        value = _decoder.decode(body.decode().removeprefix(_BOM))
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -128,7 +129,8 @@ def _finite_float(text: str) -> float:
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
-def _too_large(limit: int) -> ApiError:
+def too_large(limit: int) -> ApiError:
+    """A 413 for a body of more bytes than that."""
     # Closing spares both sides the rest of the body.
     return ApiError(
         413,

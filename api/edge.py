@@ -67,5 +67,7 @@ def _named(message: Message, record: Record) -> Message:
     """The start of a response, with its request's name; the record gets its status."""
     if record.status is None:
         record.status = message["status"]
-    name = (b"x-request-id", record.id.encode())
-    return {**message, "headers": [*message.get("headers", ()), name]}
+    headers = [*message.get("headers", ()), (b"x-request-id", record.id.encode())]
+    if record.ignored:
+        headers.append((b"x-llamaq-ignored", record.ignored.encode()))
+    return {**message, "headers": headers}

@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from api.errors import OPENAI, ApiError, ErrorForm
 from api.settings import ApiSettings
+from api.unknown_fields import Unknown
 from dispatcher.continuation import Continuation
 from dispatcher.job import CHUNKS, Job, Want
 from dispatcher.needs import ANYBODY, Needs
@@ -53,6 +54,10 @@ class Asked(Protocol):
     @property
     def fields(self) -> Mapping[str, Any]:
         """What it says, by the names of the fields."""
+
+    @property
+    def unknown(self) -> Unknown:
+        """What it says that its endpoint doesn't know."""
 
     def of_model(self, model: str, context: int) -> "Asked":
         """The same request by the model's own name.

@@ -32,6 +32,10 @@ BY_CODE: Mapping[str, tuple[int, str, Mapping[str, str]]] = {
 LLAMA_STATUSES = frozenset({400, 413, 422, 500, 501})
 
 
+# What a llama-server tells of a prompt that is too long.
+_FIGURES = ("n_prompt_tokens", "n_ctx")
+
+
 class ApiError(Exception):
     """A failure as the client sees it."""
 
@@ -52,14 +56,16 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
+        self.figures: Mapping[str, int] = {}
 
     def body(self) -> dict[str, Any]:
-        """OpenAI's error object."""
+        """OpenAI's error object, with the `figures` that a llama-server tells beside it."""
         error = {
             "message": self.message,
             "type": self.type,
             "param": self.param,
             "code": self.code,
+            **self.figures,
         }
         return {"error": error}
 
@@ -104,13 +110,15 @@ def from_llama_server(status: int, body: bytes) -> ApiError:
     error = _llama_error(body)
     message = error.get("message") or f"The model server answered {status} and no reason."
     kind = "server_error" if status >= 500 or status not in LLAMA_STATUSES else None
-    return ApiError(
+    shown = ApiError(
         status if status in LLAMA_STATUSES else 502,
         str(message),
         type=kind or "invalid_request_error",
         code=_llama_code(error, kind),
         headers=NO_RETRY if kind else None,
     )
+    shown.figures = {name: error[name] for name in _FIGURES if isinstance(error.get(name), int)}
+    return shown
 
 
 def sse_error(error: ApiError) -> bytes:

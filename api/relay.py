@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api.aside import LARGE_BYTES
 from api.auth import credentials
 from api.body import has_left, read_body
+from api.content_coding import is_packed, unpacked, unpacked_bytes
 from api.context import Context
 from api.endpoint import Asked, Endpoint
 from api.error_handlers import wrong_method
@@ -24,6 +25,7 @@ from api.request_log import Record
 from api.stream import StreamedAnswer
 from api.tenant import Tenant
 from api.terms import read_terms
+from api.unknown_fields import header_of
 from api.visit import Visit
 from api.whole import send_whole
 from dispatcher.errors import LlamaqError
@@ -86,14 +88,23 @@ class Relay:
         """What serves the request, and what sends its answer. Neither holds the request itself."""
         context, record = call.context, call.record
         limit = context.settings.max_body_bytes
+        packed = "content-encoding" in call.headers and is_packed(call.headers)
         body = await read_body(call.headers, call.receive, limit, visit.hold)
+        if packed:
+            size = unpacked_bytes(body, limit)
+            visit.hold(len(body) + size)
+            body = await context.aside.run(size, unpacked, body, size)
         size, aside = len(body), context.aside
         async with aside.alone(tenant.subject, size):
             waited = await visit.turn() or size >= LARGE_BYTES
             if waited and has_left(call.receive):
                 raise ClientGone
             asked = await aside.run(size, self._endpoint.read, body, context.settings)
+            if asked.unknown.ignored:
+                record.ignored = header_of(asked.unknown.ignored)
             terms = read_terms(tenant, call.headers, asked.fields)
+            if terms.ignored:
+                record.ignored = header_of((*terms.ignored, *asked.unknown.ignored))
             record.model, record.tier = asked.model, terms.tier
             asked, needs = await self._of_its_model(asked, context, record)
             mean = context.directory.mean_completion(asked.model)
@@ -121,10 +132,12 @@ class Relay:
         return asked, needs
 
     def _answer(self, asked: Asked, exchange: Exchange) -> _Answer:
+        settings = exchange.context.settings
         if not asked.stream:
-            return partial(send_whole, exchange, self._endpoint.assemble(asked))
+            assembly, after_s = self._endpoint.assemble(asked), settings.whole_answer_blanks_after_s
+            return partial(send_whole, exchange, assembly, self.errors, after_s)
         shape = self._endpoint.shape(asked, exchange.record.id)
-        quiet_s = exchange.context.settings.queue_position_after_s
+        quiet_s = settings.queue_position_after_s
         return StreamedAnswer(exchange, shape, quiet_s).send
 
 

@@ -14,7 +14,10 @@ _FORGERS = frozenset(' "=')
 
 @dataclass(slots=True)
 class Record:
-    """What the log tells of a request. Times in milliseconds; None where it never came to it."""
+    """What the log tells of a request. Times in milliseconds; None where it never came to it.
+
+    `ignored` is not in the log: the header that tells its client which fields have no effect.
+    """
 
     id: str
     tenant: str | None = None
@@ -25,9 +28,10 @@ class Record:
     queue_ms: int | None = None
     ttft_ms: int | None = None
     tokens: int | None = None
+    ignored: str = ""
 
 
-_FIELDS = tuple(field.name for field in fields(Record))
+_FIELDS = tuple(field.name for field in fields(Record) if field.name != "ignored")
 _values = attrgetter(*_FIELDS)
 
 

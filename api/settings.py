@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from api.forwarded_fields import read_forwarded
 from api.origins import read_origins
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 
@@ -63,6 +64,25 @@ class ApiSettings(BaseSettings):
         description="origins of the web pages that may use the API, with commas between, or *",
     )
 
+    forward_fields: str = Field(
+        "",
+        max_length=4096,
+        description="further fields of requests that llama-servers get as they are, with commas "
+        "between; some reach into a server's slots, cache or files (id_slot, lora): name only what "
+        "every client may do",
+    )
+    whole_answer_blanks_after_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        0,
+        description="an answer in one piece that takes longer begins with status 200 and a blank, "
+        "and gets another one each time it takes as long again, so that proxies wait; an error is "
+        "then its body; 0: never",
+    )
+
+    @property
+    def forwarded(self) -> frozenset[str]:
+        """The fields that llama-servers get as they are."""
+        return read_forwarded(self.forward_fields)
+
     @property
     def held_bytes_of_a_process(self) -> int:
         """The part of each process in `max_held_bytes`; there is room for one body at least."""
@@ -73,6 +93,12 @@ class ApiSettings(BaseSettings):
     def _are_origins(cls, origins: str) -> str:
         read_origins(origins)
         return origins
+
+    @field_validator("forward_fields")
+    @classmethod
+    def _may_be_passed_on(cls, names: str) -> str:
+        read_forwarded(names)
+        return names
 
     @field_validator("jwt_secret")
     @classmethod

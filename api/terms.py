@@ -1,6 +1,6 @@
 """On which terms a request waits: for which end user, in which tier, in whose place. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,21 @@ SUPERSEDE_HEADER = "x-llamaq-supersede"
 MAX_USER_CHARS = 256
 MAX_KEY_CHARS = 128
 _AUTO = "auto"
+_TIERS = list(Tier)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of one request. `user` is "" where it names no end user.
 
-    `supersedes` is the key whose queued request it replaces, "" for none.
+    `supersedes` is the key whose queued request it replaces, "" for none. `ignored` are the fields
+    that have no effect.
     """
 
     user: str = ""
     tier: Tier = Tier.DEFAULT
     supersedes: str = ""
+    ignored: Sequence[str] = ()
 
     def key_of(self, choice: int) -> str:
         """The key of one choice: those of one request don't replace each other.
@@ -40,34 +43,32 @@ def read_terms(tenant: Tenant, headers: Mapping[str, str], fields: Mapping[str, 
 
     The names in `headers` are in lower case. `fields` are those of the request that are not null.
     """
+    ignored: tuple[str, ...] = ("user",) if "user" in fields and not tenant.delegate else ()
+    tier = fields.get("service_tier", _AUTO)
+    if tier != _AUTO and tier not in _TIERS:
+        ignored += ("service_tier",)
+        tier = _AUTO
     return Terms(
         user=_user(headers, fields) if tenant.delegate else "",
-        tier=_tier(fields.get("service_tier", _AUTO), tenant.tier),
+        tier=tenant.tier if tier == _AUTO else Tier(tier).capped(tenant.tier),
         supersedes=_key(headers),
+        ignored=ignored,
     )
 
 
 def _user(headers: Mapping[str, str], fields: Mapping[str, Any]) -> str:
     named = headers.get(USER_HEADER.lower(), "").strip()
     user = named or fields.get("user", "")
+    if isinstance(user, Mapping):
+        user = user.get("id")  # Open WebUI's, which has a name and more beside it
     if isinstance(user, str) and len(user) <= MAX_USER_CHARS:
         return user
     where = USER_HEADER if named else "user"
     raise bad_request(
-        f"`{where}` must be a string of up to {MAX_USER_CHARS} characters: send a shorter id of "
-        "the end user, or none.",
+        f"`{where}` must be a string of up to {MAX_USER_CHARS} characters, or an object with such "
+        "an `id`: send a shorter id of the end user, or none.",
         param=where,
     )
-
-
-def _tier(asked: Any, cap: Tier) -> Tier:
-    if asked == _AUTO:
-        return cap
-    if asked not in list(Tier):
-        raise bad_request(
-            f"`service_tier` must be one of {_AUTO}, {', '.join(Tier)}.", param="service_tier"
-        )
-    return Tier(asked).capped(cap)
 
 
 def _key(headers: Mapping[str, str]) -> str:

@@ -1,16 +1,42 @@
 """Sends a whole answer, once all of it is there."""
 
+import json
+from time import monotonic
+
 from starlette.types import Send
 
 from api.endpoint import Assembly
+from api.errors import ApiError, ErrorForm, from_llamaq
 from api.exchange import Exchange
+from dispatcher.errors import LlamaqError
+
+_BLANK = b" "  # JSON may begin with any number of them
 
 
-async def send_whole(exchange: Exchange, assembly: Assembly, send: Send) -> None:
+async def send_whole(
+    exchange: Exchange, assembly: Assembly, errors: ErrorForm, blanks_after_s: float, send: Send
+) -> None:
     """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`.
 
-    A large answer is put together beside the event loop.
+    A large answer is put together beside the event loop. One that takes longer than
+    `blanks_after_s` begins with blanks, unless that is 0. What fails then is its body, in the form
+    of `errors`.
     """
+    blanks = _Blanks(exchange, blanks_after_s, send) if blanks_after_s else None
+    try:
+        body = await _body(exchange, assembly, blanks)
+    except (ApiError, LlamaqError) as error:
+        if blanks is None or not blanks.begun:
+            raise
+        shown = error if isinstance(error, ApiError) else from_llamaq(error, exchange.record.id)
+        exchange.record.status = shown.status
+        body = json.dumps(errors(shown)).encode()
+    if blanks is None or not blanks.begun:
+        await _begin(exchange, send, (b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(exchange: Exchange, assembly: Assembly, blanks: "_Blanks | None") -> bytes:
     size = 0
     while not exchange.done:
         for piece in await exchange.more():
@@ -19,8 +45,33 @@ async def send_whole(exchange: Exchange, assembly: Assembly, send: Send) -> None
             else:
                 assembly.add(piece.choice, piece.events)
                 size += len(piece.events)
-    body = await exchange.context.aside.run(size, assembly.body)
+        if blanks is not None:
+            await blanks.keep_up()
+    return await exchange.context.aside.run(size, assembly.body)
+
+
+async def _begin(exchange: Exchange, send: Send, *more: tuple[bytes, bytes]) -> None:
     headers = [(name.encode(), value.encode()) for name, value in exchange.headers().items()]
-    headers += [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+    headers += [*more, (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+
+
+class _Blanks:
+    """What goes out before the answer is there: at least one blank in `pause_s` seconds."""
+
+    def __init__(self, exchange: Exchange, pause_s: float, send: Send) -> None:
+        self._exchange = exchange
+        self._pause_s = pause_s
+        self._send = send
+        self._next_at = monotonic() - exchange.waited_s + pause_s
+        self.begun = False
+
+    async def keep_up(self) -> None:
+        """Sends one if it is time."""
+        if monotonic() < self._next_at:
+            return
+        if not self.begun:
+            self.begun = True
+            await _begin(self._exchange, self._send)
+        self._next_at = monotonic() + self._pause_s
+        await self._send({"type": "http.response.body", "body": _BLANK, "more_body": True})

@@ -1,7 +1,6 @@
 """Makes of llama-server's stream the chat answer that it would have given in one piece. Pure."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from api.chat.request import ChatRequest
@@ -9,22 +8,20 @@ from api.chat.text_chunk import NAMES, TEXT, names_role_alone
 from api.growing_choice import ChunkAssembly, GrowingChoice, whole_answer
 from api.growing_text import Text
 from api.usage import merge_usage
+from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
 
 class Completion(GrowingChoice):
-    """One choice, growing as its events arrive; they may be split anywhere.
-
-    `prefill` is the text that a non-streamed answer repeats and a stream does not.
-    """
+    """One choice, growing as its events arrive; they may be split anywhere."""
 
     TEXT = TEXT
     NAMES = NAMES
     _says_nothing = staticmethod(names_role_alone)
 
-    def __init__(self, prefill: str = "") -> None:
-        self._content = Text(prefill)
+    def __init__(self) -> None:
+        self._content = Text()
         self._reasoning = Text()
         super().__init__({b"content": self._content, b"reasoning_content": self._reasoning})
         self._calls: dict[int, _ToolCall] = {}
@@ -69,6 +66,10 @@ class _ToolCall:
         self._arguments.append(function.get("arguments") or "")
 
     def whole(self) -> Json:
+        if not self._name:
+            raise WorkerFailed(
+                "The model's answer has a tool call without a name. Please send the request again."
+            )
         function = {"name": self._name, "arguments": "".join(self._arguments)}
         call: Json = {"type": "function", "function": function}
         return call | {"id": self._id} if self._id else call
@@ -82,4 +83,4 @@ def merge(completions: Sequence[Completion]) -> Json:
 
 def assembly(chat: ChatRequest) -> ChunkAssembly[Completion]:
     """That of the answer to this request."""
-    return ChunkAssembly(partial(Completion, chat.prefill), chat.choices, merge)
+    return ChunkAssembly(Completion, chat.choices, merge)

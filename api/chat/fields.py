@@ -41,6 +41,7 @@ FORWARDED: Mapping[str, Rule] = {
 # `api/chat/tools.py` checks and rewrites the first one.
 ELSEWHERE = ("tool_choice", *TERMS)
 _RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
+KNOWN = frozenset({*_RULES, *ELSEWHERE})
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from api.body import parse_object
 from api.cache_names import with_key
 from api.chat.estimate import prompt_tokens
-from api.chat.fields import checked_fields, forwarded
+from api.chat.fields import KNOWN, checked_fields, forwarded
 from api.chat.messages import checked_messages, modalities, prefill
 from api.chat.prefix import chain, head_of
 from api.chat.tools import checked_tools, chosen
@@ -19,13 +19,14 @@ from api.output_limit import output_limit
 from api.request_fields import (
     body_of_choice,
     choices_each,
+    idle_fields,
     model_name,
-    stream_options,
     wants_of,
     without_nulls,
 )
 from api.sampling_fields import check_context
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import Needs
 
 
@@ -34,8 +35,7 @@ class ChatRequest:
     """A checked chat request (`api.endpoint.Asked`). `max_tokens` is None where the client has set
     no limit, `cache_key` where it has named none.
 
-    `prefill` is what the assistant has said already: a llama-server repeats it in an answer that
-    is not streamed, and only there.
+    `prefill` is what the assistant has said already: an answer that is not streamed repeats it.
     """
 
     model: str
@@ -49,6 +49,7 @@ class ChatRequest:
     cache_key: str | None
     prefill: str = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
+    unknown: Unknown = field(default=NONE, repr=False)
 
     def of_model(self, model: str, context: int) -> "ChatRequest":
         """See `api.endpoint.Asked`."""
@@ -77,22 +78,29 @@ class ChatRequest:
 
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes choice number `choice`, always streamed."""
-        return compact(body_of_choice(forwarded(self.fields), choice))
+        fields = {**self.unknown.passed, **forwarded(self.fields)}
+        if not self.stream and self.fields["messages"][-1]["role"] == "assistant":
+            fields["echo"] = True  # what it has said already is part of what the server parses
+        return compact(body_of_choice(fields, choice))
 
 
 def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    return chat_of(parse_object(body, settings.max_json_depth), settings)
+    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
+    return chat_of(fields, settings, unknown)
 
 
-def chat_of(said: Mapping[str, Any], settings: ApiSettings) -> ChatRequest:
-    """The request that these fields of a chat make, or an `ApiError` 400; nulls are left out."""
-    fields = without_nulls(said)
-    model = model_name(fields)
-    fields = checked_fields(fields)
+def chat_of(said: Mapping[str, Any], settings: ApiSettings, unknown: Unknown = NONE) -> ChatRequest:
+    """The request that these fields of a chat make, or an `ApiError` 400. None of them is null.
+
+    `unknown` are other fields of the request.
+    """
+    model = model_name(said)
+    fields = checked_fields(said)
     fields["messages"] = checked_messages(fields.get("messages"))
     fields |= _tools(fields)
-    options = stream_options(fields)
+    options = fields.get("stream_options", {})
     return ChatRequest(
         model=model,
         stream=fields.get("stream", False),
@@ -105,6 +113,7 @@ def chat_of(said: Mapping[str, Any], settings: ApiSettings) -> ChatRequest:
         cache_key=fields.get("prompt_cache_key"),
         prefill=prefill(fields["messages"]),
         fields=fields,
+        unknown=unknown,
     )
 
 

@@ -16,6 +16,8 @@ WITHOUT_EFFECT: Mapping[str, Rule] = {
     "best_of": Whole(1, LARGEST_INT),
 }
 _RULES: Mapping[str, Rule] = {**FORWARDED, **WITHOUT_EFFECT, **OWN}
+_ELSEWHERE = ("prompt", *TERMS)
+KNOWN = frozenset({*_RULES, *_ELSEWHERE})
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     The prompt is checked elsewhere.
     """
-    checked = known_fields(fields, _RULES, ("prompt", *TERMS))
+    checked = known_fields(fields, _RULES, _ELSEWHERE)
     _check_effects(checked)
     return checked
 

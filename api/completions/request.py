@@ -6,7 +6,7 @@ from typing import Any
 
 from api.body import parse_object
 from api.cache_names import with_key
-from api.completions.fields import checked_fields, forwarded
+from api.completions.fields import KNOWN, checked_fields, forwarded
 from api.endpoint import Work
 from api.estimate import completion_tokens
 from api.json_text import compact
@@ -16,13 +16,14 @@ from api.request_fields import (
     body_of_choice,
     check_answers,
     choices_each,
+    idle_fields,
     model_name,
-    stream_options,
     wants_of,
     without_nulls,
 )
 from api.sampling_fields import check_context
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import ANYBODY, Needs
 
 
@@ -38,6 +39,7 @@ class CompletionRequest:
     prompts: Sequence[Prompt] = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
     needs: Needs = ANYBODY
+    unknown: Unknown = field(default=NONE, repr=False)
 
     @property
     def choices(self) -> int:
@@ -71,7 +73,7 @@ class CompletionRequest:
 
     def upstream_bodies(self) -> list[bytes]:
         """The JSON for llama-server that makes each choice, always streamed."""
-        fields = forwarded(self.fields)
+        fields = {**self.unknown.passed, **forwarded(self.fields)}
         bodies = [body_of_choice(fields, choice) for choice in range(self.each)]
         return [compact({**body, "prompt": prompt}) for prompt in self.prompts for body in bodies]
 
@@ -79,10 +81,11 @@ class CompletionRequest:
 def parse_completion(body: bytes, settings: ApiSettings) -> CompletionRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
+    unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
     model = model_name(fields)
     fields = checked_fields(fields)
-    stream_options(fields)
     prompts = checked_prompts(fields.pop("prompt", None))
     each = choices_each(fields, settings.max_choices)
     check_answers(each * len(prompts), settings.max_choices)
-    return CompletionRequest(model, fields.get("stream", False), each, prompts, fields)
+    stream = fields.get("stream", False)
+    return CompletionRequest(model, stream, each, prompts, fields, unknown=unknown)

@@ -16,6 +16,7 @@ from api.request_fields import model_if_named, model_name, without_nulls
 from api.rules import Rule, Whole, Word
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, Needs
 
 MAX_INPUTS = 2048  # as OpenAI
@@ -25,6 +26,7 @@ _FORWARDED: Mapping[str, Rule] = {
     "embd_normalize": Whole(-1, 64),
 }
 _ELSEWHERE = frozenset({"input", "content", "user", "service_tier"})
+_KNOWN = frozenset({*_FORWARDED, *_ELSEWHERE, "model"})
 _NONE = "`dimensions` is not supported: llama-server always gives all of them. Leave it out."
 
 
@@ -43,6 +45,7 @@ class EmbeddingRequest:
     prompt_tokens: int
     fields: Mapping[str, Any] = field(repr=False)
     stream: bool = False
+    unknown: Unknown = field(default=NONE, repr=False)
 
     @property
     def choices(self) -> int:
@@ -61,6 +64,7 @@ class EmbeddingRequest:
     def work(self, subject: str, mean_completion: float) -> Work:
         """See `api.endpoint.Asked`."""
         options = {name: self.fields[name] for name in _FORWARDED if name in self.fields}
+        options |= self.unknown.passed
         return Work(
             model=self.model,
             bodies=[
@@ -101,6 +105,7 @@ def _parse(body: bytes, settings: ApiSettings, *, is_native: bool) -> EmbeddingR
         pieces=cut(inputs, sizes),
         prompt_tokens=max(1, sum(sizes) // BYTES_PER_TOKEN + len(inputs)),
         fields=known_fields(fields, _FORWARDED, _ELSEWHERE),
+        unknown=unknown_fields(fields, _KNOWN, settings),
     )
 
 

@@ -16,9 +16,8 @@ _STOP_REASONS = {"stop": "end_turn", "tool_calls": "tool_use"}
 class MessageAssembly:
     """Makes one message of a chat's chunks (`api.endpoint.Assembly`)."""
 
-    def __init__(self, prefill: str) -> None:
-        self._prefill = prefill
-        self._completion = Completion(prefill)
+    def __init__(self) -> None:
+        self._completion = Completion()
 
     def add(self, choice: int, events: bytes) -> None:
         """See `Assembly`."""
@@ -26,7 +25,7 @@ class MessageAssembly:
 
     def restart(self, choice: int) -> None:
         """See `Assembly`."""
-        self._completion = Completion(self._prefill)
+        self._completion = Completion()
 
     def body(self) -> bytes:
         """See `Assembly`."""
@@ -42,7 +41,7 @@ class MessageAssembly:
 
 def assembly(chat: ChatRequest) -> MessageAssembly:
     """That of the answer to this request."""
-    return MessageAssembly(chat.prefill)
+    return MessageAssembly()
 
 
 def message_head(chunk: Mapping[str, Any]) -> Json:

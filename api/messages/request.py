@@ -13,6 +13,7 @@ from api.rules import Text, Texts, Whole
 from api.sampling_fields import SAMPLING
 from api.settings import ApiSettings
 from api.terms import MAX_USER_CHARS
+from api.unknown_fields import unknown_fields
 
 Json = dict[str, Any]
 
@@ -34,6 +35,10 @@ _SAME = (SAMPLING.keys() - _CHATS_OWN) | {
     *("stream", "service_tier", "prompt_cache_key", "chat_template_kwargs"),
     *("reasoning_effort", "reasoning_budget_tokens", "reasoning_budget_message"),
 }
+_KNOWN = _SAME | {
+    *("system", "messages", "tools", "tool_choice", "stop_sequences", "thinking"),
+    *("output_config", "metadata"),
+}
 
 
 def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
@@ -47,8 +52,9 @@ def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
     chat.setdefault("max_tokens", USUAL_MAX_TOKENS)
     for translate in (chat_tools, _stop, _thinking, _output, _user, _tier, _stream):
         chat |= translate(fields)
+    unknown = unknown_fields(fields, _KNOWN, settings)
     try:
-        return chat_of(chat, settings)
+        return chat_of(chat, settings, unknown)
     except ApiError as error:
         raise in_anthropics_words(error) from error
 

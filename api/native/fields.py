@@ -24,6 +24,7 @@ OWN: Mapping[str, Rule] = {
     "response_fields": Texts(128, 256),
 }
 _RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
+KNOWN = frozenset({*_RULES, *TERMS})
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

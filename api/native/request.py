@@ -8,17 +8,19 @@ from api.cache_names import with_key
 from api.endpoint import Work
 from api.estimate import completion_tokens
 from api.json_text import compact
-from api.native.fields import checked_fields, forwarded
+from api.native.fields import KNOWN, checked_fields, forwarded
 from api.output_limit import output_limit
 from api.request_fields import (
     body_of_choice,
     check_answers,
     choices_each,
+    idle_fields,
     model_if_named,
     wants_of,
 )
 from api.sampling_fields import check_context
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import ANYBODY, Needs
 
 LAST = '"stop":true'
@@ -51,6 +53,7 @@ class NativeRequest:
     prompts: Prompts
     each: int
     fields: Mapping[str, Any] = field(repr=False)
+    unknown: Unknown = field(default=NONE, repr=False)
 
     @property
     def stream(self) -> bool:
@@ -110,8 +113,8 @@ class NativeRequest:
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes answer number `choice`, always streamed."""
         number, copy = divmod(choice, self.each)
-        fields = {**forwarded(self.fields), **self.prompts.fields[number]}
-        return compact(body_of_choice(fields, copy))
+        said = {**self.unknown.passed, **forwarded(self.fields), **self.prompts.fields[number]}
+        return compact(body_of_choice(said, copy))
 
 
 def request_of(fields: Mapping[str, Any], prompts: Prompts, settings: ApiSettings) -> NativeRequest:
@@ -120,4 +123,6 @@ def request_of(fields: Mapping[str, Any], prompts: Prompts, settings: ApiSetting
     checked = checked_fields(fields)
     each = choices_each(checked, settings.max_choices)
     check_answers(each * len(prompts.fields), settings.max_choices)
-    return NativeRequest(model, prompts, each, checked)
+    known = KNOWN | prompts.fields[0].keys()
+    unknown = unknown_fields(fields, known, settings, idle_fields(fields))
+    return NativeRequest(model, prompts, each, checked, unknown)

@@ -13,11 +13,13 @@ from api.request_fields import model_if_named, without_nulls
 from api.rules import Flag, Rule, Whole
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import RERANK, Needs
 
 MAX_DOCUMENTS = 4096
 _FORWARDED: Mapping[str, Rule] = {"top_n": Whole(0, 2**31 - 1), "return_text": Flag()}
 _ELSEWHERE = frozenset({"query", "documents", "texts", "user", "service_tier"})
+_KNOWN = frozenset({*_FORWARDED, *_ELSEWHERE, "model"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class RerankRequest:
     needs: Needs = field(default=Needs(frozenset({RERANK})), repr=False)
     stream: bool = False
     choices: int = 1
+    unknown: Unknown = field(default=NONE, repr=False)
 
     def of_model(self, model: str, context: int) -> "RerankRequest":
         """See `api.endpoint.Asked`."""
@@ -44,6 +47,7 @@ class RerankRequest:
     def work(self, subject: str, mean_completion: float) -> Work:
         """See `api.endpoint.Asked`."""
         options = {name: self.fields[name] for name in _FORWARDED if name in self.fields}
+        options |= self.unknown.passed
         body = {"model": self.model, "query": self.query, self.documents_name: self.documents}
         with_query = sum(map(bytes_of, self.documents)) + len(self.documents) * bytes_of(self.query)
         return Work(
@@ -69,6 +73,7 @@ def parse_rerank(body: bytes, settings: ApiSettings) -> RerankRequest:
         documents_name=name,
         documents=_checked(fields.get(name), name),
         fields=known_fields(fields, _FORWARDED, _ELSEWHERE),
+        unknown=unknown_fields(fields, _KNOWN, settings),
     )
 
 

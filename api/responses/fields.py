@@ -31,6 +31,10 @@ _STORED = ("previous_response_id", "conversation", "prompt")
 _SAME = {*FORWARDED, *OWN, "user", "service_tier"} - {
     *("messages", "tools", "tool_choice", "n", "n_cmpl", "stream_options")
 }
+KNOWN = {
+    *(*_SAME, *_RULES, *_STORED, "model", "input", "tools", "tool_choice"),
+    *("max_output_tokens", "reasoning", "text"),
+}
 _STREAMED = {"stream_options": {"include_usage": True}, "return_progress": True}
 CHAT_NAMES: Mapping[str, str] = {
     "messages": "input",
@@ -66,6 +70,16 @@ def chat_fields(fields: Mapping[str, Any]) -> Json:
         **(_STREAMED if fields.get("stream") else {}),
     }
     return chat | {name: value for name, value in asked.items() if value is not None}
+
+
+def idle_fields(fields: Mapping[str, Any]) -> list[str]:
+    """The fields that are taken though they have no effect, as the answer says."""
+    idle = {
+        "store": fields.get("store"),
+        "truncation": fields.get("truncation") == "auto",
+        "include": set(fields.get("include", ())) - {LOGPROBS},
+    }
+    return [name for name, is_idle in idle.items() if is_idle]
 
 
 def text_format(fields: Mapping[str, Any]) -> Json:

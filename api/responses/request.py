@@ -10,10 +10,11 @@ from api.endpoint import Work
 from api.errors import ApiError, bad_request
 from api.json_text import compact
 from api.request_fields import without_nulls
-from api.responses.fields import CHAT_NAMES, chat_fields, text_format
+from api.responses.fields import CHAT_NAMES, KNOWN, chat_fields, idle_fields, text_format
 from api.responses.items import Conversation, read_input
 from api.responses.tools import Tool, Toolbox, read_choice, read_tools
 from api.settings import ApiSettings
+from api.unknown_fields import Unknown, unknown_fields
 from dispatcher.needs import Needs
 
 MOST_REPEATED_BYTES = 131_072
@@ -78,6 +79,11 @@ class ResponsesRequest:
         """See `api.endpoint.Asked`."""
         return self.chat.fields
 
+    @property
+    def unknown(self) -> Unknown:
+        """See `api.endpoint.Asked`."""
+        return self.chat.unknown
+
     def of_model(self, model: str, context: int) -> "ResponsesRequest":
         """See `api.endpoint.Asked`."""
         return replace(self, chat=self.chat.of_model(model, context))
@@ -91,6 +97,7 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     chat = chat_fields(fields)
+    unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
     conversation = Conversation()
     if "instructions" in fields:
         parts = [{"type": "text", "text": fields["instructions"]}]
@@ -105,7 +112,7 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
     if "tool_choice" in fields:
         chat["tool_choice"] = read_choice(fields["tool_choice"], box)
     try:
-        asked = chat_of(chat, settings)
+        asked = chat_of(chat, settings, unknown)
     except ApiError as error:
         raise _renamed(error, {**CHAT_NAMES, **conversation.origins, **box.origins}) from error
     tells_progress = fields.get("return_progress") is True

@@ -25,11 +25,10 @@ Json = dict[str, Any]
 class ResponsesAssembly:
     """The whole answer to a request (`api.endpoint.Assembly`)."""
 
-    def __init__(self, prefill: str, repeated: bytes, tools: Mapping[str, Tool]) -> None:
-        self._prefill = prefill
+    def __init__(self, repeated: bytes, tools: Mapping[str, Tool]) -> None:
         self._repeated = repeated
         self._tools = tools
-        self._completion = Completion(prefill)
+        self._completion = Completion()
 
     def add(self, choice: int, events: bytes) -> None:
         """See `Assembly`."""
@@ -37,7 +36,7 @@ class ResponsesAssembly:
 
     def restart(self, choice: int) -> None:
         """See `Assembly`."""
-        self._completion = Completion(self._prefill)
+        self._completion = Completion()
 
     def body(self) -> bytes:
         """See `Assembly`."""
@@ -73,4 +72,4 @@ class ResponsesAssembly:
 
 def assembly(asked: ResponsesRequest) -> ResponsesAssembly:
     """That of the answer to this request."""
-    return ResponsesAssembly(asked.chat.prefill, asked.repeated, asked.tools)
+    return ResponsesAssembly(asked.repeated, asked.tools)

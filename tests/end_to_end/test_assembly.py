@@ -40,6 +40,8 @@ PAINT = {
 }
 SCHEMA = {"type": "object", "properties": {"colour": COLOURS}, "required": ["colour"]}
 ASKED = {"role": "user", "content": "Say something."}
+_CALL = '<tool_call>\n{"name": "paint", "arguments": {"colour'
+_NOT_NEW = {"add_generation_prompt": False, "max_tokens": 5}
 
 
 # Opens a thought in the prompt, as the templates of reasoning models do; llama-server recognises
@@ -73,6 +75,11 @@ def thinking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.
     write_demo_model(model, template=THINKING_TEMPLATE)
     with running(model) as client:
         yield client
+
+
+def thought(reasoning: str, said: str) -> list[dict[str, str]]:
+    """A conversation whose last message is one that the assistant has begun."""
+    return [ASKED, {"role": "assistant", "content": said, "reasoning_content": reasoning}]
 
 
 @contextmanager
@@ -110,7 +117,7 @@ def servers_own(server: httpx.Client, **fields: Any) -> dict[str, Any]:
 
 def assembled(server: httpx.Client, **fields: Any) -> dict[str, Any]:
     request = parse_chat(make_chat(**fields), SETTINGS)
-    completions = [Completion(request.prefill) for _ in range(request.choices)]
+    completions = [Completion() for _ in range(request.choices)]
     for i, completion in enumerate(completions):
         completion.add(passed_on(ask(server, request.upstream_body(i)).content))
     return merge(completions)
@@ -166,6 +173,11 @@ CASES: dict[str, dict[str, Any]] = {
             {"role": "assistant", "content": [{"type": "text", "text": t} for t in ("a", "b")]},
         ]
     },
+    "assistant's call continued": {
+        "messages": [ASKED, {"role": "assistant", "content": _CALL}],
+        "tools": [PAINT],
+        "max_tokens": 1,
+    },
     "nothing continued": {"messages": [ASKED, {"role": "assistant", "content": ""}]},
     "thought about": {
         "messages": [ASKED, {"role": "assistant", "content": "a", "reasoning_content": "b"}, ASKED]
@@ -186,6 +198,11 @@ def test_assembled_answer_equals_the_servers_own(llama_server: httpx.Client, cas
         {"grammar": 'root ::= "so so</think>\\n\\nla"'},
         {"grammar": 'root ::= "so so</think>\\n\\nla"', "reasoning_format": "none"},
         {"max_tokens": 5},
+        {"messages": thought("so", ""), "max_tokens": 5},
+        {"messages": thought("so", ""), "grammar": 'root ::= "so</think>\\n\\nla"'},
+        {"messages": thought("so", ""), "continue_final_message": "reasoning_content", **_NOT_NEW},
+        {"messages": thought("so", "la"), "max_tokens": 5},
+        {"messages": thought("so", "la"), "continue_final_message": "content", **_NOT_NEW},
     ],
 )
 def test_reasoning_equals_the_servers_own(
@@ -224,7 +241,7 @@ def test_choices_equal_the_servers_own_except_its_usage(llama_server: httpx.Clie
 def test_with_logprobs_and_a_stop_string_a_stream_joins_tokens_held_back(
     llama_server: httpx.Client,
 ) -> None:
-    """The one known difference: tokens that might begin a stop string come as one in a stream."""
+    """A known difference: tokens that might begin a stop string come as one in a stream."""
     fields = {
         "grammar": 'root ::= "abcd"',
         "logprobs": True,
@@ -235,6 +252,18 @@ def test_with_logprobs_and_a_stop_string_a_stream_joins_tokens_held_back(
     ours, theirs = assembled(llama_server, **fields), servers_own(llama_server, **fields)
     assert ours["choices"][0]["message"] == theirs["choices"][0]["message"]
     assert [t["token"] for t in ours["choices"][0]["logprobs"]["content"]] == ["a", "bc", "d"]
+
+
+def test_of_a_call_that_is_cut_before_its_name_nothing_is_left(llama_server: httpx.Client) -> None:
+    """The other known difference: a stream holds back what may become a call."""
+    fields = {"tools": [PAINT], "tool_choice": "required", "temperature": 0, "max_tokens": 3}
+    ours, theirs = assembled(llama_server, **fields), servers_own(llama_server, **fields)
+    assert theirs["choices"][0]["message"]["content"].startswith("<tool_call>")
+    assert ours["choices"][0] == {
+        **{"finish_reason": "length", "index": 0},
+        "message": {"role": "assistant", "content": ""},
+    }
+    assert ours["usage"]["completion_tokens"] == 3
 
 
 PAINT_TOOL = {"name": "paint", "input_schema": PAINT["function"]["parameters"]}  # type: ignore[index]

@@ -32,7 +32,7 @@ def refusal(body: bytes) -> str:
         (b"null", "must be a JSON object"),
         (b'{"a": "\xff"}', "must be UTF-8; byte 7"),
         ('{"a": 1}'.encode("utf-16"), "must be UTF-8"),
-        (b'\xef\xbb\xbf{"a": 1}', "must be JSON"),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}', "must be JSON"),
         (b'{"a": NaN}', "NaN is not a JSON number"),
         (b'{"a": -Infinity}', "-Infinity is not a JSON number"),
         (b'{"a": 1e999}', "1e999 is too large"),
@@ -69,6 +69,10 @@ def test_brackets_in_strings_are_no_depth() -> None:
     text = '[[[[[[[[[[{{{{{{{{{{ \\" \\\\ [[[[[ \\\\" [[["'
     body = {"a": [text, {"b": text}], "[[[[[[[[[[[": 1}
     assert parse_object(json.dumps(body).encode(), DEPTH) == body
+
+
+def test_mark_of_utf_8_in_front_is_skipped() -> None:
+    assert parse_object(b'\xef\xbb\xbf{"a": 1}', DEPTH) == {"a": 1}
 
 
 def test_surrogate_pairs_are_read() -> None:

@@ -108,7 +108,6 @@ def test_answer_and_log_tell_the_tier(
 @pytest.mark.parametrize(
     ("headers", "fields", "param"),
     [
-        ({}, {"service_tier": "scale"}, "service_tier"),
         ({}, {"prompt_cache_key": 3}, "prompt_cache_key"),
         ({}, {"user": "x" * 257}, "user"),
         ({"x-llamaq-supersede": ""}, {}, "x-llamaq-supersede"),

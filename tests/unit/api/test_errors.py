@@ -75,6 +75,16 @@ def test_too_long_prompt_has_openais_code() -> None:
     assert error.message == "5 tokens too many"
 
 
+def test_too_long_prompt_is_told_how_long_it_is() -> None:
+    said = {"code": 400, "message": "m", "type": "exceed_context_size_error"}
+    body = json.dumps({"error": said | {"n_prompt_tokens": 9619, "n_ctx": 4096}}).encode()
+    error = from_llama_server(400, body).body()["error"]
+    assert error == {
+        **{"message": "m", "type": "invalid_request_error", "param": None},
+        **{"code": "context_length_exceeded", "n_prompt_tokens": 9619, "n_ctx": 4096},
+    }
+
+
 def test_bad_request_passes_and_clients_may_fix_it() -> None:
     error = llama_error(400, "invalid_request_error")
     assert (error.status, error.type, error.headers) == (400, "invalid_request_error", {})

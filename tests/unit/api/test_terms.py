@@ -41,6 +41,7 @@ def test_plain_request() -> None:
         ({"x-openwebui-user-id": " u2 "}, {}, "u2"),
         ({"X-OpenWebUI-User-Id": " "}, {"user": "u1"}, "u1"),
         ({}, {"user": "x" * 256}, "x" * 256),
+        ({}, {"user": {"name": "Ada", "id": "u1", "email": "a@b", "role": "user"}}, "u1"),
     ],
 )
 def test_end_user_is_named_by_the_header_or_else_by_the_body(
@@ -51,10 +52,12 @@ def test_end_user_is_named_by_the_header_or_else_by_the_body(
 
 @pytest.mark.parametrize("user", ["u1", "x" * 257, 3, {}])
 def test_end_user_is_ignored_without_the_right_to_name_one(user: Any) -> None:
-    assert terms(ADA, {"X-OpenWebUI-User-Id": "u2"}, user=user).user == ""
+    found = terms(ADA, {"X-OpenWebUI-User-Id": "u2"}, user=user)
+    assert (found.user, found.ignored) == ("", ("user",))
+    assert terms(WEBUI, user="u1").ignored == ()
 
 
-@pytest.mark.parametrize("user", ["x" * 257, 3, ["u1"]])
+@pytest.mark.parametrize("user", ["x" * 257, 3, ["u1"], {}, {"id": 3}, {"id": "x" * 257}])
 def test_bad_end_user_is_refused(user: Any) -> None:
     assert refusal(WEBUI, user=user).param == "user"
 
@@ -88,10 +91,10 @@ def test_tier_not_asked_for_is_the_tokens() -> None:
 
 
 @pytest.mark.parametrize("asked", ["", "scale", "PRIORITY", 1, True, ["flex"], {}])
-def test_other_tier_is_refused(asked: Any) -> None:
-    error = refusal(ADA, service_tier=asked)
-    assert error.param == "service_tier"
-    assert "auto, priority, default, flex" in error.message
+def test_other_tier_is_taken_for_auto_and_named(asked: Any) -> None:
+    found = terms(Tenant("ada", tier=Tier.PRIORITY), service_tier=asked)
+    assert (found.tier, found.ignored) == (Tier.PRIORITY, ("service_tier",))
+    assert terms(ADA, service_tier="flex").ignored == ()
 
 
 def test_choices_of_a_request_have_keys_of_their_own() -> None:

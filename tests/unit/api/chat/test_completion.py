@@ -36,8 +36,8 @@ def stream(*deltas: dict[str, Any], finish: str = "stop", usage: Any = USAGE) ->
     return b"".join([first, *map(chunk, deltas), chunk({}, finish), last, DONE])
 
 
-def completed(*deltas: dict[str, Any], prefill: str = "", **more: Any) -> Completion:
-    completion = Completion(prefill)
+def completed(*deltas: dict[str, Any], **more: Any) -> Completion:
+    completion = Completion()
     completion.add(stream(*deltas, **more))
     return completion
 
@@ -102,7 +102,7 @@ def chunks(draw: st.DrawFn) -> bytes:
 
 @given(st.lists(chunks(), max_size=12), st.booleans())
 def test_answer_is_that_of_a_parser_of_each_chunk(events: list[bytes], in_one: bool) -> None:
-    fast, slow = Completion("P"), Completion("P")
+    fast, slow = Completion(), Completion()
     for events_ in [b"".join(events)] if in_one else events:
         fast.add(events_)
     with patch.object(completion_module, "TEXT", NO_TEXT):
@@ -169,9 +169,10 @@ def test_logprobs_are_joined() -> None:
     assert completion.choice()["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
 
 
-def test_prefill_comes_first() -> None:
-    message = completed({"content": "lo"}, prefill="Hel").choice()["message"]
-    assert message["content"] == "Hello"
+def test_call_without_a_name_is_a_workers_failure() -> None:
+    nameless = completed({"tool_calls": [call(0, arguments="{}")]}, finish="tool_calls")
+    with pytest.raises(WorkerFailed, match="without a name"):
+        nameless.choice()
 
 
 @pytest.mark.parametrize("events", [b"", chunk({"content": "x"}), DONE])

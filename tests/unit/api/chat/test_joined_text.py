@@ -33,7 +33,7 @@ def some_event(chance: random.Random) -> bytes:
         event(f'{{"content":null,"role":{said}}}', tail=tail),
         event(f'{{"content":{said},"refusal":{said}}}', tail=tail),
         event(f'{{"refusal":{said}}}', tail=tail),
-        event(f'{{"tool_calls":[{{"index":0,"function":{{"arguments":{said}}}}}]}}'),
+        event(f'{{"tool_calls":[{{"index":0,"function":{{"name":"f","arguments":{said}}}}}]}}'),
         event("{}", '"stop"'),
         b": alive\n",
         b'data: {"error":{"message":"no"}}\n\n',

@@ -39,9 +39,8 @@ def test_messages_must_be_a_list_of_some(messages: Any) -> None:
         ({"content": "Hi"}, ".role"),
         ({"role": 3, "content": "Hi"}, ".role"),
         ({"role": ["user"], "content": "Hi"}, ".role"),
-        ({"role": "wizard", "content": "Hi"}, ".role"),
+        ({"role": "w" * 65, "content": "Hi"}, ".role"),
         ({"role": "user"}, ".content"),
-        ({"role": "user", "content": None}, ".content"),
         ({"role": "tool", "content": {}}, ".content"),
         ({"role": "assistant", "content": 3}, ".content"),
         (USER | {"name": 3}, ".name"),
@@ -56,6 +55,7 @@ def test_messages_must_be_a_list_of_some(messages: Any) -> None:
         (call(type="other"), ".tool_calls[0].type"),
         (call(id=3), ".tool_calls[0].id"),
         (call(function={"arguments": "{}"}), ".tool_calls[0].function.name"),
+        (call(function=None), ".tool_calls[0].function.name"),
         (call(function={"name": "f"}), ".tool_calls[0].function.arguments"),
         (call(function={"name": "f", "arguments": "{"}), ".tool_calls[0].function.arguments"),
         (
@@ -100,6 +100,16 @@ def test_an_address_can_not_hide_beside_the_data() -> None:
         {"role": "developer", "content": "x"},
         {"role": "tool", "content": "x", "tool_call_id": "1"},
         {"role": "assistant", "content": None},
+        {"role": "user", "content": None},
+        {"role": "user", "content": []},
+        {"role": "tool", "content": None, "tool_call_id": "1"},
+        {"role": "tool", "content": "x"},
+        {"role": "wizard", "content": "x"},
+        {"role": "", "content": "x"},
+        call(function={"name": "", "arguments": "{}"}),
+        call(function={"name": "f", "arguments": None}),
+        call(function={"name": "f", "arguments": [1]}),
+        call(function={"name": "f", "arguments": 3}),
         {"role": "assistant", "content": "x", "reasoning_content": "y"},
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         call(function={"name": "f", "arguments": {"a": 1}}),
@@ -110,6 +120,11 @@ def test_an_address_can_not_hide_beside_the_data() -> None:
 )
 def test_good_message_passes_unchanged(message: dict[str, Any]) -> None:
     assert checked_messages([message]) == [message]
+
+
+def test_empty_object_for_calls_means_none() -> None:
+    said = {"role": "assistant", "content": "x"}
+    assert checked_messages([said | {"tool_calls": {}}]) == [said]
 
 
 @pytest.mark.parametrize("empty", ["", " \n"])

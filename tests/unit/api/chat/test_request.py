@@ -89,7 +89,7 @@ def test_output_limit_is_the_one_that_llama_server_takes(
         ("n_cmpl", 9),
         ("stream", "yes"),
         ("stream", 1),
-        ("stream_options", {}),
+        ("stream_options", 3),
         ("max_tokens", -2),
         ("max_tokens", "5"),
         ("max_tokens", 2**31),
@@ -129,6 +129,13 @@ def test_upstream_is_always_asked_for_a_stream_with_usage_and_progress() -> None
     body = upstream(stream=False)
     assert body["stream"] is body["return_progress"] is body["timings_per_token"] is True
     assert body["stream_options"] == {"include_usage": True}
+
+
+def test_whole_answer_repeats_what_the_server_has_parsed() -> None:
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "reasoning_content": "so"}]
+    assert upstream(messages=said, echo=False)["echo"] is True
+    assert "echo" not in upstream(messages=said, stream=True)
+    assert "echo" not in upstream(messages=said[:1])
 
 
 def test_other_stream_options_stay_behind() -> None:

@@ -108,7 +108,7 @@ def test_usage_is_always_wanted(fields: dict[str, Any], wants: set[Want]) -> Non
         ({"best_of": 2}, "best_of"),
         ({"best_of": 3, "n": 2}, "best_of"),
         ({"max_tokens": -2}, "max_tokens"),
-        ({"stream_options": {}}, "stream_options"),
+        ({"stream_options": 3}, "stream_options"),
     ],
     ids=lambda value: str(value)[:40],
 )
