@@ -10,6 +10,7 @@ from api.errors import ApiError
 from api.json_text import compact
 from api.request_fields import model_if_named
 from api.settings import ApiSettings
+from api.unknown_fields import Unknown
 from dispatcher.needs import Needs
 
 _UNNAMED = "-"  # what reads a chat wants a model's name
@@ -38,6 +39,11 @@ class AboutChat:
     def fields(self) -> Mapping[str, Any]:
         """See `api.endpoint.Asked`."""
         return self.chat.fields
+
+    @property
+    def unknown(self) -> Unknown:
+        """See `api.endpoint.Asked`."""
+        return self.chat.unknown
 
     def of_model(self, model: str, context: int) -> "AboutChat":
         """See `api.endpoint.Asked`. No chat is too long for it."""

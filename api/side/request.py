@@ -13,6 +13,7 @@ from api.request_fields import model_if_named, without_nulls
 from api.rules import Flag, Rule
 from api.sampling_fields import LARGEST_INT, known_fields
 from api.settings import ApiSettings
+from api.unknown_fields import NONE, Unknown, unknown_fields
 from dispatcher.needs import Needs
 
 
@@ -58,7 +59,7 @@ _TEXT: Mapping[str, Rule] = {
     "with_pieces": Flag(),
 }
 _TOKENS: Mapping[str, Rule] = {"tokens": Tokens()}
-_ELSEWHERE = frozenset({"user", "service_tier"})
+_ELSEWHERE = frozenset({"model", "user", "service_tier"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class TokenRequest:
     needs: Needs = field(default=Needs(side=True), repr=False)
     stream: bool = False
     choices: int = 1
+    unknown: Unknown = field(default=NONE, repr=False)
 
     def of_model(self, model: str, context: int) -> "TokenRequest":
         """See `api.endpoint.Asked`. No text is too long for it."""
@@ -78,7 +80,7 @@ class TokenRequest:
 
     def work(self, subject: str, mean_completion: float) -> Work:
         """See `api.endpoint.Asked`."""
-        body = compact({"model": self.model, **self.forwarded})
+        body = compact({"model": self.model, **self.forwarded, **self.unknown.passed})
         return Work(self.model, [body], frozenset(), self.needs)
 
 
@@ -96,4 +98,6 @@ def _token_request(body: bytes, settings: ApiSettings, rules: Mapping[str, Rule]
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     model = model_if_named(fields)
     known = known_fields(fields, rules, _ELSEWHERE)
-    return TokenRequest(model, {name: known[name] for name in rules if name in known}, known)
+    forwarded = {name: known[name] for name in rules if name in known}
+    unknown = unknown_fields(fields, rules.keys() | _ELSEWHERE, settings)
+    return TokenRequest(model, forwarded, known, unknown=unknown)

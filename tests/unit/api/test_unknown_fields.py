@@ -35,6 +35,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/rerank": {"query": "a", "documents": ["b"], "top_n": 1},
     "/completion": {"prompt": "a", "n_predict": 5, "return_tokens": True},
     "/infill": {"input_prefix": "a", "input_suffix": "b", "input_extra": []},
+    "/tokenize": {"content": "a", "add_special": True},
+    "/detokenize": {"tokens": [1]},
+    "/apply-template": {"messages": SAID},
+    "/v1/chat/completions/input_tokens": {"messages": SAID},
+    "/v1/responses/input_tokens": {"input": "a"},
+    "/v1/messages/count_tokens": {"messages": SAID},
 }
 OPERATORS = {"lora": [{"id": 0, "scale": 1.0}], "id_slot": 3}
 EACH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
