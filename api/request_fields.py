@@ -1,14 +1,12 @@
 """What requests for text have in common, read from their fields. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from api.errors import bad_request
 from dispatcher.job import Want
 
 MAX_MODEL_CHARS = 256
-
-_STREAMS = frozenset({"stream_options", "return_progress", "timings_per_token"})
 
 RANDOM_SEED = 2**32 - 1  # llama-server's "take any"
 _UPSTREAM: Mapping[str, Any] = {
@@ -37,13 +35,6 @@ def model_if_named(fields: Mapping[str, Any]) -> str:
     400.
     """
     return model_name(fields) if fields.get("model", "") != "" else ""
-
-
-def idle_fields(fields: Mapping[str, Any]) -> Sequence[str]:
-    """The fields that are only for streams, where there is none."""
-    if fields.get("stream") or _STREAMS.isdisjoint(fields):
-        return ()
-    return [name for name in fields if name in _STREAMS]
 
 
 def choices_each(fields: Mapping[str, Any], most: int) -> int:

@@ -12,6 +12,7 @@ from api.forwarded_fields import TOKEN
 from api.settings import ApiSettings
 
 MOST_NAMES = 20
+_STREAMS = frozenset({"stream_options", "return_progress", "timings_per_token"})
 
 
 class Unknown(NamedTuple):
@@ -29,10 +30,13 @@ def unknown_fields(
 ) -> Unknown:
     """What of a request's `fields` is not `known`: the operator may have it passed on.
 
-    `idle` are known fields that have no effect on this request.
+    `idle` are known fields that have no effect on this request, as have some without a stream.
     """
-    if not idle and fields.keys() <= known:
+    is_heeded = fields.get("stream") or _STREAMS.isdisjoint(fields)
+    if is_heeded and not idle and fields.keys() <= known:
         return NONE
+    if not is_heeded:
+        known = known - _STREAMS
     strange = [name for name in fields if name not in known]
     passed = {name: fields[name] for name in strange if name in settings.forwarded}
     return Unknown(passed, (*idle, *(name for name in strange if name not in passed)))

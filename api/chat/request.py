@@ -19,7 +19,6 @@ from api.output_limit import output_limit
 from api.request_fields import (
     body_of_choice,
     choices_each,
-    idle_fields,
     model_name,
     wants_of,
     without_nulls,
@@ -87,7 +86,7 @@ class ChatRequest:
 def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
-    unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
+    unknown = unknown_fields(fields, KNOWN, settings)
     return chat_of(fields, settings, unknown)
 
 

@@ -16,7 +16,6 @@ from api.request_fields import (
     body_of_choice,
     check_answers,
     choices_each,
-    idle_fields,
     model_name,
     wants_of,
     without_nulls,
@@ -81,7 +80,7 @@ class CompletionRequest:
 def parse_completion(body: bytes, settings: ApiSettings) -> CompletionRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
-    unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
+    unknown = unknown_fields(fields, KNOWN, settings)
     model = model_name(fields)
     fields = checked_fields(fields)
     prompts = checked_prompts(fields.pop("prompt", None))

@@ -14,7 +14,6 @@ from api.request_fields import (
     body_of_choice,
     check_answers,
     choices_each,
-    idle_fields,
     model_if_named,
     wants_of,
 )
@@ -124,5 +123,5 @@ def request_of(fields: Mapping[str, Any], prompts: Prompts, settings: ApiSetting
     each = choices_each(checked, settings.max_choices)
     check_answers(each * len(prompts.fields), settings.max_choices)
     known = KNOWN | prompts.fields[0].keys()
-    unknown = unknown_fields(fields, known, settings, idle_fields(fields))
+    unknown = unknown_fields(fields, known, settings)
     return NativeRequest(model, prompts, each, checked, unknown)
