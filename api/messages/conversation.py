@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from api.errors import bad_request
+from api.json_text import compact
 from api.messages.parts import all_parts, bad_type, parts_of, plain, text_of, text_part
 
 Json = dict[str, Any]
@@ -81,6 +82,8 @@ def _said(message: Any, where: str) -> list[Json]:
         return [{"role": role, "content": content}]
     if content is None and role == "assistant":
         return []  # llama-server takes it, too
+    if content is None and "content" in message:
+        return [{"role": role, "content": ""}]
     if not isinstance(content, list):
         raise bad_request(f"`{where}` must be a string or a list of blocks.", param=where)
     return _assistants(content, where) if role == "assistant" else _users(content, where)
@@ -93,7 +96,7 @@ def _assistants(content: list[Any], where: str) -> list[Json]:
     for i, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
         if kind == "thinking":
-            thinking += text_of(block, "thinking", f"{where}[{i}]")
+            thinking += _text_if_any(block, "thinking", f"{where}[{i}]")
         elif kind == "tool_use":
             calls.append(_call(block, f"{where}[{i}]"))
         else:
@@ -124,20 +127,22 @@ def _users(content: list[Any], where: str) -> list[Json]:
 
 
 def _call(block: Json, where: str) -> Json:
-    arguments = block.get("input", {})
-    if not isinstance(arguments, dict):
-        raise bad_request(f"`{where}.input` must be an object.", param=f"{where}.input")
-    name = text_of(block, "name", where)
-    if not name:
-        raise bad_request(f"`{where}.name` must not be empty.", param=f"{where}.name")
-    function = {"name": name, "arguments": arguments}
-    return {"id": text_of(block, "id", where), "type": "function", "function": function}
+    arguments = block.get("input") or {}
+    if not isinstance(arguments, dict):  # a chat would read a string as JSON
+        arguments = compact(arguments).decode()
+    function = {"name": _text_if_any(block, "name", where), "arguments": arguments}
+    return {"id": _text_if_any(block, "id", where), "type": "function", "function": function}
 
 
 def _result(block: Json, where: str) -> Json:
     """What a tool said. A chat doesn't tell that it failed, so words do where there are none."""
-    id_, content = text_of(block, "tool_use_id", where), block.get("content")
+    id_, content = _text_if_any(block, "tool_use_id", where), block.get("content")
     parts = [] if content is None else all_parts(content, f"{where}.content")
     if block.get("is_error") and not any(part.get("text", "x").strip() for part in parts):
         parts = [text_part("The tool failed.")]
     return {"role": "tool", "tool_call_id": id_, "content": plain(parts)}
+
+
+def _text_if_any(block: Json, name: str, where: str) -> str:
+    """The field `name`, empty where there is none: histories of some clients lack it."""
+    return "" if block.get(name) is None else text_of(block, name, where)

@@ -126,6 +126,29 @@ def test_messages_become_those_of_a_chat(messages: list[Any], chat: list[Any]) -
 
 
 @pytest.mark.parametrize(
+    ("said", "arguments"), [(None, {}), ("", {}), ({}, {}), ("{}", '"{}"'), ([1], "[1]"), (3, "3")]
+)
+def test_history_may_have_a_call_with_any_input(said: Any, arguments: Any) -> None:
+    (message,) = asked(messages=[assistant({**CALL, "input": said})]).fields["messages"]
+    assert message["tool_calls"][0]["function"]["arguments"] == arguments
+
+
+def test_history_may_lack_names_and_contents() -> None:
+    call = {"type": "tool_use", "id": None}
+    bare = {"type": "tool_result", "content": "x"}
+    history = [{"role": "user", "content": None}, assistant({"type": "thinking"}, call), user(bare)]
+    function = {"name": "", "arguments": {}}
+    assert asked(messages=history).fields["messages"] == [
+        {"role": "user", "content": ""},
+        {
+            **{"role": "assistant", "content": ""},
+            "tool_calls": [{"id": "", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "", "content": "x"},
+    ]
+
+
+@pytest.mark.parametrize(
     ("system", "text"),
     [
         ("Be kind.", "Be kind."),
@@ -245,8 +268,8 @@ def test_request_is_a_chat_to_the_queue() -> None:
         ({"messages": [user(1)]}, "messages[0].content[0].type"),
         ({"messages": [user(CALL)]}, "messages[0].content[0].type"),
         ({"messages": [user({"type": "text"})]}, "messages[0].content[0].text"),
-        ({"messages": [assistant({**CALL, "input": "x"})]}, "messages[0].content[0].input"),
-        ({"messages": [assistant({**CALL, "name": ""})]}, "messages[0].content[0].name"),
+        ({"messages": [assistant({**CALL, "id": 3})]}, "messages[0].content[0].id"),
+        ({"messages": [assistant({**CALL, "name": 3})]}, "messages[0].content[0].name"),
         ({"messages": [assistant(PICTURE)]}, "messages[0].content"),
         ({"messages": [assistant(result("x"))]}, "messages[0].content[0].type"),
         (

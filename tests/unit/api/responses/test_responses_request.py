@@ -69,6 +69,7 @@ def test_text_becomes_a_message_of_the_user() -> None:
             },
         ),
         ({"role": "assistant", "content": "a"}, {"role": "assistant", "content": "a"}),
+        ({"role": "assistant", "content": None}, {"role": "assistant", "content": []}),
         (said("assistant", text("a", "output_text")), {"role": "assistant", "content": "a"}),
         (
             said("assistant", {"type": "refusal", "refusal": "no"}),
