@@ -91,20 +91,16 @@ class Relay:
         packed = "content-encoding" in call.headers and is_packed(call.headers)
         body = await read_body(call.headers, call.receive, limit, visit.hold)
         if packed:
-            size = unpacked_bytes(body, limit)
-            visit.hold(len(body) + size)
-            body = await context.aside.run(size, unpacked, body, size)
+            body = await _unpacked(body, context, visit)
         size, aside = len(body), context.aside
         async with aside.alone(tenant.subject, size):
             waited = await visit.turn() or size >= LARGE_BYTES
             if waited and has_left(call.receive):
                 raise ClientGone
             asked = await aside.run(size, self._endpoint.read, body, context.settings)
-            if asked.unknown.ignored:
-                record.ignored = header_of(asked.unknown.ignored)
             terms = read_terms(tenant, call.headers, asked.fields)
-            if terms.ignored:
-                record.ignored = header_of((*terms.ignored, *asked.unknown.ignored))
+            if terms.ignored or asked.unknown.ignored:
+                record.ignored = header_of(asked.unknown.names(terms.ignored))
             record.model, record.tier = asked.model, terms.tier
             asked, needs = await self._of_its_model(asked, context, record)
             mean = context.directory.mean_completion(asked.model)
@@ -139,6 +135,12 @@ class Relay:
         shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = settings.queue_position_after_s
         return StreamedAnswer(exchange, shape, quiet_s).send
+
+
+async def _unpacked(packed: bytes, context: Context, visit: Visit) -> bytes:
+    size = unpacked_bytes(packed, context.settings.max_body_bytes)
+    visit.hold(len(packed) + size)
+    return await context.aside.run(size, unpacked, packed, size)
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

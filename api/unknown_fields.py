@@ -16,10 +16,18 @@ _STREAMS = frozenset({"stream_options", "return_progress", "timings_per_token"})
 
 
 class Unknown(NamedTuple):
-    """The fields that llama-server gets as they are, and the names of those that have no effect."""
+    """The fields that llama-server gets as they are, and the names of those that have no effect.
+
+    `clients` are its client's names of the fields of a chat that it stands for, where they differ.
+    """
 
     passed: Mapping[str, Any]
     ignored: Sequence[str]
+    clients: Mapping[str, str] = MappingProxyType({})
+
+    def names(self, more: Sequence[str]) -> Sequence[str]:
+        """The names of all that has no effect: `more` are fields of a chat."""
+        return [*(self.clients.get(name, name) for name in more), *self.ignored]
 
 
 NONE = Unknown(MappingProxyType({}), ())

@@ -53,6 +53,8 @@ def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
     for translate in (chat_tools, _stop, _thinking, _output, _user, _tier, _stream):
         chat |= translate(fields)
     unknown = unknown_fields(fields, _KNOWN, settings)
+    if "user" in chat:
+        unknown = unknown._replace(clients={"user": "metadata"})
     try:
         return chat_of(chat, settings, unknown)
     except ApiError as error:

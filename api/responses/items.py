@@ -118,8 +118,8 @@ def _message(conversation: Conversation, item: Json, where: str) -> None:
     if role not in ROLES:
         allowed = ", ".join(ROLES)
         raise bad_request(f"`{where}.role` must be one of {allowed}.", param=f"{where}.role")
-    nothing = [] if role == "assistant" else None
-    parts = _parts(item.get("content", nothing), f"{where}.content")
+    said = item.get("content", [] if role == "assistant" else None)
+    parts = _parts(said, f"{where}.content")
     if role == "assistant":
         conversation.assistant(where).setdefault("content", []).extend(parts)
     elif role in SYSTEM_ROLES and all(part["type"] == "text" for part in parts):

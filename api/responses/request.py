@@ -98,6 +98,8 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     chat = chat_fields(fields)
     unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
+    if "user" in chat and "user" not in fields:
+        unknown = unknown._replace(clients={"user": "safety_identifier"})
     conversation = Conversation()
     if "instructions" in fields:
         parts = [{"type": "text", "text": fields["instructions"]}]
