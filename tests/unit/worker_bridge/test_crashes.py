@@ -56,11 +56,12 @@ async def test_poison_fails_by_itself_and_no_other_request_fails_with_it(stage: 
     def behave(server: FakeLlamaServer) -> Reply:
         async def reply(chat: Chat) -> None:
             await chat.raw(b":\n\n")
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.15)
             if chat.body["messages"][0]["content"] == "poison":
                 victims.append(server.busy)
                 server.crash()
                 await chat.hang()
+            await asyncio.sleep(0.15)  # so that those that began with it are still there
             await answer(chat)
 
         return reply
