@@ -108,10 +108,9 @@ def test_no_tier_is_above_the_tokens(fleet: Fleet) -> None:
     assert used_tier(fleet, "priority", tier="flex") == "flex"
 
 
-def test_unknown_tier_is_the_clients_own_exception(fleet: Fleet) -> None:
-    with pytest.raises(openai.BadRequestError, match="auto, priority, default, flex") as raised:
-        used_tier(fleet, "scale")
-    assert raised.value.param == "service_tier"
+def test_unknown_tier_is_the_tokens_own(fleet: Fleet) -> None:
+    assert used_tier(fleet, "scale") == "default"
+    assert used_tier(fleet, "scale", tier="priority") == "priority"
 
 
 def test_urgent_requests_leave_a_turn_to_others_and_no_more(
