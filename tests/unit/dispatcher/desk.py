@@ -231,7 +231,9 @@ class Desk:
         self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
     ) -> str:
         """Takes no job."""
-        answer = await self.finish_raw(token, worker, 0, epoch=epoch, state=state, cost=cost)
+        answer = await self.finish_raw(
+            token, worker, 0, epoch=epoch, state=state, cost=cost, most_sides=0
+        )
         return str(answer[0], "ascii")
 
     async def finish_raw(
@@ -246,8 +248,9 @@ class Desk:
         nonce: str = "",
         max_running: int = 0,
         patience: Patience = EAGER,
+        most_sides: int = SIDE_PLACES,
     ) -> list[Any]:
-        wish = Wish(Offer(most, SIDE_PLACES), nonce or next(self._nonces), max_running, patience)
+        wish = Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
         ended = ended_attempt(token, state, cost)
         verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
         if verdict != b"OK" or rest[2] != [1]:

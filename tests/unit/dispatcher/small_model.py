@@ -1,5 +1,6 @@
 """What the queue should do, in a few lines of Python."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SLOTS = {"v": 1, "w": 3}
@@ -13,6 +14,7 @@ class SmallJob:
 
     tenant: str
     size: int
+    is_side: bool = False
     state: str = "queued"
     token: str = ""
     worker: str = ""
@@ -38,6 +40,10 @@ class SmallModel:
         wanted = ((id_, job) for id_, job in self.jobs.items() if job.state == state)
         return [id_ for id_, job in wanted if not worker or job.worker == worker]
 
+    def count(self, ids: Iterable[str], *, sides: bool) -> int:
+        """How many of these need a slot, or how many don't."""
+        return sum(self.jobs[id_].is_side is sides for id_ in ids)
+
     def eager(self, worker: str) -> list[str]:
         """The queued jobs that a worker leaves to nobody else."""
         alone = not any(self.jobs[id_].crashes for id_ in self.of("running", worker))
@@ -48,8 +54,11 @@ class SmallModel:
 
     def in_turn(self, id_: str, worker: str) -> bool:
         """Whether it is the oldest of its tenant, but for those that are left to others."""
-        tenant = self.jobs[id_].tenant
-        older = [other for other in self.eager(worker) if self.jobs[other].tenant == tenant]
+        own = self.jobs[id_]
+        eager = [(other, self.jobs[other]) for other in self.eager(worker)]
+        older = [
+            other for other, job in eager if (job.tenant, job.is_side) == (own.tenant, own.is_side)
+        ]
         return not older or self.of("queued").index(id_) <= self.of("queued").index(older[0])
 
     def claim(self, token: str, worker: str) -> None:

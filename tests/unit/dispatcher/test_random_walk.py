@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from dispatcher.constants import SIDE_PLACES
 from dispatcher.frames import Kind
 from dispatcher.reply import ENDS
 from tests.unit.dispatcher.desk import Desk
@@ -43,10 +44,11 @@ class Walk:
 
     async def enqueue(self, pick: int) -> None:
         id_, size = f"j{len(self.model.jobs)}", pick % 50
-        job = self.model.jobs[id_] = SmallJob(TENANTS[pick % 3], size)
+        job = self.model.jobs[id_] = SmallJob(TENANTS[pick % 3], size, pick % 4 == 3)
         await self.desk.enqueue(
             id_,
             tenant=job.tenant,
+            class_="side" if job.is_side else "any",
             body=b"x" * size,
             wait_ms=HOUR_MS,
             deadline_ms=DAYS_MS,
@@ -68,15 +70,20 @@ class Walk:
             f"n{pick % 1000}x{self.desk.offset_ms}",
         )
         nonce += f"x{sum(job.attempts for job in self.model.jobs.values())}"
-        room = SLOTS[worker] - len(self.model.of("running", worker))
+        running, queued = self.model.of("running", worker), self.model.of("queued")
+        room = SLOTS[worker] - self.model.count(running, sides=False)
+        places = SIDE_PLACES - self.model.count(running, sides=True)
         eager = self.model.eager(worker)
         sure = [id_ for id_ in eager if not self.model.jobs[id_].crashes]
         free, tokens = await self.desk.claim(worker, most, nonce=nonce)
-        assert free == room - len(tokens)
-        assert len(tokens) <= min(room, most, len(self.model.of("queued")))
-        assert len(tokens) >= min(room, most, len(sure))
+        for sides, most_here in ((False, min(room, most)), (True, places)):
+            taken = self.model.count(map(job_of, tokens), sides=sides)
+            assert taken <= min(most_here, self.model.count(queued, sides=sides))
+            assert taken >= min(most_here, self.model.count(sure, sides=sides))
+        assert free == room - self.model.count(map(job_of, tokens), sides=False)
         if tokens:
-            assert await self.desk.claim(worker, most, nonce=nonce) == (free, sorted(tokens))
+            again = await self.desk.claim(worker, most, nonce=nonce)
+            assert (again[0], sorted(again[1])) == (free, sorted(tokens))
         for token in sorted(tokens, key=lambda token: int(token.split("-")[-2])):
             assert self.model.in_turn(token.rpartition(":")[0], worker)
             self.model.claim(token, worker)
@@ -190,17 +197,18 @@ class Walk:
         queue = await desk.queue()
         for tenant in TENANTS:
             in_turn = [id_ for id_ in queue if model.jobs[id_].tenant == tenant]
-            assert in_turn == [
-                id_ for id_ in model.of("queued") if model.jobs[id_].tenant == tenant
-            ]
+            theirs = [id_ for id_ in model.of("queued") if model.jobs[id_].tenant == tenant]
+            assert in_turn == sorted(theirs, key=lambda id_: model.jobs[id_].is_side)
         for worker in SLOTS:
             held = {model.jobs[id_].token for id_ in model.of("running", worker)}
             assert set(await desk.running(worker)) == held
         assert await desk.counter("queued_bytes") == model.queued_bytes
-        waiting = await desk.redis.zrange(desk.keys.named("turns", "any|default"), 0, -1)
-        assert {name.decode() for name in waiting} == {
-            model.jobs[id_].tenant for id_ in model.of("queued")
-        }
+        for class_, sides in (("any", False), ("side", True)):
+            key = desk.keys.named("turns", f"{class_}|default")
+            waiting = await desk.redis.zrange(key, 0, -1)
+            jobs = [model.jobs[id_] for id_ in model.of("queued")]
+            tenants = {job.tenant for job in jobs if job.is_side is sides}
+            assert {name.decode() for name in waiting} == tenants
         deadlines = await desk.redis.zrange(desk.keys.named("deadlines"), 0, -1)
         waited_for = {*model.of("queued"), *model.of("running"), *model.of("lost")}
         assert {id_.decode() for id_ in deadlines} == waited_for
@@ -217,7 +225,7 @@ class Walk:
         everything = await self.desk.everything()
         names = ("charged", "waiting", "busy", "classes", "turns:", "served:")
         counts = {k: v for k, v in everything.items() if k.rpartition("}:")[2].startswith(names)}
-        for name in ("running", "queued_bytes"):
+        for name in ("running", "sides_running", "queued_bytes"):
             counts[name] = await self.desk.counter(name)
         return counts
 
@@ -241,6 +249,10 @@ class Walk:
         assert await self.desk.of_jobs() == []
         bodies = [key async for key in self.desk.redis.scan_iter(self.desk.keys.named("body", "*"))]
         assert (bodies, await leaked_keys(self.desk.redis)) == ([], [])
+
+
+def job_of(token: str) -> str:
+    return token.rpartition(":")[0]
 
 
 STEPS = (
