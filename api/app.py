@@ -21,6 +21,7 @@ from api.origins import read_origins
 from api.relay import Relay
 from api.settings import ApiSettings
 from api.visit import Room
+from dispatcher.aliases import parse_aliases
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -33,7 +34,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open)
+            aliases = parse_aliases(settings.aliases)
+            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open, aliases)
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)

@@ -7,14 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from api.arrivals import changes
-from api.errors import bad_request
+from api.errors import ApiError, bad_request
 from api.inability import unable
-from api.names import is_here, model_named, models_without_name, shared_names
+from api.names import is_here, models_meant, with_given
+from api.notices import Notices
+from dispatcher.aliases import read_aliases
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
 from dispatcher.connection import LinkedRedis
-from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.errors import LlamaqError, ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
 from dispatcher.registry import ModelState, WorkerState, read_models
@@ -25,8 +26,9 @@ _REFRESH_S = 1.0
 
 
 class Directory:
-    """Every model that workers serve or have served.
+    """Every model that workers serve or have served, and the `aliases` that operators give them.
 
+    An alias in Redis goes before one of those that the directory is made with.
     `announce` makes this API known to the bridges of a model, which then can say that they don't
     understand it.
     """
@@ -36,14 +38,17 @@ class Directory:
         redis: LinkedRedis,
         grace_s: float,
         announce: Callable[[str], Awaitable[None]] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.models: Mapping[str, ModelState] = {}
+        self._kept_aliases = dict(aliases or {})
+        self.aliases: Mapping[str, str] = self._kept_aliases
         self._announce = announce
         self._redis = redis
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
         self._reading = asyncio.Lock()
-        self._told: set[tuple[str, ...]] = set()
+        self._notices = Notices()
 
     async def run(self) -> None:
         """Keeps the copy fresh, for ever."""
@@ -62,28 +67,18 @@ class Directory:
                 await self._read()
 
     async def _read(self) -> None:
-        before, self._read_at = self._read_at, time.monotonic()
+        last_at, self._read_at = self._read_at, time.monotonic()
         try:
-            states = await read_models(self._redis)
+            states, set_ = await asyncio.gather(read_models(self._redis), read_aliases(self._redis))
         except RedisUnavailable:
             self._back_at = float("inf")
             raise
         self._back_at = min(self._back_at, time.monotonic())
-        kept = self._forgotten(self._read_at - before)
+        kept = self._forgotten(self._read_at - last_at)
+        self.aliases = {**self._kept_aliases, **set_}
         models = kept | {state.model: state for state in states}
-        for line in changes(self.models, models):
-            log.info("%s", line)
-        self.models = models
-        self._tell_shared_names()
-
-    def _tell_shared_names(self) -> None:
-        for name, *models in shared_names(self.models) - self._told:
-            held, first = ", ".join(models), model_named(name, self.models)
-            log.warning(
-                "'%s' is a name of %s: '%s' gets its requests. Give the others another --alias.",
-                *(name, held, first),
-            )
-            self._told.add((name, *models))
+        before, self.models = self.models, with_given(models, self.aliases)
+        self._notices.tell(before, self.models, self.aliases)
 
     def _forgotten(self, later_s: float) -> dict[str, ModelState]:
         """The models, as if their workers had left: a Redis that lost its data knows none of them
@@ -96,57 +91,53 @@ class Directory:
         }
 
     async def require(self, name: str, needs: Needs = ANYBODY) -> str:
-        """The own name of the model that a client calls `name`; empty is the only one there is.
+        """The own name of the model that a client calls `name`, empty where it names none.
 
-        Of several models that is the one that meets these needs. Raises `ApiError` 400 where that
-        is not one, `ModelNotFound`, or `ModelUnavailable` for one that nobody has served lately, or
-        where no model is known at all.
+        Where several may be meant, it is one that meets these needs (`models_meant`). Raises
+        `ApiError` 400 where an empty name could be several, `ModelNotFound`, or `ModelUnavailable`
+        for one that nobody has served lately, or where no model is known at all.
         """
-        if not name:
-            name = await self._unnamed(needs)
-        state = self.state(name)
-        if state is None or not self.serves(state.model):
+        meant = self._meant(name, needs)
+        if len(meant) != 1 or not self.serves(meant[0]):
             await self.refresh()
-            state = self.state(name)
+            meant = self._meant(name, needs)
         if not self.models:  # Redis is new, or has lost its data: who knows what it knew
             raise self.unavailable(name)
-        if state is None:
-            raise ModelNotFound(
-                f"No worker has ever served the model '{name}'. "
-                f"Served now: {self._served_now() or 'none'}."
-            )
+        if len(meant) != 1:
+            raise self._not_found(name)
+        state = self.models[meant[0]]
         if state.workers and not self.serves(state.model):
             await self._tell_of_strangers(state.model)
-            raise self.unavailable(name)
+            raise self.unavailable(state.model)
         if not is_here(state):
-            raise self.unavailable(name)
+            raise self.unavailable(state.model)
         return state.model
 
-    async def _unnamed(self, needs: Needs) -> str:
-        """The model of a request that names none. Raises as `require` does."""
-        if len(models := self._meant(needs)) != 1:
-            await self.refresh()
-            models = self._meant(needs)
-        if len(models) == 1:
-            return models[0]
-        if not (served := self._served_now()):
-            raise self.unavailable("")
-        raise bad_request(
+    def _meant(self, name: str, needs: Needs) -> list[str]:
+        return models_meant(name, self.models, self.aliases, lambda model: self._able(model, needs))
+
+    def _not_found(self, name: str) -> ApiError | LlamaqError:
+        titles = [state.title for state in self.models.values() if state.workers]
+        served = ", ".join(sorted(titles))
+        if name:
+            model = self.aliases.get(name, name)
+            whose = f", of which '{name}' is an alias" if model != name else ""
+            return ModelNotFound(
+                f"No worker has ever served the model '{model}'{whose}. "
+                f"Served now: {served or 'none'}."
+            )
+        if not served:
+            return self.unavailable("")
+        return bad_request(
             "Name a model in `model`: there are several, and which one is meant can't be told. "
             f"Served now: {served}.",
             param="model",
         )
 
-    def _served_now(self) -> str:
-        return ", ".join(sorted(state.title for state in self.models.values() if state.workers))
-
-    def _meant(self, needs: Needs) -> list[str]:
-        return models_without_name(self.models, lambda model: self._able(model, needs))
-
     def state(self, name: str) -> ModelState | None:
-        """The model that clients call `name`, if there ever was one."""
-        model = model_named(name, self.models)
-        return None if model is None else self.models[model]
+        """The model that clients get by this name, if there ever was one."""
+        meant = self._meant(name, ANYBODY)
+        return self.models[meant[0]] if len(meant) == 1 else None
 
     async def require_able(self, model: str, needs: Needs) -> None:
         """Raises `ApiError` if workers serve the model, but none that meets these needs: 501 for
@@ -232,6 +223,6 @@ class Directory:
 
 
 def _without_workers(state: ModelState, later_s: float) -> ModelState:
-    names = {*state.past_aliases, *state.aliases}
+    names = {*state.past_aliases, *state.worker_aliases}
     seen_s = state.seen_s + later_s
     return replace(state, seen_s=seen_s, workers=(), queued=0, past_aliases=tuple(names))

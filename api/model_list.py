@@ -11,6 +11,7 @@ from api.paths import READ
 from dispatcher.errors import ModelNotFound
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
 from dispatcher.registry import ModelState, WorkerState
+from dispatcher.variants import Variant, variants_of
 
 router = APIRouter()
 
@@ -27,7 +28,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 
 @router.api_route("/v1/models/{name:path}", methods=READ)
 async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
-    """One model of the list, by any of its names; 404 for one that no live worker serves."""
+    """The model of the list that requests by this name get; 404 where no live worker serves it."""
     context = _authenticated(request)
     await context.directory.refresh()
     state = context.directory.state(name)
@@ -43,21 +44,48 @@ def _authenticated(request: Request) -> Context:
 
 
 def _describe(state: ModelState) -> dict[str, Any]:
+    names = {"id": state.model, "aliases": list(state.aliases)}
+    about = {"object": "model", "created": state.first_served_s, "owned_by": "llamaq"}
+    return names | about | {"meta": {**_about_workers(state), "default": state.is_default}}
+
+
+def _about_workers(state: ModelState) -> dict[str, Any]:
+    """What they have together; of what differs that of the variant with most slots."""
     workers = [worker for worker in state.workers if worker.is_understood]
-    slots = sum(worker.slots for worker in workers)
-    context_tokens = min(worker.context for worker in workers)
-    modalities = sorted({word for worker in workers for word in worker.modalities})
+    variants = variants_of(workers)
     endpoints = {word for worker in workers for word in worker.endpoints}
-    meta = {
+    contexts = [worker.trained_context for worker in workers if worker.trained_context]
+    return {
         "workers": len(workers),
-        "slots": slots,
-        "n_ctx": context_tokens,
-        "modalities": modalities,
+        "slots": sum(worker.slots for worker in workers),
+        "n_ctx": min((worker.context for worker in workers), default=0),
+        "n_ctx_train": min(contexts, default=0),
+        "modalities": sorted({word for worker in workers for word in worker.modalities}),
         "endpoints": sorted(endpoints),
         "kinds": _kinds(workers, endpoints),
+        "builds": sorted({worker.build for worker in workers} - {""}),
+        **(_about_weights(variants[0]) if variants else {}),
+        "variants": [_describe_variant(variant) for variant in variants],
     }
-    names = {"id": state.model, "aliases": list(state.aliases)}
-    return {**names, "object": "model", "created": 0, "owned_by": "llamaq", "meta": meta}
+
+
+def _about_weights(variant: Variant) -> dict[str, Any]:
+    """In llama-server's words."""
+    return {
+        "ftype": variant.quantisation,
+        "n_params": variant.parameters,
+        "size": variant.size_bytes,
+    }
+
+
+def _describe_variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "fingerprint": variant.fingerprint,
+        "workers": len(variant.workers),
+        "slots": variant.slots,
+        "build": variant.build,
+        **_about_weights(variant),
+    }
 
 
 def _kinds(workers: Sequence[WorkerState], endpoints: Set[str]) -> list[str]:

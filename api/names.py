@@ -1,35 +1,62 @@
-"""Which model a name stands for: a model's own name, or an alias that its workers have. Pure."""
+"""Which model a name stands for: a model's own name, or an alias that operators or workers give.
+
+Pure. `given` are the aliases of operators, name → model; what that is called is a name too.
+"""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
+from dispatcher.aliases import ANY
 from dispatcher.registry import ModelState
 
 REMEMBERED_S = 60.0
 """A model seen within this time is waited for."""
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 
-def model_named(name: str, models: Mapping[str, ModelState]) -> str | None:
+Models = Mapping[str, ModelState]
+
+
+def model_named(name: str, models: Models, given: Mapping[str, str] = _NONE) -> str | None:
     """The model of this name; None if there never was one.
 
-    A model's own name comes before another's alias, a name that a live worker has before one of
-    workers that left, and of several models the first by name.
+    An operator's alias comes before all that workers say. Then a model's own name comes before
+    another's alias, a name that a live worker has before one of workers that left, and of several
+    models the first by name.
     """
+    name = given.get(name, name)
     own = models.get(name)
     if own is not None and is_here(own):
         return name
-    live = [model for model, state in models.items() if name in state.aliases]
+    live = [model for model, state in models.items() if name in state.worker_aliases]
     if not live and own is not None:
         return name
     past = [model for model, state in models.items() if name in state.past_aliases]
     return min(live or past, default=None)
 
 
-def models_without_name(
-    models: Mapping[str, ModelState], is_able: Callable[[str], bool]
+def models_meant(
+    name: str, models: Models, given: Mapping[str, str], is_able: Callable[[str], bool]
 ) -> list[str]:
-    """The models that a request may mean which names none: the only one that is here, else those
-    that have a worker which `is_able` to serve it.
+    """The models that a request may mean by this name. It should be one.
+
+    Where nobody has the name, or it is empty, that is the operator's default, if that `is_able` to
+    serve the request, else the only other model that can. Without a default an empty name is the
+    only model that is here, else the only one that can serve the request.
     """
+    if name:
+        model = model_named(name, models, given)
+        if model is not None or name in given or ANY not in given:
+            return [] if model is None else [model]
+    default = model_named(ANY, models, given) if ANY in given else None
+    if default is not None and is_able(default):
+        return [default]
+    able = _unnamed(models, is_able)
+    return able if default is None or len(able) == 1 else [default]
+
+
+def _unnamed(models: Models, is_able: Callable[[str], bool]) -> list[str]:
     here = [model for model, state in models.items() if is_here(state)]
     if len(here) > 1:
         here = [model for model in here if models[model].workers and is_able(model)]
@@ -41,11 +68,22 @@ def is_here(state: ModelState) -> bool:
     return bool(state.workers) or state.seen_s <= REMEMBERED_S
 
 
-def shared_names(models: Mapping[str, ModelState]) -> set[tuple[str, ...]]:
-    """Each alias that is a name of another live model too, and behind it those models."""
+def with_given(models: Models, given: Mapping[str, str]) -> dict[str, ModelState]:
+    """The models, each with the names that operators give to it."""
+    names: dict[str | None, list[str]] = {}
+    for name in given:
+        names.setdefault(model_named(name, models, given), []).append(name)
+    return {
+        model: replace(state, given=tuple(sorted(names.get(model, ()))))
+        for model, state in models.items()
+    }
+
+
+def shared_names(models: Models) -> set[tuple[str, ...]]:
+    """Each worker's alias that is a name of another live model too, and behind it those models."""
     holders: dict[str, set[str]] = {}
     for model, state in models.items():
-        for name in state.aliases:
+        for name in state.worker_aliases:
             owner = {name} if name in models and is_here(models[name]) else set()
             holders.setdefault(name, owner).add(model)
     return {(name, *sorted(held)) for name, held in holders.items() if len(held) > 1}

@@ -23,18 +23,11 @@ def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_name(fields: Mapping[str, Any]) -> str:
-    """The model that is named, or an `ApiError` 400."""
-    model = fields.get("model")
-    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
+    """The model that is named, empty where none is; or an `ApiError` 400."""
+    model = fields.get("model", "")
+    if not isinstance(model, str) or len(model) > MAX_MODEL_CHARS:
         raise bad_request("`model` must be a model's name: see /v1/models.", param="model")
     return model
-
-
-def model_if_named(fields: Mapping[str, Any]) -> str:
-    """The model that is named, empty where none is, as in llama.cpp's own forms; or an `ApiError`
-    400.
-    """
-    return model_name(fields) if fields.get("model", "") != "" else ""
 
 
 def choices_each(fields: Mapping[str, Any], most: int) -> int:

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings
 
 from api.forwarded_fields import read_forwarded
 from api.origins import read_origins
+from dispatcher.aliases import BadAlias, parse_aliases
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
@@ -64,6 +65,12 @@ class ApiSettings(BaseSettings):
         description="origins of the web pages that may use the API, with commas between, or *",
     )
 
+    aliases: str = Field(
+        "",
+        max_length=65536,
+        description="more names of models: NAME=MODEL, with commas between; * is every name that "
+        "nobody has, and none. `llamaq alias set` goes before it",
+    )
     forward_fields: str = Field(
         "",
         max_length=4096,
@@ -99,6 +106,15 @@ class ApiSettings(BaseSettings):
     def _may_be_passed_on(cls, names: str) -> str:
         read_forwarded(names)
         return names
+
+    @field_validator("aliases")
+    @classmethod
+    def _are_aliases(cls, aliases: str) -> str:
+        try:
+            parse_aliases(aliases)
+        except BadAlias as error:
+            raise ValueError(str(error)) from error
+        return aliases
 
     @field_validator("jwt_secret")
     @classmethod

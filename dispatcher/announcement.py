@@ -14,24 +14,30 @@ from dispatcher.link import Link
 log = logging.getLogger("llamaq.announcement")
 
 REMEMBERED_S = 24 * 3600
+FIRST_SERVED = "first_served_s"
 _MOST = 64  # whatever its workers call themselves within a day
 
 
-async def announce(link: Link, keys: Keys, facts: WorkerFacts, now_s: int) -> None:
+async def announce(link: Link, keys: Keys, facts: WorkerFacts, now_s: int, *, is_new: bool) -> bool:
     """Says that the model of `keys` is served at this time, by its own name and the worker's
-    aliases.
+    aliases; of a worker that `is_new` also since when, unless another one was there before.
 
-    Redis may refuse it, at `maxmemory`, or be away: the next renewal says it again.
+    Returns whether Redis has heard it. It may refuse it, at `maxmemory`, or be away: the next
+    renewal says it again.
     """
     try:
         with suppress(RedisUnavailable):
-            await _announce(link, keys, facts.aliases.split(), now_s)
+            await _announce(link, keys, facts.aliases.split(), now_s, is_new)
+            return True
     except ResponseError as error:
         log.error("The names of the model %s can't be announced: %r", keys.model, error)
+    return False
 
 
-async def _announce(link: Link, keys: Keys, aliases: list[str], now_s: int) -> None:
+async def _announce(link: Link, keys: Keys, aliases: list[str], now_s: int, is_new: bool) -> None:
     said = [link.call("ZADD", MODELS, now_s, keys.model)]
+    if is_new:
+        said.append(link.call("HSETNX", keys.named("counters"), FIRST_SERVED, now_s))
     if aliases:
         known = keys.named("aliases")
         said += [

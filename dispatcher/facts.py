@@ -17,6 +17,8 @@ class WorkerFacts:
     the speeds are tokens per second in one slot, `breaker` is the state of the circuit breaker,
     `foreign` the slots that others use, and no two workers have a `server_id` in common. `aliases`
     are more names of the model, with blanks between; `host` is the name of the bridge's machine.
+    `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
+    many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     """
 
     model: str
@@ -35,6 +37,10 @@ class WorkerFacts:
     aliases: str = ""
     host: str = ""
     endpoints: str = ""
+    quantisation: str = ""
+    size_bytes: int = 0
+    parameters: int = 0
+    trained_context: int = 0
 
     @property
     def pairs(self) -> list[Arg]:

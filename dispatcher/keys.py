@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+ALIASES = "llamaq:aliases"
 MODELS = "llamaq:models"
 WRITABLE = "llamaq:writable"
 

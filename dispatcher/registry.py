@@ -4,22 +4,22 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from dispatcher.announcement import REMEMBERED_S
+from dispatcher.aliases import ANY
+from dispatcher.announcement import FIRST_SERVED, REMEMBERED_S
 from dispatcher.connection import LinkedRedis
 from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 from dispatcher.reply import eta_s
+from dispatcher.row import mean, number, whole, words
 
 _SHOWN_ALIASES = 3
-_LARGEST = 1e15
-_COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms"
+_COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms", FIRST_SERVED
 _WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
 
 log = logging.getLogger("llamaq.registry")
@@ -32,7 +32,8 @@ class WorkerState:
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
     `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
     more names of its model, `host` is the machine of its bridge. `endpoints` are the words of
-    `dispatcher.needs`, and none where its bridge does not tell.
+    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
+    `dispatcher.facts`.
     """
 
     id: str
@@ -53,6 +54,10 @@ class WorkerState:
     host: str = ""
     protocol: int = PROTOCOL
     endpoints: frozenset[str] = frozenset()
+    quantisation: str = ""
+    size_bytes: int = 0
+    parameters: int = 0
+    trained_context: int = 0
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -75,7 +80,9 @@ class ModelState:
     """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time.
 
     The means are over about the last sixteen answers, 0 where there were none; `mean_completion` is
-    in tokens. `past_aliases` are those that its workers have had within a day.
+    in tokens. `past_aliases` are those that its workers have had within a day, `given` the names
+    that operators have given to it. It was first served at `first_served_s`, Unix time, 0 where
+    that is not known.
     """
 
     model: str
@@ -86,11 +93,23 @@ class ModelState:
     mean_completion: float = 0
     mean_service_ms: float = 0
     past_aliases: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    first_served_s: int = 0
+
+    @property
+    def worker_aliases(self) -> set[str]:
+        """All names besides its own that its workers have for it."""
+        return {name for worker in self.workers for name in worker.aliases}
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """All names besides its own that its workers have for it, in order."""
-        return tuple(sorted({name for worker in self.workers for name in worker.aliases}))
+        """All names besides its own, in order."""
+        return tuple(sorted(self.worker_aliases.union(self.given) - {ANY, self.model}))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether requests come here that name no model, or one that nobody has."""
+        return ANY in self.given
 
     @property
     def title(self) -> str:
@@ -150,7 +169,7 @@ async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float)
     rows = await ask_for_each(redis, asked)
     found = zip(ids, rows[::2], rows[1::2], strict=True)
     workers = [_read_worker_if_sound(model, *about) for about in found]
-    queued_bytes, completion, service_ms = (_mean(value) for value in counters)
+    queued_bytes, completion, service_ms, first_served_s = map(mean, counters)
     return ModelState(
         model=model,
         seen_s=seen_s,
@@ -160,6 +179,7 @@ async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float)
         mean_completion=completion,
         mean_service_ms=service_ms,
         past_aliases=tuple(sorted(name.decode(errors="replace") for name in past)),
+        first_served_s=int(first_served_s),
     )
 
 
@@ -191,44 +211,22 @@ def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         server=text.get("server", ""),
         health=text.get("health", ""),
         accepting=text.get("accepting") == "1",
-        slots=_whole(text, "slots"),
+        slots=whole(text, "slots"),
         running=running,
-        context=_whole(text, "context"),
+        context=whole(text, "context"),
         build=text.get("build", ""),
         fingerprint=text.get("fingerprint", ""),
-        modalities=_words(text.get("modalities", "")),
-        prompt_tps=_number(text.get("prompt_tps", "0")),
-        decode_tps=_number(text.get("decode_tps", "0")),
+        modalities=words(text.get("modalities", "")),
+        prompt_tps=number(text.get("prompt_tps", "0")),
+        decode_tps=number(text.get("decode_tps", "0")),
         breaker=text.get("breaker", "closed"),
-        foreign=_whole(text, "foreign"),
+        foreign=whole(text, "foreign"),
         aliases=tuple(text.get("aliases", "").split()),
         host=text.get("host", ""),
-        protocol=_whole(text, "protocol"),
-        endpoints=_words(text.get("endpoints", "")),
+        protocol=whole(text, "protocol"),
+        endpoints=words(text.get("endpoints", "")),
+        quantisation=text.get("quantisation", ""),
+        size_bytes=whole(text, "size_bytes"),
+        parameters=whole(text, "parameters"),
+        trained_context=whole(text, "trained_context"),
     )
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(filter(None, text.split(",")))
-
-
-def _whole(text: dict[str, str], name: str) -> int:
-    number = _number(text.get(name, "0"))
-    if number != int(number):
-        raise ValueError(f"{name} is no whole number: {number}")
-    return int(number)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= _LARGEST:  # nan is neither
-        raise ValueError(f"no number that it can be: {text!r}")
-    return number
-
-
-def _mean(value: bytes | None) -> float:
-    try:
-        return max(0.0, float(value or 0)) if isfinite(float(value or 0)) else 0.0
-    except ValueError as error:
-        log.error("A value among the counters can't be read: %r", error)
-        return 0.0

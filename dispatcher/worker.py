@@ -65,6 +65,7 @@ class WorkerSession:
         self._max_running = max_running
         self.identity = Identity(worker, "")
         self._nonce = ""
+        self._is_announced = False
         self.strangers: dict[str, int] = {}
         self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
 
@@ -83,7 +84,7 @@ class WorkerSession:
         self.identity = who
         _, now_s, *strangers = rest
         self.strangers = _read_versions(strangers)
-        await announce(self._commands.redis.link, self._commands.keys, facts, now_s)
+        await self._announce(facts, now_s)
         return None
 
     async def renew(
@@ -102,8 +103,13 @@ class WorkerSession:
         for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
             piece = items[first : first + HELD_LOOKED_AT]
             found.append(await self._run(partial(self._commands.look, held=piece)))
-        await announce(self._commands.redis.link, self._commands.keys, facts, now_s)
+        await self._announce(facts, now_s)
         return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
+
+    async def _announce(self, facts: WorkerFacts, now_s: int) -> None:
+        link, keys, is_new = self._commands.redis.link, self._commands.keys, not self._is_announced
+        was_heard = await announce(link, keys, facts, now_s, is_new=is_new)
+        self._is_announced = self._is_announced or was_heard
 
     async def claim(self, offer: Offer, patience: Patience = EAGER) -> Taken:
         """Takes as many jobs as are offered places, never more than are free.
@@ -202,6 +208,7 @@ class WorkerSession:
         """Forgets the registration, so that the next `register` makes a new one."""
         self.identity = Identity(self.worker, "")
         self._nonce = ""
+        self._is_announced = False
 
     async def _run(self, call: Callable[[Identity], Awaitable[list[Any]]]) -> list[Any]:
         while True:

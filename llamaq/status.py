@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
+from typing import Any
 
+from api.names import with_given
+from dispatcher.aliases import read_aliases
 from dispatcher.connection import open_redis
 from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
 from dispatcher.registry import ModelState, WorkerState, read_models
 from dispatcher.turns import Turn, read_turns
+from dispatcher.variants import Variant, variants_of, what_differs
 from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
@@ -21,14 +26,12 @@ async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """
-    redis = open_redis(redis_url)
-    try:
+    async with aclosing(open_redis(redis_url)) as redis:
         with told_to_people():
             await check_kind(redis)
-        models = await read_models(redis)
+        states = {state.model: state for state in await read_models(redis)}
+        models = [*with_given(states, await read_aliases(redis)).values()]
         return models, {state.model: await read_turns(redis, state.model) for state in models}
-    finally:
-        await redis.aclose()
 
 
 def as_json(models: Sequence[ModelState], turns: Turns) -> str:
@@ -36,6 +39,7 @@ def as_json(models: Sequence[ModelState], turns: Turns) -> str:
     rows = [
         asdict(model)
         | {"aliases": model.aliases, "accepting": model.accepting, "eta_s": model.eta_s}
+        | {"is_default": model.is_default, "variants": _variant_rows(model)}
         | {"waiting": [asdict(turn) for turn in turns[model.model]]}
         for model in models
     ]
@@ -55,9 +59,29 @@ def as_text(models: Sequence[ModelState], turns: Turns) -> str:
         lines.append(_model_line(model))
         width = max((len(worker.id) for worker in model.workers), default=0)
         lines += [_worker_line(worker, width) for worker in model.workers]
+        lines += _variant_lines(model)
         if waiting := turns.get(model.model):
             lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
     return "\n".join(lines)
+
+
+def _variant_lines(model: ModelState) -> list[str]:
+    variants = variants_of(model.workers)
+    if len(variants) < 2:
+        return []
+    rows = [f"    {variant.title}: {', '.join(_ids(variant))}" for variant in variants]
+    return [f"  {len(variants)} variants: they differ in their {what_differs(variants)}", *rows]
+
+
+def _variant_rows(model: ModelState) -> list[dict[str, Any]]:
+    return [
+        {"fingerprint": variant.fingerprint, "workers": _ids(variant)}
+        for variant in variants_of(model.workers)
+    ]
+
+
+def _ids(variant: Variant) -> list[str]:
+    return [worker.id for worker in variant.workers]
 
 
 def _turn(turn: Turn) -> str:
@@ -70,7 +94,8 @@ def _model_line(model: ModelState) -> str:
     slots = sum(worker.slots for worker in model.workers)
     seen = "" if model.workers else f"; last worker seen {model.seen_s:.0f} s ago"
     last = f" (the last starts in about {model.eta_s} s)" if model.eta_s else ""
-    return f"{model.title}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
+    title = f"{model.title}, the default" if model.is_default else model.title
+    return f"{title}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
 
 
 def _worker_line(worker: WorkerState, width: int) -> str:

@@ -21,6 +21,7 @@ from worker_bridge.llama import LlamaServer
 from worker_bridge.stop import Stop, stopped
 
 _RETRY_S = 0.2
+_LOOK_S = 1.0
 _STOPS = {
     Refusal.FOREIGN: Stop.FENCED,
     Refusal.GONE: Stop.ORPHANED,
@@ -66,7 +67,7 @@ class Attempt:
         self.answer = answer_to(claim, self.outgoing, served.model_id, served.model)
         self._ended = ended
         self._connection: Connection | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self.outgoing.add(Kind.STARTED, _started(served) % claim.queue_ms, Pace.LAZY)
 
     def last_frame(self, kind: Kind, payload: bytes) -> Frame:
@@ -78,11 +79,14 @@ class Attempt:
         del self.answer, self.outgoing
 
     def begin(self, server: LlamaServer, bodies: WorkerSession) -> None:
-        """Sends the request, where its body has come with the claim; else reads that first."""
-        if self.claim.body is not None:
+        """Sends the request, where its body has come with the claim; else reads that first.
+
+        Before the rest of an answer the server is asked whether it still is what began it.
+        """
+        if self.claim.body is not None and not self.claim.needs.build:
             self._send(server, self.claim.body)
         else:
-            self._reading = asyncio.create_task(self._read_body(server, bodies))
+            self._preparing = asyncio.create_task(self._prepare(server, bodies))
 
     def stop(self, why: Stop) -> None:
         """Drops the request; does nothing where it has ended."""
@@ -91,16 +95,27 @@ class Attempt:
         self.stopped_by = why
         self._end(stopped(why, self.answer.phase, time.monotonic() - self.answer.moved_at))
 
-    async def _read_body(self, server: LlamaServer, bodies: WorkerSession) -> None:
+    async def _prepare(self, server: LlamaServer, bodies: WorkerSession) -> None:
         try:
             body = await self._body(bodies)
+            other = await self._other_model(server)
         except Exception as error:
             self._end(error)
             return
         if body is None:  # the job has ended meanwhile
             self.stop(Stop.CANCELLED)
+        elif other is not None:
+            self._end(other)
         elif not self.has_ended:
             self._send(server, body)
+
+    async def _other_model(self, server: LlamaServer) -> Result | None:
+        """How it ends where the server has other weights by now than the claim needs."""
+        build = self.claim.needs.build
+        _, props = await server.props(_LOOK_S) if build else (None, None)
+        if props is None or props.fingerprint == build:
+            return None
+        return Result(End.SETUP, failure("The server has other weights now, or another build."))
 
     async def _body(self, bodies: WorkerSession) -> bytes | None:
         while True:
@@ -125,8 +140,8 @@ class Attempt:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
         self._ended(self, how)
 
     # what the outbox calls

@@ -159,12 +159,12 @@ class Bridge:
 
 
 def _served(settings: BridgeSettings, state: ServerState) -> Served:
-    name = settings.worker_name or socket.gethostname()
+    name, props = settings.worker_name or socket.gethostname(), state.begin_to_serve()
     return Served(
         worker=f"{name}-{secrets.token_hex(3)}",
-        model=settings.model or state.props.model,
-        model_id=state.props.model_id,
-        fingerprint=state.props.fingerprint,
+        model=settings.model or props.model,
+        model_id=props.model_id,
+        fingerprint=props.fingerprint,
     )
 
 

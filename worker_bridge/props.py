@@ -10,6 +10,8 @@ from typing import Any
 # What tells models apart that have the same alias.
 _SIZES = "size", "n_params", "n_embd", "n_vocab"
 _MOST_ALIASES = 100
+_MOST_CHARS = 60
+_LARGEST = 10**15
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -19,7 +21,9 @@ class Props:
 
     `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
     after a restart; empty where the server doesn't tell. `names` are all that it has for the model.
-    `endpoints` are those that not every server has (`dispatcher.needs`).
+    `endpoints` are those that not every server has (`dispatcher.needs`). `quantisation` is its word
+    for that of the weights, which have `size_bytes` and so many `parameters`, and were trained on
+    contexts of `trained_context` tokens; empty or 0 where it does not tell.
     """
 
     model_id: str
@@ -32,6 +36,15 @@ class Props:
     process: str
     names: tuple[str, ...] = ()
     endpoints: frozenset[str] = frozenset()
+    quantisation: str = ""
+    size_bytes: int = 0
+    parameters: int = 0
+    trained_context: int = 0
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What two servers have in common that can go on with each other's answers."""
+        return self.model_id, self.fingerprint
 
     @property
     def model(self) -> str:
@@ -59,12 +72,25 @@ def read_props(props: Any, models: Any) -> Props:
         modalities=_read_modalities(props.get("modalities")),
         process=str(props.get("media_marker") or ""),
         names=(model_id, *_read_aliases(aliases)),
+        quantisation=_read_word(form or about.get("ftype")),
+        size_bytes=_read_count(about.get("size")),
+        parameters=_read_count(about.get("n_params")),
+        trained_context=_read_count(about.get("n_ctx_train")),
     )
 
 
 def _read_aliases(said: Any) -> Iterator[str]:
     if isinstance(said, list):  # older builds have none
         yield from (name for name in said[:_MOST_ALIASES] if isinstance(name, str))
+
+
+def _read_word(said: Any) -> str:
+    text = said if isinstance(said, str) else ""
+    return "".join(filter(str.isprintable, text))[:_MOST_CHARS].strip()
+
+
+def _read_count(said: Any) -> int:
+    return said if type(said) is int and 0 <= said <= _LARGEST else 0
 
 
 def _read_modalities(said: Any) -> frozenset[str]:

@@ -23,7 +23,8 @@ class Registration:
     """That of one worker.
 
     It is renewed every `every_s`, and at once where the server's state has news. `replaced` is set
-    when the server has another model than it had at first.
+    when the server has another model than it had at first, or the same one in another form: answers
+    that were begun must not go on there.
     """
 
     def __init__(
@@ -98,9 +99,10 @@ class Registration:
         self._strangers = set(now)
 
     def _notice_replacement(self) -> None:
-        now = self._state.props
-        if now.model_id != self._served.model_id and not self._state.draining:
-            log.warning("the server has another model now: %s", now.model_id)
+        if self._state.is_replaced and not self._state.draining:
+            now = self._state.props
+            what = f"{now.model_id} {now.fingerprint} {now.quantisation} {now.build}"
+            log.warning("the server has another model now, or another form of it: %s", what)
             self.replaced.set()
 
     def _report(self) -> tuple[int, bool, WorkerFacts]:
@@ -125,6 +127,10 @@ class Registration:
             server_id=server_id(props, state.url),
             aliases=self._aliases.of(same.names),
             host=socket.gethostname(),
+            quantisation=props.quantisation,
+            size_bytes=props.size_bytes,
+            parameters=props.parameters,
+            trained_context=props.trained_context,
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
         )

@@ -21,7 +21,8 @@ class ServerState:
     `others` is how many of its slots somebody else uses. What was begun before `broke_at` can't end
     any more: the process that had it is gone. Since `silent_since` nothing was heard of it, or of
     its engine. At `moved_at` a job got something from the engine. All three are seconds of the
-    monotonic clock.
+    monotonic clock. It `is_replaced` when it has another model than its worker serves, or the same
+    one in another form, which must not go on with answers that this one has begun.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +37,9 @@ class ServerState:
         self.asking = 0
         self.broke_at = self.moved_at = float("-inf")
         self.silent_since: float | None = None
+        self.is_replaced = False
         self._props: Props | None = None
+        self._served: tuple[str, str] | None = None
 
     @property
     def is_known(self) -> bool:
@@ -58,8 +61,9 @@ class ServerState:
     @property
     def accepting(self) -> bool:
         """Whether the worker takes jobs."""
-        healthy = self.health is Health.HEALTHY
-        return healthy and self.breaker.mode is not Mode.OPEN and not self.draining
+        if self.draining or self.is_replaced:
+            return False
+        return self.health is Health.HEALTHY and self.breaker.mode is not Mode.OPEN
 
     @property
     def slots(self) -> int:
@@ -99,8 +103,14 @@ class ServerState:
         if props == self._props:
             return False
         self._props = props
+        self.is_replaced = self._served not in (None, props.identity)
         self.renew_soon.set()
         return True
+
+    def begin_to_serve(self) -> Props:
+        """What the server is now is what its worker serves."""
+        self._served = self.props.identity
+        return self.props
 
     def see_others(self, slots: int) -> None:
         """Somebody else uses so many slots of the server."""

@@ -14,7 +14,7 @@ from api.request_fields import (
     body_of_choice,
     check_answers,
     choices_each,
-    model_if_named,
+    model_name,
     wants_of,
 )
 from api.sampling_fields import check_context
@@ -118,7 +118,7 @@ class NativeRequest:
 
 def request_of(fields: Mapping[str, Any], prompts: Prompts, settings: ApiSettings) -> NativeRequest:
     """The request that has these fields beside its prompts. Raises `ApiError` 400."""
-    model = model_if_named(fields)
+    model = model_name(fields)
     checked = checked_fields(fields)
     each = choices_each(checked, settings.max_choices)
     check_answers(each * len(prompts.fields), settings.max_choices)

@@ -9,7 +9,7 @@ from api.endpoint import Work
 from api.errors import bad_request
 from api.estimate import BYTES_PER_TOKEN, bytes_of
 from api.json_text import compact
-from api.request_fields import model_if_named, without_nulls
+from api.request_fields import model_name, without_nulls
 from api.rules import Flag, Rule, Whole
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
@@ -62,7 +62,7 @@ class RerankRequest:
 def parse_rerank(body: bytes, settings: ApiSettings) -> RerankRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
-    model, query = model_if_named(fields), fields.get("query")
+    model, query = model_name(fields), fields.get("query")
     if not isinstance(query, str):
         raise bad_request("`query` must be a string.", param="query")
     name = "texts" if "texts" in fields else "documents"

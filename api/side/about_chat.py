@@ -4,16 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from api.body import parse_object
 from api.endpoint import Asked, Work
-from api.errors import ApiError
-from api.json_text import compact
-from api.request_fields import model_if_named
 from api.settings import ApiSettings
 from api.unknown_fields import Unknown
 from dispatcher.needs import Needs
-
-_UNNAMED = "-"  # what reads a chat wants a model's name
 
 A = TypeVar("A", bound=Asked)
 
@@ -56,18 +50,10 @@ class AboutChat:
 
 
 def about(parse: Callable[[bytes, ApiSettings], A]) -> Callable[[bytes, ApiSettings], AboutChat]:
-    """A reader of what `parse` reads, which need not name its model."""
+    """A reader of what `parse` reads."""
 
     def read(body: bytes, settings: ApiSettings) -> AboutChat:
-        try:
-            chat = parse(body, settings)
-        except ApiError as error:
-            if error.param != "model":
-                raise
-            fields = parse_object(body, settings.max_json_depth)
-            if fields.get("model") is not None and model_if_named(fields):
-                raise
-            return AboutChat("", parse(compact(fields | {"model": _UNNAMED}), settings))
+        chat = parse(body, settings)
         return AboutChat(chat.model, chat)
 
     return read

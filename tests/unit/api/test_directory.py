@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from api.directory import Directory
 from api.errors import ApiError
+from dispatcher.aliases import remove_alias, set_alias
 from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
@@ -167,6 +169,74 @@ async def test_request_by_any_name_goes_to_the_model(redis: Redis) -> None:
         ModelNotFound, match=r"Served now: m \(also /models/m.gguf, fast, org/m\)\."
     ):
         await directory.require("models/m.gguf")
+
+
+async def test_operators_names_are_read_with_the_registry_in_one_command(redis: Redis) -> None:
+    await join_as(redis, "m", "w", "fast")
+    directory = Directory(redis, grace_s=30, aliases={"small": "m", "gpt-4o": "other"})
+    assert await directory.require("small") == "m"
+    await set_alias(redis, "gpt-4o", "fast")
+    await directory.refresh()
+    asked, call = list[str](), redis.link.call
+
+    def count(*words: Any) -> Any:
+        asked.append(words[0])
+        return call(*words)
+
+    redis.link.call = count
+    await directory.refresh()
+    assert asked[:2] == ["TIME", "HGETALL"]
+    assert len(asked) == 9  # seven without the aliases, for a model with one worker
+    assert await directory.require("gpt-4o") == "m"
+    assert directory.models["m"].aliases == ("fast", "gpt-4o", "small")
+    await remove_alias(redis, "gpt-4o")
+    await directory.refresh()
+    with pytest.raises(ModelNotFound, match=r"model 'other', of which 'gpt-4o' is an alias\. Se"):
+        await directory.require("gpt-4o")
+
+
+async def test_default_that_was_just_set_is_found(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    for model in ("m", "n"):
+        await join(redis, model)
+    with pytest.raises(ModelNotFound):
+        await directory.require("gpt-4o")
+    with pytest.raises(ApiError, match="Name a model"):
+        await directory.require("")
+    await set_alias(redis, "*", "n")
+    assert [await directory.require(name) for name in ("gpt-4o", "", "m")] == ["n", "n", "m"]
+
+
+async def test_workers_of_one_name_that_differ_are_told_when_that_begins(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = Directory(redis, grace_s=30, aliases={"m": "n"})
+    session = await join_as(redis, "m", "w1", "")
+    other = WorkerSession("w2", Commands(redis, Keys("m")), lease_s=4)
+
+    async def warned() -> list[str]:
+        caplog.clear()
+        for _ in range(2):
+            await directory.refresh()
+        return [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+
+    (hidden,) = await warned()
+    assert hidden.startswith("'m' is an operator's alias for 'n', which gets its requests")
+    quantised = replace(facts("m"), fingerprint="0123456789", quantisation="Q8_0\n")
+    await other.register(2, True, replace(quantised, build="b2"))
+    (differs,) = await warned()
+    assert differs.startswith(
+        "Workers of the model 'm' differ in their llama.cpp build: "
+        "01234567 (Q8_0_, b2): w2; f (b1): w1. "
+    )
+    await other.leave(quantised)
+    await redis.zrem(Keys("m").named("workers"), "w2")
+    assert await warned() == []
+    other.end_epoch()
+    await other.register(2, True, replace(quantised, server_id="s2"))
+    await session.renew(2, True, replace(facts("m"), quantisation="Q4_0"), {})
+    (again,) = await warned()
+    assert "differ in their weights: " in again
 
 
 async def test_new_name_is_looked_for_before_it_is_refused(redis: Redis) -> None:

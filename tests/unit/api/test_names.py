@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from api.names import model_named, shared_names
+from api.names import model_named, models_meant, shared_names, with_given
 from dispatcher.registry import ModelState
 from tests.unit.api.service import a_model, a_worker
 
@@ -42,6 +42,57 @@ def test_name_stands_for_one_model(models: Mapping[str, ModelState], found: str 
 def test_aliases_are_those_of_all_workers_of_a_model() -> None:
     model = a_model(a_worker(aliases=("y", "x")), a_worker(aliases=("x", "z")), a_worker())
     assert model.aliases == ("x", "y", "z")
+
+
+@pytest.mark.parametrize(
+    ("models", "given", "found"),
+    [
+        ({"a": live(), "b": live("x")}, "a", "a"),  # before a worker's alias
+        ({"a": live(), "x": live()}, "a", "a"),  # and before a model's own name
+        ({"a": live("org/a"), "b": live("x")}, "org/a", "a"),
+        ({"a": away(5, "org/a")}, "org/a", "a"),
+        ({"a": live("x")}, "gone", None),
+        ({"a": live("x"), "b": live()}, "y", None),  # no alias of an alias
+    ],
+)
+def test_operators_name_comes_first(
+    models: Mapping[str, ModelState], given: str, found: str | None
+) -> None:
+    assert model_named("x", models, {"x": given, "y": "b"}) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "able", "meant"),
+    [
+        ("a", {"*": "b"}, "ab", ["a"]),
+        ("gpt", {}, "ab", []),
+        ("gpt", {"*": "b"}, "ab", ["b"]),
+        ("gpt", {"gpt": "a", "*": "b"}, "ab", ["a"]),
+        ("gpt", {"gpt": "gone", "*": "b"}, "ab", []),
+        ("gpt", {"*": "b"}, "a", ["a"]),  # an embedding, say, where the default only chats
+        ("gpt", {"*": "b"}, "", ["b"]),  # which then says why it can't
+        ("gpt", {"*": "b"}, "ac", ["b"]),
+        ("gpt", {"*": "gone"}, "ab", ["a", "b"]),
+        ("", {"*": "b"}, "ab", ["b"]),
+        ("", {"*": "b"}, "a", ["a"]),
+        ("", {}, "ab", ["a", "b"]),
+        ("", {"*": "gone"}, "a", ["a"]),
+        ("*", {"*": "b"}, "ab", ["b"]),
+    ],
+)
+def test_default_stands_for_names_that_nobody_has(
+    name: str, given: Mapping[str, str], able: str, meant: list[str]
+) -> None:
+    models = {"a": live(), "b": live(), "c": live()}
+    assert models_meant(name, models, given, lambda model: model in able) == meant
+
+
+def test_models_have_the_names_that_operators_give() -> None:
+    models = {"a": live("x", "org/a"), "b": live()}
+    named = with_given(models, {"y": "a", "*": "org/a", "b": "a", "n": "gone"})
+    assert (named["a"].aliases, named["a"].is_default) == (("b", "org/a", "x", "y"), True)
+    assert (named["b"].aliases, named["b"].is_default) == ((), False)
+    assert with_given(named, {})["a"].aliases == ("org/a", "x")
 
 
 def test_names_are_shared_by_live_models_alone() -> None:

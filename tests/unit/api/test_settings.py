@@ -43,5 +43,12 @@ def test_origins_that_no_browser_sends_are_refused_with_a_sentence() -> None:
     assert "nothing behind it" in problems(caught.value)["cors_origins"]
 
 
+def test_alias_that_says_nothing_is_refused_with_a_sentence() -> None:
+    assert ApiSettings(jwt_secret=SECRET, aliases="gpt-4o=qwen3, *=tiny")
+    with pytest.raises(ValidationError) as caught:
+        ApiSettings(jwt_secret=SECRET, aliases="gpt-4o")
+    assert "write NAME=MODEL" in problems(caught.value)["aliases"]
+
+
 def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in ApiSettings.model_fields.values())

@@ -4,12 +4,13 @@ from redis.asyncio import Redis
 
 from tests.unit.dispatcher.desk import OF_JOBS
 
+_OF_ALL = {"llamaq:models", "llamaq:aliases"}
 _FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "side_bell", "counters", "speeds"}
 
 
 def _may_stay(key: str) -> bool:
     name = key.rpartition("}:")[2]
-    return key == "llamaq:models" or name in _FOR_EVER or name.startswith(OF_JOBS)
+    return key in _OF_ALL or name in _FOR_EVER or name.startswith(OF_JOBS)
 
 
 async def leaked_keys(redis: Redis) -> list[str]:

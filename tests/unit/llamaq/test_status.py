@@ -62,6 +62,26 @@ def test_status_shows_the_other_names_of_a_model() -> None:
     assert doctest.testmod(registry).failed == 0
 
 
+def test_status_shows_the_default_and_operators_names() -> None:
+    model = ModelState("qwen", 0.2, (GPU,), 0, 0, given=("*", "gpt-4o"))
+    assert as_text([model], {}).startswith("qwen (also gpt-4o), the default: 0 queued, ")
+    (row,) = json.loads(as_json([model], {"qwen": []}))
+    assert (row["aliases"], row["is_default"]) == (["gpt-4o"], True)
+
+
+def test_workers_of_one_name_that_differ_are_shown() -> None:
+    big = replace(GPU, fingerprint="aaaaaaaaaa", quantisation="Q8_0", size_bytes=8_540_000_000)
+    small = replace(OLD, fingerprint="bbbbbbbbbb", quantisation="Q4_0", size_bytes=4_700_000_000)
+    model = ModelState("qwen", 0.2, (small, big), 0, 0)
+    assert as_text([model], {}).splitlines()[3:] == [
+        "  2 variants: they differ in their weights and llama.cpp build",
+        "    aaaaaaaa (Q8_0, 8.54 GB, b1): gpu-a1",
+        "    bbbbbbbb (Q4_0, 4.7 GB, b0): old-machine-b2",
+    ]
+    (row,) = json.loads(as_json([model], {"qwen": []}))
+    assert [variant["workers"] for variant in row["variants"]] == [["gpu-a1"], ["old-machine-b2"]]
+
+
 def test_text_shows_slots_that_others_use() -> None:
     lines = as_text([ModelState("qwen", 0.2, (SHARED,), 0, 0)], {}).splitlines()
     assert "slots 1/1 (3 more used by others)  context" in lines[1]

@@ -99,7 +99,7 @@ def test_usage_is_always_wanted(fields: dict[str, Any], wants: set[Want]) -> Non
         ({"prompt": ["a"] * 4, "n": 2}, "prompt"),
         ({"n": 7}, "n"),
         ({"n": 0}, "n"),
-        ({"model": ""}, "model"),
+        ({"model": 3}, "model"),
         ({"logprobs": 21}, "logprobs"),
         ({"logprobs": "2"}, "logprobs"),
         ({"echo": True}, "echo"),

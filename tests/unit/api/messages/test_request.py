@@ -256,7 +256,7 @@ def test_request_is_a_chat_to_the_queue() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"model": ...}, "model"),
+        ({"model": 5}, "model"),
         ({"messages": ...}, "messages"),
         ({"messages": []}, "messages"),
         ({"messages": [1]}, "messages[0]"),

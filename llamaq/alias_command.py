@@ -1,0 +1,66 @@
+"""`llamaq alias`: gives models more names."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dispatcher.settings import QueueSettings
+from llamaq.alias_work import give, list_all, take
+from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.redis_work import with_redis_url
+from llamaq.settings import describe
+
+_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+
+
+@click.group()
+def alias() -> None:
+    """More names for models, kept in Redis.
+
+    An alias goes before every name that a worker has, and before LLAMAQ_ALIASES of the API. The
+    alias '*' is the default: it stands for every name that nobody has, and for none.
+    """
+
+
+@alias.command("set", epilog=describe(QueueSettings))
+@click.argument("name")
+@click.argument("model")
+@_DATA_DIR
+def set_(name: str, model: str, data_dir: Path) -> None:
+    """Let requests for NAME go to MODEL, on every API within a second.
+
+    NAME '*' (in quotes) makes MODEL the default, for requests that name another model than there
+    is, or none.
+    """
+    for warning in with_redis_url(data_dir, partial(give, name, model)):
+        click.echo(f"Warning: {warning}", err=True)
+    whose = "that name no model, or an unknown one," if name == "*" else f"for '{name}'"
+    click.echo(f"Requests {whose} go to the model '{model}', on every API within a second.")
+
+
+@alias.command(epilog=describe(QueueSettings))
+@click.argument("name")
+@_DATA_DIR
+def remove(name: str, data_dir: Path) -> None:
+    """Forget the alias NAME, on every API within a second."""
+    with_redis_url(data_dir, partial(take, name))
+    click.echo(f"'{name}' is no alias any more. One in LLAMAQ_ALIASES of the API stays.")
+
+
+@alias.command("list", epilog=describe(QueueSettings))
+@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@_DATA_DIR
+def list_(for_programs: bool, data_dir: Path) -> None:
+    """Show the aliases in Redis. /v1/models shows those in LLAMAQ_ALIASES and of workers too."""
+    aliases, unserved = with_redis_url(data_dir, list_all)
+    if for_programs:
+        click.echo(json.dumps(aliases, indent=2))
+        return
+    if not aliases:
+        click.echo("No alias is set: set one with `llamaq alias set NAME MODEL`.")
+    width = max(map(len, aliases), default=0)
+    for name, model in aliases.items():
+        missing = "  (no worker has served it within a day)" if name in unserved else ""
+        click.echo(f"{name:{width}}  {model}{missing}")
