@@ -86,6 +86,17 @@ def test_many_inputs_are_shared_by_the_workers(workers: Workers, fleet: Fleet) -
     assert len(set(names)) == 2
 
 
+def test_open_webui_embeds_and_ranks(workers: Workers) -> None:
+    """As its retrieval/utils.py and retrieval/models/external.py ask."""
+    asked = {"input": WORDS[:2], "model": "embeds"}
+    data = workers.client.post("/v1/embeddings", json=asked).json()["data"]
+    assert [isinstance(each["embedding"], list) for each in data] == [True, True]
+    asked = {"model": "ranks", "query": "hello", "documents": DOCUMENTS, "top_n": len(DOCUMENTS)}
+    results = workers.client.post("/v1/rerank", json=asked).json()["results"]
+    assert sorted(each["index"] for each in results) == list(range(len(DOCUMENTS)))
+    assert all(isinstance(each["relevance_score"], float) for each in results)
+
+
 def without_data(answer: httpx.Response) -> dict[str, Any]:
     return {**answer.json(), "data": None}
 
