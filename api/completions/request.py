@@ -83,7 +83,7 @@ def parse_completion(body: bytes, settings: ApiSettings) -> CompletionRequest:
     unknown = unknown_fields(fields, KNOWN, settings)
     model = model_name(fields)
     fields = checked_fields(fields)
-    prompts = checked_prompts(fields.pop("prompt", None))
+    prompts = [prompt or "" for prompt in checked_prompts(fields.pop("prompt", None))]
     each = choices_each(fields, settings.max_choices)
     check_answers(each * len(prompts), settings.max_choices)
     stream = fields.get("stream", False)

@@ -10,7 +10,7 @@ from api.settings import ApiSettings
 def parse_native_completion(body: bytes, settings: ApiSettings) -> NativeRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
-    prompts = checked_prompts(fields.get("prompt"))
+    prompts = [prompt or "" for prompt in checked_prompts(fields.get("prompt"))]
     asked = [{"prompt": prompt} for prompt in prompts]
     about = Prompts(asked, prompt_tokens(prompts), beginnings(prompts))
     return request_of(fields, about, settings)

@@ -35,7 +35,7 @@ def bodies(*prompt: Any, **fields: Any) -> list[dict[str, Any]]:
         (["a", "b"], ["a", "b"]),
         ([1, 2], [[1, 2]]),
         (["a", 2], [["a", 2]]),
-        ([[1, 2], "a", ["b", 3], []], [[1, 2], "a", ["b", 3], []]),
+        ([[1, 2], "a", ["b", 3], []], [[1, 2], "a", ["b", 3], ""]),
         ({"prompt_string": "a"}, ["a"]),
         ([{"prompt_string": "a", "multimodal_data": []}, [5]], ["a", [5]]),
     ],

@@ -68,9 +68,9 @@ def test_what_the_server_honours_reaches_it(read: Callable[..., NativeRequest]) 
         (["a", 1], [["a", 1]]),
         (["a"], ["a"]),
         (["a", "b"], ["a", "b"]),
-        ([[1, 2], "a", [3, "b"], {"prompt_string": "c"}], [[1, 2], "a", [3, "b"], "c"]),
+        ([[1, 2], [], [3, "b"], {"prompt_string": "c"}], [[1, 2], "", [3, "b"], "c"]),
         ({"prompt_string": "c", "multimodal_data": []}, ["c"]),
-        ([[]], [[]]),
+        ([[]], [""]),
     ],
 )
 def test_prompts_are_told_apart_as_the_server_does(prompt: Any, prompts: list[Any]) -> None:
