@@ -1,0 +1,227 @@
+"""The intended differences from a llama-server: each is of a written kind, which has a reason.
+
+`docs/differences.md` tells the same to users. What is of no kind is a fault.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.differential.differences import Difference
+
+_TEXT_ERRORS = frozenset({"exceed_context_size_error", "server_error"})
+_HISTORIES = frozenset({"a thought", "a null name", "a call without arguments"})
+# Changes that llama-server takes and that have no effect there.
+_HONOURED = frozenset(
+    {
+        *("a tool by name", "a schema", "tools unused", "a failed call", "a grammar"),
+        *("no thinking", "a choice of no tool"),
+    }
+)
+_REFUSED = frozenset(
+    {"echo", "a suffix", "the best", "in the background", "an earlier response", "dimensions"}
+)
+_JOINED = frozenset({"two users", "a developer"})
+_CUT = "` \n\t"  # what may stand before JSON, and is held back until that begins
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What differs, why that is meant, and whether a difference is of this kind."""
+
+    name: str
+    reason: str
+    recognises: Callable[[Difference], bool]
+
+
+def kind_of(difference: Difference) -> Kind | None:
+    """The kind of a difference, None where it is a fault."""
+    return next((kind for kind in KINDS if kind.recognises(difference)), None)
+
+
+def _error_form(found: Difference) -> bool:
+    if found.at == "error type":
+        return found.own in _TEXT_ERRORS and found.own_reply.status == found.our_reply.status
+    return found.at == "error keys" or found.at.startswith(".errors[]")
+
+
+def _bounds(found: Difference) -> bool:
+    return _is_refused(found) and found.own == 200 and found.request.sort == "invalid"
+
+
+def _own_mistake(found: Difference) -> bool:
+    is_refused = found.at == "status" and (found.own, found.ours) == (500, 400)
+    return is_refused and found.error.get("code", "invalid_request") == "invalid_request"
+
+
+def _nulls(found: Difference) -> bool:
+    is_taken = found.at == "status" and (found.own, found.ours) == (400, 200)
+    return is_taken and found.request.what.startswith("null ")
+
+
+def _histories(found: Difference) -> bool:
+    is_taken = found.at == "status" and found.own in (400, 500) and found.ours == 200
+    return is_taken and found.request.what in _HISTORIES
+
+
+def _model(found: Difference) -> bool:
+    told = {"another model": (200, 404), "no model": (200, 400)}.get(found.request.what)
+    return found.at == "status" and (found.own, found.ours) == told
+
+
+def _usage(found: Difference) -> bool:
+    fields = found.request.fields
+    is_many = (
+        isinstance(fields.get("prompt"), list)
+        or max(fields.get("n") or 1, fields.get("n_cmpl") or 1) > 1
+    )
+    return is_many and ".usage." in found.at and found.ours >= found.own
+
+
+def _honoured(found: Difference) -> bool:
+    if found.request.what not in _HONOURED:
+        return False
+    return found.at != "status" or (_is_refused(found) and found.own == 200)
+
+
+def _not_honoured(found: Difference) -> bool:
+    return _is_refused(found) and found.own == 200 and found.request.what in _REFUSED
+
+
+def _official_fields(found: Difference) -> bool:
+    if found.request.plan.form == "response" and found.at == ".names":
+        more = [name for name in found.ours if name not in found.own]
+        return bool(more) and all(name.endswith(".done") for name in more)
+    is_official = found.request.plan.form in ("response", "message")
+    return is_official and "+" in found.at
+
+
+def _incomplete(found: Difference) -> bool:
+    is_response = found.request.plan.form == "response"
+    words = {"completed": "incomplete", "response.completed": "response.incomplete"}
+    return is_response and isinstance(found.own, str) and words.get(found.own) == found.ours
+
+
+def _not_streamed(found: Difference) -> bool:
+    place = found.at.rpartition(".")[2]
+    if place == "stop_sequence":
+        return found.ours is None
+    if place == "content" and ".logprobs" in found.at:
+        return _text_of_tokens(found.own) == _text_of_tokens(found.ours)
+    if found.request.stream:
+        return False
+    if isinstance(found.own, str) and found.ours:
+        return _is_held_back(found)
+    if found.ours not in ([], ""):
+        return False
+    texts = [found.own] if isinstance(found.own, str) else _texts(found.own)
+    is_call = "tools" in found.request.fields and any("<tool_call>" in text for text in texts)
+    return is_call or not "".join(texts).strip(_CUT)
+
+
+def _texts(blocks: Sequence[dict[str, Any]]) -> list[str]:
+    """Those of a message's blocks, or of a response's items."""
+    return [
+        text
+        for block in blocks
+        for text in (block.get("text"), *_texts(block.get("content", ())))
+        if text
+    ]
+
+
+def _is_held_back(found: Difference) -> bool:
+    """Whether the limit cut an answer where a stop string might have begun."""
+    stops = found.request.fields.get("stop") or found.request.fields.get("stop_sequences") or []
+    rest = found.own.removeprefix(str(found.ours))
+    stops = [stops] if isinstance(stops, str) else stops
+    return rest != found.own and any(stop.startswith(rest) for stop in stops)
+
+
+def _joined(found: Difference) -> bool:
+    return found.at != "status" and found.request.what in _JOINED
+
+
+def _text_of_tokens(tokens: Sequence[dict[str, str]]) -> str:
+    return "".join(token["token"] for token in tokens)
+
+
+def _is_refused(found: Difference) -> bool:
+    is_refused = found.at == "status" and found.ours == 400
+    return is_refused and bool(found.error.get("param") or not found.request.fields)
+
+
+KINDS: Sequence[Kind] = (
+    Kind(
+        "An error has the form of the API that its path belongs to",
+        "OpenAI's clients read `param` and a `code` that is a word, Anthropic's read its types. "
+        "llama-server sends an object of its own on all paths.",
+        _error_form,
+    ),
+    Kind(
+        "A value of a wrong type, or beyond a written bound, is a 400 that names the field",
+        "llama-server takes some of them without effect. Others stall or crash it for all clients.",
+        _bounds,
+    ),
+    Kind(
+        "What llama-server calls its own mistake (500) is a 400",
+        "The request is at fault: a client must not send it again, and no breaker counts it.",
+        _own_mistake,
+    ),
+    Kind(
+        "`null` means that a field is not given",
+        "OpenAI's clients send it so; llama-server refuses some.",
+        _nulls,
+    ),
+    Kind(
+        "Histories that llama-server can't read are read",
+        "Clients of the official APIs send them: a reasoning item without content, a call without "
+        "arguments, a null name. A conversation could never go on.",
+        _histories,
+    ),
+    Kind(
+        "`model` must name a model that is served",
+        "A llama-server has one model and takes any name for it.",
+        _model,
+    ),
+    Kind(
+        "`usage` counts all answers of a request, and all its prompts",
+        "llama-server counts those of the first one only, and who pays by tokens needs the sum.",
+        _usage,
+    ),
+    Kind(
+        "What llama-server takes and leaves without effect has its effect",
+        "`tool_choice` that names a tool, `tool_choice: none` and `is_error` of messages, "
+        "`text.format` of responses: a client that says it means it.",
+        _honoured,
+    ),
+    Kind(
+        "System messages become one, and neighbouring turns of the user in messages",
+        "The templates of many models raise for others, and Anthropic's API joins them, too.",
+        _joined,
+    ),
+    Kind(
+        "What can't be honoured is a 400",
+        "`echo`, `suffix`, `best_of`, `background`, `previous_response_id`: the answer would be "
+        "another one than the client believes.",
+        _not_honoured,
+    ),
+    Kind(
+        "Answers have what the official clients need",
+        "The types of OpenAI's and Anthropic's clients require fields and events that llama-server "
+        "leaves out.",
+        _official_fields,
+    ),
+    Kind(
+        "A response that the limit cut is `incomplete`",
+        "OpenAI's API says so; llama-server says `completed`.",
+        _incomplete,
+    ),
+    Kind(
+        "What a llama-server's stream does not tell is not told",
+        "llamaq always asks for a stream, because it can go on after a lost worker. A stream does "
+        "not tell which stop sequence ended a message. It loses a tool call or JSON that is cut "
+        "before it begins, and the beginning of a stop string at the limit. Tokens that it held "
+        "back come as one.",
+        _not_streamed,
+    ),
+)

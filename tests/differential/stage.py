@@ -1,0 +1,88 @@
+"""Three real llama.cpp servers, and llamaq before them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from llamaq.demo_model import write_demo_model
+from tests.builders import make_token
+from tests.processes import (
+    LlamaServer,
+    answers,
+    api,
+    free_port,
+    llamaq,
+    program,
+    valkey,
+    wait_until,
+)
+from tests.tiny_models import write_tiny_model
+
+_BATCH = ("--batch-size", "512")
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "tiny": (),
+    "embeds": ("--embeddings", *_BATCH),
+    "ranks": ("--reranking", *_BATCH),
+}
+SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: `type` is that of its content."""
+
+    status: int
+    type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the servers are, by the names of their models, and where llamaq is."""
+
+    servers: Mapping[str, LlamaServer]
+    url: str
+
+    def both(self, model: str, path: str, body: bytes) -> tuple[Reply, Reply]:
+        """What the server of a model says itself, and what llamaq says."""
+        own = self._ask(self.servers[model].url + path, body, {})
+        return own, self._ask(self.url + path, body, {"Authorization": f"Bearer {make_token()}"})
+
+    def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        at = urlsplit(url)
+        assert at.hostname
+        # llama-server may close a connection that it has just offered to keep.
+        sent = {"Content-Type": "application/json", "Connection": "close", **headers}
+        with closing(HTTPConnection(at.hostname, at.port, timeout=60)) as connection:
+            connection.request("POST", at.path, body, sent)
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.getheader("content-type", ""), answer.read())
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """All of it, ready to be asked; its logs are in `folder`."""
+    write_demo_model(folder / "tiny.gguf")
+    for name in ("embeds", "ranks"):
+        write_tiny_model(folder / f"{name}.gguf", ranks=name == "ranks")
+    servers = {
+        name: LlamaServer(
+            folder / f"{name}.gguf", free_port(), name, SLOTS, exact=True, options=options
+        )
+        for name, options in OPTIONS.items()
+    }
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(valkey(folder))
+        for name, server in servers.items():
+            stack.enter_context(program(server.command(), folder / f"{name}.log"))
+        _, url = stack.enter_context(api(redis_url, folder / "api.log"))
+        for server in servers.values():
+            wait_until(lambda at=server.url: answers(f"{at}/health"), 60)  # type: ignore[misc]
+        named = [word for server in servers.values() for word in ("--server", server.url)]
+        command, log = llamaq("bridge", *named), folder / "bridge.log"
+        running = stack.enter_context(program(command, log, {"LLAMAQ_REDIS_URL": redis_url}))
+        wait_until(lambda: running.output.count("joined worker=") == len(servers), 60)
+        yield Stage(servers, url)
