@@ -17,6 +17,7 @@ from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
 from api.line import Line
 from api.not_relayed import not_relayed_routes
+from api.openapi import document_route
 from api.origins import read_origins
 from api.relay import Relay
 from api.settings import ApiSettings
@@ -72,6 +73,7 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     )
     for module in (model_list, health):
         app.include_router(module.router)
+    app.router.routes.append(document_route(ENDPOINTS))
     app.router.routes.extend(not_relayed_routes(endpoint.path for endpoint in ENDPOINTS))
     install_error_handlers(app)
     relays = {door: relay for relay in map(Relay, ENDPOINTS) for door in relay.doors}

@@ -1,10 +1,11 @@
 """What the relay must know of an endpoint: the shape of the rows in `api.endpoints`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from api.errors import OPENAI, ApiError, ErrorForm
+from api.rules import Rule
 from api.settings import ApiSettings
 from api.unknown_fields import Unknown
 from dispatcher.continuation import Continuation
@@ -141,7 +142,8 @@ class Endpoint(Generic[A]):
     that is not streamed; `shape` makes a stream, whose request has this id; `splice` has a stream
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
-    answer.
+    answer. The OpenAPI document tells the `fields` of a request, with None for one that has
+    no rule, and which of them are `required`.
     """
 
     path: str
@@ -153,6 +155,8 @@ class Endpoint(Generic[A]):
     upstream: str = ""
     form: str = CHUNKS
     errors: ErrorForm = OPENAI
+    fields: Mapping[str, Rule | None] = field(default_factory=dict, repr=False)
+    required: Sequence[str] = ()
 
     @property
     def doors(self) -> Sequence[str]:

@@ -5,33 +5,40 @@ from typing import Any
 
 from api.bodies import BodySplice, no_shape
 from api.chat.completion import assembly
+from api.chat.fields import FIELDS as CHAT_FIELDS
 from api.chat.request import parse_chat
 from api.chat.splice import Splice
 from api.completions.completion import assembly as completion_assembly
+from api.completions.fields import FIELDS as COMPLETION_FIELDS
 from api.completions.request import parse_completion
 from api.completions.splice import Splice as CompletionSplice
 from api.embeddings.answer import EmbeddingAssembly
+from api.embeddings.request import FIELDS as EMBEDDING_FIELDS
 from api.embeddings.request import parse_embeddings, parse_native
 from api.endpoint import Endpoint
 from api.messages.answer import assembly as message_assembly
 from api.messages.errors import error_body
+from api.messages.request import FIELDS as MESSAGE_FIELDS
 from api.messages.request import parse_message
 from api.messages.shape import MessageShape
 from api.native.completion import parse_native_completion
+from api.native.fields import FIELDS as NATIVE_FIELDS
 from api.native.infill import parse_infill
 from api.native.request import LAST
 from api.native.shape import NativeShape
 from api.native.splice import InfillSplice, NativeSplice
 from api.native.whole import NativeAssembly
 from api.rerank.answer import RerankAssembly
+from api.rerank.request import FIELDS as RERANK_FIELDS
 from api.rerank.request import parse_rerank
 from api.responses import whole as responses
+from api.responses.fields import FIELDS as RESPONSE_FIELDS
 from api.responses.request import parse_responses
 from api.responses.stream import ResponsesShape
 from api.shape import ChunkShape
 from api.side.about_chat import about
 from api.side.answer import MessageCount, SideAssembly
-from api.side.request import parse_detokenize, parse_tokenize
+from api.side.request import TEXT, TOKENS, parse_detokenize, parse_tokenize
 from dispatcher.job import BODY
 
 ENDPOINTS: Sequence[Endpoint[Any]] = (
@@ -42,6 +49,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         lambda chat, id_: ChunkShape(chat.choices, f"chatcmpl-{id_}"),
         Splice,
         also=("/chat/completions",),
+        fields=CHAT_FIELDS,
+        required=("model", "messages"),
     ),
     Endpoint(
         "/v1/completions",
@@ -49,6 +58,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         completion_assembly,
         lambda asked, id_: ChunkShape(asked.choices, f"chatcmpl-{id_}"),
         CompletionSplice,
+        fields=COMPLETION_FIELDS,
+        required=("model", "prompt"),
     ),
     Endpoint(
         "/v1/responses",
@@ -58,6 +69,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         Splice,
         also=("/responses",),
         upstream="/v1/chat/completions",
+        fields=RESPONSE_FIELDS,
+        required=("model", "input"),
     ),
     Endpoint(
         "/v1/messages",
@@ -68,9 +81,18 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/messages",),
         upstream="/v1/chat/completions",
         errors=error_body,
+        fields=MESSAGE_FIELDS,
+        required=("model", "messages"),
     ),
     Endpoint(
-        "/v1/embeddings", parse_embeddings, EmbeddingAssembly, no_shape, BodySplice, form=BODY
+        "/v1/embeddings",
+        parse_embeddings,
+        EmbeddingAssembly,
+        no_shape,
+        BodySplice,
+        form=BODY,
+        fields=EMBEDDING_FIELDS,
+        required=("model",),
     ),
     Endpoint(
         "/embeddings",
@@ -80,6 +102,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/embedding", "/v1/embedding"),
         form=BODY,
+        fields=EMBEDDING_FIELDS,
     ),
     Endpoint(
         "/v1/rerank",
@@ -89,6 +112,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/rerank", "/v1/reranking", "/reranking"),
         form=BODY,
+        fields=RERANK_FIELDS,
+        required=("query",),
     ),
     Endpoint(
         "/completion",
@@ -98,6 +123,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         NativeSplice,
         also=("/v1/completion", "/completions"),
         form=LAST,
+        fields=NATIVE_FIELDS,
+        required=("prompt",),
     ),
     Endpoint(
         "/infill",
@@ -107,6 +134,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         InfillSplice,
         also=("/v1/infill",),
         form=LAST,
+        fields=NATIVE_FIELDS,
+        required=("input_prefix", "input_suffix"),
     ),
     Endpoint(
         "/tokenize",
@@ -116,6 +145,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/v1/tokenize",),
         form=BODY,
+        fields=TEXT,
     ),
     Endpoint(
         "/detokenize",
@@ -125,6 +155,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/v1/detokenize",),
         form=BODY,
+        fields=TOKENS,
     ),
     Endpoint(
         "/apply-template",
@@ -134,6 +165,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/v1/apply-template",),
         form=BODY,
+        fields=CHAT_FIELDS,
+        required=("messages",),
     ),
     Endpoint(
         "/v1/chat/completions/input_tokens",
@@ -143,6 +176,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         also=("/chat/completions/input_tokens",),
         form=BODY,
+        fields=CHAT_FIELDS,
+        required=("messages",),
     ),
     Endpoint(
         "/v1/responses/input_tokens",
@@ -153,6 +188,8 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/responses/input_tokens",),
         upstream="/v1/chat/completions/input_tokens",
         form=BODY,
+        fields=RESPONSE_FIELDS,
+        required=("input",),
     ),
     Endpoint(
         "/v1/messages/count_tokens",
@@ -164,5 +201,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         upstream="/v1/chat/completions/input_tokens",
         form=BODY,
         errors=error_body,
+        fields=MESSAGE_FIELDS,
+        required=("messages",),
     ),
 )

@@ -41,7 +41,8 @@ FORWARDED: Mapping[str, Rule] = {
 # `api/chat/tools.py` checks and rewrites the first one.
 ELSEWHERE = ("tool_choice", *TERMS)
 _RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
-KNOWN = frozenset({*_RULES, *ELSEWHERE})
+FIELDS: Mapping[str, Rule | None] = {**_RULES, **dict.fromkeys(ELSEWHERE)}
+KNOWN = frozenset(FIELDS)
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

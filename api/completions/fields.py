@@ -17,7 +17,8 @@ WITHOUT_EFFECT: Mapping[str, Rule] = {
 }
 _RULES: Mapping[str, Rule] = {**FORWARDED, **WITHOUT_EFFECT, **OWN}
 _ELSEWHERE = ("prompt", *TERMS)
-KNOWN = frozenset({*_RULES, *_ELSEWHERE})
+FIELDS: Mapping[str, Rule | None] = {**_RULES, **dict.fromkeys(_ELSEWHERE)}
+KNOWN = frozenset(FIELDS)
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

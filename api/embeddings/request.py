@@ -26,7 +26,8 @@ _FORWARDED: Mapping[str, Rule] = {
     "embd_normalize": Whole(-1, 64),
 }
 _ELSEWHERE = frozenset({"input", "content", "user", "service_tier"})
-_KNOWN = frozenset({*_FORWARDED, *_ELSEWHERE, "model"})
+FIELDS: Mapping[str, Rule | None] = {**_FORWARDED, **dict.fromkeys(_ELSEWHERE), "model": None}
+_KNOWN = frozenset(FIELDS)
 _NONE = "`dimensions` is not supported: llama-server always gives all of them. Leave it out."
 
 

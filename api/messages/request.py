@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.body import parse_object
+from api.chat.fields import FIELDS as CHAT_FIELDS
 from api.chat.request import ChatRequest, chat_of
 from api.errors import ApiError, bad_request
 from api.messages.conversation import chat_messages
 from api.messages.tools import chat_tools, in_anthropics_words
 from api.request_fields import without_nulls
-from api.rules import Text, Texts, Whole
+from api.rules import Rule, Text, Texts, Whole
 from api.sampling_fields import SAMPLING
 from api.settings import ApiSettings
 from api.terms import MAX_USER_CHARS
@@ -35,10 +36,13 @@ _SAME = (SAMPLING.keys() - _CHATS_OWN) | {
     *("stream", "service_tier", "prompt_cache_key", "chat_template_kwargs"),
     *("reasoning_effort", "reasoning_budget_tokens", "reasoning_budget_message"),
 }
-_KNOWN = _SAME | {
-    *("system", "messages", "tools", "tool_choice", "stop_sequences", "thinking"),
-    *("output_config", "metadata"),
+FIELDS: Mapping[str, Rule | None] = {
+    **{name: CHAT_FIELDS[name] for name in sorted(_SAME)},
+    "stop_sequences": _STOPS,
+    **dict.fromkeys(("system", "messages", "tools", "tool_choice", "thinking")),
+    **dict.fromkeys(("output_config", "metadata")),
 }
+_KNOWN = frozenset(FIELDS)
 
 
 def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:

@@ -24,7 +24,8 @@ OWN: Mapping[str, Rule] = {
     "response_fields": Texts(128, 256),
 }
 _RULES: Mapping[str, Rule] = {**FORWARDED, **OWN}
-KNOWN = frozenset({*_RULES, *TERMS})
+FIELDS: Mapping[str, Rule | None] = {**_RULES, **dict.fromkeys(TERMS)}
+KNOWN = frozenset(FIELDS)
 
 
 def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

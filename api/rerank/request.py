@@ -19,7 +19,8 @@ from dispatcher.needs import RERANK, Needs
 MAX_DOCUMENTS = 4096
 _FORWARDED: Mapping[str, Rule] = {"top_n": Whole(0, 2**31 - 1), "return_text": Flag()}
 _ELSEWHERE = frozenset({"query", "documents", "texts", "user", "service_tier"})
-_KNOWN = frozenset({*_FORWARDED, *_ELSEWHERE, "model"})
+FIELDS: Mapping[str, Rule | None] = {**_FORWARDED, **dict.fromkeys(_ELSEWHERE), "model": None}
+_KNOWN = frozenset(FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,13 @@ _STORED = ("previous_response_id", "conversation", "prompt")
 _SAME = {*FORWARDED, *OWN, "user", "service_tier"} - {
     *("messages", "tools", "tool_choice", "n", "n_cmpl", "stream_options")
 }
-KNOWN = {
-    *(*_SAME, *_RULES, *_STORED, "model", "input", "tools", "tool_choice"),
-    *("max_output_tokens", "reasoning", "text"),
+FIELDS: Mapping[str, Rule | None] = {
+    **{name: {**FORWARDED, **OWN}.get(name) for name in sorted(_SAME)},
+    **dict.fromkeys((*_STORED, "input", "tools", "tool_choice", "reasoning", "text")),
+    "max_output_tokens": FORWARDED["max_tokens"],
+    **_RULES,
 }
+KNOWN = frozenset(FIELDS)
 _STREAMED = {"stream_options": {"include_usage": True}, "return_progress": True}
 CHAT_NAMES: Mapping[str, str] = {
     "messages": "input",

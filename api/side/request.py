@@ -52,13 +52,13 @@ class Tokens:
         return value
 
 
-_TEXT: Mapping[str, Rule] = {
+TEXT: Mapping[str, Rule] = {
     "content": Texts(),
     "add_special": Flag(),
     "parse_special": Flag(),
     "with_pieces": Flag(),
 }
-_TOKENS: Mapping[str, Rule] = {"tokens": Tokens()}
+TOKENS: Mapping[str, Rule] = {"tokens": Tokens()}
 _ELSEWHERE = frozenset({"model", "user", "service_tier"})
 
 
@@ -86,12 +86,12 @@ class TokenRequest:
 
 def parse_tokenize(body: bytes, settings: ApiSettings) -> TokenRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    return _token_request(body, settings, _TEXT)
+    return _token_request(body, settings, TEXT)
 
 
 def parse_detokenize(body: bytes, settings: ApiSettings) -> TokenRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    return _token_request(body, settings, _TOKENS)
+    return _token_request(body, settings, TOKENS)
 
 
 def _token_request(body: bytes, settings: ApiSettings, rules: Mapping[str, Rule]) -> TokenRequest:

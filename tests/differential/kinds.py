@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.differential.assembled import streamed
 from tests.differential.differences import Difference
 
 _TEXT_ERRORS = frozenset({"exceed_context_size_error", "server_error"})
@@ -22,7 +23,8 @@ _REFUSED = frozenset(
     {"echo", "a suffix", "the best", "in the background", "an earlier response", "dimensions"}
 )
 _JOINED = frozenset({"two users", "a developer"})
-_CUT = "` \n\t"  # what may stand before JSON, and is held back until that begins
+_FENCE = "```json"  # may stand before JSON, and is held back until that begins
+_NO_TEXT = "\ufffd"  # a byte that is no UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ def kind_of(difference: Difference) -> Kind | None:
 
 
 def _error_form(found: Difference) -> bool:
+    if found.at == "status" and found.request.stream and found.own == 200:
+        told = streamed(found.request.plan.form, found.own_reply.body)["errors"]
+        return [error.get("code") for error in told] == [found.ours]
     if found.at == "error type":
         return found.own in _TEXT_ERRORS and found.own_reply.status == found.our_reply.status
     return found.at == "error keys" or found.at.startswith(".errors[]")
@@ -116,7 +121,7 @@ def _not_streamed(found: Difference) -> bool:
         return False
     texts = [found.own] if isinstance(found.own, str) else _texts(found.own)
     is_call = "tools" in found.request.fields and any("<tool_call>" in text for text in texts)
-    return is_call or not "".join(texts).strip(_CUT)
+    return is_call or _FENCE.startswith("".join(texts).strip())
 
 
 def _texts(blocks: Sequence[dict[str, Any]]) -> list[str]:
@@ -130,9 +135,11 @@ def _texts(blocks: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _is_held_back(found: Difference) -> bool:
-    """Whether the limit cut an answer where a stop string might have begun."""
+    """Whether the limit cut an answer where a stop string, or a character, might have begun."""
     stops = found.request.fields.get("stop") or found.request.fields.get("stop_sequences") or []
     rest = found.own.removeprefix(str(found.ours))
+    if rest.startswith(_NO_TEXT):
+        return True
     stops = [stops] if isinstance(stops, str) else stops
     return rest != found.own and any(stop.startswith(rest) for stop in stops)
 
@@ -152,9 +159,10 @@ def _is_refused(found: Difference) -> bool:
 
 KINDS: Sequence[Kind] = (
     Kind(
-        "An error has the form of the API that its path belongs to",
+        "An error has the form of the API that its path belongs to, and its status while it can",
         "OpenAI's clients read `param` and a `code` that is a word, Anthropic's read its types. "
-        "llama-server sends an object of its own on all paths.",
+        "llama-server sends an object of its own on all paths, and a 200 before it has any text of a "
+        "stream.",
         _error_form,
     ),
     Kind(
@@ -220,8 +228,8 @@ KINDS: Sequence[Kind] = (
         "What a llama-server's stream does not tell is not told",
         "llamaq always asks for a stream, because it can go on after a lost worker. A stream does "
         "not tell which stop sequence ended a message. It loses a tool call or JSON that is cut "
-        "before it begins, and the beginning of a stop string at the limit. Tokens that it held "
-        "back come as one.",
+        "before it begins, what might be the beginning of a stop string at the limit, and text "
+        "behind bytes that are no UTF-8. Tokens that it held back come as one.",
         _not_streamed,
     ),
 )

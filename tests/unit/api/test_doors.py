@@ -25,7 +25,7 @@ def test_examples_hold() -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("path", ["/models", "/models/tiny", "/health", "/ready"])
+@pytest.mark.parametrize("path", ["/models", "/models/tiny", "/health", "/ready", "/openapi.json"])
 def test_what_is_read_is_behind_every_door(api: Service, door: str, path: str) -> None:
     url = door.format(path)
     answer = api.client.get(url, headers=TOKEN, follow_redirects=False)
