@@ -151,7 +151,11 @@ class Directory:
 
     def makes_text(self, model: str) -> bool:
         """Whether all workers of this model make text, as far as is known."""
-        return all(worker.makes_text for worker in self._workers(model))
+        state = self.models.get(model)
+        for worker in state.workers if state else ():
+            if worker.endpoints and not worker.makes_text and worker.is_understood:
+                return False
+        return True
 
     async def _tell_of_strangers(self, model: str) -> None:
         log.error("%s", self.unavailable(model).message)

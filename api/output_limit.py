@@ -34,4 +34,7 @@ def with_limit_of_rest(body: dict[str, Any], seen_tokens: int) -> dict[str, Any]
 
 
 def _name(fields: Mapping[str, Any]) -> str:
-    return next((name for name in OUTPUT_LIMITS if name in fields), "")
+    for name in OUTPUT_LIMITS:
+        if name in fields:
+            return name
+    return ""

@@ -70,6 +70,7 @@ def test_limit_is_that_of_the_unpacked_body(api: Service) -> None:
         gzip.compress(CHAT)[:-8] + b"\0" * 8,
         gzip.compress(b" " * 10**6)[:-4] + (200).to_bytes(4, "little"),  # it says that it is small
     ],
+    ids=range(7),  # the packed ones tell the time
 )
 def test_what_is_no_sound_gzip_is_refused(api: Service, body: bytes) -> None:
     status, message = asked(api, body)
