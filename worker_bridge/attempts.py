@@ -140,6 +140,8 @@ class Attempts:
         may_load = phase in (Phase.SLOT, Phase.ANSWER)
         if self._state.props.sleeping and may_load:  # its model first
             return False
+        if attempt.is_side:  # the engine has no part in it
+            return True
         # Of a whole answer, and behind one, nothing else can be seen than that the engine moves.
         hidden = phase is Phase.ANSWER or (phase is Phase.SLOT and self.hide_slots())
         return not hidden or now - max(moved_at, self._state.moved_at) > limit_s
