@@ -97,6 +97,8 @@ class Directory:
         `ApiError` 400 where an empty name could be several, `ModelNotFound`, or `ModelUnavailable`
         for one that nobody has served lately, or where no model is known at all.
         """
+        if name not in self.aliases and self.serves(name):  # most often
+            return name
         meant = self._meant(name, needs)
         if len(meant) != 1 or not self.serves(meant[0]):
             await self.refresh()
