@@ -18,6 +18,9 @@ from dispatcher.needs import Needs
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.relay import relay_to
 
+# On the fake the scripts of those that join take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
 
 def facts(model: str, modalities: str = "") -> WorkerFacts:
     return WorkerFacts(model, "http://server", "healthy", 1024, "b1", "f", modalities)
@@ -186,7 +189,7 @@ async def test_operators_names_are_read_with_the_registry_in_one_command(redis: 
     redis.link.call = count
     await directory.refresh()
     assert asked[:2] == ["TIME", "HGETALL"]
-    assert len(asked) == 9  # seven without the aliases, for a model with one worker
+    assert len(asked) == 9  # eight without the aliases, for a model with one worker
     assert await directory.require("gpt-4o") == "m"
     assert directory.models["m"].aliases == ("fast", "gpt-4o", "small")
     await remove_alias(redis, "gpt-4o")
