@@ -27,7 +27,8 @@ CLIENTS: dict[str, Callable[[Stack], list[Verdict]]] = {
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(CLIENTS)))
 @click.option("--list", "only_list", is_flag=True, help="Print the names of the clients.")
-def main(names: tuple[str, ...], only_list: bool) -> None:
+@click.option("--keep", is_flag=True, help="Keep the logs of a trial in which all was well.")
+def main(names: tuple[str, ...], only_list: bool, keep: bool) -> None:
     """Try the named clients, or all; exits with 1 where a call fails."""
     if only_list:
         click.echo("\n".join(CLIENTS))
@@ -44,10 +45,12 @@ def main(names: tuple[str, ...], only_list: bool) -> None:
             click.echo(f"{name}: {len(found)} calls, {bad} failed, {took_s:.0f} s", err=True)
             verdicts += found
     click.echo(table(verdicts))
-    if any(verdict.why for verdict in verdicts):
+    failed = any(verdict.why for verdict in verdicts)
+    if failed or keep:
         click.echo(f"What they said is in {folder}", err=True)
-        sys.exit(1)
-    shutil.rmtree(folder)
+    else:
+        shutil.rmtree(folder)
+    sys.exit(failed)
 
 
 main()

@@ -88,7 +88,7 @@ def _turn(
         why = f"exit code {ran.code}: {(ran.errors or ran.output).strip()[-300:]}"
     elif not words or expected not in words:
         why = f"its last words are {words!r}"
-    return Verdict(f"{package} {about['version']}", call, why)
+    return Verdict(f"{package} {about['version']} (npm)", call, why)
 
 
 def last_words(output: str) -> str:

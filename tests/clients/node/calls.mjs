@@ -27,6 +27,6 @@ export async function call(name, title, ask) {
     why = `${error.name}: ${error.message}`;
   }
   const about = new URL(`node_modules/${name}/package.json`, import.meta.url);
-  const client = `${name} ${JSON.parse(readFileSync(about)).version}`;
+  const client = `${name} ${JSON.parse(readFileSync(about)).version} (npm)`;
   console.log(JSON.stringify({ client, call: title, why }));
 }
