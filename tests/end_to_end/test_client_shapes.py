@@ -67,7 +67,7 @@ OPEN_WEBUI_TITLE: dict[str, Any] = {
     "stream": False,
     "max_completion_tokens": 40,
 }
-# autoload/llama.vim, with `model_inst`: first a request that only warms the cache.
+# autoload/llama.vim, without a model: first a request that only warms the cache.
 LLAMA_VIM_WARM: dict[str, Any] = {
     "id_slot": 0,
     "messages": TURNS[:2],
@@ -76,7 +76,6 @@ LLAMA_VIM_WARM: dict[str, Any] = {
     "stream": False,
     "cache_prompt": True,
     "response_fields": [""],
-    "model": "tiny",
 }
 LLAMA_VIM_ASK: dict[str, Any] = {
     "id_slot": 0,
@@ -87,7 +86,6 @@ LLAMA_VIM_ASK: dict[str, Any] = {
     "stream": True,
     "n_predict": 40,
     "cache_prompt": True,
-    "model": "tiny",
 }
 # src/llama-server.ts of llama.vscode, which edits a selection so.
 LLAMA_VSCODE_EDIT: dict[str, Any] = {
@@ -113,7 +111,6 @@ LLAMA_VSCODE_EDIT: dict[str, Any] = {
     "dry_allowed_length": 2,
     "max_tokens": -1,
     "timings_per_token": False,
-    "model": "tiny",
 }
 HEADERS = {
     "X-OpenWebUI-User-Name": "Ann",
