@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.clients.programs import NODE, environment, run, scratch
+from tests.clients.scripted import MODEL
 from tests.clients.stack import Stack
 from tests.clients.verdict import Verdict
 
@@ -47,7 +48,7 @@ def codex(stack: Stack) -> list[Verdict]:
             home,
             "@openai/codex",
             "a turn with a tool",
-            (*command, bypass, "-m", "scripted", ASK),
+            (*command, bypass, "-m", MODEL, ASK),
             expected=NOTES,
         ),
     ]
@@ -57,14 +58,20 @@ def claude(stack: Stack) -> list[Verdict]:
     """Anthropic's agent, which speaks only Messages."""
     home = scratch(stack, "claude")
     command = ("claude", "-p", ASK, "--output-format", "stream-json", "--verbose")
-    short = ("--model", "long", "--tools", "Read", "--system-prompt", "You help.")
-    tool = ("--model", "scripted", "--allowedTools", "Bash(cat:*)")
-    own = {**CLAUDE, "ANTHROPIC_BASE_URL": stack.url, "ANTHROPIC_AUTH_TOKEN": stack.token}
-    name = "@anthropic-ai/claude-code"
+    short = ("--tools", "Read", "--system-prompt", "You help.")
+    tool = ("--allowedTools", "Bash(cat:*)")
+    name, long, tools = "@anthropic-ai/claude-code", _claude(stack, "long"), _claude(stack, MODEL)
     return [
-        _turn(stack, home, name, "a turn of text", (*command, *short), own),
-        _turn(stack, home, name, "a turn with a tool", (*command, *tool), own, expected=NOTES),
+        _turn(stack, home, name, "a turn of text", (*command, *short), long),
+        _turn(stack, home, name, "a turn with a tool", (*command, *tool), tools, expected=NOTES),
     ]
+
+
+def _claude(stack: Stack, model: str) -> dict[str, str]:
+    """The variables that docs/clients.md names, and some that keep it quiet."""
+    models = {"ANTHROPIC_MODEL": model, "ANTHROPIC_DEFAULT_HAIKU_MODEL": model}
+    where = {"ANTHROPIC_BASE_URL": stack.url, "ANTHROPIC_AUTH_TOKEN": stack.token}
+    return {**CLAUDE, **where, **models}
 
 
 def _turn(
