@@ -161,8 +161,7 @@ KINDS: Sequence[Kind] = (
     Kind(
         "An error has the form of the API that its path belongs to, and its status while it can",
         "OpenAI's clients read `param` and a `code` that is a word, Anthropic's read its types. "
-        "llama-server sends an object of its own on all paths, and a 200 before it has any text of "
-        "a stream.",
+        "llama-server sends an object of its own on all paths, and a 200 before a stream has text.",
         _error_form,
     ),
     Kind(

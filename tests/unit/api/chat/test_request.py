@@ -111,6 +111,14 @@ def test_bad_field_is_named(param: str, value: Any) -> None:
     assert refused_param(**{param: value}) == param
 
 
+@pytest.mark.parametrize("schema", [{}, {"type": "boolean"}])
+def test_grammar_and_schema_exclude_each_other(schema: dict[str, Any]) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_chat(make_chat(grammar='root ::= "a"', json_schema=schema), make_settings())
+    assert (refused.value.status, refused.value.param) == (400, "grammar")
+    assert parse_chat(make_chat(grammar="", json_schema=schema), make_settings()).choices == 1
+
+
 def test_include_usage_must_be_a_bool() -> None:
     param = refused_param(stream=True, stream_options={"include_usage": "x"})
     assert param == "stream_options.include_usage"
