@@ -50,7 +50,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         Splice,
         also=("/chat/completions",),
         fields=CHAT_FIELDS,
-        required=("model", "messages"),
+        required=("messages",),
     ),
     Endpoint(
         "/v1/completions",
@@ -59,7 +59,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         lambda asked, id_: ChunkShape(asked.choices, f"chatcmpl-{id_}"),
         CompletionSplice,
         fields=COMPLETION_FIELDS,
-        required=("model", "prompt"),
+        required=("prompt",),
     ),
     Endpoint(
         "/v1/responses",
@@ -70,7 +70,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/responses",),
         upstream="/v1/chat/completions",
         fields=RESPONSE_FIELDS,
-        required=("model", "input"),
+        required=("input",),
     ),
     Endpoint(
         "/v1/messages",
@@ -82,7 +82,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         upstream="/v1/chat/completions",
         errors=error_body,
         fields=MESSAGE_FIELDS,
-        required=("model", "messages"),
+        required=("messages",),
     ),
     Endpoint(
         "/v1/embeddings",
@@ -92,7 +92,6 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         form=BODY,
         fields=EMBEDDING_FIELDS,
-        required=("model",),
     ),
     Endpoint(
         "/embeddings",

@@ -68,9 +68,13 @@ def _chunks(events: Sequence[Json]) -> Json:
     choices: dict[int, Json] = {}
     told: Json = {"choices": choices}
     for event in events:
-        told |= {name: event[name] for name in ("model", "object", "usage") if event.get(name)}
+        told |= {name: event[name] for name in ("model", "object") if event.get(name)}
+        told_of = told
         for choice in event.get("choices", ()):
-            _add_choice(choices.setdefault(choice["index"], {}), choice)
+            told_of = choices.setdefault(choice["index"], {})
+            _add_choice(told_of, choice)
+        if event.get("usage"):
+            told_of["usage"] = event["usage"]
     told["choices"] = [{"index": index, **said} for index, said in sorted(choices.items())]
     return told
 

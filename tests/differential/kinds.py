@@ -115,7 +115,7 @@ def _not_streamed(found: Difference) -> bool:
         return _text_of_tokens(found.own) == _text_of_tokens(found.ours)
     if found.request.stream:
         return False
-    if isinstance(found.own, str) and found.ours:
+    if isinstance(found.own, str) and (found.ours or found.own.startswith(_NO_TEXT)):
         return _is_held_back(found)
     if found.ours not in ([], ""):
         return False

@@ -4,9 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from api.chat import fields as chat_fields
-from api.completions import fields as completion_fields
-from api.native import fields as native_fields
 from tests.differential.requests import ODD_TEXTS, TEXTS, Json, Plan, Values, changed
 from tests.end_to_end.field_cases import CASES, tool
 
@@ -22,20 +19,56 @@ _HARMFUL: Mapping[str, Sequence[Any]] = {
     "repeat_last_n": [-2, "x"],
     "dry_penalty_last_n": [-2, "x"],
 }
-# Values whose effect is another one in each run, or that take long.
-_LEFT_OUT = frozenset({"model", "messages", "tools", "seed", "stream"})
+# Beside those at the limits: values that change what is said.
+_MIDDLE: Mapping[str, Sequence[Any]] = {
+    "stop": [["a ", "zz"], "o"],
+    "top_k": [1, 3],
+    "top_p": [0.3],
+    "min_p": [0.5],
+    "typical_p": [0.3],
+    "repeat_penalty": [1.8],
+    "frequency_penalty": [1.5],
+    "presence_penalty": [1.5],
+    "logit_bias": [[[97, 9]], {"101": -100}, [["o", False]]],
+    "grammar": ['root ::= "ab"+', "root ::= [a-e]+"],
+    "json_schema": [{"type": "boolean"}, {"type": "string", "enum": ["grün", "b"]}],
+    "dynatemp_range": [0.8],
+    "mirostat_tau": [2],
+    "samplers": [["top_k", "temperature"]],
+    "xtc_probability": [0.5],
+    "n_probs": [3],
+}
+_CHAT_ONLY = frozenset(
+    {
+        *("parallel_tool_calls", "chat_template_kwargs", "reasoning_effort", "reasoning_format"),
+        *("reasoning_budget_tokens", "thinking_budget_tokens", "reasoning_budget_message"),
+        *("add_generation_prompt", "continue_final_message", "echo", "response_format"),
+        *("logprobs", "top_logprobs"),
+    }
+)
+# Not a field of sampling, or made in another way here.
+_LEFT_OUT = frozenset(
+    {
+        *("model", "messages", "tools", "seed", "stream", "stream_options", "return_progress"),
+        *("timings_per_token", "n", "n_cmpl", "prompt_cache_key"),
+    }
+)
 _SEED = Values([0, 42, 7.0, -(2**63)], [1.5, "x", 2**64])
 
 
 def _values(names: Iterable[str]) -> dict[str, Values]:
-    """What the tests of bounds know of these fields."""
+    """What the tests of bounds know of these fields, and the values in the middle."""
     found = {"seed": _SEED}
     for name in names:
-        if name in CASES and name not in _LEFT_OUT:
-            case = CASES[name]
-            good = [value for value in case.good if value != -1 or "predict" not in name]
-            found[name] = Values(good, _HARMFUL.get(name, case.bad), case.beside)
+        case = CASES[name]
+        good = [value for value in case.good if value != -1 or "predict" not in name]
+        good += _MIDDLE.get(name, ())
+        found[name] = Values(good, _HARMFUL.get(name, case.bad), case.beside)
     return found
+
+
+_CHAT_FIELDS = _values(sorted(CASES.keys() - _LEFT_OUT))
+_TEXT_FIELDS = _values(sorted(CASES.keys() - _LEFT_OUT - _CHAT_ONLY))
 
 
 def _sampling(random: Random) -> Json:
@@ -226,9 +259,8 @@ def _infill(random: Random) -> Json:
     return {"model": "tiny", **texts, **more, **_sampling(random)}
 
 
-_EXTRA = ("cache_prompt", "t_max_predict_ms")
 _NATIVE_FIELDS: Mapping[str, Values] = {
-    **{name: each for name, each in _values(native_fields.FORWARDED).items() if name != "logprobs"},
+    **_TEXT_FIELDS,
     "n_keep": Values([0, -1, 3], ["x", -2]),
     "return_tokens": Values([True, False], ["x", 1]),
     "response_fields": Values([["content", "generation_settings/n_predict"], []], [3, [3]]),
@@ -410,7 +442,7 @@ _RESPONSE_INVALID: Mapping[str, Json] = {
 }
 _RESPONSE_FIELDS = {
     name: values
-    for name, values in _values(chat_fields.SAMPLING).items()
+    for name, values in _TEXT_FIELDS.items()
     if name not in ("stop", "n_predict", "max_tokens", "max_completion_tokens", "n_probs")
 }
 
@@ -533,13 +565,13 @@ _SHARED_TEXT = {
 PLANS: Mapping[str, Plan] = {
     "chat": Plan(
         *("/v1/chat/completions", "tiny", "chunks", _chat),
-        {**_values(chat_fields.FORWARDED), **_SHARED_TEXT},
+        {**_CHAT_FIELDS, **_SHARED_TEXT},
         *(_CHAT_ODD, _CHAT_INVALID),
     ),
     "completions": Plan(
         *("/v1/completions", "tiny", "chunks", _completion),
         {
-            **_values(name for name in completion_fields.FORWARDED if name != "logprobs"),
+            **_TEXT_FIELDS,
             **_SHARED_TEXT,
             "logprobs": Values([0, 3, True], [-1, "x"]),
         },

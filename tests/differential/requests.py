@@ -74,10 +74,9 @@ def _valid(plan: Plan, fields: Json, random: Random, turn: int) -> Request:
     names = list(plan.fields)
     chosen = {names[turn % len(names)]} if names else set()
     chosen |= set(random.sample(names, min(len(names), random.randrange(3))))
-    turn_of = turn // max(1, len(names))
     for name in sorted(chosen):
         values = plan.fields[name]
-        good = values.good[(turn_of + random.randrange(2)) % len(values.good)]
+        good = random.choice(values.good)
         fields = changed(fields, {**(values.beside or {}), name: good})
     return Request(plan, "valid", ", ".join(sorted(chosen)), fields, _json(fields))
 

@@ -66,4 +66,4 @@ def test_a_field_that_is_not_required_may_be_null() -> None:
     body = DOCUMENT["paths"]["/v1/chat/completions"]["post"]["requestBody"]
     properties = body["content"]["application/json"]["schema"]["properties"]
     assert {"type": "null"} in properties["temperature"]["anyOf"]
-    assert properties["model"] == {"type": "string", "maxLength": 256}
+    assert properties["messages"] == {"type": "array", "maxItems": 4096}
