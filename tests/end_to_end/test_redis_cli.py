@@ -60,7 +60,7 @@ def test_commands_show_a_fleet_at_work(fleet: Fleet) -> None:
     def show(start: str) -> list[str]:
         return shell.run(next(by_comment[text] for text in by_comment if text.startswith(start)))
 
-    assert show("models that were ever") == ["tiny"]
+    assert "tiny" in show("models that were ever")
     with operators_alias(fleet, "gpt-4o", "tiny"):
         assert pairs(show("names that operators")) == {"gpt-4o": "tiny"}
     with ExitStack() as clients:

@@ -217,7 +217,7 @@ def test_api_that_starts_before_redis_says_so_and_serves_when_it_comes(
     with ExitStack() as stack:
         redis_url = f"unix://{tmp_path}/valkey.sock"
         running, url = stack.enter_context(api(redis_url, tmp_path / "api.log"))
-        assert "can't be reached" in running.output
+        wait_until(lambda: "can't be reached" in running.output)
         assert not answers(f"{url}/ready")
         stack.enter_context(start_valkey(tmp_path))
         server = LlamaServer(models["tiny"], free_port(), "tiny", 1)
