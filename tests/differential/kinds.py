@@ -111,17 +111,27 @@ def _not_streamed(found: Difference) -> bool:
     place = found.at.rpartition(".")[2]
     if place == "stop_sequence":
         return found.ours is None
-    if place == "content" and ".logprobs" in found.at:
-        return _text_of_tokens(found.own) == _text_of_tokens(found.ours)
     if found.request.stream:
         return False
-    if isinstance(found.own, str) and (found.ours or found.own.startswith(_NO_TEXT)):
-        return _is_held_back(found)
-    if found.ours not in ([], ""):
-        return False
-    texts = [found.own] if isinstance(found.own, str) else _texts(found.own)
-    is_call = "tools" in found.request.fields and any("<tool_call>" in text for text in texts)
-    return is_call or _FENCE.startswith("".join(texts).strip())
+    if place == "content" and ".logprobs" in found.at:
+        own, ours = (_text_of_tokens(tokens) for tokens in (found.own, found.ours))
+        return _is_held_back(found, own, ours)
+    if isinstance(found.own, str) and isinstance(found.ours, str):
+        return _is_held_back(found, found.own, found.ours)
+    return found.ours == [] and _is_held_back(found, "".join(_texts(found.own)), "")
+
+
+def _is_held_back(found: Difference, own: str, ours: str) -> bool:
+    """Whether the end is lost where a stop string, a call, JSON or a character might have begun."""
+    fields, rest = found.request.fields, own.removeprefix(ours)
+    stops = fields.get("stop") or fields.get("stop_sequences") or []
+    stops = [stops] if isinstance(stops, str) else stops
+    return own.startswith(ours) and (
+        rest.startswith(_NO_TEXT)
+        or _FENCE.startswith(rest.strip())
+        or any(stop.startswith(rest) for stop in stops)
+        or ("tools" in fields and rest.startswith("<tool_call>"))
+    )
 
 
 def _texts(blocks: Sequence[dict[str, Any]]) -> list[str]:
@@ -134,22 +144,14 @@ def _texts(blocks: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _is_held_back(found: Difference) -> bool:
-    """Whether the limit cut an answer where a stop string, or a character, might have begun."""
-    stops = found.request.fields.get("stop") or found.request.fields.get("stop_sequences") or []
-    rest = found.own.removeprefix(str(found.ours))
-    if rest.startswith(_NO_TEXT):
-        return True
-    stops = [stops] if isinstance(stops, str) else stops
-    return rest != found.own and any(stop.startswith(rest) for stop in stops)
-
-
 def _joined(found: Difference) -> bool:
     return found.at != "status" and found.request.what in _JOINED
 
 
 def _text_of_tokens(tokens: Sequence[dict[str, str]]) -> str:
-    return "".join(token["token"] for token in tokens)
+    """What they say, without what stands before JSON: a stream has the tokens of a part of it."""
+    text = "".join(token["token"] for token in tokens)
+    return text.removeprefix(_FENCE).lstrip("`\n ")
 
 
 def _is_refused(found: Difference) -> bool:
@@ -228,7 +230,7 @@ KINDS: Sequence[Kind] = (
         "llamaq always asks for a stream, because it can go on after a lost worker. A stream does "
         "not tell which stop sequence ended a message. It loses a tool call or JSON that is cut "
         "before it begins, what might be the beginning of a stop string at the limit, and text "
-        "behind bytes that are no UTF-8. Tokens that it held back come as one.",
+        "behind bytes that are no UTF-8. Tokens that it held back come as one, or are left out.",
         _not_streamed,
     ),
 )
