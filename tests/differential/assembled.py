@@ -105,19 +105,20 @@ def _joined(before: list[Any], more: Sequence[Any]) -> list[Any]:
 
 
 def _message(events: Sequence[Json]) -> Json:
-    told: Json = {"blocks": []}
+    told: Json = {}
+    blocks: dict[int, Json] = {}  # a server may tell the text of one that it has not begun
     for event in events:
         kind = event.get("type")
         if kind == "message_start":
             told["message"] = event["message"]
         elif kind == "content_block_start":
-            told["blocks"].append({"start": event["content_block"]})
+            blocks[event["index"]] = {"start": event["content_block"]}
         elif kind == "content_block_delta":
             delta = {name: text for name, text in event["delta"].items() if name != "type"}
-            _add(told["blocks"][event["index"]], delta)
+            _add(blocks.setdefault(event["index"], {}), delta)
         elif kind == "message_delta":
             told["end"] = {"delta": event["delta"], "usage": event["usage"]}
-    return told
+    return {**told, "blocks": [block for _, block in sorted(blocks.items())]}
 
 
 def _response(events: Sequence[Json]) -> Json:
