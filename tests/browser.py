@@ -43,7 +43,7 @@ const verdict = async () => ({
   chat: await chat(),
   errors: [await error("/v1/chat/completions", "wrong", {}),
            await error("/v1/chat/completions/", TOKEN, {model: "none"}),
-           await error("/nowhere", TOKEN, {}), await error("/v1/embeddings", TOKEN, {})],
+           await error("/nowhere", TOKEN, {}), await error("/v1/systemone", TOKEN, {})],
 });
 verdict().catch(error => ({refused: error.name}))
   .then(found => fetch("/verdict", {method: "POST", body: JSON.stringify(found)}));
