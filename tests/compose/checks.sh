@@ -90,8 +90,10 @@ check_redis_cli() {
         crowd="$crowd $!"
     done
     wait_for 30 status_says 'trial: 3 queued[^,]*, 12 of 12 slots busy'
+    docker compose exec api llamaq alias set gpt-4o trial
     readme_block '## Look inside' >"$WORK/commands"
     while read -r line <&3; do look "$line"; done 3<"$WORK/commands"
+    docker compose exec api llamaq alias remove gpt-4o
     [ "$(grep -c '^redis-cli ' "$WORK/commands")" -ge 10 ]
     # shellcheck disable=SC2086
     kill $crowd
