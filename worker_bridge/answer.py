@@ -10,6 +10,7 @@ from dispatcher.job import Want
 from dispatcher.outgoing import Outgoing
 from dispatcher.spacing import Pace
 from worker_bridge.ends import End, Result, failure
+from worker_bridge.events import last_count, without_timings
 from worker_bridge.meter import Meter
 from worker_bridge.stop import Phase
 from worker_bridge.verdict import refused
@@ -78,6 +79,16 @@ class Answer(ABC):
     def _is_ours(self, events: bytes) -> bool:
         """Whether the first events name the model that the server is to have."""
         return model_of(events) == self._model_id
+
+    def _take_text(self, events: bytes) -> None:
+        """Most events are only text: many cost little more than one."""
+        self.moved_at = time.monotonic()
+        self.phase = Phase.NEXT_TOKEN
+        tokens, begin = last_count(events)
+        if tokens:
+            self._tokens = max(self._tokens, tokens)
+            self.meter.timed = events[begin:]
+        self._show(events if self._timed else without_timings(events))
 
     def _show(self, events: bytes) -> None:
         if self._model != self._model_id:

@@ -13,7 +13,6 @@ from worker_bridge.events import (
     end_of_text,
     for_client,
     has_usage,
-    last_count,
     prompt_is_done,
     read_event,
     usage_after,
@@ -62,16 +61,6 @@ class ChunkAnswer(Answer):
                 return result
             at = end_of + 2
         return None
-
-    def _take_text(self, events: bytes) -> None:
-        """Most events are only text: many cost little more than one."""
-        self.moved_at = time.monotonic()
-        self.phase = Phase.NEXT_TOKEN
-        tokens, begin = last_count(events)
-        if tokens:
-            self._tokens = max(self._tokens, tokens)
-            self.meter.timed = events[begin:]
-        self._show(events if self._timed else without_timings(events))
 
     def _take_event(self, event: bytes) -> Result | None:
         type_, tokens = read_event(event)

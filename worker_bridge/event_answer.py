@@ -46,7 +46,7 @@ class EventAnswer(Answer):
         if not events:
             return None
         if self._begun and self._are_parts(events):
-            self._take_parts(events)
+            self._take_text(events)
             return None
         for event in events.split(b"\n\n"):
             if event.startswith(b":") or event.find(b"\n:") >= 0:
@@ -61,16 +61,6 @@ class EventAnswer(Answer):
         if not events.startswith(_BEGINNINGS) or events.find(self._last) >= 0:
             return False
         return all([events.find(word) < 0 for word in _SPECIAL])
-
-    def _take_parts(self, events: bytes) -> None:
-        """Many cost little more than one."""
-        self.moved_at = time.monotonic()
-        self.phase = Phase.NEXT_TOKEN
-        tokens, begin = last_count(events)
-        if tokens:
-            self._tokens = max(self._tokens, tokens)
-            self.meter.timed = events[begin:]
-        self._show(events if self._timed else without_timings(events))
 
     def _take_event(self, event: bytes) -> Result | None:
         data = _data_of(event)
