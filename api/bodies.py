@@ -47,7 +47,7 @@ class BodySplice:
 
 def no_shape(asked: Any, request_id: str) -> NoReturn:
     """A stream of such an answer does not exist: no request of these asks for one."""
-    raise NotImplementedError
+    raise RuntimeError("a request for one JSON value has asked for a stream")
 
 
 def value_of(body: bytes) -> Any:

@@ -31,6 +31,13 @@ def failure(frame: Frame) -> LlamaqError | ApiError:
     return JobCancelled("The request was cancelled on the server's side. Please send it again.")
 
 
+def lost_midway() -> WorkerFailed:
+    """The error of an answer that begins anew after its client saw a part of it."""
+    return WorkerFailed(
+        "The worker was lost in the middle of its answer. Please send the request again."
+    )
+
+
 def cannot_continue(frame: Frame, reason: Exception) -> WorkerFailed:
     """The error of an answer that broke off, by what was told of that, and can't go on."""
     said = json.loads(frame.payload or b"{}").get("message", "The worker was lost.").rstrip(".")

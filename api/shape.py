@@ -5,9 +5,9 @@ from typing import Any
 
 from api.endpoint import Piece
 from api.errors import ApiError, sse_error
+from api.failure import lost_midway
 from api.sse import DONE, data_of, event, json_event, split
 from api.usage import merge_usage
-from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
@@ -30,10 +30,7 @@ class ChunkShape:
         """See `Shape`."""
         if piece.restart:
             if self._begun:
-                raise WorkerFailed(
-                    "The worker was lost in the middle of its answer. Please send the request "
-                    "again."
-                )
+                raise lost_midway()
             return b""
         self._begun |= bool(piece.events)
         if self._choices == 1:

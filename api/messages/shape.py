@@ -6,6 +6,7 @@ from typing import Any
 from api.chat.text_chunk import TEXT
 from api.endpoint import Piece
 from api.errors import ApiError
+from api.failure import lost_midway
 from api.json_text import read
 from api.messages.answer import (
     message_head,
@@ -19,7 +20,6 @@ from api.messages.blocks import Blocks, quoted
 from api.messages.errors import error_body
 from api.messages.event import typed_event
 from api.sse import data_of, split
-from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
@@ -43,9 +43,7 @@ class MessageShape:
         if not piece.restart:
             return b"".join(map(self._shown, split(piece.events)))
         if self._blocks.have_begun:
-            raise WorkerFailed(
-                "The worker was lost in the middle of its answer. Please send the request again."
-            )
+            raise lost_midway()
         return b""
 
     def end(self) -> bytes:

@@ -2,12 +2,12 @@
 
 from api.endpoint import Piece
 from api.errors import ApiError, sse_error
+from api.failure import lost_midway
 from api.json_text import read
 from api.native.request import LAST, NativeRequest
 from api.native.response_fields import chosen_fields
 from api.native.whole import as_asked
 from api.sse import data_of, json_event, split
-from dispatcher.errors import WorkerFailed
 
 _INDEX = b'data: {"index":%d,'
 _LAST = LAST.encode()
@@ -24,10 +24,7 @@ class NativeShape:
         """See `Shape`."""
         if piece.restart:
             if self._begun:
-                raise WorkerFailed(
-                    "The worker was lost in the middle of its answer. Please send the request "
-                    "again."
-                )
+                raise lost_midway()
             return b""
         self._begun |= bool(piece.events)
         events = piece.events

@@ -6,6 +6,7 @@ from typing import Any
 from api.chat.text_chunk import TEXT
 from api.endpoint import Piece
 from api.errors import ApiError
+from api.failure import lost_midway
 from api.json_text import compact, read
 from api.responses.answer import (
     COMPLETED,
@@ -50,9 +51,7 @@ class ResponsesShape:
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
         if piece.restart and self._last:
-            raise WorkerFailed(
-                "The worker was lost in the middle of its answer. Please send the request again."
-            )
+            raise lost_midway()
         shown = []
         for one in split(piece.events):
             text, item = TEXT.match(one), self._text
