@@ -1,6 +1,5 @@
-"""The command `aider`, once, on a repository of its own: what counts is that it gets its answer."""
+"""The command `aider`, in a folder of its own: what counts is that it gets its answer."""
 
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ AIDER = (
     *(sys.executable, "-m", "aider", "--model", "openai/long", "--weak-model", "openai/tiny"),
     *("--openai-api-base", f"{URL}/v1", "--openai-api-key", TOKEN, "--edit-format", "whole"),
     *("--yes-always", "--no-check-update", "--analytics-disable", "--no-show-model-warnings"),
-    *("--no-pretty", "--no-gitignore", "--no-detect-urls", "--map-tokens", "0"),
+    *("--no-pretty", "--no-git", "--no-gitignore", "--no-detect-urls", "--map-tokens", "0"),
     *("--no-show-release-notes", "--model-settings-file", "models.yml"),
 )
 # At its own temperature, 0, the demo model never comes to an end.
@@ -28,12 +27,7 @@ def run(*command: str) -> str:
 
 
 def main() -> None:
-    os.makedirs("repo", exist_ok=True)
-    os.chdir("repo")
     Path("models.yml").write_text(MODELS)
-    run("git", "init", "--quiet")
-    run("git", "config", "user.email", "me@example.org")
-    run("git", "config", "user.name", "me")
     for way in ("--stream", "--no-stream"):
         with call("aider-chat", f"--message, {way}"):
             said = run(*AIDER, way, "--message", "Write a poem into poem.txt.")
