@@ -130,6 +130,8 @@ class Attempt:
             if not self.is_side:
                 self.answer.asked(len(body))
             self._connection.open()
+            if self.paused:  # by its first frame
+                self._connection.pause()
         except Exception as error:
             self._end(error)
 

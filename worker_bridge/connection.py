@@ -200,6 +200,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.write(self._request)
+        if self._paused:
+            self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Hands a part of the answer on."""

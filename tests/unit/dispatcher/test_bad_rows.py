@@ -1,5 +1,6 @@
 """Rows of Redis that a bridge can't read are left out, and scripts that fail are given up."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from dispatcher.redis_address import Arg
 from dispatcher.registry import read_models
 from dispatcher.reply import Reply
 from dispatcher.spacing import Pace
+from dispatcher.tasks import cancel
 from dispatcher.turns import read_turns
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
 from tests.unit.dispatcher.ends import FACTS, Sender, Speaker, make_settings
+from tests.unit.dispatcher.waiting import until
 
 
 class Failing(Commands):
@@ -100,9 +103,15 @@ async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
     for token, speaker in zip(tokens, speakers, strict=True):
         claim = Claim("j", token, "a", frozenset(), 60, 0)
         outbox.open(claim, speaker).add(Kind.CHUNK, b"", Pace.NOW)
-    await outbox._flush("a", outbox._waiting.pop("a"))
+    running = asyncio.create_task(outbox.run())
+    await until(lambda: _is_told(desk, speakers[1]))
+    await cancel([running])
     assert [token for token, _ in await desk.heard()] == [tokens[0], tokens[2]]
     assert [speaker.refusals for speaker in speakers] == [[], [Refusal.FAILED], []]
+
+
+async def _is_told(desk: Desk, speaker: Speaker) -> bool:
+    return bool(speaker.refusals) and len(await desk.heard()) == 2
 
 
 async def test_frame_that_can_not_be_read_costs_only_its_own_job(desk: Desk) -> None:

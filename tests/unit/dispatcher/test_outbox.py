@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher import outbox
+from dispatcher import courier, outbox
 from dispatcher.commands import Commands
+from dispatcher.courier import Courier
 from dispatcher.frames import Kind
 from dispatcher.job import Claim, Want
 from dispatcher.outbox import Outbox
@@ -53,6 +55,11 @@ class Mouth:
     def refused(self) -> list[tuple[str, Refusal]]:
         return [(token, why) for token, each in self.speakers.items() for why in each.refusals]
 
+    @property
+    def bytes(self) -> int:
+        """That wait or are on their way."""
+        return sum(courier.bytes for courier in self.outbox._couriers.values())
+
     async def has_sent(self, desk: Desk, emits: int) -> None:
         """And has had the answers."""
         await until(lambda: _length(desk, emits))
@@ -89,8 +96,8 @@ async def test_frames_arrive_in_order(desk: Desk, mouth: Mouth, token: str) -> N
     assert [told.payload for told in await desk.told()] == [b"%d" % seq for seq in range(50)]
 
 
-async def _length(desk: Desk, number: int) -> bool:
-    return len(await desk.told()) >= number
+async def _length(desk: Desk, number: int, api: str = "a") -> bool:
+    return len(await desk.told(api)) >= number
 
 
 async def test_frames_that_come_while_one_emit_is_on_its_way_share_the_next(
@@ -159,8 +166,7 @@ async def test_take_waits_for_frames_on_their_way_and_returns_the_rest(
 ) -> None:
     async with mouth.running():
         outgoing = mouth.add(token)
-        await until(lambda: _length(desk, 1))
-        assert await rest_of(mouth.outbox, outgoing) == []  # its reply is here
+        await mouth.has_sent(desk, 1)
         relay.hold_replies()
         mouth.add(token)
         await relay.held.wait()
@@ -206,7 +212,7 @@ async def _is_set(value: bool) -> bool:
 async def test_attempt_that_nobody_reads_is_stopped(
     desk: Desk, mouth: Mouth, token: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_SLOW_S", 0.2)
+    monkeypatch.setattr(courier, "_SLOW_S", 0.2)
     if why == "gone":
         await desk.redis.delete(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
     else:
@@ -228,6 +234,47 @@ async def test_api_that_is_behind_is_waited_for(desk: Desk, mouth: Mouth, token:
         await mouth.has_sent(desk, 2)
     assert mouth.refused == []
     assert [told.payload for told in await desk.told()][-1] == b"late"
+
+
+async def test_api_that_is_behind_holds_up_no_other(desk: Desk, mouth: Mouth, token: str) -> None:
+    """And what waits for it is sent once it has read."""
+    await desk.heartbeat("slow")
+    await desk.enqueue("j2", api="slow")
+    other = await desk.take()
+    await desk.emit(other, api="slow", payload=b"x" * 2**20)
+    async with mouth.running():
+        for number in range(1, 6):
+            mouth.add(other, api="slow", payload=b"late")
+            mouth.add(token)
+            await mouth.has_sent(desk, number)
+        assert len(await desk.told("slow")) == 1
+        (written,) = await desk.redis.hmget(desk.keys.named("api", "slow"), "written_bytes")
+        await desk.heartbeat("slow", read=int(written))
+        await until(lambda: _length(desk, 6, "slow"))
+    assert [told.payload for told in await desk.told("slow")][1:] == [b"late"] * 5
+    assert mouth.refused == []
+
+
+async def test_api_whose_frames_can_not_be_sent_gets_later_ones(
+    desk: Desk, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a reason that nobody has thought of."""
+    monkeypatch.setattr(courier, "_AFTER_A_FAULT_S", 0.01)
+    emit, faults = mouth.commands.emit, [RuntimeError("unforeseen")]
+
+    def fail_once(*args: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return emit(*args)
+
+    monkeypatch.setattr(mouth.commands, "emit", fail_once)
+    async with mouth.running():
+        outgoing = mouth.add(token, payload=b"lost")
+        await until(lambda: _is_set(not faults))
+        mouth.add(token, payload=b"later")
+        await mouth.has_sent(desk, 1)
+        assert await rest_of(mouth.outbox, outgoing) == []
+    assert [told.payload for told in await desk.told()] == [b"later"]
 
 
 async def test_fenced_worker_is_told(desk: Desk, mouth: Mouth, token: str) -> None:
@@ -280,7 +327,7 @@ async def test_tokens_of_several_streams_share_an_emit_and_a_first_one_goes_at_o
 async def test_attempt_of_which_too_much_waits_is_paused_until_it_has_gone_through(
     desk: Desk, relay: Relay, mouth: Mouth, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_MOST_OF_ONE_BYTES", 100)
+    monkeypatch.setattr(Courier, "most_of_one_bytes", 100)
     async with mouth.running():
         mouth.of(token).add_text(b"first", 1, Pace.NOW)
         await until(lambda: _length(desk, 1))
@@ -293,27 +340,31 @@ async def test_attempt_of_which_too_much_waits_is_paused_until_it_has_gone_throu
         relay.let_go()
         await until(lambda: _is_set(mouth.speakers[token].heard == ["pause", "resume"]))
     assert [told.payload for told in await desk.told()][1:] == [b"x" * 60 + b"y" * 60]
-    assert mouth.outbox._bytes == 0
+    assert mouth.bytes == 0
 
 
-async def test_all_attempts_together_are_bounded(
+async def test_all_attempts_of_an_api_together_are_bounded_and_pause_none_of_another(
     desk: Desk, mouth: Mouth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_MOST_BYTES", 100)
+    monkeypatch.setattr(Courier, "most_bytes", 100)
     for number in range(3):
         mouth.of(f"j{number}:n-1").add_text(b"x" * 60, 1, Pace.LAZY)
-    assert [speaker.heard for speaker in mouth.speakers.values()] == [[], ["pause"], ["pause"]]
+    mouth.of("j3:n-1", "b").add_text(b"x" * 60, 1, Pace.LAZY)
+    heard = [speaker.heard for speaker in mouth.speakers.values()]
+    assert heard == [[], ["pause"], ["pause"], []]
+    couriers = list(mouth.outbox._couriers.values())
     for outgoing in mouth.said.values():
         await rest_of(mouth.outbox, outgoing)
-    assert mouth.outbox._bytes == 0
+    assert [courier.bytes for courier in couriers] == [0, 0]
+    assert mouth.outbox._couriers == {}
 
 
 async def test_what_is_too_much_for_one_emit_leaves_in_several_and_is_counted(
     desk: Desk, relay: Relay, mouth: Mouth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what is said while others are on their way."""
-    monkeypatch.setattr(outbox, "_MOST_OF_EMIT_BYTES", 10)
-    monkeypatch.setattr(outbox, "_MOST_AT_ONCE_BYTES", 20)
+    monkeypatch.setattr(courier, "_MOST_OF_EMIT_BYTES", 10)
+    monkeypatch.setattr(courier, "_MOST_AT_ONCE_BYTES", 20)
     await desk.join(slots=4)
     await desk.enqueue("j1", "j2", "j3", "j4")
     _, tokens = await desk.claim()
@@ -331,7 +382,7 @@ async def test_what_is_too_much_for_one_emit_leaves_in_several_and_is_counted(
     for told in await desk.told():
         said[told.token] += told.payload
     assert set(said.values()) == {b"0123456789+"}
-    assert mouth.outbox._bytes == 0
+    assert mouth.bytes == 0
     assert await desk.redis.xlen(desk.keys.named("replies", "a")) >= 4
 
 

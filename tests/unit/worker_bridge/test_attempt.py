@@ -95,6 +95,24 @@ def data(event: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_attempt_that_is_paused_before_it_begins_reads_nothing_until_it_goes_on(
+    host: str,
+) -> None:
+    outbox, ends = Collected(), asyncio.Queue[Result | Exception]()
+    claim = Claim("j", "j:1", "a", frozenset({Want.STREAM}), left_s=9, queue_ms=1, body=b"{}")
+    async with FakeLlamaServer("m", deque([answer_slowly])).running() as server:
+        attempt = Attempt(claim, SERVED, outbox, lambda _, how: ends.put_nowait(how))
+        attempt.pause()
+        attempt.begin(LlamaServer(server.url.replace("127.0.0.1", host), None), Bodies())
+        await asyncio.sleep(0.1)  # what comes would be there
+        assert [frame.kind for frame in outbox.frames] == [Kind.STARTED]
+        attempt.resume()
+        end = await asyncio.wait_for(ends.get(), 5)
+    assert isinstance(end, Result)
+    assert end.end is End.DONE
+
+
 async def test_size_of_the_prompt_is_told_once_to_those_who_stream() -> None:
     prompt, *others = await frames(Want.STREAM)
     assert prompt[0] == "prompt"
