@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from api import health, model_list, request_log
+from api.answer_room import AnswerRoom
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.cors import with_cors
@@ -44,6 +45,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
                 *(settings, queue, directory, authenticator, pulse, limit),
                 line=line,
                 room=room,
+                answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),
             )
             works = (
                 go_on("directory", directory.run),

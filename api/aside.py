@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from api.turns import Turns
+from api.turns import Gate
 
 LARGE_BYTES = 128 * 1024
 """A body of this size takes milliseconds to read and check."""
@@ -22,8 +22,7 @@ class Aside:
     """A thread for work on large bodies. More would only take the processor from each other."""
 
     def __init__(self) -> None:
-        self._waiting = Turns()
-        self._is_taken = False
+        self._gate = Gate()
 
     def alone(self, tenant: str, size_bytes: int) -> AbstractAsyncContextManager[None]:
         """Within it there is no other request with a large body: while it is read, a body takes the
@@ -33,19 +32,11 @@ class Aside:
 
     @asynccontextmanager
     async def _by_itself(self, tenant: str) -> AsyncIterator[None]:
-        if self._is_taken:
-            await self._waiting.wait(tenant, self._call_next)
-        self._is_taken = True
+        await self._gate.enter(tenant)
         try:
             yield
         finally:
-            self._call_next()
-
-    def _call_next(self) -> None:
-        """It stays taken where it is given to the next one."""
-        self._is_taken = False
-        while self._waiting and not self._is_taken:
-            self._is_taken = self._waiting.call_next()
+            self._gate.leave()
 
     async def run(
         self, size_bytes: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs

@@ -7,6 +7,7 @@ from typing import cast
 
 from fastapi import Request
 
+from api.answer_room import AnswerRoom
 from api.aside import Aside
 from api.auth import Authenticator
 from api.directory import Directory
@@ -59,6 +60,7 @@ class Context:
     aside: Aside = field(default_factory=Aside)
     line: Line = field(default_factory=Line)
     room: Room = field(default_factory=lambda: Room(2**30))
+    answers: AnswerRoom = field(default_factory=lambda: AnswerRoom(2**30, 2**30))
 
 
 def context_of(request: Request) -> Context:

@@ -17,11 +17,22 @@ class CannotContinue(Exception):
     """An answer can't go on elsewhere. Says why, as the end of a sentence."""
 
 
+class Items(NamedTuple):
+    """What a large answer is made of: so many of a kind, which take about as many bytes each as
+    those of other answers. `guess_bytes` is for the first one.
+    """
+
+    number: int
+    kind: str
+    guess_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What the jobs of a request ask of a worker: a body for each choice, all else is the same.
 
     The tokens are estimates; `prefixes` name the beginnings of the prompt, the longest first.
+    `items` tell how large an answer in one piece may be, where it may be large.
     """
 
     model: str
@@ -31,6 +42,7 @@ class Work:
     prompt_tokens: int = 1
     completion_tokens: int = 0
     prefixes: tuple[str, ...] = ()
+    items: Items | None = None
 
 
 class Asked(Protocol):

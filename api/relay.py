@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from api.answer_room import HeldAnswer
 from api.aside import LARGE_BYTES
 from api.auth import credentials
 from api.body import has_left, read_body
@@ -110,7 +111,12 @@ class Relay:
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
-        return exchange, self._answer(asked, exchange)
+        held = None
+        if work.items is not None:
+            held = await visit.hold_answer(context.answers, work.items, jobs[0].wait_s)
+            if has_left(call.receive):
+                raise ClientGone
+        return exchange, self._answer(asked, exchange, held)
 
     async def _of_its_model(
         self, asked: Asked, context: Context, record: Record
@@ -127,11 +133,11 @@ class Relay:
         await directory.require_able(model, needs)
         return asked, needs
 
-    def _answer(self, asked: Asked, exchange: Exchange) -> _Answer:
+    def _answer(self, asked: Asked, exchange: Exchange, held: HeldAnswer | None) -> _Answer:
         settings = exchange.context.settings
         if not asked.stream:
             assembly, after_s = self._endpoint.assemble(asked), settings.whole_answer_blanks_after_s
-            return partial(send_whole, exchange, assembly, self.errors, after_s)
+            return partial(send_whole, exchange, assembly, self.errors, after_s, held=held)
         shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = settings.queue_position_after_s
         return StreamedAnswer(exchange, shape, quiet_s).send

@@ -51,7 +51,8 @@ class ApiSettings(BaseSettings):
     max_held_bytes: int = Field(
         512 * 2**20,
         ge=2**20,
-        description="bytes of request bodies that the API may hold, all its processes together",
+        description="bytes of request bodies that the API may hold, and again as many of large "
+        "answers in one piece, all its processes together",
     )
     max_json_depth: int = Field(64, ge=8, le=200, description="deepest nesting of a request body")
     max_choices: int = Field(8, ge=1, le=128, description="largest `n`: answers per request")

@@ -39,3 +39,23 @@ class Turns:
             return False
         turn.set_result(None)
         return True
+
+
+class Gate:
+    """Lets in one at a time, who `leave`s in any case."""
+
+    def __init__(self) -> None:
+        self._waiting = Turns()
+        self._is_taken = False
+
+    async def enter(self, tenant: str) -> None:
+        """Returns when nobody else is in."""
+        if self._is_taken:
+            await self._waiting.wait(tenant, self.leave)
+        self._is_taken = True
+
+    def leave(self) -> None:
+        """It stays taken where it is given to the next one."""
+        self._is_taken = False
+        while self._waiting and not self._is_taken:
+            self._is_taken = self._waiting.call_next()

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from api.admission import Flow, Holdings, is_too_large
+from api.answer_room import AnswerRoom, HeldAnswer
+from api.endpoint import Items
 from api.line import Line
 from api.refusal import overloaded, too_much_of_a_tenant
 
@@ -52,6 +54,7 @@ class Visit:
         self._tenant = tenant
         self._held_bytes = 0
         self._has_turn = False
+        self._answer: HeldAnswer | None = None
         line.enter(tenant)
 
     def hold(self, size_bytes: int) -> None:
@@ -67,6 +70,15 @@ class Visit:
         self._has_turn = True
         return waited
 
+    async def hold_answer(self, answers: AnswerRoom, items: Items, wait_s: float) -> HeldAnswer:
+        """Returns when there is room for its answer, which it holds then. Its turn is over.
+
+        Raises `ApiError` 503 where that takes longer than `wait_s`.
+        """
+        self.work_is_done()
+        self._answer = await answers.take(self._tenant, items, wait_s)
+        return self._answer
+
     def work_is_done(self) -> None:
         """Others may do theirs."""
         if self._has_turn:
@@ -76,6 +88,8 @@ class Visit:
     def leave(self) -> None:
         """The request is over."""
         self.work_is_done()
+        if self._answer is not None:
+            self._answer.give_back()
         if self._held_bytes:
             self._room.give_back(self._tenant, self._held_bytes)
         self._line.leave(self._tenant)

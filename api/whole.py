@@ -1,22 +1,33 @@
 """Sends a whole answer, once all of it is there."""
 
+import asyncio
 import json
 from time import monotonic
 
 from starlette.types import Send
 
-from api.endpoint import Assembly
+from api.answer_room import HeldAnswer
+from api.endpoint import Assembly, Piece
 from api.errors import ApiError, ErrorForm, from_llamaq
-from api.exchange import Exchange
+from api.exchange import ClientGone, Exchange
 from dispatcher.errors import LlamaqError
 
 _BLANK = b" "  # JSON may begin with any number of them
+_SLICE_BYTES = 2**20
+_SLICE_S = 60.0
 
 
 async def send_whole(
-    exchange: Exchange, assembly: Assembly, errors: ErrorForm, blanks_after_s: float, send: Send
+    exchange: Exchange,
+    assembly: Assembly,
+    errors: ErrorForm,
+    blanks_after_s: float,
+    send: Send,
+    held: HeldAnswer | None = None,
 ) -> None:
     """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`.
+
+    A large answer is `held` until its client has read nearly all of it.
 
     A large answer is put together beside the event loop. One that takes longer than
     `blanks_after_s` begins with blanks, unless that is 0. What fails then is its body, in the form
@@ -24,7 +35,7 @@ async def send_whole(
     """
     blanks = _Blanks(exchange, blanks_after_s, send) if blanks_after_s else None
     try:
-        body = await _body(exchange, assembly, blanks)
+        body = await _body(exchange, assembly, blanks, held)
     except (ApiError, LlamaqError) as error:
         if blanks is None or not blanks.begun:
             raise
@@ -33,13 +44,20 @@ async def send_whole(
         body = json.dumps(errors(shown)).encode()
     if blanks is None or not blanks.begun:
         await _begin(exchange, send, (b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.body", "body": body})
+    if len(body) > _SLICE_BYTES:
+        await _send_slices(body, send)
+    else:
+        await send({"type": "http.response.body", "body": body})
 
 
-async def _body(exchange: Exchange, assembly: Assembly, blanks: "_Blanks | None") -> bytes:
+async def _body(
+    exchange: Exchange, assembly: Assembly, blanks: "_Blanks | None", held: HeldAnswer | None
+) -> bytes:
     size = 0
     while not exchange.done:
         for piece in await exchange.more():
+            if held is not None:
+                _note(piece, held)
             if piece.restart:
                 assembly.restart(piece.choice)
             else:
@@ -47,7 +65,33 @@ async def _body(exchange: Exchange, assembly: Assembly, blanks: "_Blanks | None"
                 size += len(piece.events)
         if blanks is not None:
             await blanks.keep_up()
-    return await exchange.context.aside.run(size, assembly.body)
+    body = await exchange.context.aside.run(size, assembly.body)
+    if held is not None:
+        held.learn(len(body))
+    return body
+
+
+def _note(piece: Piece, held: HeldAnswer) -> None:
+    if piece.restart:
+        held.restart(piece.choice)
+    else:
+        held.grow(piece.choice, len(piece.events))
+
+
+async def _send_slices(body: bytes, send: Send) -> None:
+    """Sends the last part of the answer. A slice waits until its client has read those before.
+
+    A client that reads none in a minute is given up: others wait for the memory.
+    """
+    whole = memoryview(body)
+    try:
+        for start in range(0, len(body), _SLICE_BYTES):
+            end = start + _SLICE_BYTES
+            part = {"type": "http.response.body", "body": whole[start:end]}
+            async with asyncio.timeout(_SLICE_S):
+                await send({**part, "more_body": end < len(body)})
+    except TimeoutError as error:
+        raise ClientGone from error
 
 
 async def _begin(exchange: Exchange, send: Send, *more: tuple[bytes, bytes]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.body import parse_object
 from api.embeddings.pieces import cut
-from api.endpoint import Work
+from api.endpoint import Items, Work
 from api.errors import bad_request
 from api.estimate import BYTES_PER_TOKEN
 from api.json_text import compact
@@ -28,6 +28,8 @@ _FORWARDED: Mapping[str, Rule] = {
 _ELSEWHERE = frozenset({"input", "content", "user", "service_tier"})
 FIELDS: Mapping[str, Rule | None] = {**_FORWARDED, **dict.fromkeys(_ELSEWHERE), "model": None}
 _KNOWN = frozenset(FIELDS)
+_NUMBERS = 4096  # of a vector whose size is not known yet: few models have more
+_NUMBER_BYTES = {"float": 22, "base64": 6}
 _NONE = "`dimensions` is not supported: llama-server always gives all of them. Leave it out."
 
 
@@ -75,7 +77,14 @@ class EmbeddingRequest:
             wants=frozenset(),
             needs=self.needs,
             prompt_tokens=max(1, self.prompt_tokens // len(self.pieces)),
+            items=self._items(),
         )
+
+    def _items(self) -> Items:
+        """Vectors of a model are of one size, but for their form."""
+        form = str(self.fields.get("encoding_format", "float"))
+        number = sum(map(len, self.pieces))
+        return Items(number, f"{form} of {self.model}", _NUMBERS * _NUMBER_BYTES.get(form, 22))
 
 
 def parse_embeddings(body: bytes, settings: ApiSettings) -> EmbeddingRequest:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from redis.asyncio import Redis
 
+from api.answer_room import AnswerRoom
 from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
@@ -167,6 +168,7 @@ def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
     app.state.context = Context(
         *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs),
         room=room,
+        answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),
     )
     with TestClient(app) as client:
         yield Service(client, queue, registry)
