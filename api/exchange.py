@@ -139,7 +139,7 @@ class Exchange:
             self._waiter = self._loop.create_future()
             await self._waiter
         self._has_news = False
-        self._check_ends()
+        self.check_ends()
         pieces: list[Piece] = []
         try:
             self._take(pieces)
@@ -163,7 +163,8 @@ class Exchange:
                 elif (piece := self._read(answer, frame)) is not None:
                     pieces.append(piece)
 
-    def _check_ends(self) -> None:
+    def check_ends(self) -> None:
+        """Raises why it may not go on, as `more` does."""
         if self._client_gone:
             raise ClientGone
         failure, self._failure = self._failure, None

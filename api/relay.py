@@ -16,7 +16,7 @@ from api.auth import credentials
 from api.body import has_left, read_body
 from api.content_coding import is_packed, unpacked, unpacked_bytes
 from api.context import Context
-from api.endpoint import Asked, Endpoint
+from api.endpoint import Asked, Endpoint, Items
 from api.error_handlers import wrong_method
 from api.errors import ApiError, from_llamaq
 from api.exchange import ClientGone, Exchange
@@ -111,11 +111,7 @@ class Relay:
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
-        held = None
-        if work.items is not None:
-            held = await visit.hold_answer(context.answers, work.items, jobs[0].wait_s)
-            if has_left(call.receive):
-                raise ClientGone
+        held = work.items and await _held(call, visit, exchange, work.items)
         return exchange, self._answer(asked, exchange, held)
 
     async def _of_its_model(
@@ -141,6 +137,15 @@ class Relay:
         shape = self._endpoint.shape(asked, exchange.record.id)
         quiet_s = settings.queue_position_after_s
         return StreamedAnswer(exchange, shape, quiet_s).send
+
+
+async def _held(call: Call, visit: Visit, exchange: Exchange, items: Items) -> HeldAnswer:
+    """The memory for its answer, once there is some. Raises `ApiError` 503, and `ClientGone`."""
+    held = await visit.hold_answer(call.context.answers, items, exchange.jobs[0].wait_s)
+    if has_left(call.receive):
+        raise ClientGone
+    exchange.check_ends()
+    return held
 
 
 async def _unpacked(packed: bytes, context: Context, visit: Visit) -> bytes:

@@ -135,8 +135,12 @@ def api() -> Iterator[Service]:
         yield running
 
 
+def context_of(api: Service) -> Context:
+    return cast("Context", cast("FastAPI", api.client.app).state.context)
+
+
 def answers_of(api: Service) -> AnswerRoom:
-    return cast("Context", cast("FastAPI", api.client.app).state.context).answers
+    return context_of(api).answers
 
 
 def test_request_for_which_no_room_comes_is_refused_and_nothing_is_queued(api: Service) -> None:
@@ -153,9 +157,19 @@ def test_request_for_which_no_room_comes_is_refused_and_nothing_is_queued(api: S
 
 
 def test_room_is_given_back_where_the_answer_fails(api: Service) -> None:
-    api.queue.frames = (STARTED, Frame(Kind.FAILED, 1, payload=b'{"code":"worker_failed","message":"y"}'))
+    api.queue.frames = (
+        STARTED,
+        Frame(Kind.FAILED, 1, payload=b'{"code":"worker_failed","message":"y"}'),
+    )
     assert api.client.post("/v1/embeddings", json=MANY, headers=TOKEN).status_code == 502
     assert answers_of(api).held_bytes == 0
+
+
+def test_request_that_gets_its_room_when_the_api_ends_is_not_queued(api: Service) -> None:
+    context_of(api).pulse.ending = True
+    answer = api.client.post("/v1/embeddings", json=MANY, headers=TOKEN)
+    assert "has to stop" in answer.json()["error"]["message"]
+    assert (api.queue.jobs, answers_of(api).held_bytes) == ([], 0)
 
 
 async def sent(body: bytes, take: Callable[[], Any]) -> list[MutableMapping[str, Any]]:
