@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 import pytest
@@ -23,6 +23,7 @@ from tests.processes import LlamaServer, api, free_port, valkey
 pytestmark = pytest.mark.real
 
 TOKENS = 200
+T = TypeVar("T")
 USAGE = {"include_usage": True}
 
 
@@ -124,31 +125,47 @@ def dying(both: Twins, part: str, at: int) -> Iterator[Callable[[Heard], None]]:
         both.revive(twin, part)
 
 
+def gone_on(both: Twins, ask_once: Callable[[], T]) -> T:
+    """What came of a stream that went on elsewhere, once.
+
+    It is asked for again where its client was so late that all of it was there before the death: an
+    answer takes less than a second.
+    """
+    before = both.counter("resumed")
+    for _ in range(3):
+        outcome = ask_once()
+        if both.counter("resumed") > before:
+            break
+    assert both.counter("resumed") == before + 1
+    return outcome
+
+
 @pytest.mark.parametrize(("part", "within_s"), [("server", 3), ("bridge", 8)])
 def test_stream_of_a_worker_that_dies_is_whole(
     both: Twins, part: str, within_s: float, pytestconfig: pytest.Config
 ) -> None:
-    kills, before, waits = pytestconfig.getoption("kills"), both.counter("resumed"), []
+    kills, waits = pytestconfig.getoption("kills"), []
     for number in range(kills):
         request, at = question(number), 1 + number * 37 % (TOKENS // 3)
         whole = ask(both, request)
-        with dying(both, part, at) as kill:
-            heard = listen(both, request, kill)
-            check(heard, whole)
-        waits.append(heard.longest_s)
+
+        def kill_once(request: dict[str, Any] = request, at: int = at, whole: Any = whole) -> Heard:
+            with dying(both, part, at) as kill:
+                heard = listen(both, request, kill)
+                check(heard, whole)
+            return heard
+
+        waits.append(gone_on(both, kill_once).longest_s)
     print(f"{part}: {kills} killed; the longest wait for a token was {max(waits):.2f} s, ", end="")
     print(f"{sorted(waits)[kills // 2]:.2f} s at the median")
-    assert both.counter("resumed") == before + kills
     assert max(waits) < 2 * within_s  # what is above is for a busy machine
 
 
 @pytest.mark.parametrize("endpoint", ["completions", "messages", "responses"])
 def test_stream_of_another_endpoint_whose_server_dies_is_whole(both: Twins, endpoint: str) -> None:
     """`python -m tests.kills` does so fifty times, and with bridges too."""
-    before = both.counter("resumed")
-    outcome = kill_in(STREAMS[endpoint], both, 1, "server")
+    outcome = gone_on(both, lambda: kill_in(STREAMS[endpoint], both, 1, "server"))
     assert outcome.told == outcome.expected
-    assert both.counter("resumed") == before + 1
 
 
 def test_stream_survives_three_deaths(both: Twins) -> None:
