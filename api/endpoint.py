@@ -155,7 +155,7 @@ class Endpoint(Generic[A]):
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
     answer. The OpenAPI document tells the `fields` of a request, with None for one that has
-    no rule, and which of them are `required`.
+    no rule, which of them are `required`, and the `media_type` of its body.
     """
 
     path: str
@@ -169,6 +169,7 @@ class Endpoint(Generic[A]):
     errors: ErrorForm = OPENAI
     fields: Mapping[str, Rule | None] = field(default_factory=dict, repr=False)
     required: Sequence[str] = ()
+    media_type: str = "application/json"
 
     @property
     def doors(self) -> Sequence[str]:

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from api.audio.answer import assembly as transcription_assembly
+from api.audio.request import FIELDS as TRANSCRIPTION_FIELDS
+from api.audio.request import parse_transcription
+from api.audio.shape import TranscriptionShape
 from api.bodies import BodySplice, no_shape
 from api.chat.completion import assembly
 from api.chat.fields import FIELDS as CHAT_FIELDS
@@ -83,6 +87,18 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         errors=error_body,
         fields=MESSAGE_FIELDS,
         required=("messages",),
+    ),
+    Endpoint(
+        "/v1/audio/transcriptions",
+        parse_transcription,
+        transcription_assembly,
+        lambda chat, _: TranscriptionShape(),
+        Splice,
+        also=("/audio/transcriptions",),
+        upstream="/v1/chat/completions",
+        fields=TRANSCRIPTION_FIELDS,
+        required=("file",),
+        media_type="multipart/form-data",
     ),
     Endpoint(
         "/v1/embeddings",

@@ -1,7 +1,15 @@
 """What a client is told whose request no worker of the model can serve."""
 
 from api.errors import NO_RETRY, ApiError, bad_request
-from dispatcher.needs import COMPLETION, EMBEDDINGS, INFILL, NATIVE_EMBEDDINGS, RERANK, Needs
+from dispatcher.needs import (
+    COMPLETION,
+    EMBEDDINGS,
+    INFILL,
+    NATIVE_EMBEDDINGS,
+    RERANK,
+    TRANSCRIPTION,
+    Needs,
+)
 
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 _ENDPOINTS = {
@@ -12,6 +20,7 @@ _ENDPOINTS = {
     RERANK: "serves rerank: start its llama-server with --reranking, and a model that can rank.",
     INFILL: "fills in the middle of a text: its model has no tokens for that. Choose another "
     "model: see /v1/models.",
+    TRANSCRIPTION: "transcribes: start its llama-server with a model that hears, and its --mmproj.",
 }
 
 

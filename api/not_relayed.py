@@ -10,7 +10,6 @@ from api.paths import PREFIX, asked_path
 
 _PATHS = (
     "/chat/completions/control",
-    "/audio/transcriptions",
     "/systemone",
     "/props",
     "/slots",

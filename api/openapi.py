@@ -92,15 +92,18 @@ def _post(row: Endpoint[Any]) -> Json:
     answer: Json = {kind: {"schema": {}} for kind in kinds}
     return {
         "security": _login(),
-        "requestBody": {"required": True, "content": {_JSON: {"schema": _body(row)}}},
+        "requestBody": {"required": True, "content": {row.media_type: {"schema": _body(row)}}},
         "responses": {"200": _response("The answer", answer), **_errors(row.errors, *_STATUSES)},
     }
 
 
 def _body(row: Endpoint[Any]) -> Json:
-    """The schema of a request. A field that is not required may be null: it is not given then."""
+    """The schema of a request. In JSON a field that is not required may be null: it is not given
+    then.
+    """
+    never_null = row.required if row.media_type == _JSON else row.fields
     properties: Json = {name: {} for name in row.required} | {
-        name: schema_of(rule) if name in row.required else _or_null(schema_of(rule))
+        name: schema_of(rule) if name in never_null else _or_null(schema_of(rule))
         for name, rule in row.fields.items()
     }
     return {

@@ -7,6 +7,7 @@ from api.grammar.grammar import MOST_CHARS, Grammar
 from api.grammar.schema import ResponseFormat
 from api.rules import (
     Biases,
+    File,
     Flag,
     Items,
     Kwargs,
@@ -108,3 +109,8 @@ def _(rule: Grammar) -> Json:
 @schema_of.register
 def _(rule: ResponseFormat) -> Json:
     return {"type": "object"}
+
+
+@schema_of.register
+def _(rule: File) -> Json:
+    return {"type": "string", "format": "binary"}

@@ -224,3 +224,18 @@ class StreamOptions:
             where = f"{name}.include_usage"
             raise bad_request(f"`{where}` must be true or false.", param=where)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A part of a form that is a file, and not empty."""
+
+    def checked(self, value: Any, name: str) -> bytes:
+        """See `Rule`."""
+        if not isinstance(value, bytes) or not value:
+            raise bad_request(
+                f"`{name}` must be a file that is not empty, sent as one: a part of the form that "
+                "has a file name.",
+                param=name,
+            )
+        return value

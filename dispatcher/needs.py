@@ -13,6 +13,8 @@ NATIVE_EMBEDDINGS = "native-embeddings"
 """It serves embeddings in llama.cpp's own form: one without pooling has no other."""
 RERANK = "rerank"
 INFILL = "infill"
+TRANSCRIPTION = "transcription"
+"""It writes down what it hears."""
 _ABOVE, _BUILD = "context>", "build="
 
 

@@ -42,6 +42,7 @@ class ServerOptions:
     embeddings: bool
     reranking: bool
     pooling: str | None
+    mmproj: Path | None
 
 
 def missing_demo_parts() -> list[str]:
@@ -107,6 +108,8 @@ def _parameters(options: ServerOptions) -> Any:
     if pooling := "rank" if options.reranking else options.pooling:
         name = f"LLAMA_POOLING_TYPE_{pooling.upper()}"
         parameters.pooling_type = getattr(xllamacpp.llama_pooling_type, name)
+    if options.mmproj:
+        parameters.mmproj.path = str(options.mmproj)
     parameters.ui = False
     parameters.verbosity = LOG_ERRORS
     return parameters
@@ -155,6 +158,12 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
 @click.option("--embeddings", "--embedding", is_flag=True, help="Offer /v1/embeddings.")
 @click.option("--reranking", "--rerank", is_flag=True, help="Offer /v1/rerank.")
 @click.option("--pooling", type=POOLING, help="How vectors become one; else the model's way.")
+@click.option(
+    "-mm",
+    "--mmproj",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What lets the model see or hear.",
+)
 def main(**options: Any) -> None:
     """Serve a GGUF model with the llama.cpp server of the Python package xllamacpp."""
     if missing := missing_demo_parts():

@@ -26,3 +26,15 @@ def make_chat(**fields: Any) -> bytes:
     """The body of a chat request; a field given as `...` is left out."""
     chat = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]} | fields
     return json.dumps({name: value for name, value in chat.items() if value is not ...}).encode()
+
+
+def make_form(fields: dict[str, str], **files: bytes) -> bytes:
+    """A form (multipart/form-data) with these fields and files."""
+    parts = [(name, "", text.encode()) for name, text in fields.items()]
+    parts += [(name, '; filename="a"', content) for name, content in files.items()]
+    disposition = 'Content-Disposition: form-data; name="%s"%s'
+    written = [
+        b"--b\r\n%b\r\n\r\n%b\r\n" % ((disposition % (name, more)).encode(), content)
+        for name, more, content in parts
+    ]
+    return b"".join(written) + b"--b--\r\n"

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from dispatcher.job import CHAT_PATH
-from dispatcher.needs import COMPLETION
+from dispatcher.needs import COMPLETION, TRANSCRIPTION
 from worker_bridge.connection import Connection, Origin, Reader
 from worker_bridge.endpoints import read_endpoints
 from worker_bridge.ends import End
@@ -84,7 +84,10 @@ class LlamaServer:
             if probe is not ProbeResult.OK:
                 return probe, None
             self._endpoints[known] = endpoints
-        self._props = replace(told, endpoints=self._endpoints[known])
+        endpoints = self._endpoints[known]
+        if "audio" in told.modalities and COMPLETION in endpoints:
+            endpoints |= {TRANSCRIPTION}
+        self._props = replace(told, endpoints=endpoints)
         self._said = said
         return ProbeResult.OK, self._props
 

@@ -145,7 +145,7 @@ def test_head_has_the_headers_of_get_and_no_body(named: Named) -> None:
 def test_client_is_told_at_once_that_a_path_is_not_relayed(named: Named) -> None:
     body, patient = {"file": "x" * 100_000}, named.openai().with_options(max_retries=5)
     with patient as client, pytest.raises(openai.APIStatusError) as refused:
-        client.post("/audio/transcriptions", body=body, cast_to=object)
+        client.post("/chat/completions/control", body=body, cast_to=object)
     assert (refused.value.status_code, refused.value.code) == (501, "not_relayed")
 
 

@@ -27,7 +27,7 @@ def resolved(item: Any) -> Any:
 def test_each_door_of_an_endpoint_is_told(row: Any) -> None:
     for door in (row.path, *row.also):
         post = resolved(DOCUMENT["paths"][door])["post"]
-        body = post["requestBody"]["content"]["application/json"]["schema"]
+        body = post["requestBody"]["content"][row.media_type]["schema"]
         assert body["required"] == list(row.required)
         assert {*row.required, *row.fields} == set(body["properties"])
         assert row.fields, "say what a request may have: Endpoint.fields"
@@ -67,3 +67,10 @@ def test_a_field_that_is_not_required_may_be_null() -> None:
     properties = body["content"]["application/json"]["schema"]["properties"]
     assert {"type": "null"} in properties["temperature"]["anyOf"]
     assert properties["messages"] == {"type": "array", "maxItems": 4096}
+
+
+def test_a_form_knows_no_null_and_has_its_file_as_bytes() -> None:
+    body = DOCUMENT["paths"]["/v1/audio/transcriptions"]["post"]["requestBody"]
+    properties = body["content"]["multipart/form-data"]["schema"]["properties"]
+    assert properties["temperature"]["type"] == "number"
+    assert properties["file"] == {"type": "string", "format": "binary"}

@@ -13,7 +13,7 @@ from api import forwarded_fields, unknown_fields
 from api.endpoint import Endpoint
 from api.endpoints import ENDPOINTS
 from api.unknown_fields import NONE, header_of
-from tests.builders import make_settings
+from tests.builders import make_form, make_settings
 from tests.unit.api.service import Service, a_model, a_worker, service
 
 HEADER = "x-llamaq-ignored"
@@ -30,6 +30,7 @@ BODIES: dict[str, dict[str, Any]] = {
         **{"messages": SAID, "max_tokens": 5, "system": "b", "thinking": {"type": "disabled"}},
         **{"stop_sequences": ["a"], "metadata": {}, "top_k": 4},
     },
+    "/v1/audio/transcriptions": {"prompt": "a", "language": "b", "response_format": "json"},
     "/v1/embeddings": {"input": "a", "encoding_format": "float"},
     "/embeddings": {"content": "a", "embd_normalize": 2},
     "/v1/rerank": {"query": "a", "documents": ["b"], "top_n": 1},
@@ -50,13 +51,20 @@ EACH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpo
 def api() -> Iterator[Service]:
     with service() as running:
         able = frozenset({"completion", "embeddings", "native_embeddings", "rerank", "infill"})
+        able |= {"audio", "transcription"}
         running.registry.models = {"tiny": a_model(a_worker(endpoints=able))}
         yield running
 
 
 def body_of(endpoint: Endpoint[Any], **fields: Any) -> bytes:
     assert endpoint.path in BODIES, "a new endpoint needs a body here"
-    return json.dumps({"model": "tiny", **BODIES[endpoint.path], **fields}).encode()
+    said = {"model": "tiny", **BODIES[endpoint.path], **fields}
+    if endpoint.media_type == "application/json":
+        return json.dumps(said).encode()
+    texts = {
+        name: each if isinstance(each, str) else json.dumps(each) for name, each in said.items()
+    }
+    return make_form({name: text for name, text in texts.items() if text != "null"}, file=b"sound")
 
 
 def test_examples_hold() -> None:

@@ -1,0 +1,48 @@
+"""The whole answer to a request for a transcription, made of a chat's. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.chat.completion import Completion
+from api.chat.request import ChatRequest
+from api.json_text import compact
+
+Json = dict[str, Any]
+
+
+class TranscriptionAssembly:
+    """Makes one transcript of a chat's chunks (`api.endpoint.Assembly`)."""
+
+    def __init__(self) -> None:
+        self._completion = Completion()
+
+    def add(self, choice: int, events: bytes) -> None:
+        """See `Assembly`."""
+        self._completion.add(events)
+
+    def restart(self, choice: int) -> None:
+        """See `Assembly`."""
+        self._completion = Completion()
+
+    def body(self) -> bytes:
+        """See `Assembly`."""
+        said = self._completion.choice()["message"]["content"]
+        return compact(transcript(said, self._completion.usage or {}))
+
+
+def assembly(chat: ChatRequest) -> TranscriptionAssembly:
+    """That of the answer to this request."""
+    return TranscriptionAssembly()
+
+
+def transcript(text: str, usage: Mapping[str, Any]) -> Json:
+    """All that was heard, and what a chat's usage says of it, as llama-server tells both."""
+    details = usage.get("prompt_tokens_details") or {}
+    told = {
+        "type": "tokens",
+        "input_tokens": usage.get("prompt_tokens", 0),
+        "output_tokens": usage.get("completion_tokens", 0),
+        "total_tokens": usage.get("total_tokens", 0),
+        "input_tokens_details": {"cached_tokens": details.get("cached_tokens", 0)},
+    }
+    return {"type": "transcript.text.done", "text": text, "usage": told}
