@@ -8,6 +8,7 @@ import jwt
 
 from api.settings import ApiSettings
 
+BOUNDARY = "b"
 SECRET = "a secret for tests, long enough for HS256"
 
 
@@ -32,9 +33,10 @@ def make_form(fields: dict[str, str], **files: bytes) -> bytes:
     """A form (multipart/form-data) with these fields and files."""
     parts = [(name, "", text.encode()) for name, text in fields.items()]
     parts += [(name, '; filename="a"', content) for name, content in files.items()]
+    line = BOUNDARY.encode()
     disposition = 'Content-Disposition: form-data; name="%s"%s'
     written = [
-        b"--b\r\n%b\r\n\r\n%b\r\n" % ((disposition % (name, more)).encode(), content)
+        b"--%b\r\n%b\r\n\r\n%b\r\n" % (line, (disposition % (name, more)).encode(), content)
         for name, more, content in parts
     ]
-    return b"".join(written) + b"--b--\r\n"
+    return b"".join(written) + b"--%b--\r\n" % line

@@ -131,6 +131,16 @@ def _response(events: Sequence[Json]) -> Json:
     return told
 
 
+def _transcript(events: Sequence[Json]) -> Json:
+    told: Json = {"deltas": {}}
+    for event in events:
+        if event.get("type") == "transcript.text.delta":
+            _add(told["deltas"], {"text": event["delta"]})
+        else:
+            told["last"] = event
+    return told
+
+
 def _native(events: Sequence[Json]) -> Json:
     answers: dict[int, Json] = {}
     for event in events:
@@ -153,4 +163,5 @@ _FORMS: Mapping[str, Callable[[Sequence[Json]], Json]] = {
     "message": _message,
     "response": _response,
     "native": _native,
+    "transcript": _transcript,
 }

@@ -29,7 +29,8 @@ def compared(there: Stage, asked: Sequence[Request]) -> list[Difference]:
 
 
 def _compared(there: Stage, request: Request) -> list[Difference]:
-    own, ours = there.both(request.plan.model, request.plan.path, request.body)
+    plan = request.plan
+    own, ours = there.both(plan.model, plan.path, request.body, request.media_type)
     try:
         return list(differences(request, own, ours))
     except (ValueError, LookupError, TypeError) as error:

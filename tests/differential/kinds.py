@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.differential.assembled import streamed
 from tests.differential.differences import Difference
+from tests.differential.requests import FORM
 
 _TEXT_ERRORS = frozenset({"exceed_context_size_error", "server_error"})
 _HISTORIES = frozenset({"a thought", "a null name", "a call without arguments"})
@@ -23,6 +24,7 @@ _REFUSED = frozenset(
     {"echo", "a suffix", "the best", "in the background", "an earlier response", "dimensions"}
 )
 _JOINED = frozenset({"two users", "a developer"})
+_NO_TEXTS = frozenset({"top_k", "seed", "cache_prompt", "lora", "id_slot"})
 _FENCE = "```json"  # may stand before JSON, and is held back until that begins
 _NO_TEXT = "\ufffd"  # a byte that is no UTF-8
 
@@ -46,7 +48,8 @@ def _error_form(found: Difference) -> bool:
         told = streamed(found.request.plan.form, found.own_reply.body)["errors"]
         return [error.get("code") for error in told] == [found.ours]
     if found.at == "error type":
-        return found.own in _TEXT_ERRORS and found.own_reply.status == found.our_reply.status
+        told = found.own is None or found.own in _TEXT_ERRORS
+        return told and found.own_reply.status == found.our_reply.status
     return found.at == "error keys" or found.at.startswith(".errors[]")
 
 
@@ -62,6 +65,12 @@ def _own_mistake(found: Difference) -> bool:
 def _nulls(found: Difference) -> bool:
     is_taken = found.at == "status" and (found.own, found.ours) == (400, 200)
     return is_taken and found.request.what.startswith("null ")
+
+
+def _texts_of_forms(found: Difference) -> bool:
+    is_taken = found.at == "status" and (found.own, found.ours) == (400, 200)
+    is_form = found.request.plan.writing is FORM
+    return is_taken and is_form and not _NO_TEXTS.isdisjoint(found.request.fields)
 
 
 def _histories(found: Difference) -> bool:
@@ -180,6 +189,12 @@ KINDS: Sequence[Kind] = (
         "`null` means that a field is not given",
         "OpenAI's clients send it so; llama-server refuses some.",
         _nulls,
+    ),
+    Kind(
+        "What a form's text can mean, it means",
+        "A form has nothing but texts. llama-server makes numbers of `temperature` and "
+        "`max_tokens` only, and refuses all other numbers that it knows.",
+        _texts_of_forms,
     ),
     Kind(
         "Histories that llama-server can't read are read",

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from tests.differential.requests import ODD_TEXTS, TEXTS, Json, Plan, Values, changed
+from tests.differential.requests import FORM, ODD_TEXTS, TEXTS, Json, Plan, Values, changed
 from tests.end_to_end.field_cases import CASES, tool
+from tests.tiny_ear import sound
 
 COLOUR = {"type": "string", "enum": ["red", "grün"]}
 PAINT = {"type": "object", "properties": {"colour": COLOUR}, "required": ["colour"]}
@@ -556,6 +557,38 @@ _DETOKENIZE_INVALID = {
     "a token below": {"tokens": [-1]},
 }
 
+
+def _transcription(random: Random) -> Json:
+    heard = {"file": sound(random.choice((0.1, 0.2, 1.3)))}
+    limit = {"max_tokens": random.choice((1, 5, 12))}
+    return {"model": "hears", **heard, **limit, "temperature": 0}
+
+
+_TRANSCRIPTION_FIELDS: Mapping[str, Values] = {
+    "prompt": Values([*TEXTS, ""]),
+    "language": Values(["de", "", "English"]),
+    "response_format": Values(["json"], ["text", "verbose_json", "srt", "vtt", ""]),
+    "max_tokens": Values([3, 0], ["x", -2, ""]),
+    "temperature": Values([0, -1], ["warm", ""]),
+    "top_k": Values([1, 3], ["x", -2]),
+    "seed": Values([0, 42], ["x", 1.5]),
+}
+_TRANSCRIPTION_ODD: Mapping[str, Json] = {
+    "a prompt with an escape": {"prompt": 'a "b" \\'},
+    "lists": {"include[]": "logprobs", "timestamp_granularities[]": "word"},
+    "another file": {"cover": b"x"},
+    "a tail": {"chunking_strategy": "auto"},
+}
+_TRANSCRIPTION_INVALID: Mapping[str, Json] = {
+    "no file": {"file": ...},
+    "an empty file": {"file": b""},
+    "a file of text": {"file": "sound"},
+    "no sound": {"file": b"no sound"},
+    "half a sound": {"file": sound()[:20]},
+    "stream yes": {"stream": "yes"},
+    "too long": {"prompt": LONG},
+}
+
 _SHARED_TEXT = {
     "n": Values([1, 2], [0, 9, "x"]),
     "return_progress": Values([True, False], ["x"]),
@@ -591,6 +624,10 @@ PLANS: Mapping[str, Plan] = {
     "messages": Plan(
         *("/v1/messages", "tiny", "message", _message),
         *(_MESSAGE_FIELDS, _MESSAGE_ODD, _MESSAGE_INVALID),
+    ),
+    "transcriptions": Plan(
+        *("/v1/audio/transcriptions", "hears", "transcript", _transcription),
+        *(_TRANSCRIPTION_FIELDS, _TRANSCRIPTION_ODD, _TRANSCRIPTION_INVALID, FORM),
     ),
     "embeddings": Plan(
         *("/v1/embeddings", "embeds", "", _embedding),

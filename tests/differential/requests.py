@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.builders import BOUNDARY, make_form
+from tests.tiny_ear import sound
+
 Json = dict[str, Any]
 
 TEXTS = ("Hi", "Tell me a story.", "grün 日本 🎉", "a" * 200, "line\nline\ttab", "שלום", "e\u0301")
@@ -23,11 +26,22 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How the fields of a request are written. `odd` are other ways, and `broken` is unreadable."""
+
+    media_type: str
+    write: Callable[[Json], bytes]
+    odd: Mapping[str, Callable[[Json], bytes]]
+    broken: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How requests for an endpoint are made.
 
     `needed` makes what each request has. `odd` and `invalid` are changes of it by their names; in
-    them `...` takes a field away. `form` is that of its streams, "" where it has none.
+    them `...` takes a field away. `form` is that of its streams, "" where it has none. A request
+    that is not JSON has another `writing`.
     """
 
     path: str
@@ -37,6 +51,7 @@ class Plan:
     fields: Mapping[str, Values]
     odd: Mapping[str, Json]
     invalid: Mapping[str, Json]
+    writing: Writing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,11 @@ class Request:
     what: str
     fields: Json
     body: bytes
+
+    @property
+    def media_type(self) -> str:
+        """That of its body."""
+        return (self.plan.writing or JSON).media_type
 
     @property
     def stream(self) -> bool:
@@ -78,21 +98,21 @@ def _valid(plan: Plan, fields: Json, random: Random, turn: int) -> Request:
         values = plan.fields[name]
         good = random.choice(values.good)
         fields = changed(fields, {**(values.beside or {}), name: good})
-    return Request(plan, "valid", ", ".join(sorted(chosen)), fields, _json(fields))
+    return _request(plan, "valid", ", ".join(sorted(chosen)), fields)
 
 
 def _odd(plan: Plan, fields: Json, random: Random, turn: int) -> Request:
     changes: list[tuple[str, Json]] = [*plan.odd.items(), *_COMMON_ODD.items()]
     cold = {"temperature": 0} if "temperature" in fields else {}  # for who takes its seed away
-    changes += [(f"null {name}", {**cold, name: None}) for name in plan.fields]
-    texts = len(_ENCODINGS)
-    number = turn % (len(changes) + texts)
-    if number < texts:
-        what, encode = list(_ENCODINGS.items())[number]
-        return Request(plan, "odd", what, fields, encode(fields))
-    what, change = changes[number - texts]
-    fields = changed(fields, change)
-    return Request(plan, "odd", what, fields, _json(fields))
+    if plan.writing is None:  # a form knows no null
+        changes += [(f"null {name}", {**cold, name: None}) for name in plan.fields]
+    ways = (plan.writing or JSON).odd
+    number = turn % (len(changes) + len(ways))
+    if number < len(ways):
+        what, write = list(ways.items())[number]
+        return Request(plan, "odd", what, fields, write(fields))
+    what, change = changes[number - len(ways)]
+    return _request(plan, "odd", what, changed(fields, change))
 
 
 def _invalid(plan: Plan, fields: Json, random: Random, turn: int) -> Request:
@@ -103,13 +123,17 @@ def _invalid(plan: Plan, fields: Json, random: Random, turn: int) -> Request:
         for bad in values.bad
     ]
     Random(len(changes)).shuffle(changes)  # noqa: S311
-    number = turn % (len(changes) + len(_NOT_JSON))
-    if number < len(_NOT_JSON):
-        what, body = list(_NOT_JSON.items())[number]
+    broken = (plan.writing or JSON).broken
+    number = turn % (len(changes) + len(broken))
+    if number < len(broken):
+        what, body = list(broken.items())[number]
         return Request(plan, "invalid", what, {}, body)
-    what, change = changes[number - len(_NOT_JSON)]
-    fields = changed(fields, change)
-    return Request(plan, "invalid", what, fields, _json(fields))
+    what, change = changes[number - len(broken)]
+    return _request(plan, "invalid", what, changed(fields, change))
+
+
+def _request(plan: Plan, sort: str, what: str, fields: Json) -> Request:
+    return Request(plan, sort, what, fields, (plan.writing or JSON).write(fields))
 
 
 def changed(fields: Json, change: Mapping[str, Any]) -> Json:
@@ -142,6 +166,37 @@ _NOT_JSON: Mapping[str, bytes] = {
     "a tail": b'{"model": "tiny"} x',
     "form": b"model=tiny&prompt=a",
 }
+JSON = Writing("application/json", _json, _ENCODINGS, _NOT_JSON)
+
+
+def _form(fields: Json) -> bytes:
+    """A form knows no null, and of lists and objects only what they are as JSON."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in fields.items()
+        if value is not None and not isinstance(value, bytes)
+    }
+    files = {name: value for name, value in fields.items() if isinstance(value, bytes)}
+    return make_form(texts, **files)
+
+
+FORM = Writing(
+    f"multipart/form-data; boundary={BOUNDARY}",
+    _form,
+    {
+        "an epilogue": lambda fields: _form(fields) + b"the end",
+        "types of parts": lambda fields: _form(fields).replace(
+            b"\r\n\r\n", b"\r\nContent-Type: text/plain\r\n\r\n", 1
+        ),
+    },
+    {
+        "no body": b"",
+        "JSON": b'{"model": "hears"}',
+        "no parts": b"--%b--\r\n" % BOUNDARY.encode(),
+        "half a form": _form({"model": "hears", "file": sound()})[:-99],
+        "a part without a name": _form({"file": sound()}).replace(b'name="file"; ', b""),
+    },
+)
 _COMMON_ODD: Mapping[str, Json] = {
     "unknown field": {"x_unknown": 1},
     "unknown object": {"extra_body": {"a": [{"b": None}]}},

@@ -1,4 +1,4 @@
-"""Three real llama.cpp servers, and llamaq before them."""
+"""Four real llama.cpp servers, and llamaq before them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -19,14 +19,10 @@ from tests.processes import (
     valkey,
     wait_until,
 )
+from tests.tiny_ear import write_tiny_ear
 from tests.tiny_models import write_tiny_model
 
 _BATCH = ("--batch-size", "512")
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "tiny": (),
-    "embeds": ("--embeddings", *_BATCH),
-    "ranks": ("--reranking", *_BATCH),
-}
 SLOTS = 4
 
 
@@ -46,33 +42,46 @@ class Stage:
     servers: Mapping[str, LlamaServer]
     url: str
 
-    def both(self, model: str, path: str, body: bytes) -> tuple[Reply, Reply]:
+    def both(self, model: str, path: str, body: bytes, media_type: str) -> tuple[Reply, Reply]:
         """What the server of a model says itself, and what llamaq says."""
-        own = self._ask(self.servers[model].url + path, body, {})
-        return own, self._ask(self.url + path, body, {"Authorization": f"Bearer {make_token()}"})
+        headers = {"Content-Type": media_type}
+        own = self._ask(self.servers[model].url + path, body, headers)
+        headers["Authorization"] = f"Bearer {make_token()}"
+        return own, self._ask(self.url + path, body, headers)
 
     def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         at = urlsplit(url)
         assert at.hostname
         # llama-server may close a connection that it has just offered to keep.
-        sent = {"Content-Type": "application/json", "Connection": "close", **headers}
+        sent = {"Connection": "close", **headers}
         with closing(HTTPConnection(at.hostname, at.port, timeout=60)) as connection:
             connection.request("POST", at.path, body, sent)
             answer = connection.getresponse()
             return Reply(answer.status, answer.getheader("content-type", ""), answer.read())
 
 
+def _options(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    return {
+        "tiny": (),
+        "embeds": ("--embeddings", *_BATCH),
+        "ranks": ("--reranking", *_BATCH),
+        "hears": ("--mmproj", str(folder / "ear.gguf")),
+    }
+
+
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """All of it, ready to be asked; its logs are in `folder`."""
-    write_demo_model(folder / "tiny.gguf")
+    for name in ("tiny", "hears"):
+        write_demo_model(folder / f"{name}.gguf")
+    write_tiny_ear(folder / "ear.gguf")
     for name in ("embeds", "ranks"):
         write_tiny_model(folder / f"{name}.gguf", ranks=name == "ranks")
     servers = {
         name: LlamaServer(
             folder / f"{name}.gguf", free_port(), name, SLOTS, exact=True, options=options
         )
-        for name, options in OPTIONS.items()
+        for name, options in _options(folder).items()
     }
     with ExitStack() as stack:
         redis_url = stack.enter_context(valkey(folder))
