@@ -21,6 +21,7 @@ from tests.processes import (
     valkey,
     wait_until,
 )
+from tests.tiny_ear import write_tiny_ear
 from tests.tiny_models import write_tiny_model
 
 SLOTS = 2
@@ -66,16 +67,20 @@ def _bridge(redis_url: str, addresses: Sequence[str], log: Path) -> Iterator[Non
 
 
 def _real_servers(folder: Path) -> list[LlamaServer]:
-    """`tiny` calls a tool whenever it may; `long` never does, and takes a coding agent's prompt."""
+    """`tiny` calls a tool whenever it may; `long` never does, takes a coding agent's prompt, and
+    hears.
+    """
     paths = {name: folder / f"{name}.gguf" for name in ("tiny", "long", "embeds", "ranks")}
     demo_model.write_demo_model(paths["tiny"])
     with patch.object(demo_model, "CONTEXT_TOKENS", LONG):
         demo_model.write_demo_model(paths["long"], template=CHAT_TEMPLATE.replace(CALLS, ""))
+    write_tiny_ear(folder / "ear.gguf")
+    hears = ("--mmproj", str(folder / "ear.gguf"))
     write_tiny_model(paths["embeds"])
     write_tiny_model(paths["ranks"], ranks=True)
     options = {
         "tiny": (SLOTS, ()),
-        "long": (1, ("--ctx-size", str(LONG), "--batch-size", "2048")),
+        "long": (1, ("--ctx-size", str(LONG), "--batch-size", "2048", *hears)),
         "embeds": (SLOTS, ("--embeddings",)),
         "ranks": (SLOTS, ("--reranking",)),
     }

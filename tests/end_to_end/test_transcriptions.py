@@ -107,6 +107,13 @@ def test_official_client_gets_a_transcript(hearing: Hearing) -> None:
     assert other.text != whole.text, "the model is deaf"
 
 
+def test_request_needs_no_more_than_a_file(hearing: Hearing) -> None:
+    """As Open WebUI asks, but for the model, of which there is only one here."""
+    answer = hearing.ours.post("/audio/transcriptions", files=FILE)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["text"]
+
+
 def test_who_can_hear_says_so(hearing: Hearing) -> None:
     (model,) = hearing.ours.get("/v1/models").json()["data"]
     assert "transcription" in model["meta"]["endpoints"]

@@ -60,7 +60,7 @@ _SENSIBLE: Mapping[str, Any] = {
     "user": {"enum": ["me"]},
     "service_tier": {"enum": ["auto"]},
 }
-_MODELS: Mapping[str, str] = {"embed": "embeds", "rerank": "ranks"}
+_MODELS: Mapping[str, str] = {"embed": "embeds", "rerank": "ranks", "audio": "hears"}
 # All but whether a request is taken: more is refused than a document can tell.
 _CHECKS = ",".join(
     (
@@ -102,7 +102,8 @@ def _sensible(document: dict[str, Any]) -> dict[str, Any]:
     paths = {path: item for path, item in document["paths"].items() if "$ref" not in item}
     for path, item in paths.items():
         if "post" in item:
-            body = item["post"]["requestBody"]["content"]["application/json"]["schema"]
+            (content,) = item["post"]["requestBody"]["content"].values()
+            body = content["schema"]
             model = next((model for word, model in _MODELS.items() if word in path), "tiny")
             known = {name: _SENSIBLE[name] for name in _SENSIBLE.keys() & body["properties"].keys()}
             body["properties"] |= {**known, "model": {"enum": [model]}}

@@ -1,6 +1,6 @@
 // OpenAI's own client.
 
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { ASK, CITIES, SCHEMA, TOKEN, URL_, call, check } from "./calls.mjs";
 
 const client = new OpenAI({ baseURL: `${URL_}/v1`, apiKey: TOKEN, maxRetries: 0, timeout: 60000 });
@@ -70,3 +70,21 @@ await call("openai", "embeddings", async () => {
   const answer = await client.embeddings.create({ model: "embeds", input: ["one", "two"] });
   check(answer.data.every(each => each.embedding.length === 32), "two vectors");
 });
+await call("openai", "transcriptions", async () => {
+  const file = await toFile(sound(), "a.wav");
+  const answer = await client.audio.transcriptions.create({ model: "long", file });
+  check(typeof answer.text === "string", "a text");
+});
+
+// A quarter of a second of silence, as a WAV file.
+function sound() {
+  const [rate, bytes] = [16000, 8000];
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + bytes, 4);
+  head.write("WAVEfmt ", 8);
+  [16, 1 << 16 | 1, rate, 2 * rate, 16 << 16 | 2].forEach((word, n) => head.writeUInt32LE(word, 16 + 4 * n));
+  head.write("data", 36);
+  head.writeUInt32LE(bytes, 40);
+  return Buffer.concat([head, Buffer.alloc(bytes)]);
+}

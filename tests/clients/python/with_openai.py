@@ -1,6 +1,8 @@
 """OpenAI's own client."""
 
 import json
+import wave
+from io import BytesIO
 from typing import Any, Literal
 
 from calls import ASK, CITIES, TOKEN, URL, call
@@ -97,7 +99,26 @@ def texts() -> None:
         assert [len(each.embedding) for each in data] == [32, 32]
 
 
+def sounds() -> None:
+    asked: Any = {"model": "long", "file": ("a.wav", sound()), "extra_body": {"max_tokens": 20}}
+    with call("openai", "transcriptions"):
+        assert CLIENT.audio.transcriptions.create(**asked).text
+    with call("openai", "transcriptions, streamed"):
+        *parts, last = CLIENT.audio.transcriptions.create(**asked, stream=True)
+        assert "".join(part.delta for part in parts) == last.text != ""
+
+
+def sound() -> bytes:
+    """A quarter of a second of silence."""
+    file = BytesIO()
+    with wave.open(file, "wb") as told:
+        told.setparams((1, 2, 16_000, 0, "NONE", ""))
+        told.writeframes(bytes(8000))
+    return file.getvalue()
+
+
 if __name__ == "__main__":
     chats()
     responses()
     texts()
+    sounds()

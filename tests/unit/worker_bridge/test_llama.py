@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.needs import TRANSCRIPTION
 from tests.fakes.llama_server import OWN, FakeLlamaServer
 from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer
@@ -43,6 +44,8 @@ async def test_context_modalities_and_process_are_read() -> None:
     props = await props_of(server)
     assert (props.context, props.process) == (512, "p1")
     assert props.modalities == {"vision", "audio"}
+    assert TRANSCRIPTION in props.endpoints
+    assert TRANSCRIPTION not in (await props_of(FakeLlamaServer("fake"))).endpoints
 
 
 @pytest.mark.parametrize(
