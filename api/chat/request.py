@@ -35,6 +35,7 @@ class ChatRequest:
     no limit, `cache_key` where it has named none.
 
     `prefill` is what the assistant has said already: an answer that is not streamed repeats it.
+    `details` are fields by which llama-server tells more, which no client of a chat may set.
     """
 
     model: str
@@ -49,6 +50,7 @@ class ChatRequest:
     prefill: str = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
     unknown: Unknown = field(default=NONE, repr=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def of_model(self, model: str, context: int) -> "ChatRequest":
         """See `api.endpoint.Asked`."""
@@ -77,7 +79,7 @@ class ChatRequest:
 
     def upstream_body(self, choice: int = 0) -> bytes:
         """The JSON for llama-server that makes choice number `choice`, always streamed."""
-        fields = {**self.unknown.passed, **forwarded(self.fields)}
+        fields = {**self.unknown.passed, **self.details, **forwarded(self.fields)}
         if not self.stream and self.fields["messages"][-1]["role"] == "assistant":
             fields["echo"] = True  # what it has said already is part of what the server parses
         return compact(body_of_choice(fields, choice))

@@ -7,17 +7,28 @@ from typing import Any
 from api.chat.completion import Completion
 from api.chat.request import ChatRequest
 from api.json_text import compact
+from api.messages.stopping import stopping_word
 
 Json = dict[str, Any]
 
 _STOP_REASONS = {"stop": "end_turn", "tool_calls": "tool_use"}
 
 
+class _Said(Completion):
+    """The chat's answer, and the stop sequence that ended it."""
+
+    stop_sequence: str | None = None
+
+    def _add_chunk(self, chunk: Json) -> None:
+        self.stop_sequence = stopping_word(chunk) or self.stop_sequence
+        super()._add_chunk(chunk)
+
+
 class MessageAssembly:
     """Makes one message of a chat's chunks (`api.endpoint.Assembly`)."""
 
     def __init__(self) -> None:
-        self._completion = Completion()
+        self._completion = _Said()
 
     def add(self, choice: int, events: bytes) -> None:
         """See `Assembly`."""
@@ -25,7 +36,7 @@ class MessageAssembly:
 
     def restart(self, choice: int) -> None:
         """See `Assembly`."""
-        self._completion = Completion()
+        self._completion = _Said()
 
     def body(self) -> bytes:
         """See `Assembly`."""
@@ -34,6 +45,7 @@ class MessageAssembly:
         message = message_head(last) | {
             "content": _blocks(chosen["message"], last.get("id", "")),
             "stop_reason": stop_reason(chosen["finish_reason"]),
+            "stop_sequence": self._completion.stop_sequence,
             "usage": prompt_usage(*prompt_tokens(usage)) | output_usage(usage),
         }
         return compact(message)
@@ -58,7 +70,7 @@ def message_head(chunk: Mapping[str, Any]) -> Json:
 
 
 def stop_reason(finish_reason: str | None) -> str:
-    """Why an answer ended. A chat doesn't tell whether a stop sequence ended it.
+    """Why an answer ended. It doesn't tell whether a stop sequence did: llama-server's does not.
 
     >>> stop_reason("length"), stop_reason("stop")
     ('max_tokens', 'end_turn')

@@ -1,12 +1,14 @@
 """Reads a request for a message as the request for a chat that it stands for. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.body import parse_object
 from api.chat.fields import FIELDS as CHAT_FIELDS
 from api.chat.request import ChatRequest, chat_of
 from api.errors import ApiError, bad_request
+from api.messages import stopping
 from api.messages.conversation import chat_messages
 from api.messages.tools import chat_tools, in_anthropics_words
 from api.request_fields import without_nulls
@@ -60,9 +62,10 @@ def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
     if "user" in chat:
         unknown = unknown._replace(clients={"user": "metadata"})
     try:
-        return chat_of(chat, settings, unknown)
+        asked = chat_of(chat, settings, unknown)
     except ApiError as error:
         raise in_anthropics_words(error) from error
+    return replace(asked, details=stopping.ASKED) if chat.get("stop") else asked
 
 
 def _stop(fields: Mapping[str, Any]) -> Json:

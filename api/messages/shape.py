@@ -19,6 +19,7 @@ from api.messages.answer import (
 from api.messages.blocks import Blocks, quoted
 from api.messages.errors import error_body
 from api.messages.event import typed_event
+from api.messages.stopping import DETAILS, stopping_word
 from api.sse import data_of, split
 
 Json = dict[str, Any]
@@ -37,6 +38,7 @@ class MessageShape:
         self._prompt: tuple[int, int] | None = None
         self._usage: Json = {}
         self._finish_reason: str | None = None
+        self._stop_sequence: str | None = None
 
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
@@ -52,7 +54,8 @@ class MessageShape:
         usage = output_usage(self._usage)
         if self._prompt is None:  # the start of the message couldn't tell
             usage |= prompt_usage(*prompt_tokens(self._usage))
-        delta = {"stop_reason": stop_reason(self._finish_reason), "stop_sequence": None}
+        reason = stop_reason(self._finish_reason)
+        delta = {"stop_reason": reason, "stop_sequence": self._stop_sequence}
         last = typed_event("message_delta", delta=delta, usage=usage)
         return b"".join((begun, self._blocks.close(), last, typed_event("message_stop")))
 
@@ -62,7 +65,7 @@ class MessageShape:
 
     def _shown(self, event: bytes) -> bytes:
         text = TEXT.match(event)
-        if text is not None and self._id is not None:
+        if text is not None and self._id is not None and event.find(DETAILS, text.end()) < 0:
             return self._blocks.text(text[1], text[2])
         data = data_of(event)
         return self._add(read(data)) if data.startswith(b"{") else b""
@@ -70,6 +73,7 @@ class MessageShape:
     def _add(self, chunk: Mapping[str, Any]) -> bytes:
         started = b"" if self._id is not None else self._start(chunk)
         self._usage = chunk.get("usage") or self._usage
+        self._stop_sequence = stopping_word(chunk) or self._stop_sequence
         return started + b"".join(map(self._choice, chunk.get("choices", ())))
 
     def _choice(self, choice: Mapping[str, Any]) -> bytes:

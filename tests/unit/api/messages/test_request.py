@@ -48,6 +48,14 @@ def told(content: Any) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": "c", "content": content}
 
 
+def test_only_a_message_with_stop_sequences_asks_which_one_ended_it() -> None:
+    details = {"verbose": True, "response_fields": ["stopping_word"]}
+    with_stops = json.loads(asked(stop_sequences=["END"]).upstream_body())
+    assert {name: with_stops[name] for name in details} == details
+    for plain in (asked(), asked(stop_sequences=[])):
+        assert not details.keys() & json.loads(plain.upstream_body()).keys()
+
+
 def document(source: Any, **fields: Any) -> dict[str, Any]:
     return {"type": "document", "source": source, **fields}
 

@@ -1,5 +1,6 @@
 """The events of a message, made of a chat's chunks."""
 
+import doctest
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from api.endpoint import Piece
 from api.errors import ApiError
+from api.messages import stopping
+from api.messages.answer import MessageAssembly
 from api.messages.errors import error_body
 from api.messages.shape import MessageShape
 from dispatcher.errors import WorkerFailed
@@ -121,6 +124,21 @@ def test_text_is_one_block() -> None:
         *said(0, ["a", 'é"\n', "b"]),
         *ended("end_turn"),
     ]
+
+
+def test_examples_hold() -> None:
+    assert doctest.testmod(stopping).failed == 0
+
+
+@pytest.mark.parametrize("more", [{}, {"content": "b"}], ids=["at the end", "with the last text"])
+def test_stop_sequence_is_told(more: dict[str, str]) -> None:
+    told = chunk(more, None if more else "stop", __verbose={"stopping_word": "END"})
+    shown = played(progress(21), ROLE + text("a"), told + last("stop"))
+    assert shown[:-2] == [begun(cached=20, rest=1), *said(0, ["a", *more.values()])]
+    assert shown[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": "END"}
+    assembly = MessageAssembly()
+    assembly.add(0, ROLE + text("a") + told + last("stop"))
+    assert json.loads(assembly.body())["stop_sequence"] == "END"
 
 
 def test_thoughts_text_and_calls_are_blocks_one_after_the_other() -> None:
