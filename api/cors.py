@@ -9,7 +9,7 @@ from api.origins import ANY
 
 # `*` stands for all of them, but not in old browsers.
 _EXPOSED = (
-    *("*", "retry-after", "x-request-id", "x-should-retry"),
+    *("*", "retry-after", "x-request-id", "request-id", "x-should-retry"),
     *("x-llamaq-tier", "x-llamaq-worker", "x-llamaq-queue-ms"),
     *("x-llamaq-queue-position", "x-llamaq-queue-eta", "x-llamaq-ignored"),
     *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
-from api.errors import OPENAI, crash
+from api.errors import crash
 from api.paths import canonical
 from api.refusal import refuse
 from api.relay import Relay
@@ -33,6 +33,11 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = scope["path"]
+        relay = self._relays.get(path)
+        if relay is None:
+            path = canonical(path)
+        id_header = b"" if relay is None else relay.id_header
         record = Record(os.urandom(16).hex())
         has_begun = False
 
@@ -40,13 +45,9 @@ class Edge:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                message = _named(message, record)
+                message = _named(message, record, id_header)
             return send(message)
 
-        path = scope["path"]
-        relay = self._relays.get(path)
-        if relay is None:
-            path = canonical(path)
         state = {
             **scope.get("state", {}),
             **{"asked_path": scope["path"], "record": record, "request_id": record.id},
@@ -57,17 +58,22 @@ class Edge:
         except Exception:
             log.exception("request %s crashed", record.id)
             if not has_begun:
-                form = relay.errors if relay else OPENAI
-                await refuse(crash(record.id), {}, receive, named_send, form)
+                error = crash(record.id)
+                body = relay.errors(error, record.id) if relay else None
+                await refuse(error, {}, receive, named_send, body)
         finally:
             write(record, path)
 
 
-def _named(message: Message, record: Record) -> Message:
-    """The start of a response, with its request's name; the record gets its status."""
+def _named(message: Message, record: Record, id_header: bytes) -> Message:
+    """The start of a response, with its request's id, also in this header where it has a name; the
+    record gets its status.
+    """
     if record.status is None:
         record.status = message["status"]
     headers = [*message.get("headers", ()), (b"x-request-id", record.id.encode())]
+    if id_header:
+        headers.append((id_header, record.id.encode()))
     if record.ignored:
         headers.append((b"x-llamaq-ignored", record.ignored.encode()))
     return {**message, "headers": headers}

@@ -154,8 +154,9 @@ class Endpoint(Generic[A]):
     that is not streamed; `shape` makes a stream, whose request has this id; `splice` has a stream
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
-    answer. The OpenAPI document tells the `fields` of a request, with None for one that has
-    no rule, which of them are `required`, and the `media_type` of its body.
+    answer. Its clients may look for the id of a request in a header `id_header` too. The OpenAPI
+    document tells the `fields` of a request, with None for one that has no rule, which of them are
+    `required`, and the `media_type` of its body.
     """
 
     path: str
@@ -167,6 +168,7 @@ class Endpoint(Generic[A]):
     upstream: str = ""
     form: str = CHUNKS
     errors: ErrorForm = OPENAI
+    id_header: str = ""
     fields: Mapping[str, Rule | None] = field(default_factory=dict, repr=False)
     required: Sequence[str] = ()
     media_type: str = "application/json"

@@ -126,10 +126,16 @@ def sse_error(error: ApiError) -> bytes:
     return event(json.dumps(error.body()).encode())
 
 
-ErrorForm = Callable[[ApiError], Mapping[str, Any]]
-"""The body that tells the clients of an endpoint of an error."""
+ErrorForm = Callable[[ApiError, str], Mapping[str, Any]]
+"""The body that tells the clients of an endpoint of an error, and of which request by its id."""
 
-OPENAI: ErrorForm = ApiError.body
+
+def openai_error(error: ApiError, request_id: str) -> Mapping[str, Any]:
+    """OpenAI's form: a header has the id."""
+    return error.body()
+
+
+OPENAI: ErrorForm = openai_error
 
 
 def _llama_code(error: Mapping[str, Any], kind: str | None) -> str:

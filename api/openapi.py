@@ -133,8 +133,8 @@ def _error(name: str, description: str) -> Json:
 
 def _error_schema(form: ErrorForm) -> Json:
     """That of an error's body, by an example of it that has all fields and one that has few."""
-    few = form(ApiError(400, "", type="", code=None))
-    return _object_like(form(ApiError(400, "", type="", code="", param="")), few)
+    few = form(ApiError(400, "", type="", code=None), "")
+    return _object_like(form(ApiError(400, "", type="", code="", param=""), ""), few)
 
 
 def _object_like(example: Mapping[str, Any], few: Mapping[str, Any]) -> Json:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 from starlette.types import Receive, Send
 
-from api.errors import MAX_RETRY_AFTER_S, OPENAI, ApiError, ErrorForm
+from api.errors import MAX_RETRY_AFTER_S, ApiError
 
 CLOSE: Mapping[str, str] = {"Connection": "close"}
 _LAST_BYTES = 4 * 2**20
@@ -75,22 +76,23 @@ async def refuse(
     headers: Mapping[str, str],
     receive: Receive,
     send: Send,
-    form: ErrorForm = OPENAI,
+    body: Mapping[str, Any] | None = None,
 ) -> None:
-    """Sends an error in this form, and closes the connection where the error says so (ASGI).
+    """Sends an error with this body, else OpenAI's (ASGI). It closes the connection where the error
+    says so.
 
     Before it closes, it reads a part of the body that is on its way. Clients read no answer before
     they have sent all. Where a socket is closed with something unread, its peer loses the answer.
     A client that asks before it sends its body (`Expect`) may send none now: that connection ends.
     """
-    body = _body(error, form)
+    said = _json(error.body() if body is None else body)
     asks_first = "expect" in headers
     named = {**error.headers, **CLOSE} if asks_first else error.headers
     await send(
-        {"type": "http.response.start", "status": error.status, "headers": _raw(named, body)}
+        {"type": "http.response.start", "status": error.status, "headers": _raw(named, said)}
     )
     is_last = asks_first or "Connection" not in named
-    await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+    await send({"type": "http.response.body", "body": said, "more_body": not is_last})
     if not is_last:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
@@ -100,14 +102,14 @@ async def refuse(
 
 def whole_answer(error: ApiError) -> bytes:
     """All bytes of the answer that says it, in HTTP/1.1."""
-    body = _body(error, OPENAI)
+    body = _json(error.body())
     lines = [b"%b: %b\r\n" % header for header in _raw(error.headers, body)]
     status = b"HTTP/1.1 %d %b\r\n" % (error.status, HTTPStatus(error.status).phrase.encode())
     return b"".join([status, *lines, b"\r\n", body])
 
 
-def _body(error: ApiError, form: ErrorForm) -> bytes:
-    return json.dumps(form(error), ensure_ascii=False, separators=(",", ":")).encode()
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:

@@ -52,6 +52,7 @@ class Relay:
     def __init__(self, endpoint: Endpoint[Any]) -> None:
         self._endpoint = endpoint
         self.errors = endpoint.errors
+        self.id_header = endpoint.id_header.encode()
         self.doors = endpoint.doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +68,8 @@ class Relay:
             record.status = 499
         except (ApiError, LlamaqError) as error:
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            await refuse(shown, headers, receive, send, self.errors)
+            body = self.errors(shown, record.id)
+            await refuse(shown, headers, receive, send, body)
 
     async def _serve(self, call: Call, send: Send) -> None:
         context = call.context

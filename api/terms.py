@@ -13,6 +13,7 @@ SUPERSEDE_HEADER = "x-llamaq-supersede"
 MAX_USER_CHARS = 256
 MAX_KEY_CHARS = 128
 _AUTO = "auto"
+_FAST = "fast"  # as Anthropic's clients and Codex call the most urgent one
 _TIERS = list(Tier)
 
 
@@ -45,6 +46,7 @@ def read_terms(tenant: Tenant, headers: Mapping[str, str], fields: Mapping[str, 
     """
     ignored: tuple[str, ...] = ("user",) if "user" in fields and not tenant.delegate else ()
     tier = fields.get("service_tier", _AUTO)
+    tier = Tier.PRIORITY if tier == _FAST else tier
     if tier != _AUTO and tier not in _TIERS:
         ignored += ("service_tier",)
         tier = _AUTO

@@ -41,7 +41,7 @@ async def send_whole(
             raise
         shown = error if isinstance(error, ApiError) else from_llamaq(error, exchange.record.id)
         exchange.record.status = shown.status
-        body = json.dumps(errors(shown)).encode()
+        body = json.dumps(errors(shown, exchange.record.id)).encode()
     if blanks is None or not blanks.begun:
         await _begin(exchange, send, (b"content-length", b"%d" % len(body)))
     if len(body) > _SLICE_BYTES:

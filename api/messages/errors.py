@@ -19,7 +19,7 @@ _TYPES: Mapping[int, str] = {
 }
 
 
-def error_body(error: ApiError) -> dict[str, Any]:
+def error_body(error: ApiError, request_id: str) -> dict[str, Any]:
     """Anthropic's error object. `code` and `param` say more than Anthropic's types do."""
     other = "api_error" if error.status >= 500 else "invalid_request_error"
     told = {
@@ -29,4 +29,4 @@ def error_body(error: ApiError) -> dict[str, Any]:
         "param": error.param,
     }
     said = {name: value for name, value in told.items() if value is not None}
-    return {"type": "error", "error": said}
+    return {"type": "error", "error": said, "request_id": request_id}

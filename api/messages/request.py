@@ -12,7 +12,7 @@ from api.messages import stopping
 from api.messages.conversation import chat_messages
 from api.messages.tools import chat_tools, in_anthropics_words
 from api.request_fields import without_nulls
-from api.rules import Rule, Text, Texts, Whole
+from api.rules import Rule, Text, Texts, Whole, Word
 from api.sampling_fields import SAMPLING
 from api.settings import ApiSettings
 from api.terms import MAX_USER_CHARS
@@ -25,6 +25,7 @@ USUAL_BUDGET_TOKENS = 10_000
 _STOPS = Texts(128, 1024)
 _BUDGET = Whole(0, 2**31 - 1)
 _USER = Text(MAX_USER_CHARS)
+_SPEED = Word(("standard", "fast"))
 _THINKING = ("enabled", "disabled", "adaptive", "between_tools")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 # What a message says in other words, or what would make another answer of it.
@@ -41,6 +42,7 @@ _SAME = (SAMPLING.keys() - _CHATS_OWN) | {
 FIELDS: Mapping[str, Rule | None] = {
     **{name: CHAT_FIELDS[name] for name in sorted(_SAME)},
     "stop_sequences": _STOPS,
+    "speed": _SPEED,
     **dict.fromkeys(("system", "messages", "tools", "tool_choice", "thinking")),
     **dict.fromkeys(("output_config", "metadata")),
 }
@@ -118,7 +120,11 @@ def _user(fields: Mapping[str, Any]) -> Json:
 
 
 def _tier(fields: Mapping[str, Any]) -> Json:
-    return {"service_tier": "default"} if fields.get("service_tier") == "standard_only" else {}
+    """`speed` is how Claude Code asks for the most urgent tier."""
+    speed = _SPEED.checked(fields.get("speed", "standard"), "speed")
+    if fields.get("service_tier") == "standard_only":
+        return {"service_tier": "default"}
+    return {"service_tier": "priority"} if speed == "fast" else {}
 
 
 def _stream(fields: Mapping[str, Any]) -> Json:

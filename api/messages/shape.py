@@ -32,7 +32,8 @@ class MessageShape:
     leaves no trace.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
         self._blocks = Blocks()
         self._id: str | None = None
         self._prompt: tuple[int, int] | None = None
@@ -61,7 +62,7 @@ class MessageShape:
 
     def fail(self, error: ApiError) -> bytes:
         """See `Shape`."""
-        return typed_event(**error_body(error))
+        return typed_event(**error_body(error, self._request_id))
 
     def _shown(self, event: bytes) -> bytes:
         text = TEXT.match(event)

@@ -128,6 +128,7 @@ def test_call_that_the_limit_cuts_has_the_arguments_that_the_server_tells(
     ours = client.messages.create(**arguments(fields))
     assert comparable(ours.to_dict()) == comparable(servers_own(fleet, fields))
     assert ours.stop_reason == "max_tokens"
+    assert ours._request_id
 
 
 def test_stream_is_one_message_whose_blocks_follow_each_other(
@@ -177,6 +178,7 @@ def test_errors_are_the_clients_own_exceptions(fleet: Fleet, client: Anthropic) 
 
     with pytest.raises(anthropic.BadRequestError, match="stop_sequences") as bad:
         asked(stop_sequences=[1])
+    assert bad.value.request_id == bad.value.body["request_id"]  # type: ignore[index, call-overload]
     assert (bad.value.type, bad.value.body["error"]["code"]) == (  # type: ignore[index, call-overload]
         "invalid_request_error",
         "invalid_request",

@@ -300,7 +300,7 @@ def check_message(server: httpx.Client, fields: dict[str, Any]) -> dict[str, Any
     chunks = passed_on(
         ask(server, parse_message(streamed, SETTINGS).upstream_body()).content, wants
     )
-    shape = MessageShape()
+    shape = MessageShape("id")
     shown = shape.take(Piece(0, chunks)) + shape.end()
     assert blocks(shown) == blocks(ask(server, streamed, "/v1/messages").content)
     return ours  # type: ignore[no-any-return]

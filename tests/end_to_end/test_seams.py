@@ -127,7 +127,7 @@ def message(shown: bytes) -> list[list[Any]]:
 
     What `told` compares is not told again: names, and tokens.
     """
-    shape, found = MessageShape(), [[""]]
+    shape, found = MessageShape("id"), [[""]]
     for event in (shape.take(Piece(0, shown)) + shape.end()).split(b"\n\n")[:-1]:
         said = json.loads(event.partition(b"\ndata: ")[2])
         said |= {"message": "", "usage": ""}

@@ -11,7 +11,7 @@ from dispatcher.errors import QueueFull
 from dispatcher.frames import Kind
 from dispatcher.job import Want
 from dispatcher.tier import Tier
-from tests.builders import make_token
+from tests.builders import make_chat, make_token
 from tests.unit.api.service import STARTED, Service, end, service
 from tests.unit.api.test_mid_stream import LOST, chunk
 
@@ -40,6 +40,27 @@ def test_job_is_that_of_a_chat_on_the_terms_of_the_message(api: Service) -> None
     assert job.wants == {Want.STREAM, Want.USAGE, Want.PROGRESS}
 
 
+@pytest.mark.parametrize(
+    ("fields", "tier"),
+    [
+        ({}, Tier.PRIORITY),
+        ({"speed": "fast"}, Tier.PRIORITY),
+        ({"service_tier": "fast"}, Tier.PRIORITY),
+        ({"speed": "fast", "service_tier": "standard_only"}, Tier.DEFAULT),
+        ({"speed": "fast", "service_tier": "auto"}, Tier.PRIORITY),
+        ({"speed": "standard", "service_tier": "flex"}, Tier.FLEX),
+    ],
+)
+def test_fast_is_the_most_urgent_tier_of_the_token(
+    api: Service, fields: dict[str, str], tier: Tier
+) -> None:
+    answer = asked(api, claims={"tier": "priority"}, **fields)
+    assert answer.headers["x-llamaq-tier"] == tier
+    assert "x-llamaq-ignored" not in answer.headers
+    lower = asked(api, **{"speed": "fast", **fields})
+    assert lower.headers["x-llamaq-tier"] == tier.capped(Tier.DEFAULT)
+
+
 @pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/v1/messages/"])
 def test_answer_is_a_message(api: Service, path: str) -> None:
     message = asked(api, path).json()
@@ -51,6 +72,17 @@ def error_of(answer: Response) -> tuple[int, str, str]:
     said = answer.json()
     assert said["type"] == "error"
     return answer.status_code, said["error"]["type"], said["error"]["code"]
+
+
+def test_request_has_its_id_where_anthropics_clients_look(api: Service) -> None:
+    good, bad, gone = asked(api), asked(api, temperature="hot"), asked(api, "/v1/message")
+    ids = [answer.headers["x-request-id"] for answer in (good, bad)]
+    assert [answer.headers["request-id"] for answer in (good, bad)] == ids
+    assert bad.json()["request_id"] == ids[1]
+    assert "request-id" not in gone.headers
+    chat = api.chat(make_chat())
+    assert "request-id" not in chat.headers
+    assert chat.headers["x-request-id"]
 
 
 def test_refusals_are_anthropics(api: Service) -> None:

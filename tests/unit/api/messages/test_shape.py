@@ -73,7 +73,7 @@ def last(reason: str) -> bytes:
 
 
 def played(*pieces: bytes) -> list[dict[str, Any]]:
-    shape = MessageShape()
+    shape = MessageShape("r1")
     return events(b"".join([shape.take(Piece(0, piece)) for piece in pieces]) + shape.end())
 
 
@@ -195,7 +195,7 @@ def test_text_that_comes_with_progress_is_shown() -> None:
 
 
 def test_message_begins_once_whatever_its_first_attempts_come_to() -> None:
-    shape = MessageShape()
+    shape = MessageShape("r1")
     shown = [shape.take(Piece(0, progress(20)))]
     assert events(shown[0]) == [begun(cached=20, rest=1)]
     for piece in (
@@ -228,6 +228,7 @@ def test_message_begins_once_whatever_its_first_attempts_come_to() -> None:
 )
 def test_errors_have_anthropics_types_and_our_codes(status: int, kind: str) -> None:
     error = ApiError(status, "No.", type="server_error", code="why")
-    body = {"type": "error", "error": {"type": kind, "message": "No.", "code": "why"}}
-    assert error_body(error) == body
-    assert events(MessageShape().fail(error)) == [body]
+    said = {"type": kind, "message": "No.", "code": "why"}
+    body = {"type": "error", "error": said, "request_id": "r1"}
+    assert error_body(error, "r1") == body
+    assert events(MessageShape("r1").fail(error)) == [body]
