@@ -11,7 +11,7 @@ from api.origins import ANY
 _EXPOSED = (
     *("*", "retry-after", "x-request-id", "request-id", "x-should-retry"),
     *("x-llamaq-tier", "x-llamaq-worker", "x-llamaq-queue-ms"),
-    *("x-llamaq-queue-position", "x-llamaq-queue-eta", "x-llamaq-ignored"),
+    *("x-llamaq-queue-position", "x-llamaq-queue-eta", "x-llamaq-ignored", "x-llamaq-lost-tokens"),
     *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
 )
 

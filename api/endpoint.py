@@ -86,6 +86,13 @@ class Asked(Protocol):
 class Assembly(Protocol):
     """Makes one whole answer of the events of all choices."""
 
+    @property
+    def lost_tokens(self) -> int:
+        """How many tokens nothing in the answer tells of, once all is there.
+
+        The server has held back what may become a tool call, and the limit has cut it there.
+        """
+
     def add(self, choice: int, events: bytes) -> None:
         """Takes events of one choice. Raises `ApiError` for the error that they may tell."""
 

@@ -69,9 +69,20 @@ class GrowingChoice(ABC):
         return self._usage
 
     @property
+    def lost_tokens(self) -> int:
+        """See `Assembly`. It can be told only where nothing was said before them."""
+        if self._finish_reason != "length" or self._has_said():
+            return 0
+        return int((self._usage or {}).get("completion_tokens", 0))
+
+    @property
     def last_chunk(self) -> Json:
         """The newest chunk: names the answer, and holds its timings when the stream is done."""
         return self._last
+
+    def _has_said(self) -> bool:
+        """Whether there is anything of an answer."""
+        return any(map(bool, self._texts.values()))
 
     def _finish(self) -> str:
         """Why it ended."""
@@ -128,6 +139,11 @@ class ChunkAssembly(Generic[C]):
     def body(self) -> bytes:
         """See `Assembly`."""
         return compact(self._merge(self._choices))
+
+    @property
+    def lost_tokens(self) -> int:
+        """See `Assembly`."""
+        return sum([choice.lost_tokens for choice in self._choices])
 
 
 def whole_answer(choices: Sequence[GrowingChoice], object_: str, usage: Json | None) -> Json:

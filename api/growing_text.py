@@ -23,6 +23,9 @@ class Text:
         self.read()
         return "".join(self._parts)
 
+    def __bool__(self) -> bool:
+        return bool(self.unread) or any(self._parts)
+
     def read(self) -> None:
         """Reads what is unread: one string takes less room than many parts."""
         if self.unread:

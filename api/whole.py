@@ -43,7 +43,9 @@ async def send_whole(
         exchange.record.status = shown.status
         body = json.dumps(errors(shown, exchange.record.id)).encode()
     if blanks is None or not blanks.begun:
-        await _begin(exchange, send, (b"content-length", b"%d" % len(body)))
+        lost = assembly.lost_tokens
+        told = [(b"x-llamaq-lost-tokens", b"%d" % lost)] if lost else []
+        await _begin(exchange, send, (b"content-length", b"%d" % len(body)), *told)
     if len(body) > _SLICE_BYTES:
         await _send_slices(body, send)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFWriter
 
-from llamaq.demo_model import SHAPES
+from llamaq.demo_model import SHAPES, Size
 
 WIDTH, HEADS, FFN, MELS = 16, 2, 32, 80
 POSITIONS = 1500  # half a minute of sound; llama.cpp fills up what is shorter
@@ -17,12 +17,13 @@ STACKED = 50  # of them are one token
 INNER = 32
 
 
-def write_tiny_ear(path: Path) -> None:
-    """Writes a GGUF file for the `--mmproj` of a server with a demo model of the size `tiny`."""
+def write_tiny_ear(path: Path, size: Size = "tiny") -> None:
+    """Writes a GGUF file for the `--mmproj` of a server with a demo model of this size."""
+    dim = SHAPES[size].dim
     writer = GGUFWriter(path, "clip")
     writer.add_clip_has_audio_encoder(True)
     writer.add_clip_audio_projector_type("ultravox")
-    writer.add_audio_projection_dim(SHAPES["tiny"].dim)
+    writer.add_audio_projection_dim(dim)
     writer.add_audio_embedding_length(WIDTH)
     writer.add_audio_feed_forward_length(FFN)
     writer.add_audio_block_count(1)
@@ -31,7 +32,7 @@ def write_tiny_ear(path: Path) -> None:
     writer.add_audio_num_mel_bins(MELS)
     writer.add_audio_stack_factor(STACKED)
     writer.add_bool("clip.use_gelu", True)
-    _Tensors(writer).write()
+    _Tensors(writer).write(dim)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -58,7 +59,7 @@ class _Tensors:
         self._writer = writer
         self._random = np.random.default_rng(0)
 
-    def write(self) -> None:
+    def write(self, dim: int) -> None:
         for number, inputs in ((1, MELS), (2, WIDTH)):
             self._random_of(f"a.conv1d.{number}.weight", (WIDTH, inputs, 3), np.float16)
             self._random_of(f"a.conv1d.{number}.bias", (WIDTH, 1))
@@ -74,7 +75,7 @@ class _Tensors:
         self._ones("mm.a.norm_pre.weight", WIDTH * STACKED)
         self._random_of("mm.a.mlp.1.weight", (2 * INNER, WIDTH * STACKED))
         self._ones("mm.a.norm_mid.weight", INNER)
-        self._random_of("mm.a.mlp.2.weight", (SHAPES["tiny"].dim, INNER))
+        self._random_of("mm.a.mlp.2.weight", (dim, INNER))
 
     def _random_of(self, name: str, shape: tuple[int, ...], kind: type = np.float32) -> None:
         values = self._random.standard_normal(shape) * shape[-1] ** -0.5

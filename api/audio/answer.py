@@ -29,6 +29,11 @@ class TranscriptionAssembly:
         said = self._completion.choice()["message"]["content"]
         return compact(transcript(said, self._completion.usage or {}))
 
+    @property
+    def lost_tokens(self) -> int:
+        """See `Assembly`."""
+        return self._completion.lost_tokens
+
 
 def assembly(chat: ChatRequest) -> TranscriptionAssembly:
     """That of the answer to this request."""

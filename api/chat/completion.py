@@ -37,6 +37,9 @@ class Completion(GrowingChoice):
             choice["logprobs"] = {"content": self._logprobs}
         return choice
 
+    def _has_said(self) -> bool:
+        return bool(self._calls) or super()._has_said()
+
     def _take(self, choice: Json) -> None:
         delta = choice["delta"]
         self._content.add(delta.get("content") or "")

@@ -25,6 +25,8 @@ _MISSING = "The model server's answer lacks embeddings. Please send the request 
 class EmbeddingAssembly:
     """The whole answer (`api.endpoint.Assembly`)."""
 
+    lost_tokens = 0
+
     def __init__(self, asked: EmbeddingRequest) -> None:
         self._asked = asked
         self._sizes = [len(piece) for piece in asked.pieces]

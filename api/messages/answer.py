@@ -50,6 +50,11 @@ class MessageAssembly:
         }
         return compact(message)
 
+    @property
+    def lost_tokens(self) -> int:
+        """See `Assembly`."""
+        return self._completion.lost_tokens
+
 
 def assembly(chat: ChatRequest) -> MessageAssembly:
     """That of the answer to this request."""

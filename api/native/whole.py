@@ -62,6 +62,8 @@ class Growing:
 class NativeAssembly:
     """The whole answer (`api.endpoint.Assembly`): a list where several were asked for."""
 
+    lost_tokens = 0
+
     def __init__(self, asked: NativeRequest) -> None:
         self._asked = asked
         self._growing = [Growing() for _ in range(asked.choices)]

@@ -7,6 +7,8 @@ from api.rerank.request import RerankRequest
 class RerankAssembly:
     """The whole answer (`api.endpoint.Assembly`), as the server has written it."""
 
+    lost_tokens = 0
+
     def __init__(self, asked: RerankRequest) -> None:
         self._model = asked.named
         self._parts: list[bytes] = []

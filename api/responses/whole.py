@@ -51,6 +51,11 @@ class ResponsesAssembly:
             usage=usage_of(self._completion.usage),
         )
 
+    @property
+    def lost_tokens(self) -> int:
+        """See `Assembly`."""
+        return self._completion.lost_tokens
+
     def _output(self, choice: Json, name: str, status: str) -> list[Json]:
         """Its items. Where it was cut, the last one was."""
         message = choice["message"]

@@ -8,6 +8,8 @@ from api.json_text import compact
 class SideAssembly:
     """The whole answer (`api.endpoint.Assembly`), as the server has written it."""
 
+    lost_tokens = 0
+
     def __init__(self, asked: Asked) -> None:
         self._parts: list[bytes] = []
 

@@ -243,7 +243,8 @@ KINDS: Sequence[Kind] = (
         "llamaq always asks for a stream, because it can go on after a lost worker. A stream loses "
         "a tool call or JSON that is cut before it begins, what might be the beginning of a stop "
         "string at the limit, and text behind bytes that are no UTF-8. Tokens that it held back "
-        "come as one, or are left out.",
+        "come as one, or are left out. Where nothing is left of a whole answer, "
+        "`x-llamaq-lost-tokens` says of how many tokens.",
         _not_streamed,
     ),
 )

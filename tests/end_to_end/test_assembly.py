@@ -13,11 +13,13 @@ import httpx
 import pytest
 
 from api.chat.completion import Completion, merge
+from api.chat.completion import assembly as chat_assembly
 from api.chat.request import parse_chat
 from api.endpoint import Piece
 from api.messages.answer import assembly as message_assembly
 from api.messages.request import parse_message
 from api.messages.shape import MessageShape
+from api.responses.whole import ResponsesAssembly
 from dispatcher.job import Want
 from llamaq.demo_model import write_demo_model
 from tests.builders import make_chat, make_settings
@@ -264,6 +266,29 @@ def test_of_a_call_that_is_cut_before_its_name_nothing_is_left(llama_server: htt
         "message": {"role": "assistant", "content": ""},
     }
     assert ours["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "lost"),
+    [
+        ({"tool_choice": "required", "max_tokens": 3}, 3),
+        ({"tool_choice": "required", "max_tokens": 40}, 0),
+        ({"tool_choice": "none", "max_tokens": 3}, 0),
+        ({"tool_choice": "none", "max_tokens": 3, "stop": ["k"]}, 0),
+    ],
+    ids=str,
+)
+def test_answer_tells_how_many_tokens_are_lost(
+    llama_server: httpx.Client, fields: dict[str, Any], lost: int
+) -> None:
+    asked = {"messages": [ASKED], "tools": [PAINT], "temperature": 0, **fields}
+    request = parse_chat(json.dumps({"model": "tiny", **asked}).encode(), SETTINGS)
+    told = passed_on(ask(llama_server, request.upstream_body()).content)
+    for make in (chat_assembly, message_assembly, lambda _: ResponsesAssembly(b"", {})):
+        assembly = make(request)
+        assembly.add(0, told)
+        assembly.body()
+        assert assembly.lost_tokens == lost
 
 
 PAINT_TOOL = {"name": "paint", "input_schema": PAINT["function"]["parameters"]}  # type: ignore[index]

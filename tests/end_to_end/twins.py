@@ -98,12 +98,14 @@ class Twins:
 
 
 @contextmanager
-def twins(url: str, redis_url: str, folder: Path, model: Path) -> Iterator[Twins]:
-    """Two workers with this model's file and four slots each."""
+def twins(
+    url: str, redis_url: str, folder: Path, model: Path, options: tuple[str, ...] = ()
+) -> Iterator[Twins]:
+    """Two workers with this model's file and four slots each; `options` are their servers'."""
     found = {}
     with ExitStack() as stack:
         for name in ("left", "right"):
-            server = LlamaServer(model, free_port(), ALIAS, 4, exact=True)
+            server = LlamaServer(model, free_port(), ALIAS, 4, exact=True, options=options)
             twin = found[name] = Twin(name, redis_url, server, folder)
             stack.callback(twin.stack.close)
             twin.start("server")

@@ -14,6 +14,7 @@ from tests.end_to_end.twins import twins
 from tests.kills.killing import Outcome, kill_in
 from tests.kills.streams import STREAMS
 from tests.processes import api, valkey
+from tests.tiny_ear import write_tiny_ear
 
 PARTS = ("server", "bridge")
 OFTEN = {"max_attempts": "9", "max_crashes": "9", "model_grace_s": "5"}
@@ -26,10 +27,13 @@ def main() -> int:
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_demo_model(folder / "small.gguf", size="small")
+        write_tiny_ear(folder / "ear.gguf", size="small")
+        hears = ("--mmproj", str(folder / "ear.gguf"))
+        options = hears if asked.endpoint == "transcriptions" else ()
         with (
             valkey(folder) as redis_url,
             api(redis_url, folder / "api.log", **OFTEN) as (_, url),
-            twins(url, redis_url, folder, folder / "small.gguf") as both,
+            twins(url, redis_url, folder, folder / "small.gguf", options) as both,
         ):
             for number in range(asked.kills):
                 outcomes.append(kill_in(stream, both, number, PARTS[number % len(PARTS)]))

@@ -10,6 +10,7 @@ from anthropic import Anthropic
 
 from tests.builders import make_token
 from tests.end_to_end.twins import ALIAS, Twins
+from tests.tiny_ear import sound
 
 TOKENS = 200
 
@@ -192,9 +193,37 @@ def _streamed_native(both: Twins, number: int, hear: Hear) -> Told:
     return _told_native(event, "".join(texts), tokens)
 
 
+def _transcription(number: int) -> dict[str, Any]:
+    file = ("a.wav", sound(0.1 + number % 10 / 10))
+    extra = {"max_tokens": TOKENS, "ignore_eos": True}
+    return {"model": ALIAS, "file": file, "temperature": 0, "extra_body": extra}
+
+
+def _whole_transcription(both: Twins, number: int) -> Told:
+    with both.openai() as client:
+        answer = client.audio.transcriptions.create(**_transcription(number))
+    return Told(answer.text, None, answer.usage.input_tokens, answer.usage.output_tokens)
+
+
+def _streamed_transcription(both: Twins, number: int, hear: Hear) -> Told:
+    """Fails where the last event does not have the text of the others."""
+    texts, last = list[str](), None
+    with both.openai() as client:
+        asked = client.audio.transcriptions.with_raw_response
+        raw = asked.create(**_transcription(number), stream=True)
+        for last in raw.parse():
+            if last.type == "transcript.text.delta":
+                texts.append(last.delta)
+                hear(raw.headers["x-llamaq-worker"], len(texts))
+    assert last
+    assert last.text == "".join(texts)
+    return Told(last.text, None, last.usage.input_tokens, last.usage.output_tokens)
+
+
 STREAMS: Mapping[str, Stream] = {
     "completion": Stream(_whole_native, _streamed_native),
     "completions": Stream(_whole_completion, _streamed_completion),
     "messages": Stream(_whole_message, _streamed_message),
     "responses": Stream(_whole_response, _streamed_response),
+    "transcriptions": Stream(_whole_transcription, _streamed_transcription),
 }

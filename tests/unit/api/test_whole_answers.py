@@ -8,7 +8,7 @@ import pytest
 from api.request_log import log
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from tests.builders import make_chat
-from tests.unit.api.service import ANSWER, Service, service
+from tests.unit.api.service import ANSWER, STARTED, Service, service
 
 AFTER_S = 0.03
 FAILED = Frame(Kind.FAILED, FROM_SCRIPT, payload=b'{"code": "worker_failed", "message": "Lost."}')
@@ -60,3 +60,28 @@ def test_without_the_setting_nothing_goes_out_before_the_answer() -> None:
     with service() as api:
         api.queue.wait_s = 3 * AFTER_S
         assert api.chat(make_chat()).content.startswith(b"{")
+
+
+def cut(usage: int, **delta: str) -> tuple[Frame, ...]:
+    """An answer that ends at its limit."""
+    choice = {"finish_reason": "length", "index": 0, "delta": delta}
+    used = {"completion_tokens": usage, "prompt_tokens": 1, "total_tokens": usage + 1}
+    chunks = {"choices": [choice], "id": "a"}, {"choices": [], "id": "a", "usage": used}
+    events = b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+    done = json.dumps({"prompt_tokens": 1, "completion_tokens": usage}).encode()
+    return STARTED, Frame(Kind.CHUNK, 1, usage, events), Frame(Kind.DONE, 2, payload=done)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_client_is_told_of_tokens_that_left_nothing(path: str) -> None:
+    with service() as api:
+        api.queue.frames = cut(14)
+        lost = api.chat(json.dumps(MESSAGE).encode(), path=path)
+        api.queue.frames = cut(14, content="a")
+        said = api.chat(json.dumps(MESSAGE).encode(), path=path)
+        several = {**MESSAGE, "n": 2}
+        api.queue.frames = cut(14)
+        both = api.chat(json.dumps(several).encode())
+    assert (lost.status_code, lost.headers["x-llamaq-lost-tokens"]) == (200, "14")
+    assert "x-llamaq-lost-tokens" not in said.headers
+    assert both.headers["x-llamaq-lost-tokens"] == "28"
