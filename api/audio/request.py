@@ -13,6 +13,7 @@ from api.multipart import Form, read_form
 from api.rules import File, Flag, Number, Rule, Text, Whole, Word
 from api.sampling_fields import OWN, SAMPLING
 from api.settings import ApiSettings
+from api.sound import flaw_of
 from api.unknown_fields import unknown_fields
 from dispatcher.needs import TRANSCRIPTION
 
@@ -67,7 +68,10 @@ def parse_transcription(body: bytes, settings: ApiSettings) -> ChatRequest:
 def _sound(form: Form) -> bytes:
     if twice := sorted(form.repeated & _KNOWN):
         raise bad_request(f"`{twice[0]}` must be there once only.", param=twice[0])
-    return _FILE.checked(form.files.get("file"), "file")
+    sound = _FILE.checked(form.files.get("file"), "file")
+    if flaw := flaw_of(sound):
+        raise bad_request(f"The sound in `file` {flaw}.", param="file")
+    return sound
 
 
 def _value(name: str, text: str) -> Any:

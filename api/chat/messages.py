@@ -1,10 +1,12 @@
 """Checks the messages of a chat, so that llama-server need not answer them with a 500. Pure."""
 
+from binascii import a2b_base64
 from typing import Any
 
 from api.body import parse_json
 from api.errors import ApiError, bad_request
 from api.request_fields import without_nulls
+from api.sound import flaw_of
 
 MAX_ROLE_CHARS = 64  # any role will do: templates know more than the usual ones
 OPTIONAL_TEXTS = ("name", "tool_call_id", "reasoning_content")
@@ -28,6 +30,8 @@ MODALITIES = {
     "input_audio": "audio",
     "input_video": "video",
 }
+
+_SOUNDS = "UklGR", "ZkxhQ"  # RIFF and fLaC, in base64
 
 
 def checked_messages(messages: Any) -> list[dict[str, Any]]:
@@ -128,6 +132,23 @@ def _check_media(media: Any, key: str, where: str) -> None:
                 f"`{where}.{name}` must be a data: URL: send the file itself, base64-encoded.",
                 param=f"{where}.{name}",
             )
+    _check_sound(media[key], f"{where}.{key}")
+
+
+def _check_sound(said: str, where: str) -> None:
+    """Raises for a sound that would harm a server, which takes pictures for sounds by their bytes.
+
+    What is no base64 is left to the server.
+    """
+    data = said.partition(",")[2] if said[:5].lower() == "data:" else said
+    if not data.lstrip().startswith(_SOUNDS):
+        return
+    try:
+        flaw = flaw_of(a2b_base64(data))
+    except ValueError:
+        return
+    if flaw:
+        raise bad_request(f"The sound in `{where}` {flaw}.", param=where)
 
 
 def _is_inline(name: str, address: str) -> bool:
