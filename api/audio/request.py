@@ -68,6 +68,8 @@ def parse_transcription(body: bytes, settings: ApiSettings) -> ChatRequest:
 def _sound(form: Form) -> bytes:
     if twice := sorted(form.repeated & _KNOWN):
         raise bad_request(f"`{twice[0]}` must be there once only.", param=twice[0])
+    if strays := sorted(form.files.keys() & _KNOWN - {"file"}):
+        raise bad_request(f"`{strays[0]}` must be a text, not a file.", param=strays[0])
     sound = _FILE.checked(form.files.get("file"), "file")
     if flaw := flaw_of(sound):
         raise bad_request(f"The sound in `file` {flaw}.", param="file")
@@ -107,9 +109,10 @@ def _heard(sound: bytes) -> Json:
 
 
 def _plainly_named(fields: Json) -> Json:
-    """Names of lists without the brackets that forms give them.
+    """Unknown names of lists without the brackets that forms give them.
 
-    >>> _plainly_named({"include[]": "logprobs"})
-    {'include': 'logprobs'}
+    >>> _plainly_named({"include[]": "logprobs", "prompt[]": ""})
+    {'include': 'logprobs', 'prompt[]': ''}
     """
-    return {name.removesuffix("[]"): value for name, value in fields.items()}
+    plain = {name: name.removesuffix("[]") for name in fields}
+    return {name if plain[name] in _KNOWN else plain[name]: fields[name] for name in fields}

@@ -119,11 +119,17 @@ def test_a_field_may_be_there_once() -> None:
     assert refusal(twice) == ("model", "`model` must be there once only.")
 
 
+def test_a_text_may_be_no_file() -> None:
+    body = make_form({}, file=SOUND, prompt=b"Write")
+    assert refusal(body) == ("prompt", "`prompt` must be a text, not a file.")
+
+
 def test_what_has_no_effect_is_told_without_the_brackets_of_lists() -> None:
     fields = {"include[]": "logprobs", "timestamp_granularities[]": "word", "n_probs": "3"}
+    fields["prompt[]"] = "a"
     body = make_form(fields, file=SOUND, picture=b"x")
     ignored = parse_transcription(body, make_settings()).unknown.ignored
-    assert list(ignored) == ["include", "timestamp_granularities", "n_probs", "picture"]
+    assert list(ignored) == ["include", "timestamp_granularities", "n_probs", "prompt[]", "picture"]
 
 
 @pytest.mark.parametrize(
