@@ -19,6 +19,7 @@ class WorkerFacts:
     are more names of the model, with blanks between; `host` is the name of the bridge's machine.
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
+    `reason` says in words why its `health` is what it is, where there is more to say.
     """
 
     model: str
@@ -41,6 +42,7 @@ class WorkerFacts:
     size_bytes: int = 0
     parameters: int = 0
     trained_context: int = 0
+    reason: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

@@ -58,6 +58,7 @@ class WorkerState:
     size_bytes: int = 0
     parameters: int = 0
     trained_context: int = 0
+    reason: str = ""
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -229,4 +230,5 @@ def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         size_bytes=whole(text, "size_bytes"),
         parameters=whole(text, "parameters"),
         trained_context=whole(text, "trained_context"),
+        reason=text.get("reason", ""),
     )

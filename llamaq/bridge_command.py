@@ -1,14 +1,17 @@
 """`llamaq bridge`: the workers of one process."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
 from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from llamaq import event_loop
+from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
 from worker_bridge.joining import ServerTaken
+from worker_bridge.launcher import rpc_peers as peers_of_command
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 
@@ -17,9 +20,14 @@ from worker_bridge.settings import BridgeSettings
 @click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
 @click.option("--model", help="Name to serve the model under.")
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
+@rpc_peers_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def bridge(
-    servers: Sequence[str], model: str | None, name: str | None, command: Sequence[str]
+    servers: Sequence[str],
+    model: str | None,
+    name: str | None,
+    rpc_peers: Sequence[str],
+    command: Sequence[str],
 ) -> None:
     """Bridge llama-servers that run, or one that COMMAND starts.
 
@@ -27,11 +35,15 @@ def bridge(
     llamaq bridge --server http://127.0.0.1:8080
     llamaq bridge --server http://127.0.0.1:8080 --server http://127.0.0.1:8081
     llamaq bridge -- llama-server -m model.gguf --parallel 4
+    llamaq bridge -- llama-server -m model.gguf --parallel 4 --rpc gpu2:50052,gpu3:50052
     """
     if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
     queue = load({QueueSettings: {}, BridgeSettings: {"model": model, "worker_name": name}})
-    settings = list(_settings(servers, model, name))
+    peers = dict(peers_by_server(servers, rpc_peers))
+    if command and (named := peers_of_command(command, os.environ)):
+        peers.setdefault("", named)
+    settings = list(_settings(servers, model, name, peers))
     try:
         event_loop.run(run_bridge(settings, queue[QueueSettings], command))
     except (ServerTaken, UnfitRedis) as error:
@@ -41,12 +53,13 @@ def bridge(
 
 
 def _settings(
-    servers: Sequence[str], model: str | None, name: str | None
+    servers: Sequence[str], model: str | None, name: str | None, peers: Mapping[str, str]
 ) -> Iterator[BridgeSettings]:
     """Those of each worker."""
     seen: set[str] = set()
     for number, server in enumerate(servers or (None,), start=1):
         given = {"server": server, "model": model, "worker_name": name}
+        given["rpc_peers"] = peers.get(server or "")
         one: BridgeSettings = load({BridgeSettings: given})[BridgeSettings]
         if len(servers) > 1 and one.worker_name:
             given["worker_name"] = f"{one.worker_name}-{number}"

@@ -58,7 +58,9 @@ def as_text(models: Sequence[ModelState], turns: Turns) -> str:
     for model in models:
         lines.append(_model_line(model))
         width = max((len(worker.id) for worker in model.workers), default=0)
-        lines += [_worker_line(worker, width) for worker in model.workers]
+        for worker in model.workers:
+            lines.append(_worker_line(worker, width))
+            lines += [f"    {worker.reason}"] if worker.reason else []
         lines += _variant_lines(model)
         if waiting := turns.get(model.model):
             lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")

@@ -30,6 +30,7 @@ from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
+from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, is_set, load, set_default
 from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges
 from llamaq.up_start import environments, start
@@ -43,6 +44,7 @@ _TOKEN_S = 24 * 3600
 @click.option("--port", type=int, help="Port the API listens on.")
 @data_dir_option("Folder for secrets and the queue.")
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
+@rpc_peers_option
 @click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
 @click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
 @click.option("--log-level", envvar=LOG_LEVEL, hidden=True)
@@ -62,6 +64,7 @@ def up(  # noqa: PLR0913  # one argument per option
     port: int | None,
     data_dir: Path,
     servers: Sequence[str],
+    rpc_peers: Sequence[str],
     demo: bool,
     once: bool,
     log_level: str | None,
@@ -75,13 +78,13 @@ def up(  # noqa: PLR0913  # one argument per option
         _check_demo_parts()
     log_level = log_level or ("warning" if demo else "info")
     set_up_logs(log_level)
+    bridges = _bridges(servers, rpc_peers)
     home = _open_home(data_dir)
     host = host or (EVERYWHERE if lan else None)
     listen = _listen(redis_listen, lan)
     password = keep_secret(home.redis_password) if listen else None
     redis = _redis(home, listen, password)
-    api, url = _read_settings(home, redis, {"host": host, "port": port}, servers)
-    bridges = [[word for server in servers for word in ("--server", server)]] if servers else []
+    api, url = _read_settings(home, redis, {"host": host, "port": port})
     bridges += demo_bridges(_demo_model(home)) if demo else []
     greeting = _greeting(home, api, url, listen, password)
     _remember(home, listen)
@@ -90,6 +93,18 @@ def up(  # noqa: PLR0913  # one argument per option
     known = environments(api, url, log_level)
     to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
     start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once))
+
+
+def _bridges(servers: Sequence[str], rpc_peers: Sequence[str]) -> list[list[str]]:
+    """The arguments of one bridge for all servers, where there are any."""
+    if rpc_peers and not servers:
+        raise click.UsageError("--rpc-peers goes with --server")
+    peers = peers_by_server(servers, rpc_peers)
+    for server in servers:
+        load({BridgeSettings: {"server": server, "rpc_peers": peers.get(server)}})
+    words = [word for server in servers for word in ("--server", server)]
+    words += [word for each in rpc_peers for word in ("--rpc-peers", each)]
+    return [words] if servers else []
 
 
 def _greeting(
@@ -118,7 +133,7 @@ def _remember(home: Home, listen: ListenAddress | None) -> None:
 
 
 def _read_settings(
-    home: Home, redis: EmbeddedRedis | None, given: Mapping[str, Any], servers: Sequence[str]
+    home: Home, redis: EmbeddedRedis | None, given: Mapping[str, Any]
 ) -> tuple[ApiSettings, str]:
     """The API's settings and the address of Redis; what the environment leaves out is made here."""
     if redis is not None:
@@ -126,8 +141,6 @@ def _read_settings(
     if not is_set("LLAMAQ_JWT_SECRET"):
         set_default("LLAMAQ_JWT_SECRET", keep_secret(home.jwt_secret))
     loaded = load({QueueSettings: {}, ApiSettings: given})
-    for server in servers:
-        load({BridgeSettings: {"server": server}})
     api: ApiSettings = loaded[ApiSettings]
     check_port(api.host, api.port)
     if redis is None:

@@ -9,7 +9,7 @@ from dispatcher.errors import Fenced
 from dispatcher.job import Claim
 from worker_bridge.attempt import Attempt
 from worker_bridge.breaker import NO_ROUND
-from worker_bridge.ends import CONSEQUENCES, Result
+from worker_bridge.ends import CONSEQUENCES, Result, blamed
 from worker_bridge.health import Health
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling
@@ -152,6 +152,7 @@ class Attempts:
         if isinstance(how, Exception):
             self._settled(attempt, [], how)
             return
+        how = blamed(how, self._state.health)
         try:
             self._learn(attempt, how)
             self._settling.settle(attempt, how, self._settled)

@@ -22,6 +22,7 @@ class End(Enum):
     UNSURE = auto()  # as WORKER, but where another one says the same it was the request's fault
     OVERLOADED = auto()  # the server has too many requests, and needs a moment
     CRASHED = auto()  # the server broke while it had the job
+    BEREFT = auto()  # as CRASHED, for a machine broke that the server needs
     STALLED = auto()  # the server stood still
     SETUP = auto()  # the server is not what this bridge was told
     NOT_REACHED = auto()  # the server never had the job
@@ -71,6 +72,7 @@ CONSEQUENCES = {
     End.UNSURE: _returned(Toll.ATTEMPT, Outcome.DOUBTFUL),
     End.OVERLOADED: _returned(Toll.ATTEMPT, Outcome.BAD, Health.OVERLOADED),
     End.CRASHED: _returned(Toll.CRASH, Outcome.CRASHED, Health.DOWN),
+    End.BEREFT: _returned(Toll.SETBACK, doubt=Health.INCOMPLETE),
     End.STALLED: _returned(Toll.ATTEMPT, Outcome.BAD, Health.WEDGED),
     End.SETUP: _returned(Toll.SETBACK, doubt=Health.MISCONFIGURED),
     End.NOT_REACHED: _returned(doubt=Health.DOWN),
@@ -98,3 +100,12 @@ class Result:
 def failure(message: str) -> bytes:
     """What the client is told when no other worker may try."""
     return json.dumps({"code": WorkerFailed.code, "message": message}).encode()
+
+
+def blamed(result: Result, health: Health) -> Result:
+    """How the attempt ended that a server of this health had: a job crashes no other machine."""
+    if result.end is not End.CRASHED or health is not Health.INCOMPLETE:
+        return result
+    return Result(
+        End.BEREFT, failure("The worker's llama-server has lost a machine that it needs.")
+    )

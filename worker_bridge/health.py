@@ -29,6 +29,7 @@ class Health(StrEnum):
     OVERLOADED = "overloaded"  # it has refused a request because it has too many
     WEDGED = "wedged"  # it answers, but its engine doesn't
     MISCONFIGURED = "misconfigured"  # not the server that this bridge was told of
+    INCOMPLETE = "incomplete"  # another machine, with a part of its model, is gone
 
 
 _AFTER = {

@@ -7,6 +7,7 @@ import time
 from dispatcher.beat import until_beat_s
 from worker_bridge.health import Health, ProbeResult, next_health
 from worker_bridge.llama import LlamaServer
+from worker_bridge.rpc_peers import RpcPeers
 from worker_bridge.server_state import ServerState
 
 log = logging.getLogger("llamaq.health")
@@ -28,9 +29,12 @@ class HealthMonitor:
     jobs: the first one shows whether the engine answers.
     """
 
-    def __init__(self, server: LlamaServer, state: ServerState) -> None:
+    def __init__(
+        self, server: LlamaServer, state: ServerState, peers: RpcPeers | None = None
+    ) -> None:
         self._server = server
         self._state = state
+        self._peers = peers or RpcPeers(())
         self._processes: set[str] = set()
         self._silences = 0
         self._refused_at: float | None = None
@@ -63,13 +67,17 @@ class HealthMonitor:
 
     async def _look(self) -> None:
         found = await self._look_at_process()
-        wedged = found is ProbeResult.OK and not await self._engine_answers()
+        is_whole = await self._look_at_peers(found)
+        wedged = found is ProbeResult.OK and is_whole and not await self._engine_answers()
         self._notice_silence(wedged or found is ProbeResult.SILENT)
         if wedged:
             self._state.become(Health.WEDGED)
             return
         self._notice_death(found)
         self._silences = self._silences + 1 if found is ProbeResult.SILENT else 0
+        if not is_whole:
+            self._state.become(Health.INCOMPLETE)
+            return
         if self._doubted.is_set():
             return  # what was seen is older than the doubt
         if found is ProbeResult.OK:
@@ -91,10 +99,15 @@ class HealthMonitor:
         elif self._refused_at is None:
             self._refused_at = time.monotonic()
         else:
-            self._broke(self._refused_at)
+            self._state.broke(self._refused_at)
 
-    def _broke(self, at: float) -> None:
-        self._state.broke_at = max(self._state.broke_at, at)
+    async def _look_at_peers(self, found: ProbeResult) -> bool:
+        """Whether all of those are there that the server needs."""
+        known = self._state.props if self._state.is_known else None
+        process, asleep = (known.process, known.sleeping) if known else ("", False)
+        await self._peers.look(found, process, asleep=asleep)
+        self._state.explain(self._peers.why)
+        return not self._peers.why
 
     async def _look_at_process(self) -> ProbeResult:
         """What a healthy server says of itself shows that it lives, and is asked for less often."""
@@ -110,7 +123,7 @@ class HealthMonitor:
         found, props = await self._server.props(_PROBE_S)
         if props is not None:
             if self._processes and props.process not in self._processes:
-                self._broke(self._props_at)
+                self._state.broke(self._props_at)
             self._processes.add(props.process)  # one that comes back is behind a load balancer
             self._props_at = now
             if self._state.learn(props):

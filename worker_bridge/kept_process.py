@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 log = logging.getLogger("llamaq.process")
@@ -51,13 +51,16 @@ class KeptProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
-    async def run(self) -> None:
+    async def run(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         """Starts the program, again and again; returns when it has ended after `stop`.
 
+        Each start waits until `before` returns.
         Raises `OSError` where it can't be started at all.
         """
         pause_s = _FIRST_PAUSE_S
         while not self._stopping:
+            if before is not None:
+                await before()
             started = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,

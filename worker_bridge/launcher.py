@@ -1,7 +1,7 @@
 """The command line of a llama-server that a bridge starts."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -37,6 +37,15 @@ def plan_launch(command: Sequence[str], free_port: int) -> Launch:
     reach = everywhere.get(host, host) if host else "127.0.0.1"
     url = f"http://{f'[{reach}]' if ':' in reach else reach}:{port or free_port}"
     return Launch((*command, *added), url, tuple(warnings))
+
+
+def rpc_peers(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The RPC peers that a llama-server will use, as it is told of them; often none.
+
+    >>> rpc_peers(["llama-server", "--rpc", "gpu2:50052,gpu3:50052"], {})
+    'gpu2:50052,gpu3:50052'
+    """
+    return _option(command, "--rpc") or environment.get("LLAMA_ARG_RPC", "")
 
 
 def find_free_port() -> int:

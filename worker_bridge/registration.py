@@ -116,6 +116,7 @@ class Registration:
             model=self._served.model,
             server=state.url,
             health=state.shown_health,
+            reason=state.reason,
             breaker=state.breaker.mode.value,
             context=props.context,
             build=props.build,

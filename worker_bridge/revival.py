@@ -1,10 +1,13 @@
-"""A server that the bridge has started is killed when it is silent: it then starts again."""
+"""A server that can't work any more is killed where the bridge has started it: it starts again."""
 
 import asyncio
 import logging
 import time
 
+from worker_bridge.health import Health
+from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.kept_process import KeptProcess
+from worker_bridge.rpc_peers import RpcPeers
 from worker_bridge.server_state import ServerState
 
 log = logging.getLogger("llamaq.process")
@@ -21,3 +24,22 @@ async def revive(process: KeptProcess, state: ServerState, patience_s: float) ->
             log.warning("%s gave no answer for %.0f s: killing it", process.name, patience_s)
             process.kill()
             state.silent_since = None
+
+
+async def heed_losses(
+    peers: RpcPeers, state: ServerState, monitor: HealthMonitor, process: KeptProcess | None
+) -> None:
+    """Takes the server from work whenever it loses an RPC peer; `process` is its own, if ours.
+
+    It aborts in the middle of its answers, or would at its next request. Nothing else helps it than
+    a new process.
+    """
+    while True:
+        await peers.lost.wait()
+        peers.lost.clear()
+        state.broke(time.monotonic())
+        state.explain(peers.why)
+        monitor.doubt(Health.INCOMPLETE)
+        if process is not None:
+            log.warning("%s has lost an RPC peer: killing it", process.name)
+            process.kill()

@@ -16,6 +16,7 @@ class ServerState:
     """What is known of the server at `url`: its health, its slots, its speed, who uses it.
 
     `renew_soon` is set by each change that Redis and the other workers should hear of at once.
+    `reason` is why it is not fit for work, where more can be said than its health does.
     `held` counts the attempts of its worker that take slots, `asking` those of them whose request
     it has.
     `others` is how many of its slots somebody else uses. What was begun before `broke_at` can't end
@@ -28,6 +29,7 @@ class ServerState:
     def __init__(self, url: str) -> None:
         self.url = url
         self.health = Health.STARTING
+        self.reason = ""
         self.breaker = Breaker()
         self.speed = Speedometer()
         self.renew_soon = asyncio.Event()
@@ -97,6 +99,18 @@ class ServerState:
             log.info("server=%s health=%s was=%s", self.url, health, self.health)
             self.health = health
             self.renew_soon.set()
+
+    def explain(self, reason: str) -> None:
+        """Says why the server is not fit for work; nothing where it is, or its health says all."""
+        if reason != self.reason:
+            if reason:
+                log.warning("server=%s %s", self.url, reason)
+            self.reason = reason
+            self.renew_soon.set()
+
+    def broke(self, at: float) -> None:
+        """What was begun before can't end any more."""
+        self.broke_at = max(self.broke_at, at)
 
     def learn(self, props: Props) -> bool:
         """The server says this of itself; returns whether that is news."""

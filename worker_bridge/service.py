@@ -26,7 +26,8 @@ from worker_bridge.joining import ServerTaken
 from worker_bridge.kept_process import KeptProcess
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer
-from worker_bridge.revival import revive
+from worker_bridge.revival import heed_losses, revive
+from worker_bridge.rpc_peers import RpcPeers, until_all_answer
 from worker_bridge.server_state import ServerState
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.signals import Signals, heed_signals
@@ -140,7 +141,7 @@ async def _serve_own(
     environment = without_settings(os.environ)
     environment |= {"LLAMA_API_KEY": key.get_secret_value()} if key else {}
     process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
-    running = asyncio.create_task(process.run())
+    running = asyncio.create_task(process.run(partial(until_all_answer, settings.peers)))
     own = settings.model_copy(update={"server": launch.url})
     serving = asyncio.create_task(serve(own, queue, shared, signals, process))
     try:
@@ -165,8 +166,13 @@ async def _serve_model(
     key = settings.server_key.get_secret_value() if settings.server_key else None
     server = LlamaServer(settings.server, key)
     state = ServerState(server.url)
-    monitor = HealthMonitor(server, state)
-    watching = [asyncio.create_task(go_on("look at the server", monitor.run))]
+    peers = RpcPeers(settings.peers, restarts=process is not None)
+    monitor = HealthMonitor(server, state, peers)
+    losses = partial(heed_losses, peers, state, monitor, process)
+    watching = [
+        asyncio.create_task(go_on("look at the server", monitor.run)),
+        asyncio.create_task(go_on("heed lost RPC peers", losses)),
+    ]
     if process is not None:
         reviving = partial(revive, process, state, settings.stall_prompt_s)
         watching.append(asyncio.create_task(go_on("watch over the process", reviving)))
@@ -176,6 +182,7 @@ async def _serve_model(
             await Bridge(settings, queue, server, state, monitor, clients).serve(signals)
     finally:
         await cancel(watching)
+        peers.let_go()
 
 
 async def _healthy(state: ServerState, server: LlamaServer) -> None:
@@ -183,7 +190,7 @@ async def _healthy(state: ServerState, server: LlamaServer) -> None:
     said, pause_s = "", _FIRST_LOOK_S
     while not state.is_known or state.health is not Health.HEALTHY:
         state.renew_soon.clear()
-        now = await _in_words(state.health, server)
+        now = await _in_words(state, server)
         if now != said:
             said, pause_s = now, _FIRST_LOOK_S
             log.info("waiting for the llama-server at %s: %s", server.url, now)
@@ -193,7 +200,7 @@ async def _healthy(state: ServerState, server: LlamaServer) -> None:
         pause_s = min(_LONGEST_LOOK_S, 2 * pause_s)
 
 
-async def _in_words(health: Health, server: LlamaServer) -> str:
-    if health is not Health.MISCONFIGURED:
-        return str(health)
-    return f"{health}: {await look_behind(server)}"
+async def _in_words(state: ServerState, server: LlamaServer) -> str:
+    misconfigured = state.health is Health.MISCONFIGURED
+    reason = await look_behind(server) if misconfigured else state.reason
+    return f"{state.health}: {reason}" if reason else str(state.health)

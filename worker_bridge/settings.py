@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings
 
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 from worker_bridge.names import MAX_NAME_CHARS, PLAIN_NAME
+from worker_bridge.rpc_peer import Peer, read_peers
 
 _V1 = re.compile(r"(?<=[^/])/v1/?$")
 
@@ -34,6 +35,12 @@ class BridgeSettings(BaseSettings):
         pattern=r"^[\w.-]{1,64}$",
         description="how this worker is called in Redis and in logs; else the host's name",
     )
+    rpc_peers: str = Field(
+        "",
+        max_length=4096,
+        description="its RPC peers, HOST:PORT with commas between, where another program has "
+        "started it with --rpc; it gets no work while one of them is gone",
+    )
     drain_s: Seconds = Field(120, description="time for running jobs to end after SIGTERM")
     stall_prompt_s: Seconds = Field(120, description="longest time without progress on a prompt")
     stall_first_token_s: Seconds = Field(
@@ -46,3 +53,14 @@ class BridgeSettings(BaseSettings):
     def _without_v1(cls, url: str) -> str:
         """Clients of OpenAI's API are told of the same server with /v1."""
         return _V1.sub("", url)
+
+    @field_validator("rpc_peers")
+    @classmethod
+    def _are_peers(cls, peers: str) -> str:
+        read_peers(peers)
+        return peers
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The ggml-rpc-servers that the server uses."""
+        return read_peers(self.rpc_peers)

@@ -1,0 +1,345 @@
+"""The RPC peers of a llama-server: how they are watched, and what becomes of jobs without one."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import worker_bridge.health_monitor as health
+from llamaq.__main__ import main
+from llamaq.status import as_text
+from tests.fakes.llama_server import Chat
+from tests.unit.worker_bridge.rpc import FakePeer
+from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from worker_bridge import kept_process, rpc_peer
+from worker_bridge import rpc_peers as several
+from worker_bridge.health import Health, ProbeResult
+from worker_bridge.health_monitor import HealthMonitor
+from worker_bridge.kept_process import KeptProcess
+from worker_bridge.launcher import rpc_peers
+from worker_bridge.llama import LlamaServer
+from worker_bridge.revival import heed_losses
+from worker_bridge.rpc_peer import read_peers
+from worker_bridge.rpc_peers import RpcPeers, until_all_answer
+from worker_bridge.server_state import ServerState
+from worker_bridge.settings import BridgeSettings
+
+TWO = "--server", "http://a", "--server", "http://b"
+MARKER = "<__media_0RxRTGRolLRuRa0GsO2SRwbU0U8fdN{}__>"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_TICK_S", 0.1)
+    monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.1)
+    monkeypatch.setattr(several, "_TICK_S", 0.1)
+    monkeypatch.setattr(kept_process, "_FIRST_PAUSE_S", 0.05)
+
+
+@pytest.fixture
+def peer() -> Iterator[FakePeer]:
+    peer = FakePeer()
+    yield peer
+    peer.die()
+
+
+@pytest.fixture
+async def peers(peer: FakePeer) -> AsyncIterator[RpcPeers]:
+    peers = RpcPeers(read_peers(peer.address))
+    yield peers
+    peers.let_go()
+
+
+async def works(peers: RpcPeers, process: str = "p1") -> str:
+    """What they say while their llama-server works."""
+    await peers.look(ProbeResult.OK, process, asleep=False)
+    return peers.why
+
+
+async def lost(peers: RpcPeers) -> None:
+    async with asyncio.timeout(5):
+        await peers.lost.wait()
+    peers.lost.clear()
+
+
+@pytest.mark.parametrize(
+    "bad", ["gpu2", "gpu2:0", "gpu2:65536", "a b:1", "http://a:1", "a:1,a:1", "::1:50052", ":1"]
+)
+def test_what_is_no_address_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"HOST:PORT|stands there twice"):
+        BridgeSettings(rpc_peers=bad)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can look without a trace")
+async def test_peer_sees_nothing_of_the_looks_before_its_server_works(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    for _ in range(6):
+        await peers.look(ProbeResult.REFUSED, "", asleep=False)
+        assert peers.why == ""
+    assert peer.waiting() == []
+
+
+async def test_one_connection_watches_a_peer_and_ends_before_another_server_needs_it(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    for _ in range(6):
+        assert await works(peers) == ""
+    (line,) = peer.waiting()
+    line.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        line.recv(1)
+    await peers.look(ProbeResult.SILENT, "p1", asleep=False)  # a busy server
+    with pytest.raises(BlockingIOError):
+        line.recv(1)
+    await peers.look(ProbeResult.REFUSED, "p1", asleep=False)
+    line.settimeout(5)
+    assert await asyncio.to_thread(line.recv, 1) == b""
+    line.close()
+    assert not peers.lost.is_set()
+
+
+async def test_server_that_sleeps_has_its_peers_to_itself(peer: FakePeer, peers: RpcPeers) -> None:
+    await works(peers)
+    (line,) = peer.waiting()
+    await peers.look(ProbeResult.OK, "p1", asleep=True)
+    line.settimeout(5)
+    assert await asyncio.to_thread(line.recv, 1) == b""
+    line.close()
+
+
+async def test_peer_that_comes_back_at_once_is_lost_until_its_server_is_another_process(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    await works(peers)
+    peer.die()
+    peer.start()
+    await lost(peers)
+    for _ in range(2):
+        said = await works(peers)
+        assert (
+            said == f"its RPC peer {peer.address} was lost and is back: restart this llama-server"
+        )
+    peer.die()
+    assert await works(peers) == (
+        f"its RPC peer {peer.address} does not answer (connection refused): "
+        "start ggml-rpc-server there, then restart this llama-server"
+    )
+    peer.start()
+    assert await works(peers, "p2") == ""
+
+
+async def test_restart_is_seen_of_builds_that_tell_no_process(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    await works(peers, "")
+    peer.die()
+    peer.start()
+    await lost(peers)
+    assert "restart this llama-server" in await works(peers, "")
+    await peers.look(ProbeResult.LOADING, "", asleep=False)
+    assert await works(peers, "") == ""
+
+
+async def test_peer_that_is_not_there_when_its_server_works_is_lost(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    peer.die()
+    assert "connection refused" in await works(peers)
+    await lost(peers)
+    peer.start()
+    assert "was lost" in await works(peers)
+
+
+async def test_peer_that_can_not_be_watched_is_no_reason_to_stop(
+    peer: FakePeer, peers: RpcPeers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have connected to it: it can't be told apart from one that is slow."""
+    monkeypatch.setattr(rpc_peer, "_ATTACH_S", 0.1)
+    monkeypatch.setattr(rpc_peer, "_KNOCK_S", 0.1)
+    full = [socket.create_connection(("127.0.0.1", peer.port)) for _ in range(2)]
+    assert await works(peers) == ""
+    assert await works(peers) == ""
+    peer.die()
+    assert "connection refused" in await works(peers)
+    await lost(peers)
+    for each in full:
+        each.close()
+
+
+async def test_peer_that_takes_one_connection_only_is_no_reason_to_stop(
+    peer: FakePeer, peers: RpcPeers
+) -> None:
+    await works(peers)
+    (line,) = peer.waiting()
+    line.close()
+    await asyncio.sleep(0.05)
+    assert await works(peers) == ""
+    assert not peers.lost.is_set()
+
+
+async def test_name_that_nobody_knows_is_told_and_nothing_is_lost() -> None:
+    peers = RpcPeers(read_peers("no-such-host.invalid:50052"))
+    assert "no-such-host.invalid:50052 does not answer" in await works(peers)
+    assert not peers.lost.is_set()
+
+
+async def test_start_waits_for_all_peers(peer: FakePeer, caplog: pytest.LogCaptureFixture) -> None:
+    other = FakePeer()
+    other.die()
+    waiting = asyncio.create_task(until_all_answer(read_peers(f"{peer.address},{other.address}")))
+
+    async def is_told() -> bool:
+        return "llama-server has to wait" in caplog.text
+
+    await eventually(is_told)
+    assert other.address in caplog.text
+    assert peer.address not in caplog.text
+    assert not waiting.done()
+    other.start()
+    await asyncio.wait_for(waiting, 5)
+    other.die()
+
+
+async def test_server_that_is_ours_starts_again_when_its_peer_is_back(
+    peer: FakePeer, peers: RpcPeers, tmp_path: Path
+) -> None:
+    state, starts = ServerState("http://127.0.0.1:1"), tmp_path / "starts"
+    command = ["sh", "-c", f"echo x >> {starts}; exec sleep 60"]
+    process = KeptProcess("server", command, os.environ, 1)
+    monitor = HealthMonitor(LlamaServer(state.url, None), state, peers)
+    running = asyncio.create_task(process.run(lambda: until_all_answer(read_peers(peer.address))))
+    heeding = asyncio.create_task(heed_losses(peers, state, monitor, process))
+
+    def has_started(times: int) -> Callable[[], object]:
+        async def check() -> bool:
+            return starts.exists() and starts.read_text() == "x\n" * times
+
+        return check
+
+    await eventually(has_started(1))
+    await works(peers)
+    peer.die()
+    await asyncio.wait_for(process.ended.wait(), 5)
+    assert (state.health, peer.address in state.reason) == (Health.INCOMPLETE, True)
+    await asyncio.sleep(0.2)
+    assert starts.read_text() == "x\n"
+    peer.start()
+    await eventually(has_started(2))
+    heeding.cancel()
+    await process.stop()
+    await running
+
+
+def is_incomplete(stage: Stage, peer: FakePeer) -> Callable[[], object]:
+    async def check() -> bool:
+        found = [(worker.health, worker.accepting) for worker in await stage.workers()]
+        return found == [("incomplete", False)] and peer.address in (await status(stage))
+
+    return check
+
+
+async def status(stage: Stage) -> str:
+    state = await stage.state()
+    return as_text([state], {}) if state else ""
+
+
+@pytest.mark.real
+async def test_worker_without_a_peer_claims_nothing_and_says_what_to_do(
+    stage: Stage, peer: FakePeer
+) -> None:
+    server = stage.server(process=MARKER.format(1))
+    async with stage.bridged(server, rpc_peers=peer.address):
+        assert await stage.text() == WHOLE
+        peer.die()
+        await eventually(is_incomplete(stage, peer))
+        asked = asyncio.create_task(stage.text())
+
+        async def waits() -> bool:
+            return "queued" in [job["state"] for job in await stage.jobs()]
+
+        await eventually(waits)
+        peer.start()
+
+        async def says_restart() -> bool:
+            return "was lost and is back: restart this llama-server" in await status(stage)
+
+        await eventually(says_restart)
+        assert len(server.chats) == 1
+        server.process = MARKER.format(2)
+        assert await asked == WHOLE
+        assert (await stage.workers())[0].reason == ""
+
+
+@pytest.mark.real
+async def test_job_does_not_end_though_peers_die_under_it_again_and_again(
+    stage: Stage, peer: FakePeer
+) -> None:
+    """A job that crashes two servers would."""
+    server = stage.server(process=MARKER.format(0))
+
+    async def begin(chat: Chat) -> None:
+        await chat.say("Hello" if len(server.chats) == 1 else "")
+        peer.die()
+        await chat.hang()
+
+    async def finish(chat: Chat) -> None:
+        await chat.say(" world")
+        await chat.finish()
+
+    def has_begun(times: int) -> Callable[[], object]:
+        async def check() -> bool:
+            return len(server.chats) == times
+
+        return check
+
+    stage.script.extend([begin] * 3 + [finish])
+    async with stage.bridged(server, rpc_peers=peer.address):
+        asked = asyncio.create_task(stage.events())
+        for number in range(1, 4):
+            await eventually(has_begun(number))
+            await eventually(is_incomplete(stage, peer))
+            peer.start()
+            server.process = MARKER.format(number)
+        events = await asyncio.wait_for(asked, 10)
+        assert "".join(events).count("Hello") == 1
+        assert events[-1] == "[DONE]"
+        (job,) = await stage.jobs()
+        assert (job["crashes"], job["setbacks"]) == ("0", "3")
+
+
+def test_command_tells_its_peers() -> None:
+    assert rpc_peers(["llama-server", "--rpc=a:1,b:2"], {"LLAMA_ARG_RPC": "c:3"}) == "a:1,b:2"
+    assert rpc_peers(["llama-server"], {"LLAMA_ARG_RPC": "c:3"}) == "c:3"
+    assert rpc_peers(["llama-server"], {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bridge", "--rpc-peers", "gpu2"], "LLAMAQ_RPC_PEERS: 'gpu2' is no HOST:PORT"),
+        (["bridge", "--", "llama-server", "--rpc", "gpu2"], "'gpu2' is no HOST:PORT"),
+        (["bridge", "--rpc-peers", "a:1", "--rpc-peers", "b:1"], "stand there twice"),
+        (["bridge", "--server", "http://a", "--rpc-peers", "http://b=c:1"], "http://a=c:1"),
+        (["bridge", *TWO, "--rpc-peers", "c:1"], "--rpc-peers http://a=c:1"),
+        (["bridge", *TWO], "LLAMAQ_RPC_PEERS is for one server"),
+        (["up", *TWO, "--rpc-peers", "c:1"], "--rpc-peers http://a=c:1"),
+        (["up", "--rpc-peers", "c:1"], "--rpc-peers goes with --server"),
+        (["up", "--server", "http://a", "--rpc-peers", "c"], "'c' is no HOST:PORT"),
+    ],
+)
+def test_peers_that_can_not_be_meant_are_refused(arguments: list[str], said: str) -> None:
+    about = {"LLAMAQ_REDIS_URL": "redis://127.0.0.1:1", "LLAMAQ_RPC_PEERS": "z:1"}
+    refused = CliRunner().invoke(main, arguments, env=about)
+    assert refused.exit_code == 2
+    assert said in refused.output
