@@ -2,18 +2,38 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterator
 
 import pytest
 
+import worker_bridge.health_monitor as health
+from llamaq.status import as_text
 from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
+from tests.unit.worker_bridge.rpc import FakePeer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
 pytestmark = pytest.mark.real
+
+MARKER = "<__media_0RxRTGRolLRuRa0GsO2SRwbU0U8fdN{}__>"
 
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers are looked at more often."""
+    monkeypatch.setattr(health, "_TICK_S", 0.1)
+    monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.1)
+
+
+@pytest.fixture
+def peer() -> Iterator[FakePeer]:
+    peer = FakePeer()
+    yield peer
+    peer.die()
 
 
 async def hang(chat: Chat) -> None:
@@ -108,12 +128,13 @@ async def test_server_that_lost_its_power_is_noticed_though_its_connections_stay
             assert await crashes(stage) == ["1", "1"]
 
 
+@pytest.mark.usefixtures("_often")
 async def test_jobs_of_a_process_that_was_replaced_are_not_waited_for(stage: Stage) -> None:
     """Its connections stay open where a proxy or another machine is between."""
     server = stage.server(process="p1")
     async with stage.bridged(server):
         asked = await hold_two(stage, server)
-        await asyncio.sleep(2.5)  # the bridge looks at what the server is every 2 s
+        await asyncio.sleep(0.4)  # the bridge has looked at what the server is
         server.process = "p2"
         assert await asyncio.wait_for(asyncio.gather(*asked), 10) == [WHOLE] * 2
         assert await crashes(stage) == ["1", "1"]
@@ -138,3 +159,80 @@ async def test_server_that_can_not_be_asked_for_a_moment_loses_no_job(stage: Sta
         assert await asked == WHOLE
         server.hanging.clear()
         assert len(server.chats) == 1
+
+
+def is_incomplete(stage: Stage, peer: FakePeer) -> Callable[[], object]:
+    async def check() -> bool:
+        found = [(worker.health, worker.accepting) for worker in await stage.workers()]
+        return found == [("incomplete", False)] and peer.address in (await status(stage))
+
+    return check
+
+
+async def status(stage: Stage) -> str:
+    state = await stage.state()
+    return as_text([state], {}) if state else ""
+
+
+@pytest.mark.usefixtures("_often")
+async def test_worker_without_a_peer_claims_nothing_and_says_what_to_do(
+    stage: Stage, peer: FakePeer
+) -> None:
+    server = stage.server(process=MARKER.format(1))
+    async with stage.bridged(server, rpc_peers=peer.address):
+        assert await stage.text() == WHOLE
+        peer.die()
+        await eventually(is_incomplete(stage, peer))
+        asked = asyncio.create_task(stage.text())
+
+        async def waits() -> bool:
+            return "queued" in [job["state"] for job in await stage.jobs()]
+
+        await eventually(waits)
+        peer.start()
+
+        async def says_restart() -> bool:
+            return "was lost and is back: restart this llama-server" in await status(stage)
+
+        await eventually(says_restart)
+        assert len(server.chats) == 1
+        server.process = MARKER.format(2)
+        assert await asked == WHOLE
+        assert (await stage.workers())[0].reason == ""
+
+
+@pytest.mark.usefixtures("_often")
+async def test_job_does_not_end_though_peers_die_under_it_again_and_again(
+    stage: Stage, peer: FakePeer
+) -> None:
+    """A job that crashes two servers would."""
+    server = stage.server(process=MARKER.format(0))
+
+    async def begin(chat: Chat) -> None:
+        await chat.say("Hello" if len(server.chats) == 1 else "")
+        peer.die()
+        await chat.hang()
+
+    async def finish(chat: Chat) -> None:
+        await chat.say(" world")
+        await chat.finish()
+
+    def has_begun(times: int) -> Callable[[], object]:
+        async def check() -> bool:
+            return len(server.chats) == times
+
+        return check
+
+    stage.script.extend([begin] * 3 + [finish])
+    async with stage.bridged(server, rpc_peers=peer.address):
+        asked = asyncio.create_task(stage.events())
+        for number in range(1, 4):
+            await eventually(has_begun(number))
+            await eventually(is_incomplete(stage, peer))
+            peer.start()
+            server.process = MARKER.format(number)
+        events = await asyncio.wait_for(asked, 10)
+        assert "".join(events).count("Hello") == 1
+        assert events[-1] == "[DONE]"
+        (job,) = await stage.jobs()
+        assert (job["crashes"], job["setbacks"]) == ("0", "3")

@@ -1,4 +1,4 @@
-"""The RPC peers of a llama-server: how they are watched, and what becomes of jobs without one."""
+"""The RPC peers of a llama-server: how they are watched. What becomes of jobs: test_crashes.py."""
 
 import asyncio
 import os
@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import worker_bridge.health_monitor as health
 from llamaq.__main__ import main
-from llamaq.status import as_text
-from tests.fakes.llama_server import Chat
 from tests.unit.worker_bridge.rpc import FakePeer
-from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from tests.unit.worker_bridge.stage import eventually
 from worker_bridge import kept_process, rpc_peer
 from worker_bridge import rpc_peers as several
 from worker_bridge.health import Health, ProbeResult
@@ -30,7 +27,6 @@ from worker_bridge.server_state import ServerState
 from worker_bridge.settings import BridgeSettings
 
 TWO = "--server", "http://a", "--server", "http://b"
-MARKER = "<__media_0RxRTGRolLRuRa0GsO2SRwbU0U8fdN{}__>"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +36,6 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_TICK_S", 0.1)
-    monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.1)
     monkeypatch.setattr(several, "_TICK_S", 0.1)
     monkeypatch.setattr(kept_process, "_FIRST_PAUSE_S", 0.05)
 
@@ -239,83 +233,6 @@ async def test_server_that_is_ours_starts_again_when_its_peer_is_back(
     heeding.cancel()
     await process.stop()
     await running
-
-
-def is_incomplete(stage: Stage, peer: FakePeer) -> Callable[[], object]:
-    async def check() -> bool:
-        found = [(worker.health, worker.accepting) for worker in await stage.workers()]
-        return found == [("incomplete", False)] and peer.address in (await status(stage))
-
-    return check
-
-
-async def status(stage: Stage) -> str:
-    state = await stage.state()
-    return as_text([state], {}) if state else ""
-
-
-@pytest.mark.real
-async def test_worker_without_a_peer_claims_nothing_and_says_what_to_do(
-    stage: Stage, peer: FakePeer
-) -> None:
-    server = stage.server(process=MARKER.format(1))
-    async with stage.bridged(server, rpc_peers=peer.address):
-        assert await stage.text() == WHOLE
-        peer.die()
-        await eventually(is_incomplete(stage, peer))
-        asked = asyncio.create_task(stage.text())
-
-        async def waits() -> bool:
-            return "queued" in [job["state"] for job in await stage.jobs()]
-
-        await eventually(waits)
-        peer.start()
-
-        async def says_restart() -> bool:
-            return "was lost and is back: restart this llama-server" in await status(stage)
-
-        await eventually(says_restart)
-        assert len(server.chats) == 1
-        server.process = MARKER.format(2)
-        assert await asked == WHOLE
-        assert (await stage.workers())[0].reason == ""
-
-
-@pytest.mark.real
-async def test_job_does_not_end_though_peers_die_under_it_again_and_again(
-    stage: Stage, peer: FakePeer
-) -> None:
-    """A job that crashes two servers would."""
-    server = stage.server(process=MARKER.format(0))
-
-    async def begin(chat: Chat) -> None:
-        await chat.say("Hello" if len(server.chats) == 1 else "")
-        peer.die()
-        await chat.hang()
-
-    async def finish(chat: Chat) -> None:
-        await chat.say(" world")
-        await chat.finish()
-
-    def has_begun(times: int) -> Callable[[], object]:
-        async def check() -> bool:
-            return len(server.chats) == times
-
-        return check
-
-    stage.script.extend([begin] * 3 + [finish])
-    async with stage.bridged(server, rpc_peers=peer.address):
-        asked = asyncio.create_task(stage.events())
-        for number in range(1, 4):
-            await eventually(has_begun(number))
-            await eventually(is_incomplete(stage, peer))
-            peer.start()
-            server.process = MARKER.format(number)
-        events = await asyncio.wait_for(asked, 10)
-        assert "".join(events).count("Hello") == 1
-        assert events[-1] == "[DONE]"
-        (job,) = await stage.jobs()
-        assert (job["crashes"], job["setbacks"]) == ("0", "3")
 
 
 def test_command_tells_its_peers() -> None:
