@@ -274,7 +274,6 @@ def test_of_a_call_that_is_cut_before_its_name_nothing_is_left(llama_server: htt
         ({"tool_choice": "required", "max_tokens": 3}, 3),
         ({"tool_choice": "required", "max_tokens": 40}, 0),
         ({"tool_choice": "none", "max_tokens": 3}, 0),
-        ({"tool_choice": "none", "max_tokens": 3, "stop": ["k"]}, 0),
     ],
     ids=str,
 )

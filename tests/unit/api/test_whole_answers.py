@@ -62,9 +62,8 @@ def test_without_the_setting_nothing_goes_out_before_the_answer() -> None:
         assert api.chat(make_chat()).content.startswith(b"{")
 
 
-def cut(usage: int, **delta: str) -> tuple[Frame, ...]:
-    """An answer that ends at its limit."""
-    choice = {"finish_reason": "length", "index": 0, "delta": delta}
+def answer_of(usage: int, finish: str = "length", **delta: str) -> tuple[Frame, ...]:
+    choice = {"finish_reason": finish, "index": 0, "delta": delta}
     used = {"completion_tokens": usage, "prompt_tokens": 1, "total_tokens": usage + 1}
     chunks = {"choices": [choice], "id": "a"}, {"choices": [], "id": "a", "usage": used}
     events = b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks)
@@ -75,13 +74,15 @@ def cut(usage: int, **delta: str) -> tuple[Frame, ...]:
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 def test_client_is_told_of_tokens_that_left_nothing(path: str) -> None:
     with service() as api:
-        api.queue.frames = cut(14)
+        api.queue.frames = answer_of(14)
         lost = api.chat(json.dumps(MESSAGE).encode(), path=path)
-        api.queue.frames = cut(14, content="a")
+        api.queue.frames = answer_of(14, content="a")
         said = api.chat(json.dumps(MESSAGE).encode(), path=path)
         several = {**MESSAGE, "n": 2}
-        api.queue.frames = cut(14)
+        api.queue.frames = answer_of(1, "stop")
+        silent = api.chat(json.dumps(MESSAGE).encode(), path=path)
+        api.queue.frames = answer_of(14)
         both = api.chat(json.dumps(several).encode())
     assert (lost.status_code, lost.headers["x-llamaq-lost-tokens"]) == (200, "14")
-    assert "x-llamaq-lost-tokens" not in said.headers
+    assert "x-llamaq-lost-tokens" not in {*said.headers, *silent.headers}
     assert both.headers["x-llamaq-lost-tokens"] == "28"
