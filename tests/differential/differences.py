@@ -76,7 +76,8 @@ def _error(reply: Reply) -> Mapping[str, Any]:
 
 def _has_form(request: Request, reply: Reply) -> bool:
     is_message = request.plan.path.startswith("/v1/messages")
-    outer, inner = ({"type", "error"}, ANTHROPIC) if is_message else ({"error"}, OPENAI)
+    outer = {"type", "error", "request_id"} if is_message else {"error"}
+    inner = ANTHROPIC if is_message else OPENAI
     return inner <= _error(reply).keys() and whole(reply.body).keys() == outer
 
 
