@@ -150,14 +150,19 @@ class Attempts:
         if not attempt.is_side:
             self._state.asking -= 1
         if isinstance(how, Exception):
-            self._settled(attempt, [], how)
+            self._fail(attempt, how)
             return
         how = blamed(how, self._state.health)
         try:
             self._learn(attempt, how)
             self._settling.settle(attempt, how, self._settled)
         except Exception as error:
-            self._settled(attempt, [], error)
+            self._fail(attempt, error)
+
+    def _fail(self, attempt: Attempt, error: Exception) -> None:
+        """Ends one that can't be settled."""
+        self._worker.outbox.close(attempt.outgoing, lambda _: None)
+        self._settled(attempt, [], error)
 
     def _settled(
         self, attempt: Attempt, next_ones: Iterable[Claim], fault: BaseException | None = None

@@ -11,12 +11,14 @@ from click.testing import CliRunner
 
 from dispatcher import tasks, worker
 from dispatcher.keys import Keys
+from dispatcher.outbox import Outbox
+from dispatcher.outgoing import Outgoing
 from llamaq.__main__ import main
 from tests.builders import make_token
 from tests.processes import SECRET
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
+from worker_bridge.attempts import Attempts
 from worker_bridge.health_monitor import HealthMonitor
-from worker_bridge.speed import Speedometer
 
 pytestmark = pytest.mark.real
 
@@ -85,9 +87,22 @@ async def test_damaged_job_is_told_of_and_the_next_one_runs(stage: Stage) -> Non
 async def test_attempt_whose_end_nobody_thought_of_frees_its_slot_and_is_given_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Speedometer, "add", once(Speedometer.add, KeyError("timings")))
+    """And its outbox forgets it."""
+    opened, outboxes = Outbox.open, set[Outbox]()
+
+    def note(outbox: Outbox, *about: Any) -> Outgoing:
+        outboxes.add(outbox)
+        return opened(outbox, *about)
+
+    async def all_is_over() -> bool:
+        return not any(outbox._couriers or outbox._streams for outbox in outboxes)
+
+    monkeypatch.setattr(Outbox, "open", note)
+    monkeypatch.setattr(Attempts, "_learn", once(Attempts._learn, KeyError("timings")))
     async with stage.bridged(stage.server()):
         assert await stage.text() == WHOLE
+        await eventually(all_is_over)
+    assert outboxes
 
 
 async def test_look_at_the_server_that_fails_is_done_again(
