@@ -94,6 +94,11 @@ class WatchedPeer:
             self._line.close()
             self._line = None
 
+    def leave_alone(self) -> None:
+        """Its llama-server sleeps: it must find no other connection when it wakes, now or later."""
+        self.let_go()
+        self._can_not_be_watched("has a llama-server that sleeps or stands still at times")
+
     def forget(self) -> None:
         """Another process of the llama-server begins to use it."""
         self.is_lost, self._takes_line = False, True

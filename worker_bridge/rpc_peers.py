@@ -41,12 +41,15 @@ class RpcPeers:
         self._silences = self._silences + 1 if found is ProbeResult.SILENT else 0
         if not self._watched or 0 < self._silences < _SILENCES:
             return
-        if found is ProbeResult.OK and not asleep:
+        if found is ProbeResult.OK:
             self._notice_restart(process)
+        if found is ProbeResult.OK and not asleep:
             looks = [peer.knock() if self._has_lost else peer.attend() for peer in self._watched]
             await asyncio.gather(*looks)
         else:
-            self.let_go()
+            may_wake = asleep or found is ProbeResult.SILENT
+            for peer in self._watched:
+                peer.leave_alone() if may_wake else peer.let_go()
             await self._look_without_server(found)
 
     def let_go(self) -> None:
@@ -64,7 +67,8 @@ class RpcPeers:
             self._forget()
 
     async def _look_without_server(self, found: ProbeResult) -> None:
-        if found in (ProbeResult.REFUSED, ProbeResult.LOADING):
+        loads_anew = found is ProbeResult.LOADING and not self._process
+        if found is ProbeResult.REFUSED or loads_anew:
             self._forget()
         if found is not ProbeResult.LOADING:  # it shows itself whether they answer
             await asyncio.gather(*(peer.knock() for peer in self._watched))

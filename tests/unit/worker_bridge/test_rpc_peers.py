@@ -103,12 +103,24 @@ async def test_one_connection_watches_a_peer_and_ends_before_another_server_need
     assert not peers.lost.is_set()
 
 
-async def test_server_that_sleeps_has_its_peers_to_itself(peer: FakePeer, peers: RpcPeers) -> None:
+@pytest.mark.parametrize(
+    "looks", [[(ProbeResult.OK, True)], [(ProbeResult.SILENT, False)] * 2], ids=["asleep", "wakes"]
+)
+async def test_server_that_sleeps_has_its_peers_to_itself(
+    peer: FakePeer, peers: RpcPeers, looks: list[tuple[ProbeResult, bool]]
+) -> None:
     await works(peers)
     (line,) = peer.waiting()
-    await peers.look(ProbeResult.OK, "p1", asleep=True)
+    for found, asleep in looks:
+        await peers.look(found, "p1", asleep=asleep)
     line.settimeout(5)
     assert await asyncio.to_thread(line.recv, 1) == b""
+    line.close()
+    assert await works(peers) == ""
+    assert peer.waiting() == []  # it may fall asleep again, before that is seen
+    await works(peers, "p2")
+    (line,) = peer.waiting()
+    peers.let_go()
     line.close()
 
 
