@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from dispatcher.registry import ModelState, WorkerState
+from dispatcher.registry import ModelState
+from dispatcher.worker_state import WorkerState
 
 
 def changes(before: Mapping[str, ModelState], now: Mapping[str, ModelState]) -> list[str]:
@@ -20,6 +21,10 @@ def _workers(models: Mapping[str, ModelState]) -> Iterator[tuple[str, tuple[str,
 
 
 def _arrival(model: str, worker: WorkerState) -> str:
+    if worker.is_standby:
+        return (
+            f"worker={_word(worker.id)} could load model={_word(model)} host={_word(worker.host)}"
+        )
     return (
         f"worker={_word(worker.id)} serves model={_word(model)} server={_word(worker.server)} "
         f"host={_word(worker.host)} slots={worker.slots}"

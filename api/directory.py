@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from api.errors import ApiError, bad_request
-from api.inability import unable
+from api.inability import not_loaded, unable
 from api.names import is_here, models_meant, with_given
 from api.notices import Notices
 from dispatcher.aliases import read_aliases
@@ -18,7 +18,8 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.errors import LlamaqError, ModelNotFound, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
-from dispatcher.registry import ModelState, WorkerState, read_models
+from dispatcher.registry import ModelState, read_models
+from dispatcher.worker_state import WorkerState
 
 log = logging.getLogger("llamaq.directory")
 
@@ -109,7 +110,8 @@ class Directory:
             raise self._not_found(name)
         state = self.models[meant[0]]
         if state.workers and not self.serves(state.model):
-            await self._tell_of_strangers(state.model)
+            if not all(worker.is_understood for worker in state.workers):
+                await self._tell_of_strangers(state.model)
             raise self.unavailable(state.model)
         if not is_here(state):
             raise self.unavailable(state.model)
@@ -166,25 +168,30 @@ class Directory:
                 await self._announce(model)
 
     def _workers(self, model: str) -> list[WorkerState]:
-        """Those that understand this API."""
+        """Those that understand this API, and have the model or could load it."""
         state = self.models.get(model)
-        return [worker for worker in state.workers if worker.is_understood] if state else []
+        return [worker for worker in state.workers if _may_serve(worker)] if state else []
 
     def _able(self, model: str, needs: Needs) -> bool:
         if needs == ANYBODY:
             return True
         workers = self._workers(model)
-        able = (needs.met_by(w.context, w.abilities, w.fingerprint) for w in workers)
-        return not workers or any(able)
+        return not workers or any(worker.may_meet(needs) for worker in workers)
 
     def serves(self, model: str) -> bool:
-        """Whether a worker of this model lives that understands this API, be it busy or loading."""
+        """Whether a worker of this model lives that understands this API, be it busy or loading, or
+        a bridge that could load it.
+        """
         state = self.models.get(model)
         if state is not None:
             for worker in state.workers:
-                if worker.is_understood:
+                if _may_serve(worker):
                     return True
         return False
+
+    def is_loading(self, model: str) -> bool:
+        """Whether nobody serves this model yet, and a worker loads it now."""
+        return model in self.models and self.models[model].is_loading
 
     def queued(self, model: str) -> int:
         """How many jobs wait for this model."""
@@ -206,6 +213,8 @@ class Directory:
         state = self.models.get(model)
         is_away = state is not None and not state.workers
         away_s = state.seen_s if state and is_away else waited_s
+        if state is not None and any(worker.has_failed for worker in state.workers):
+            return not self.serves(model)
         # Workers need a moment too, once Redis is back.
         looking_s = time.monotonic() - self._back_at
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
@@ -220,12 +229,18 @@ class Directory:
         """What to tell those who need this model."""
         state = self.models.get(model)
         for worker in state.workers if state and not self.serves(model) else ():
+            if worker.is_understood:
+                return not_loaded(model, worker)
             return ModelUnavailable(worker_is_strange(model, worker.id, worker.protocol))
         which = f"the model '{model}'" if model else "any model"
         return ModelUnavailable(
             f"No worker serves {which} now. Start its llama-server and its bridge, "
             "or try again later."
         )
+
+
+def _may_serve(worker: WorkerState) -> bool:
+    return worker.is_understood and not worker.has_failed
 
 
 def _without_workers(state: ModelState, later_s: float) -> ModelState:

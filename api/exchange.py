@@ -15,7 +15,7 @@ from api.failure import cannot_continue, failure, has_no_room
 from api.json_text import read
 from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
-from api.waiting import check_continuation, expired
+from api.waiting import check_continuation, check_model, expired
 from dispatcher.errors import JobCancelled, LlamaqError, TenantQueueFull
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Job
@@ -238,8 +238,8 @@ class Exchange:
         limit_s = job.deadline_s if self._was_started else min(job.wait_s, job.deadline_s)
         if waited_s > limit_s:
             raise self._expired()
-        if not self.started and directory.given_up(job.model, waited_s):
-            raise directory.unavailable(job.model)
+        if not self.started:
+            check_model(job, directory, waited_s)
         for answer in self._answers:
             check_continuation(answer, directory, waited_s)
 

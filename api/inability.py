@@ -1,6 +1,7 @@
 """What a client is told whose request no worker of the model can serve."""
 
 from api.errors import NO_RETRY, ApiError, bad_request
+from dispatcher.errors import ModelUnavailable
 from dispatcher.needs import (
     COMPLETION,
     EMBEDDINGS,
@@ -10,6 +11,7 @@ from dispatcher.needs import (
     TRANSCRIPTION,
     Needs,
 )
+from dispatcher.worker_state import WorkerState
 
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 _ENDPOINTS = {
@@ -34,6 +36,14 @@ def unable(model: str, needs: Needs) -> ApiError:
         f"No worker of the model '{model}' takes {media}: leave them out, or choose another model: "
         "see /v1/models.",
         param="messages",
+    )
+
+
+def not_loaded(model: str, worker: WorkerState) -> ModelUnavailable:
+    """The error for a model that the bridge of this worker has just failed to load."""
+    return ModelUnavailable(
+        f"The model '{model}' could not be loaded: the log of the bridge on {worker.host} says why "
+        f"(worker {worker.id}). Choose another model, or try again later."
     )
 
 

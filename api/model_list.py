@@ -10,8 +10,9 @@ from api.context import Context, context_of
 from api.paths import READ
 from dispatcher.errors import ModelNotFound
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
-from dispatcher.registry import ModelState, WorkerState
+from dispatcher.registry import ModelState
 from dispatcher.variants import Variant, variants_of
+from dispatcher.worker_state import WorkerState
 
 router = APIRouter()
 
@@ -46,6 +47,7 @@ def _authenticated(request: Request) -> Context:
 def _describe(state: ModelState) -> dict[str, Any]:
     names = {"id": state.model, "aliases": list(state.aliases)}
     about = {"object": "model", "created": state.first_served_s, "owned_by": "llamaq"}
+    about["status"] = {"value": state.status}
     return names | about | {"meta": {**_about_workers(state), "default": state.is_default}}
 
 
@@ -56,9 +58,9 @@ def _about_workers(state: ModelState) -> dict[str, Any]:
     endpoints = {word for worker in workers for word in worker.endpoints}
     contexts = [worker.trained_context for worker in workers if worker.trained_context]
     return {
-        "workers": len(workers),
+        "workers": sum(not worker.is_standby for worker in workers),
         "slots": sum(worker.slots for worker in workers),
-        "n_ctx": min((worker.context for worker in workers), default=0),
+        "n_ctx": min((w.context for w in workers if not w.is_unknown), default=0),
         "n_ctx_train": min(contexts, default=0),
         "modalities": sorted({word for worker in workers for word in worker.modalities}),
         "endpoints": sorted(endpoints),

@@ -35,7 +35,8 @@ def comment(text: str) -> bytes:
 
     The next event follows directly: some clients take a blank line for the end of an empty event.
     """
-    return f": {' '.join(text.split())}\n".encode()
+    line = " ".join(text.split())
+    return f": {''.join(c if c.isprintable() else '_' for c in line)}\n".encode()
 
 
 def split(events: bytes) -> list[bytes]:

@@ -21,14 +21,16 @@ class StreamedAnswer:
     """Runs an exchange and sends its answer.
 
     What fails before the headers are out is raised; after that it is an event in the stream.
-    They wait for the first piece of the answer, but no longer than `quiet_s`; from then on a
-    comment tells at least every `quiet_s` seconds that the request lives.
+    They wait for the first piece of the answer, but no longer than `quiet_s`, or until its model is
+    being loaded; from then on a comment tells at least every `quiet_s` seconds that the request
+    lives. That its model is being loaded is told at once.
     """
 
     def __init__(self, exchange: Exchange, shape: Shape, quiet_s: float) -> None:
         self._exchange = exchange
         self._shape = shape
         self._quiet_s = quiet_s
+        self._has_told_of_loading = False
 
     async def send(self, send: Send) -> None:
         """All of it (ASGI). Raises `ClientGone`."""
@@ -49,7 +51,8 @@ class StreamedAnswer:
         while True:
             pieces = await self._exchange.more()
             shown = any(piece.events for piece in pieces) or self._exchange.done
-            if shown or self._exchange.waited_s >= self._quiet_s:
+            is_quiet = self._exchange.waited_s >= self._quiet_s
+            if shown or is_quiet or self._is_loading():
                 return pieces
 
     async def _body(self, pieces: list[Piece], send: Send) -> bytes:
@@ -60,7 +63,7 @@ class StreamedAnswer:
             part = take(pieces[0]) if len(pieces) == 1 else b"".join(map(take, pieces))
             if exchange.done:
                 return part + self._shape.end()
-            if not part and monotonic() - spoke_at >= self._quiet_s:
+            if not part and (monotonic() - spoke_at >= self._quiet_s or self._loading_is_news()):
                 part = self._sign_of_life()
             if part:
                 spoke_at = monotonic()
@@ -71,8 +74,20 @@ class StreamedAnswer:
         exchange = self._exchange
         if exchange.started:
             return comment("the model is at work")
+        if self._is_loading():
+            self._has_told_of_loading = True
+            return comment(f"loading model={exchange.jobs[0].model}")
         if place := exchange.place:
             eta = "" if place.eta_s is None else f" eta={place.eta_s}s"
             return comment(f"queued position={place.position}{eta}")
         waiting = exchange.context.directory.queued(exchange.jobs[0].model)
         return comment(f"queued waiting={waiting}")
+
+    def _is_loading(self) -> bool:
+        """Whether the request waits for its model to be loaded."""
+        exchange = self._exchange
+        is_loading = exchange.context.directory.is_loading
+        return not exchange.started and is_loading(exchange.jobs[0].model)
+
+    def _loading_is_news(self) -> bool:
+        return not self._has_told_of_loading and self._is_loading()

@@ -2,7 +2,9 @@
 
 from api.answer import Answer
 from api.directory import Directory
+from api.inability import unable
 from dispatcher.errors import DeadlineExceeded, LlamaqError, WorkerFailed
+from dispatcher.job import Job
 
 
 def expired(model: str, directory: Directory, waited_s: float, is_started: bool) -> LlamaqError:
@@ -18,6 +20,16 @@ def expired(model: str, directory: Directory, waited_s: float, is_started: bool)
         f"No slot for the model '{model}' was free within {waited_s:.0f} s. "
         "Try again when fewer requests wait."
     )
+
+
+def check_model(job: Job, directory: Directory, waited_s: float) -> None:
+    """Raises what a job is told that has waited long enough for a worker to come, or for one that
+    is able to do it: what a model can do may only be known once it is loaded.
+    """
+    if directory.given_up(job.model, waited_s):
+        raise directory.unavailable(job.model)
+    if directory.lacks(job.model, job.needs, waited_s):
+        raise unable(job.model, job.needs)
 
 
 def check_continuation(answer: Answer, directory: Directory, waited_s: float) -> None:

@@ -146,6 +146,10 @@ class Commands:
         """As `renew`, for attempts of which that has only the names."""
         return await self._run("look", *who, *_flat(held))
 
+    async def oldest_waiting(self, worker: str) -> list[Any]:
+        """Who waits for the model, and who could serve it, as this worker sees it."""
+        return await self._run("oldest_waiting", worker)
+
     def claim(self, who: Identity, wish: Wish) -> asyncio.Future[list[Any]]:
         """The free slots that are left, when to claim again, and jobs."""
         return self._run("claim", *who, *wish.values)

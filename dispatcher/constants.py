@@ -90,6 +90,8 @@ USERS_LOOKED_AT = 1000
 """And a tenant's users."""
 NEWEST_DROPPED = 64
 """And a user's jobs."""
+WAITING_LOOKED_AT = 256
+"""Of each class, for the oldest of the jobs that wait."""
 
 # What jobs may be like.
 LARGEST = 1e13

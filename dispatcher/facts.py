@@ -6,6 +6,8 @@ from dispatcher.redis_address import Arg
 
 LEFT = "left"
 """The health of a worker that has said that it is gone."""
+UNLOADED, LOADING, FAILED = "unloaded", "loading", "failed"
+"""The health of a worker whose bridge could load the model; does so now; has just failed at it."""
 
 
 @dataclass(frozen=True, slots=True)

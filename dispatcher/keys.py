@@ -37,6 +37,7 @@ NAMES = {
     "replies": "replies:",
     "counters": "counters",
     "aliases": "aliases",
+    "loading": "loading",
 }
 
 

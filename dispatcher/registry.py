@@ -11,69 +11,18 @@ from redis.exceptions import ResponseError
 from dispatcher.aliases import ANY
 from dispatcher.announcement import FIRST_SERVED, REMEMBERED_S
 from dispatcher.connection import LinkedRedis
+from dispatcher.facts import LOADING, UNLOADED
 from dispatcher.keys import MODELS, NAMES, Keys
-from dispatcher.needs import COMPLETION
-from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 from dispatcher.reply import eta_s
-from dispatcher.row import mean, number, whole, words
+from dispatcher.row import mean
+from dispatcher.worker_state import WorkerState, read_worker
 
 _SHOWN_ALIASES = 3
 _COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms", FIRST_SERVED
 _WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
 
 log = logging.getLogger("llamaq.registry")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """A live worker. `running` counts the attempts that occupy its slots.
-
-    `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
-    `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
-    more names of its model, `host` is the machine of its bridge. `endpoints` are the words of
-    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
-    `dispatcher.facts`.
-    """
-
-    id: str
-    server: str
-    health: str
-    accepting: bool
-    slots: int
-    running: int
-    context: int
-    build: str
-    fingerprint: str = ""
-    modalities: frozenset[str] = frozenset()
-    prompt_tps: float = 0
-    decode_tps: float = 0
-    breaker: str = "closed"
-    foreign: int = 0
-    aliases: tuple[str, ...] = ()
-    host: str = ""
-    protocol: int = PROTOCOL
-    endpoints: frozenset[str] = frozenset()
-    quantisation: str = ""
-    size_bytes: int = 0
-    parameters: int = 0
-    trained_context: int = 0
-    reason: str = ""
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """What it can do that not every worker can."""
-        return self.modalities | self.endpoints
-
-    @property
-    def makes_text(self) -> bool:
-        """Whether its server can have answers to chats and the like, as far as is known."""
-        return not self.endpoints or COMPLETION in self.endpoints
-
-    @property
-    def is_understood(self) -> bool:
-        """Whether it speaks the same protocol as this process."""
-        return self.protocol == PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +75,27 @@ class ModelState:
 
     @property
     def accepting(self) -> bool:
-        """Whether a worker takes jobs of this build, be it only into its queue."""
-        return any(worker.accepting and worker.is_understood for worker in self.workers)
+        """Whether a worker takes jobs of this build, be it only once it has loaded the model."""
+        return any(
+            worker.is_understood and (worker.accepting or worker.is_standby)
+            for worker in self.workers
+            if not worker.has_failed
+        )
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether nobody serves it yet, and a worker of this build loads it now."""
+        workers = [worker for worker in self.workers if worker.is_understood]
+        is_served = any(worker.accepting for worker in workers)
+        return not is_served and any(worker.health == LOADING for worker in workers)
+
+    @property
+    def status(self) -> str:
+        """Whether it is `loaded`, `loading` or `unloaded`: the words of llama-server's router."""
+        if not all(worker.is_standby for worker in self.workers):
+            return "loaded"
+        is_loading = any(worker.health == LOADING for worker in self.workers)
+        return LOADING if is_loading else UNLOADED
 
     @property
     def eta_s(self) -> int | None:
@@ -198,37 +166,7 @@ def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> Wor
     try:
         if isinstance(row, Exception):
             raise row
-        return _read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
+        return read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
     except (ResponseError, ValueError) as error:
         log.error("The worker %r of the model %s can't be read: %r", id_, model, error)
         return None
-
-
-def _read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
-    pairs = zip(row[::2], row[1::2], strict=True)
-    text = {field.decode(errors="replace"): value.decode() for field, value in pairs}
-    return WorkerState(
-        id=worker,
-        server=text.get("server", ""),
-        health=text.get("health", ""),
-        accepting=text.get("accepting") == "1",
-        slots=whole(text, "slots"),
-        running=running,
-        context=whole(text, "context"),
-        build=text.get("build", ""),
-        fingerprint=text.get("fingerprint", ""),
-        modalities=words(text.get("modalities", "")),
-        prompt_tps=number(text.get("prompt_tps", "0")),
-        decode_tps=number(text.get("decode_tps", "0")),
-        breaker=text.get("breaker", "closed"),
-        foreign=whole(text, "foreign"),
-        aliases=tuple(text.get("aliases", "").split()),
-        host=text.get("host", ""),
-        protocol=whole(text, "protocol"),
-        endpoints=words(text.get("endpoints", "")),
-        quantisation=text.get("quantisation", ""),
-        size_bytes=whole(text, "size_bytes"),
-        parameters=whole(text, "parameters"),
-        trained_context=whole(text, "trained_context"),
-        reason=text.get("reason", ""),
-    )

@@ -20,7 +20,7 @@ from dispatcher.tier import Tier
 LUA = files("dispatcher") / "lua"
 SCRIPTS = (
     *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "look"),
-    *("position", "reap", "register", "release", "renew", "resume"),
+    *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume"),
 )
 
 _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dispatcher.registry import WorkerState
+from dispatcher.worker_state import WorkerState
 
 _GB = 1e9
 _SHOWN_CHARS = 8
@@ -42,10 +42,11 @@ class Variant:
 
 
 def variants_of(workers: Iterable[WorkerState]) -> list[Variant]:
-    """Those among the workers, the one with most slots first."""
+    """Those among the workers, the one with most slots first. What some have nobody knows yet."""
     alike: dict[str, list[WorkerState]] = {}
     for worker in workers:
-        alike.setdefault(worker.fingerprint, []).append(worker)
+        if not worker.is_unknown:
+            alike.setdefault(worker.fingerprint, []).append(worker)
     found = [_variant(fingerprint, those) for fingerprint, those in alike.items()]
     return sorted(found, key=lambda variant: (-variant.slots, variant.fingerprint))
 

@@ -12,9 +12,10 @@ from dispatcher.connection import open_redis
 from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
-from dispatcher.registry import ModelState, WorkerState, read_models
+from dispatcher.registry import ModelState, read_models
 from dispatcher.turns import Turn, read_turns
 from dispatcher.variants import Variant, variants_of, what_differs
+from dispatcher.worker_state import WorkerState
 from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
@@ -101,6 +102,9 @@ def _model_line(model: ModelState) -> str:
 
 
 def _worker_line(worker: WorkerState, width: int) -> str:
+    if worker.is_standby and worker.is_understood:
+        could = "could not load" if worker.has_failed else "could load"
+        return f"  {worker.id:{width}}  {worker.health:13}  {could} it on {worker.host}"
     speed = f"  {worker.decode_tps:g} tokens/s" if worker.decode_tps else ""
     others = f" ({worker.foreign} more used by others)" if worker.foreign else ""
     special = ", ".join(sorted(worker.endpoints - {COMPLETION}))

@@ -11,7 +11,8 @@ from openai import OpenAI
 
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
-from dispatcher.registry import WorkerState, read_models
+from dispatcher.registry import read_models
+from dispatcher.worker_state import WorkerState
 from tests.builders import make_token
 from tests.processes import LlamaServer, Program, bridge, free_port, wait_until
 

@@ -29,7 +29,7 @@ local function is_near(c, place, class, tier, tenant, user)
   local first, own = waiting_at(c, tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
   local user_first = waiting_at(c, path)[1]
   local user_own = redis.call('ZSCORE', turns(class, path), user)
-  local span = SPAN * c.slots * redis.call('ZCARD', K.workers)
+  local span = SPAN * c.slots * redis.call('HLEN', K.speeds)
   return at and head and first and user_first and at[1] == tier and own and user_own
       and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
       and sequence_of(place) - sequence_of(head) <= span

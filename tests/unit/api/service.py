@@ -22,8 +22,9 @@ from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
 from dispatcher.needs import ANYBODY
 from dispatcher.queue import Queue
-from dispatcher.registry import ModelState, WorkerState
+from dispatcher.registry import ModelState
 from dispatcher.reply import Place, Reply
+from dispatcher.worker_state import WorkerState
 from tests.builders import make_settings, make_token
 
 _CHUNK = (
@@ -55,6 +56,7 @@ class ScriptedQueue:
     `later` are more frames, and after how many seconds they come.
     `place` and `tenant_queued` are what each reply tells; `jobs` are those that came. A job that is
     lost goes on with the next of `continued`, on `needs`; `rests` are what was left of them.
+    `when_submitted` is called for each job that comes.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class ScriptedQueue:
         self.jobs: list[Job] = []
         self.continued: list[Sequence[Frame]] = []
         self.needs = ANYBODY
+        self.when_submitted: Callable[[], None] = lambda: None
         self.rests: list[Continuation] = []
         self._replies: dict[str, Reply] = {}
 
@@ -75,6 +78,7 @@ class ScriptedQueue:
         if self.refusal is not None:
             raise self.refusal
         self.jobs.append(job)
+        self.when_submitted()
         reply = self._replies[job.id] = Reply(10_000, news)
         reply.place, reply.tenant_queued = self.place, self.tenant_queued
         for frames, wait_s in ((self.frames, self.wait_s), self.later):

@@ -44,7 +44,7 @@ def test_model_is_described_with_all_that_its_workers_tell(api: Service) -> None
     meta = qwen.pop("meta")
     assert qwen == {
         **{"id": "org/qwen", "aliases": ["gpt-4o", "qwen"], "object": "model"},
-        **{"created": 1_795_000_000, "owned_by": "llamaq"},
+        **{"created": 1_795_000_000, "owned_by": "llamaq", "status": {"value": "loaded"}},
     }
     assert meta == {
         **{"workers": 2, "slots": 6, "n_ctx": 512, "n_ctx_train": 40960, "modalities": []},

@@ -5,8 +5,9 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from dispatcher.commands import Commands, Offer
-from dispatcher.registry import WorkerState, read_models
+from dispatcher.registry import read_models
 from dispatcher.worker import WorkerFacts, WorkerSession
+from dispatcher.worker_state import WorkerState
 from tests.unit.dispatcher.desk import Desk
 
 

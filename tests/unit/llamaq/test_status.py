@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 
 from dispatcher import registry
 from dispatcher.protocol import PROTOCOL
-from dispatcher.registry import ModelState, WorkerState
+from dispatcher.registry import ModelState
 from dispatcher.turns import Turn
+from dispatcher.worker_state import WorkerState
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
 

@@ -12,8 +12,9 @@ import httpx
 
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
-from dispatcher.registry import ModelState, WorkerState, read_models
+from dispatcher.registry import ModelState, read_models
 from dispatcher.settings import QueueSettings
+from dispatcher.worker_state import WorkerState
 from tests.fakes.llama_server import FakeLlamaServer, Reply
 from worker_bridge.bridge import Shared
 from worker_bridge.service import serve

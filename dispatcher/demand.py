@@ -1,0 +1,50 @@
+"""Who waits for a model that a bridge could load, and which bridge loads it."""
+
+from dataclasses import dataclass
+
+from dispatcher.commands import Commands
+
+_LOADING_MS = 5000
+_LOADING = "loading"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """So many `jobs` wait for a model, the oldest for `waited_s`.
+
+    Other workers offer `slots` that take them. A job holds a slot for `service_s`, 0 where that is
+    not known. `loader` is the worker that loads the model now, empty where none does.
+    """
+
+    jobs: int = 0
+    waited_s: float = 0
+    slots: int = 0
+    service_s: float = 0
+    loader: str = ""
+
+
+async def read_demand(commands: Commands, worker: str) -> Demand:
+    """As this worker sees it. Raises `RedisUnavailable` and `ResponseError`."""
+    jobs, waited_ms, slots, mean_ms, loader = await commands.oldest_waiting(worker)
+    return Demand(jobs, waited_ms / 1000, slots, float(mean_ms) / 1000, loader.decode())
+
+
+async def begin_loading(commands: Commands, worker: str) -> bool:
+    """Whether this worker may load the model: no other one does. It is to say so every second.
+
+    Raises `RedisUnavailable`.
+    """
+    link, key = commands.redis.link, commands.keys.named(_LOADING)
+    if await link.call("SET", key, worker, "NX", "PX", _LOADING_MS) is not None:
+        return True
+    if await link.call("GET", key) != worker.encode():
+        return False
+    await link.call("PEXPIRE", key, _LOADING_MS)
+    return True
+
+
+async def end_loading(commands: Commands, worker: str) -> None:
+    """The model is loaded, or can't be. Raises `RedisUnavailable`."""
+    link, key = commands.redis.link, commands.keys.named(_LOADING)
+    if await link.call("GET", key) == worker.encode():  # at worst two load it
+        await link.call("DEL", key)

@@ -1,0 +1,109 @@
+"""A worker, as the API and `llamaq status` see it."""
+
+from dataclasses import dataclass
+
+from dispatcher.facts import FAILED, LOADING, UNLOADED
+from dispatcher.needs import COMPLETION, Needs
+from dispatcher.protocol import PROTOCOL
+from dispatcher.row import number, whole, words
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A live worker. `running` counts the attempts that occupy its slots.
+
+    `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
+    `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
+    more names of its model, `host` is the machine of its bridge. `endpoints` are the words of
+    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
+    `dispatcher.facts`.
+    """
+
+    id: str
+    server: str
+    health: str
+    accepting: bool
+    slots: int
+    running: int
+    context: int
+    build: str
+    fingerprint: str = ""
+    modalities: frozenset[str] = frozenset()
+    prompt_tps: float = 0
+    decode_tps: float = 0
+    breaker: str = "closed"
+    foreign: int = 0
+    aliases: tuple[str, ...] = ()
+    host: str = ""
+    protocol: int = PROTOCOL
+    endpoints: frozenset[str] = frozenset()
+    quantisation: str = ""
+    size_bytes: int = 0
+    parameters: int = 0
+    trained_context: int = 0
+    reason: str = ""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What it can do that not every worker can."""
+        return self.modalities | self.endpoints
+
+    @property
+    def makes_text(self) -> bool:
+        """Whether its server can have answers to chats and the like, as far as is known."""
+        return not self.endpoints or COMPLETION in self.endpoints
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether it speaks the same protocol as this process."""
+        return self.protocol == PROTOCOL
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether its bridge could load the model, or loads it: it has no server so far."""
+        return not self.server and self.health in (UNLOADED, LOADING, FAILED)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its bridge could not load the model a moment ago."""
+        return self.is_standby and self.health == FAILED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether its model was never loaded, so that nobody knows what it is like."""
+        return self.is_standby and not self.fingerprint
+
+    def may_meet(self, needs: Needs) -> bool:
+        """Whether it meets these needs, as far as is known."""
+        return self.is_unknown or needs.met_by(self.context, self.abilities, self.fingerprint)
+
+
+def read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
+    """A worker from its row in Redis. Raises `ValueError`."""
+    pairs = zip(row[::2], row[1::2], strict=True)
+    text = {field.decode(errors="replace"): value.decode() for field, value in pairs}
+    return WorkerState(
+        id=worker,
+        server=text.get("server", ""),
+        health=text.get("health", ""),
+        accepting=text.get("accepting") == "1",
+        slots=whole(text, "slots"),
+        running=running,
+        context=whole(text, "context"),
+        build=text.get("build", ""),
+        fingerprint=text.get("fingerprint", ""),
+        modalities=words(text.get("modalities", "")),
+        prompt_tps=number(text.get("prompt_tps", "0")),
+        decode_tps=number(text.get("decode_tps", "0")),
+        breaker=text.get("breaker", "closed"),
+        foreign=whole(text, "foreign"),
+        aliases=tuple(text.get("aliases", "").split()),
+        host=text.get("host", ""),
+        protocol=whole(text, "protocol"),
+        endpoints=words(text.get("endpoints", "")),
+        quantisation=text.get("quantisation", ""),
+        size_bytes=whole(text, "size_bytes"),
+        parameters=whole(text, "parameters"),
+        trained_context=whole(text, "trained_context"),
+        reason=text.get("reason", ""),
+    )
