@@ -2,28 +2,37 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from llamaq import event_loop
+from llamaq.host_checks import check_host
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
 from worker_bridge.joining import ServerTaken
 from worker_bridge.launcher import rpc_peers as peers_of_command
+from worker_bridge.model_host import run_host
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 
 
 @click.command(epilog=describe(QueueSettings, BridgeSettings))
 @click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    help="Models to load when they are asked for: a folder of GGUF files, or a file of presets.",
+)
 @click.option("--model", help="Name to serve the model under.")
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
 @rpc_peers_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def bridge(
     servers: Sequence[str],
+    models: Path | None,
     model: str | None,
     name: str | None,
     rpc_peers: Sequence[str],
@@ -31,25 +40,45 @@ def bridge(
 ) -> None:
     """Bridge llama-servers that run, or one that COMMAND starts.
 
+    With --models, COMMAND starts one server after the other, each with the model that is asked for.
+
     \b
     llamaq bridge --server http://127.0.0.1:8080
     llamaq bridge --server http://127.0.0.1:8080 --server http://127.0.0.1:8081
     llamaq bridge -- llama-server -m model.gguf --parallel 4
     llamaq bridge -- llama-server -m model.gguf --parallel 4 --rpc gpu2:50052,gpu3:50052
+    llamaq bridge --models /path/to/models -- llama-server --parallel 4
     """
     if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
-    queue = load({QueueSettings: {}, BridgeSettings: {"model": model, "worker_name": name}})
+    given = {"model": model, "worker_name": name, "models": models}
+    told = load({QueueSettings: {}, BridgeSettings: given})
+    queue, one = told[QueueSettings], told[BridgeSettings]
     peers = dict(peers_by_server(servers, rpc_peers))
-    if command and (named := peers_of_command(command, os.environ)):
-        peers.setdefault("", named)
-    settings = list(_settings(servers, model, name, peers))
+    place = None if servers and not models else one.models
+    if place is not None:
+        _check_goes_with_models(one, servers)
+        check_host(place, command)
+        work = run_host(one, queue, place, command)
+    else:
+        if command and (named := peers_of_command(command, os.environ)):
+            peers.setdefault("", named)
+        work = run_bridge(list(_settings(servers, model, name, peers)), queue, command)
     try:
-        event_loop.run(run_bridge(settings, queue[QueueSettings], command))
+        event_loop.run(work)
     except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
+
+
+def _check_goes_with_models(settings: BridgeSettings, servers: Sequence[str]) -> None:
+    if servers:
+        raise click.UsageError("give either --server or --models, not both")
+    if settings.model is not None:
+        raise click.UsageError(
+            "--model (LLAMAQ_MODEL) does not go with --models: each model has its file's name"
+        )
 
 
 def _settings(

@@ -28,11 +28,12 @@ from llamaq.embedded_redis import (
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
+from llamaq.host_checks import check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, is_set, load, set_default
-from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges
+from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
 from llamaq.up_start import environments, start
 from worker_bridge.settings import BridgeSettings
 
@@ -45,6 +46,12 @@ _TOKEN_S = 24 * 3600
 @data_dir_option("Folder for secrets and the queue.")
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
 @rpc_peers_option
+@click.option(
+    "--models",
+    envvar="LLAMAQ_MODELS",
+    type=click.Path(path_type=Path),
+    help="A folder of GGUF files, or a file of presets: llama-server has one of them at a time.",
+)
 @click.option("--demo", is_flag=True, help="Also run two real llama.cpp servers on a tiny model.")
 @click.option("--once", is_flag=True, help="With --demo: stop after the first chat.")
 @click.option("--log-level", envvar=LOG_LEVEL, hidden=True)
@@ -65,20 +72,25 @@ def up(  # noqa: PLR0913  # one argument per option
     data_dir: Path,
     servers: Sequence[str],
     rpc_peers: Sequence[str],
+    models: Path | None,
     demo: bool,
     once: bool,
     log_level: str | None,
     lan: bool,
     redis_listen: str | None,
 ) -> None:
-    """Run everything on this machine: Redis, the API, and a bridge for all --servers."""
+    """Run everything on this machine: Redis, the API, a bridge for all --servers and one for the
+    --models.
+    """
     if once and not demo:
         raise click.UsageError("--once goes with --demo")
+    if models:
+        check_host(models)
     if demo:
         _check_demo_parts()
     log_level = log_level or ("warning" if demo else "info")
     set_up_logs(log_level)
-    bridges = _bridges(servers, rpc_peers)
+    bridges = _bridges(servers, rpc_peers) + model_bridges(models)
     home = _open_home(data_dir)
     host = host or (EVERYWHERE if lan else None)
     listen = _listen(redis_listen, lan)

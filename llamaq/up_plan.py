@@ -30,6 +30,15 @@ class UpPlan:
     once: bool
 
 
+def model_bridges(models: Path | None) -> list[list[str]]:
+    """The bridge that starts a server for the model that is wanted, where there are models.
+
+    >>> model_bridges(Path("/models"))
+    [['--models', '/models']]
+    """
+    return [["--models", str(models.expanduser().absolute())]] if models else []
+
+
 def demo_bridges(model: Path) -> list[list[str]]:
     """The bridges of `up --demo`: each starts a real llama.cpp server of its own."""
     server = [sys.executable, "-m", "llamaq.demo_server", "--model", str(model)]

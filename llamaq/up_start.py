@@ -27,7 +27,7 @@ def environments(
     return {
         "redis": of_redis(os.environ),
         "api": of_api(os.environ, told | of_its_own),
-        "bridge": of_bridge(os.environ, told),
+        "bridge": of_bridge(os.environ, told | {"LLAMAQ_MODELS": ""}),  # only one gets them
     }
 
 

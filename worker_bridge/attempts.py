@@ -22,7 +22,7 @@ _LATE_S = 1.0  # llama-server answers with its headers when a slot begins
 
 
 class Attempts:
-    """The attempts of one worker."""
+    """The attempts of one worker, which has `begun` so many."""
 
     def __init__(self, settings: BridgeSettings, worker: Worker, settling: Settling) -> None:
         self._settings = settings
@@ -30,6 +30,7 @@ class Attempts:
         self._state = worker.state
         self._settling = settling
         self._held: dict[str, Attempt] = {}
+        self.begun = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -52,6 +53,7 @@ class Attempts:
         round_ = NO_ROUND if claim.needs.side else self._state.breaker.begin()
         attempt = Attempt(claim, worker.served, worker.outbox, self._ended, round_)
         self._held[claim.token] = attempt
+        self.begun += 1
         if not attempt.is_side:
             self._state.held += 1
             self._state.asking += 1

@@ -17,6 +17,7 @@ from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
 from dispatcher.crowd import Crowd
 from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import WorkerFacts
 from dispatcher.keys import Keys
 from dispatcher.outbox import Outbox
 from dispatcher.reaper import run_reaper
@@ -103,6 +104,40 @@ class Bridge:
         self._foreign = ForeignLoad(worker, self._attempts)
         aliases = Aliases(self._served.model, only=settings.model is not None)
         self._registration = Registration(worker, self._attempts, aliases, queue.lease_s / 4)
+
+    @property
+    def worker(self) -> str:
+        """Its name in Redis."""
+        return self._served.worker
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether its worker is registered, and so gets jobs."""
+        return self._registration.has_begun
+
+    @property
+    def jobs(self) -> int:
+        """How many it works on, those that need no slot included."""
+        return len(self._attempts)
+
+    @property
+    def begun(self) -> int:
+        """How many it has worked on."""
+        return self._attempts.begun
+
+    @property
+    def slots(self) -> int:
+        """How many of them need a slot, at most."""
+        return self._state.slots
+
+    @property
+    def facts(self) -> WorkerFacts:
+        """What its worker says of itself."""
+        return self._registration.facts
+
+    def give_way(self, *, to_another: bool) -> None:
+        """Takes no jobs for now, as another model is wanted here; or takes jobs again."""
+        self._state.give_way(to_another=to_another)
 
     async def serve(self, signals: Signals) -> None:
         """Serves until the server changes its model or it is to drain; then lets its jobs end.

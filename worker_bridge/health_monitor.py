@@ -13,6 +13,7 @@ from worker_bridge.server_state import ServerState
 log = logging.getLogger("llamaq.health")
 
 _TICK_S = 1.0
+_OWN_TICK_S = 0.2  # of a server that is just being started: each look is a connection refused
 _PROBE_S = 1.0
 _PROPS_EVERY_S = 1.5  # so at every second tick
 # /slots costs the engine something, and keeps a server awake that would else unload its model. It
@@ -26,12 +27,19 @@ class HealthMonitor:
     """Looks at the server every second, and at once when `doubt` is called.
 
     Jobs that get something from the engine make a look at it needless. So does a server without
-    jobs: the first one shows whether the engine answers.
+    jobs: the first one shows whether the engine answers. A server that the bridge has started is
+    `our_own`: until it is known it is looked at more often.
     """
 
     def __init__(
-        self, server: LlamaServer, state: ServerState, peers: RpcPeers | None = None
+        self,
+        server: LlamaServer,
+        state: ServerState,
+        peers: RpcPeers | None = None,
+        *,
+        our_own: bool = False,
     ) -> None:
+        self._our_own = our_own
         self._server = server
         self._state = state
         self._peers = peers or RpcPeers(())
@@ -58,7 +66,9 @@ class HealthMonitor:
         while True:
             await self._look()
             try:
-                async with asyncio.timeout(until_beat_s(_TICK_S)):
+                is_starting = self._our_own and not self._state.is_known
+                tick_s = _OWN_TICK_S if is_starting else until_beat_s(_TICK_S)
+                async with asyncio.timeout(tick_s):
                     await self._doubted.wait()
             except TimeoutError:
                 continue

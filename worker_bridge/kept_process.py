@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from worker_bridge.last_words import LastWords
+
 log = logging.getLogger("llamaq.process")
 
 _FIRST_PAUSE_S = 1.0
@@ -28,7 +30,7 @@ class KeptProcess:
 
     It sees `environment` and nothing of this process' own, but for the descriptors `inherited`.
     `stop_s` is how long it may take to end politely. `ended` is set as soon as it has ended by
-    itself.
+    itself. What it writes as errors goes by way of `last_words`, where it is given any.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class KeptProcess:
         inherited: Sequence[int] = (),
     ) -> None:
         self.name = name
+        self.last_words: LastWords | None = None
         self.ended = asyncio.Event()
         self._command = command
         self._environment = environment
@@ -64,11 +67,14 @@ class KeptProcess:
             started = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
+                stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
                 pass_fds=self._inherited,
                 preexec_fn=_ending_with_parent(self._orphaned),
             )
+            if self.last_words is not None and self._process.stderr is not None:
+                self.last_words.follow(self._process.stderr)
             log.info("started %s pid=%s", self.name, self._process.pid)
             if self._stopping:  # meanwhile
                 self._process.terminate()

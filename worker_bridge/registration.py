@@ -71,7 +71,7 @@ class Registration:
 
     async def end(self) -> None:
         """Says that the worker is gone. Raises what a renewal raises."""
-        await self._session.leave(self._facts())
+        await self._session.leave(self.facts)
 
     async def _renew(self) -> None:
         renewal = await self._session.renew(*self._report(), self._attempts.moving())
@@ -106,9 +106,11 @@ class Registration:
             self.replaced.set()
 
     def _report(self) -> tuple[int, bool, WorkerFacts]:
-        return self._state.slots, self._state.accepting, self._facts()
+        return self._state.slots, self._state.accepting, self.facts
 
-    def _facts(self) -> WorkerFacts:
+    @property
+    def facts(self) -> WorkerFacts:
+        """What the worker says of itself."""
         state, props = self._state, self._state.props
         same = props if props.model_id == self._served.model_id else self._first
         prompt_tps, decode_tps = state.speed.of(props.process)

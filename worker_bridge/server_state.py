@@ -23,7 +23,8 @@ class ServerState:
     any more: the process that had it is gone. Since `silent_since` nothing was heard of it, or of
     its engine. At `moved_at` a job got something from the engine. All three are seconds of the
     monotonic clock. It `is_replaced` when it has another model than its worker serves, or the same
-    one in another form, which must not go on with answers that this one has begun.
+    one in another form, which must not go on with answers that this one has begun. While it is
+    `giving_way` to another model it takes no jobs.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,7 +34,7 @@ class ServerState:
         self.breaker = Breaker()
         self.speed = Speedometer()
         self.renew_soon = asyncio.Event()
-        self.draining = self.fenced = False
+        self.draining = self.fenced = self.giving_way = False
         self.others = 0
         self.held = 0
         self.asking = 0
@@ -63,7 +64,7 @@ class ServerState:
     @property
     def accepting(self) -> bool:
         """Whether the worker takes jobs."""
-        if self.draining or self.is_replaced:
+        if self.draining or self.giving_way or self.is_replaced:
             return False
         return self.health is Health.HEALTHY and self.breaker.mode is not Mode.OPEN
 
@@ -91,7 +92,9 @@ class ServerState:
     @property
     def shown_health(self) -> str:
         """The word for people."""
-        return "draining" if self.draining else self.health.value
+        if self.draining:
+            return "draining"
+        return "giving way" if self.giving_way else self.health.value
 
     def become(self, health: Health) -> None:
         """A look at the server, or a request that failed, tells of this health."""
@@ -137,6 +140,12 @@ class ServerState:
         """The worker takes no more jobs."""
         self.draining = True
         self.renew_soon.set()
+
+    def give_way(self, *, to_another: bool) -> None:
+        """The worker takes no jobs for now, as another model is wanted; or it takes jobs again."""
+        if to_another != self.giving_way:
+            self.giving_way = to_another
+            self.renew_soon.set()
 
     def fence(self) -> None:
         """Redis says that the worker is not who it thinks: others may hold its jobs already."""

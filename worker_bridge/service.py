@@ -5,8 +5,8 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 
 from dispatcher.connection import (
@@ -24,6 +24,7 @@ from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.impostor import look_behind
 from worker_bridge.joining import ServerTaken
 from worker_bridge.kept_process import KeptProcess
+from worker_bridge.last_words import LastWords
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer
 from worker_bridge.revival import heed_losses, revive
@@ -42,6 +43,12 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0  # a worker that ran for so long begins again after the first pause
 
+Tell = Callable[[Bridge], None]
+
+
+def _tell_nobody(bridge: Bridge) -> None:
+    """Most often nobody wants to know of a bridge that begins."""
+
 
 async def run_bridge(
     settings: Sequence[BridgeSettings], queue: QueueSettings, command: Sequence[str] = ()
@@ -53,6 +60,24 @@ async def run_bridge(
     where the command can't be started, and `UnfitRedis`. Raises `ServerTaken` for a server that is
     alone; of several, one that fails is tried again and stops no other.
     """
+    async with started(queue) as (signals, commands):
+        if command:
+            own = OwnServer(settings[0], command)
+            for warning in own.warnings:
+                log.warning("%s", warning)
+            await own.serve(queue, Shared(commands), signals)
+        elif len(settings) == 1:
+            await serve(settings[0], queue, Shared(commands), signals)
+        else:
+            await serve_all(settings, queue, commands, signals)
+
+
+@asynccontextmanager
+async def started(queue: QueueSettings) -> AsyncIterator[tuple[Signals, LinkedRedis]]:
+    """What every process of bridges begins with: it heeds signals, and has a link to Redis.
+
+    Raises `UnfitRedis`.
+    """
     signals = heed_signals()
     await check_at_start(queue)
     gc.collect()
@@ -63,12 +88,7 @@ async def run_bridge(
     try:
         url = queue.redis_url.get_secret_value()
         async with aclosing(open_redis(url, silence_s=LEASE_SILENCE_S)) as commands:
-            if command:
-                await _serve_own(settings[0], queue, Shared(commands), signals, command)
-            elif len(settings) == 1:
-                await serve(settings[0], queue, Shared(commands), signals)
-            else:
-                await serve_all(settings, queue, commands, signals)
+            yield signals, commands
     finally:
         await cancel([checking])
 
@@ -92,16 +112,18 @@ async def serve(
     shared: Shared,
     signals: Signals,
     process: KeptProcess | None = None,
+    tell: Tell = _tell_nobody,
 ) -> None:
     """Bridges a server, whatever model it has and comes to have, until it is to drain.
 
-    `process` is that of the server, where it is ours. See `Bridge.serve`.
+    `process` is that of the server, where it is ours. `tell` is told of each bridge before it
+    begins. See `Bridge.serve`.
     """
     url = queue.redis_url.get_secret_value()
     async with aclosing(open_redis(url, silence_s=BLOCKED_SILENCE_S)) as waiter:
         clients = Clients(waiter, shared)
         while not signals.drain.is_set():
-            await _serve_model(settings, queue, clients, signals, process)
+            await _serve_model(settings, queue, clients, signals, process, tell)
 
 
 async def _serve_again_and_again(
@@ -126,33 +148,49 @@ async def _serve_again_and_again(
                 await signals.drain.wait()
 
 
-async def _serve_own(
-    settings: BridgeSettings,
-    queue: QueueSettings,
-    shared: Shared,
-    signals: Signals,
-    command: Sequence[str],
-) -> None:
-    """Bridges the server that `command` starts."""
-    launch = plan_launch(command, find_free_port())
-    for warning in launch.warnings:
-        log.warning("%s", warning)
-    key = settings.server_key
-    environment = without_settings(os.environ)
-    environment |= {"LLAMA_API_KEY": key.get_secret_value()} if key else {}
-    process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
-    running = asyncio.create_task(process.run(partial(until_all_answer, settings.peers)))
-    own = settings.model_copy(update={"server": launch.url})
-    serving = asyncio.create_task(serve(own, queue, shared, signals, process))
-    try:
-        await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        await serving
-    finally:
-        await cancel([serving])
-        await process.stop()
-        running.cancel()
+class OwnServer:
+    """A server that `command` starts, and its bridge. `variables` are for its environment.
+
+    `process` is that of the server. Its last line of errors is kept where `listens`.
+    """
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        command: Sequence[str],
+        variables: Mapping[str, str] | None = None,
+        *,
+        listens: bool = False,
+    ) -> None:
+        launch = plan_launch(command, find_free_port())
+        key = settings.server_key
+        environment = without_settings(os.environ) | dict(variables or {})
+        environment |= {"LLAMA_API_KEY": key.get_secret_value()} if key else {}
+        self.warnings = launch.warnings
+        self.last_words = LastWords()
+        self.process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
+        self.process.last_words = self.last_words if listens else None
+        self._settings = settings.model_copy(update={"server": launch.url})
+
+    async def serve(
+        self, queue: QueueSettings, shared: Shared, signals: Signals, tell: Tell = _tell_nobody
+    ) -> None:
+        """Starts the server and bridges it until it is to drain. Raises `OSError`. See `serve`."""
+        running = asyncio.create_task(
+            self.process.run(partial(until_all_answer, self._settings.peers))
+        )
+        serving = asyncio.create_task(
+            serve(self._settings, queue, shared, signals, self.process, tell)
+        )
+        try:
+            await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            await serving
+        finally:
+            await cancel([serving])
+            await self.process.stop()
+            running.cancel()
 
 
 async def _serve_model(
@@ -161,13 +199,14 @@ async def _serve_model(
     clients: Clients,
     signals: Signals,
     process: KeptProcess | None,
+    tell: Tell,
 ) -> None:
     """Bridges a server as long as it has the same model."""
     key = settings.server_key.get_secret_value() if settings.server_key else None
     server = LlamaServer(settings.server, key)
     state = ServerState(server.url)
     peers = RpcPeers(settings.peers, restarts=process is not None)
-    monitor = HealthMonitor(server, state, peers)
+    monitor = HealthMonitor(server, state, peers, our_own=process is not None)
     losses = partial(heed_losses, peers, state, monitor, process)
     watching = [
         asyncio.create_task(go_on("look at the server", monitor.run)),
@@ -179,7 +218,9 @@ async def _serve_model(
     try:
         await first_of(signals.drain.wait(), _healthy(state, server))
         if state.health is Health.HEALTHY and not signals.drain.is_set():
-            await Bridge(settings, queue, server, state, monitor, clients).serve(signals)
+            bridge = Bridge(settings, queue, server, state, monitor, clients)
+            tell(bridge)
+            await bridge.serve(signals)
     finally:
         await cancel(watching)
         peers.let_go()

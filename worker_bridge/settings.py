@@ -1,6 +1,7 @@
 """Settings of one bridge, read from `LLAMAQ_*` environment variables."""
 
 import re
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
@@ -41,6 +42,18 @@ class BridgeSettings(BaseSettings):
         description="its RPC peers, HOST:PORT with commas between, where another program has "
         "started it with --rpc; it gets no work while one of them is gone",
     )
+    models: Path | None = Field(
+        None,
+        description="models to load when they are asked for: a folder of GGUF files, or a file of "
+        "presets (llama-server's --models-preset)",
+    )
+    swap_after_s: Seconds = Field(
+        5, description="requests wait so long before their model takes the place of another one"
+    )
+    unload_after_s: float = Field(
+        600, ge=0, le=7 * 24 * 3600, description="a model without requests is unloaded; 0: never"
+    )
+    load_timeout_s: Seconds = Field(600, description="longest time for a model to be loaded")
     drain_s: Seconds = Field(120, description="time for running jobs to end after SIGTERM")
     stall_prompt_s: Seconds = Field(120, description="longest time without progress on a prompt")
     stall_first_token_s: Seconds = Field(

@@ -1,0 +1,105 @@
+"""Which model a bridge loads, and when it parts with it."""
+
+import doctest
+from typing import Any
+
+import pytest
+
+from dispatcher.demand import Demand
+from worker_bridge import model_choice, presets
+from worker_bridge.model_choice import Patience, Step, Tenure, choose
+
+BOUND_S = 5
+PATIENCE = Patience(swap_after_s=BOUND_S, unload_after_s=600)
+NOBODY: dict[str, Demand] = {}
+
+
+def wanted(waited_s: float, **more: Any) -> Demand:
+    return Demand(**{"jobs": 1, "waited_s": waited_s, **more})
+
+
+def loaded(**more: Any) -> Tenure:
+    """A model that was loaded long ago, and has no jobs."""
+    return Tenure("a", **{"loaded_s": 100, **more})
+
+
+READY = {"giving_way_s": 1}
+
+
+@pytest.mark.parametrize("module", [model_choice, presets])
+def test_examples_in_the_documentation_hold(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert (result.attempted > 0, result.failed) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("others", "step"),
+    [
+        (NOBODY, (Step.STAY, "")),
+        ({"b": Demand()}, (Step.STAY, "")),
+        ({"b": wanted(0)}, (Step.LOAD, "b")),
+        ({"b": wanted(1), "c": wanted(2)}, (Step.LOAD, "c")),
+        ({"b": wanted(1), "c": wanted(1)}, (Step.LOAD, "b")),
+        # A worker that has the model loaded is preferred, for as long as the bound.
+        ({"b": wanted(4.9, slots=2)}, (Step.STAY, "")),
+        ({"b": wanted(5, slots=2)}, (Step.LOAD, "b")),
+        ({"b": wanted(4, slots=2), "c": wanted(1)}, (Step.LOAD, "c")),
+    ],
+)
+def test_where_nothing_is_loaded(others: dict[str, Demand], step: tuple[Step, str]) -> None:
+    assert choose(None, others, PATIENCE) == step
+
+
+@pytest.mark.parametrize(
+    ("tenure", "others", "step"),
+    [
+        # Nobody waits for another model.
+        (loaded(run=1, wait=9), NOBODY, (Step.STAY, "a")),
+        (loaded(run=1, **READY), NOBODY, (Step.STAY, "a")),
+        # Somebody does, and not for long.
+        (loaded(), {"b": wanted(3.4)}, (Step.STAY, "a")),
+        (loaded(), {"b": wanted(3.5)}, (Step.MAKE_ROOM, "b")),
+        (loaded(**READY), {"b": wanted(4.9)}, (Step.MAKE_ROOM, "b")),
+        (loaded(**READY), {"b": wanted(5)}, (Step.LOAD, "b")),
+        # No claim may be on its way.
+        (loaded(giving_way_s=0.1), {"b": wanted(50)}, (Step.MAKE_ROOM, "b")),
+        # What runs ends first, at about the bound: it stops claiming by so much earlier.
+        (loaded(run=1, **READY), {"b": wanted(500)}, (Step.MAKE_ROOM, "b")),
+        (loaded(run=1, service_s=3), {"b": wanted(1.9)}, (Step.STAY, "a")),
+        (loaded(run=1, service_s=3), {"b": wanted(2)}, (Step.MAKE_ROOM, "b")),
+        (loaded(wait=1, service_s=3), {"b": wanted(2)}, (Step.STAY, "a")),
+        (loaded(run=1, service_s=99), {"b": wanted(0)}, (Step.MAKE_ROOM, "b")),
+        (loaded(run=1, service_s=99), {"b": Demand()}, (Step.STAY, "a")),
+        # Those for whom it was loaded get their turn, whoever waits, but not for longer than the
+        # bound: its server may be broken.
+        (loaded(wait=2, owed=2, begun=1, loaded_s=1), {"b": wanted(60)}, (Step.STAY, "a")),
+        (loaded(wait=2, owed=2, begun=2, loaded_s=1), {"b": wanted(60)}, (Step.MAKE_ROOM, "b")),
+        (loaded(wait=0, owed=2, begun=1, loaded_s=1), {"b": wanted(60)}, (Step.MAKE_ROOM, "b")),
+        (loaded(wait=2, owed=2, begun=0, loaded_s=5), {"b": wanted(60)}, (Step.MAKE_ROOM, "b")),
+        # Of several the one that was waited for longest.
+        (loaded(**READY), {"b": wanted(6), "c": wanted(9)}, (Step.LOAD, "c")),
+        # A model that another worker has is no reason to send anybody away.
+        (loaded(run=1), {"b": wanted(60, slots=1)}, (Step.STAY, "a")),
+        (loaded(wait=1), {"b": wanted(60, slots=1)}, (Step.STAY, "a")),
+        (loaded(**READY), {"b": wanted(60, slots=1)}, (Step.LOAD, "b")),
+        # It is idle for long.
+        (loaded(idle_s=599), NOBODY, (Step.STAY, "a")),
+        (loaded(idle_s=600), NOBODY, (Step.MAKE_ROOM, "a")),
+        (loaded(idle_s=600, **READY), NOBODY, (Step.UNLOAD, "a")),
+        # Its file is another one now.
+        (loaded(run=1, wanted=False, **READY), NOBODY, (Step.MAKE_ROOM, "a")),
+        (loaded(wanted=False, **READY), NOBODY, (Step.UNLOAD, "a")),
+    ],
+)
+def test_where_a_model_is_loaded(
+    tenure: Tenure, others: dict[str, Demand], step: tuple[Step, str]
+) -> None:
+    assert choose(tenure, others, PATIENCE) == step
+
+
+def test_model_is_never_unloaded_where_that_is_said() -> None:
+    assert choose(loaded(idle_s=1e9), NOBODY, Patience(5, 0)) == (Step.STAY, "a")
+
+
+def test_short_bound_makes_room_at_once() -> None:
+    assert choose(loaded(run=1), {"b": wanted(0)}, Patience(0.5, 0))[0] is Step.MAKE_ROOM

@@ -1,0 +1,43 @@
+"""Who waits for which model, as a bridge has seen it last."""
+
+import time
+from dataclasses import replace
+
+from dispatcher.demand import Demand
+
+NOBODY = Demand()
+
+
+class Demands:
+    """The latest of each model. Jobs wait on while nobody looks."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Demand, float]] = {}
+        self._served_since: dict[str, float] = {}
+
+    def note(self, name: str, demand: Demand) -> None:
+        """So it is now."""
+        now = time.monotonic()
+        self._seen[name] = demand, now
+        if demand.slots:
+            self._served_since.setdefault(name, now)
+        else:
+            self._served_since.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """Nobody knows any more."""
+        self._seen.pop(name, None)
+
+    def of(self, name: str) -> Demand:
+        """That of one model by now.
+
+        Where another worker serves it, jobs wait from when that was first seen: they may have
+        waited for it to be loaded, and it takes them now.
+        """
+        demand, seen_at = self._seen.get(name, (NOBODY, 0))
+        if not demand.jobs:
+            return demand
+        now = time.monotonic()
+        waited_s = demand.waited_s + now - seen_at
+        served_s = now - self._served_since.get(name, float("-inf"))
+        return replace(demand, waited_s=min(waited_s, served_s))

@@ -1,0 +1,68 @@
+"""A model that a bridge could load: it is registered, so that requests for it may wait."""
+
+import secrets
+import socket
+from contextlib import suppress
+from dataclasses import replace
+
+from redis.exceptions import ResponseError
+
+from dispatcher.commands import Commands
+from dispatcher.demand import Demand, read_demand
+from dispatcher.errors import Fenced, RedisUnavailable
+from dispatcher.facts import UNLOADED, WorkerFacts
+from dispatcher.worker import WorkerSession
+
+
+class Standby:
+    """The registration of one model while it is not loaded: as a worker without slots.
+
+    Every call raises `RedisUnavailable` and `ResponseError`.
+    """
+
+    def __init__(self, model: str, name: str, commands: Commands, lease_s: float) -> None:
+        self.model = model
+        self.worker = f"{name}-{secrets.token_hex(3)}"
+        self.commands = commands
+        self.health = UNLOADED
+        self._session = WorkerSession(self.worker, commands, lease_s)
+        self._is_here = False
+        self._about = WorkerFacts(model, "", UNLOADED, 0, "", "", host=socket.gethostname())
+
+    def remember(self, facts: WorkerFacts) -> None:
+        """What the model was like when it was loaded: it will be so again."""
+        self._about = replace(
+            facts,
+            server="",
+            process="",
+            server_id="",
+            foreign=0,
+            breaker="closed",
+            prompt_tps=0,
+            decode_tps=0,
+        )
+
+    async def say(self) -> None:
+        """Joins, or renews the registration."""
+        facts = replace(self._about, health=self.health)
+        if self._is_here:
+            try:
+                await self._session.renew(0, False, facts, {})
+                return
+            except Fenced:
+                self._session.end_epoch()
+        await self._session.register(0, False, facts)
+        self._is_here = True
+
+    async def look(self) -> Demand:
+        """Renews, and says who waits for the model."""
+        await self.say()
+        return await read_demand(self.commands, self.worker)
+
+    async def leave(self) -> None:
+        """Another worker of this bridge serves the model now, or none will."""
+        if self._is_here:
+            self._is_here = False
+            with suppress(Fenced, RedisUnavailable, ResponseError):
+                await self._session.leave(self._about)
+            self._session.end_epoch()
