@@ -42,7 +42,7 @@ def unable(model: str, needs: Needs) -> ApiError:
 def not_loaded(model: str, worker: WorkerState) -> ModelUnavailable:
     """The error for a model that the bridge of this worker has just failed to load."""
     return ModelUnavailable(
-        f"The model '{model}' could not be loaded: the log of the bridge on {worker.host} says why "
+        f"The model '{model}' could not be loaded on {worker.host}: `llamaq status` says why "
         f"(worker {worker.id}). Choose another model, or try again later."
     )
 

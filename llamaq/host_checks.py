@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from worker_bridge.model_host import DEFAULT_COMMAND
+from worker_bridge.launcher import DEFAULT_COMMAND
 from worker_bridge.shelf import BadShelf, read_shelf
 
 

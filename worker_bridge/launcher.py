@@ -4,6 +4,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+DEFAULT_COMMAND = ("llama-server", "--parallel", "4")
+"""What starts a server for a model that is wanted, unless its operator names something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:

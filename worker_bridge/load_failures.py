@@ -17,6 +17,7 @@ class _Failure:
     model: Shelved
     until: float
     pause_s: float
+    why: str
 
 
 class LoadFailures:
@@ -30,19 +31,23 @@ class LoadFailures:
         before = self._known.get(model.name)
         doubled = 2 * before.pause_s if before is not None and before.model == model else 0
         pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, doubled))
-        self._known[model.name] = _Failure(model, time.monotonic() + pause_s, pause_s)
+        whole = f"{why}, and wrote last: {last_words}" if last_words else why
+        self._known[model.name] = _Failure(model, time.monotonic() + pause_s, pause_s, whole)
         log.error(
-            "model=%s can't be loaded: %s%s. Requests for it get an error for %.0f s; then it is "
+            "model=%s can't be loaded: %s. Requests for it get an error for %.0f s; then it is "
             "tried again.",
             model.name,
-            why,
-            f", and wrote last: {last_words}" if last_words else "",
+            whole,
             pause_s,
         )
 
     def forget(self, name: str) -> None:
         """The model of this name was loaded."""
         self._known.pop(name, None)
+
+    def why(self, name: str) -> str:
+        """Why the model of this name could not be loaded."""
+        return self._known[name].why if name in self._known else ""
 
     def rests(self, model: Shelved | None) -> bool:
         """Whether the model is not to be tried now."""

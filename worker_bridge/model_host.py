@@ -14,6 +14,7 @@ from dispatcher.settings import QueueSettings
 from dispatcher.tasks import first_of
 from worker_bridge import standbys
 from worker_bridge.bridge import Shared
+from worker_bridge.launcher import DEFAULT_COMMAND
 from worker_bridge.load_failures import LoadFailures
 from worker_bridge.model_choice import Patience, Step, choose
 from worker_bridge.model_load import ModelLoad
@@ -26,7 +27,6 @@ from worker_bridge.standbys import Standbys
 
 log = logging.getLogger("llamaq.bridge")
 
-DEFAULT_COMMAND = ("llama-server", "--parallel", "4")
 _SOON_S = 0.1  # while something is about to happen
 
 

@@ -24,7 +24,7 @@ class Standby:
         self.model = model
         self.worker = f"{name}-{secrets.token_hex(3)}"
         self.commands = commands
-        self.health = UNLOADED
+        self.health, self.reason = UNLOADED, ""
         self._session = WorkerSession(self.worker, commands, lease_s)
         self._is_here = False
         self._about = WorkerFacts(model, "", UNLOADED, 0, "", "", host=socket.gethostname())
@@ -44,7 +44,7 @@ class Standby:
 
     async def say(self) -> None:
         """Joins, or renews the registration."""
-        facts = replace(self._about, health=self.health)
+        facts = replace(self._about, health=self.health, reason=self.reason)
         if self._is_here:
             try:
                 await self._session.renew(0, False, facts, {})

@@ -72,9 +72,11 @@ class Standbys:
             log.error("model=%s can't be looked after: %r", name, demand)
 
     def _ask(self, standby: Standby, shelf: Shelf, load: ModelLoad | None) -> Awaitable[Demand]:
+        standby.reason = ""
         if load is None or load.name != standby.model or load.is_ending:
             rests = self._failures.rests(shelf.get(standby.model))
             standby.health = FAILED if rests else UNLOADED
+            standby.reason = self._failures.why(standby.model) if rests else ""
         elif load.bridge is None:
             standby.health = LOADING
         else:

@@ -61,7 +61,7 @@ async def test_model_that_was_loaded_once_is_known() -> None:
 
 async def test_model_that_could_not_be_loaded_is_an_error_at_once() -> None:
     known = directory(FAILED)
-    with pytest.raises(ModelUnavailable, match="the log of the bridge on gpu says why"):
+    with pytest.raises(ModelUnavailable, match="could not be loaded on gpu: `llamaq status` says"):
         await known.require("tiny")
     assert known.given_up("tiny", 0.1)
     assert not directory(FAILED, UNKNOWN).given_up("tiny", 1000)
@@ -138,8 +138,10 @@ def test_request_of_which_nobody_knew_that_it_can_not_be_done_ends_soon(api: Ser
 
 
 def test_status_shows_what_could_be_loaded_and_what_failed() -> None:
-    shown = as_text([a_model(UNKNOWN, FAILED)], {}).splitlines()
+    failed = replace(FAILED, reason="its server has ended")
+    shown = as_text([a_model(UNKNOWN, failed)], {}).splitlines()
     assert [" ".join(line.split()) for line in shown[1:]] == [
         "s1 unloaded could load it on gpu",
         "s1 failed could not load it on gpu",
+        "its server has ended",
     ]
