@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from dispatcher.demand import Demand
-from worker_bridge import model_choice, presets
+from worker_bridge import demands, model_choice, presets
+from worker_bridge.demands import Demands
 from worker_bridge.model_choice import Patience, Step, Tenure, choose
 
 BOUND_S = 5
@@ -103,3 +104,32 @@ def test_model_is_never_unloaded_where_that_is_said() -> None:
 
 def test_short_bound_makes_room_at_once() -> None:
     assert choose(loaded(run=1), {"b": wanted(0)}, Patience(0.5, 0))[0] is Step.MAKE_ROOM
+
+
+def test_jobs_wait_on_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(demands.time, "monotonic", lambda: now)
+    seen = Demands()
+    seen.note("b", wanted(2))
+    now += 0.5
+    assert seen.of("b").waited_s == 2.5
+    assert seen.of("unknown") == Demand()
+    seen.forget("b")
+    assert seen.of("b") == Demand()
+
+
+def test_where_another_worker_has_loaded_a_model_its_jobs_wait_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have waited for the load, and that worker takes them now."""
+    now = 100.0
+    monkeypatch.setattr(demands.time, "monotonic", lambda: now)
+    seen = Demands()
+    seen.note("b", wanted(30))
+    seen.note("b", wanted(30, slots=2))
+    assert seen.of("b").waited_s == 0
+    now += 4
+    seen.note("b", wanted(34, slots=2))
+    assert seen.of("b").waited_s == 4
+    seen.note("b", wanted(34))  # it is gone again
+    assert seen.of("b").waited_s == 34

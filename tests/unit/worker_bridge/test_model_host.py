@@ -130,12 +130,25 @@ async def test_model_is_loaded_when_it_is_asked_for_and_unloaded_when_it_is_idle
     model, other = room.put("a"), room.put("b")
     async with room.host(unload_after_s=0.4):
         assert loads(caplog) == []
+        watching = asyncio.create_task(count_gaps(room, model))
         assert (await room.ask(model)).status_code == 200
         assert loads(caplog) == [model]
         assert await room.has(other, "unloaded")()
         await eventually(room.has(model, "unloaded"))
+        watching.cancel()
+        assert await watching == 0
         (standby,) = await room.stage.workers(model)
         assert (standby.context, standby.slots, standby.fingerprint != "") == (4096, 0, True)
+
+
+async def count_gaps(room: Room, model: str) -> int:
+    """How often nobody was seen who has the model or could load it, until this is cancelled."""
+    gaps = 0
+    with suppress(asyncio.CancelledError):
+        while True:
+            gaps += not await room.stage.workers(model)
+            await asyncio.sleep(0)
+    return gaps
 
 
 async def test_model_is_served_though_another_one_has_a_constant_flow(
