@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 
 _PIECE_BYTES = 65_536
 _KEPT_BYTES = 2000
@@ -28,5 +29,6 @@ class LastWords:
     async def _follow(self, errors: asyncio.StreamReader) -> None:
         while piece := await errors.read(_PIECE_BYTES):
             self._kept = (self._kept + piece)[-_KEPT_BYTES:]
-            sys.stderr.buffer.write(piece)
-            sys.stderr.buffer.flush()
+            with suppress(OSError, ValueError):  # a program that nobody reads from stands still
+                sys.stderr.buffer.write(piece)
+                sys.stderr.buffer.flush()
