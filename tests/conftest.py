@@ -1,7 +1,8 @@
 """Fixtures: Redis, faked and real, and real llama.cpp servers on models made here."""
 
+import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ settings.load_profile("untimed")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How thorough the tests are that can't be thorough every time."""
     parser.addoption("--kills", type=int, default=1, help="deaths of each kind in test_deaths.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing that is collected goes away: the collector of garbage need not look at it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
