@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterator
 
 import click
@@ -10,6 +11,7 @@ import httpx
 _START_S = 60.0
 _POLL_S = 0.1
 _WORKER_POLL_S = 0.5
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would read all root certificates: 30 ms
 
 
 class Probe:
@@ -72,7 +74,7 @@ class Probe:
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=self._url, headers=self._headers, timeout=60, trust_env=False
+            base_url=self._url, headers=self._headers, timeout=60, trust_env=False, verify=_NO_TLS
         )
 
 

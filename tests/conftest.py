@@ -13,7 +13,10 @@ from redis.asyncio import Redis
 from dispatcher.connection import open_redis
 from llamaq.demo_model import write_demo_model
 from llamaq.repeats import RepeatFilter
+from tests import root_certificates
 from tests.processes import free_port, valkey
+
+root_certificates.read_once()
 
 # How long an example takes says nothing where other processes want the machine too.
 settings.register_profile("untimed", deadline=None)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llamaq.demo_model import write_demo_model
+from tests import root_certificates
 from tests.chaos.clients import Asked, Client, Known, learn
 from tests.chaos.faults import Fault, inject, plan
 from tests.chaos.fleet import MODEL, Fleet
@@ -112,6 +113,7 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> int:
+    root_certificates.read_once()
     options = _options()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="llamaq-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
