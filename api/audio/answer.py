@@ -4,35 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.chat.completion import Completion
+from api.chat.recast import RecastAssembly
 from api.chat.request import ChatRequest
 from api.json_text import compact
 
 Json = dict[str, Any]
 
 
-class TranscriptionAssembly:
+class TranscriptionAssembly(RecastAssembly[Completion]):
     """Makes one transcript of a chat's chunks (`api.endpoint.Assembly`)."""
 
     def __init__(self) -> None:
-        self._completion = Completion()
-
-    def add(self, choice: int, events: bytes) -> None:
-        """See `Assembly`."""
-        self._completion.add(events)
-
-    def restart(self, choice: int) -> None:
-        """See `Assembly`."""
-        self._completion = Completion()
+        super().__init__(Completion)
 
     def body(self) -> bytes:
         """See `Assembly`."""
         said = self._completion.choice()["message"]["content"]
         return compact(transcript(said, self._completion.usage or {}))
-
-    @property
-    def lost_tokens(self) -> int:
-        """See `Assembly`."""
-        return self._completion.lost_tokens
 
 
 def assembly(chat: ChatRequest) -> TranscriptionAssembly:

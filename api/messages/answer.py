@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.chat.completion import Completion
+from api.chat.recast import RecastAssembly
 from api.chat.request import ChatRequest
 from api.json_text import compact
 from api.messages.stopping import stopping_word
@@ -24,19 +25,11 @@ class _Said(Completion):
         super()._add_chunk(chunk)
 
 
-class MessageAssembly:
+class MessageAssembly(RecastAssembly[_Said]):
     """Makes one message of a chat's chunks (`api.endpoint.Assembly`)."""
 
     def __init__(self) -> None:
-        self._completion = _Said()
-
-    def add(self, choice: int, events: bytes) -> None:
-        """See `Assembly`."""
-        self._completion.add(events)
-
-    def restart(self, choice: int) -> None:
-        """See `Assembly`."""
-        self._completion = _Said()
+        super().__init__(_Said)
 
     def body(self) -> bytes:
         """See `Assembly`."""
@@ -49,11 +42,6 @@ class MessageAssembly:
             "usage": prompt_usage(*prompt_tokens(usage)) | output_usage(usage),
         }
         return compact(message)
-
-    @property
-    def lost_tokens(self) -> int:
-        """See `Assembly`."""
-        return self._completion.lost_tokens
 
 
 def assembly(chat: ChatRequest) -> MessageAssembly:

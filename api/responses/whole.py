@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.chat.completion import Completion
+from api.chat.recast import RecastAssembly
 from api.responses.answer import (
     COMPLETED,
     Frame,
@@ -22,21 +23,13 @@ from api.responses.tools import Tool
 Json = dict[str, Any]
 
 
-class ResponsesAssembly:
+class ResponsesAssembly(RecastAssembly[Completion]):
     """The whole answer to a request (`api.endpoint.Assembly`)."""
 
     def __init__(self, repeated: bytes, tools: Mapping[str, Tool]) -> None:
         self._repeated = repeated
         self._tools = tools
-        self._completion = Completion()
-
-    def add(self, choice: int, events: bytes) -> None:
-        """See `Assembly`."""
-        self._completion.add(events)
-
-    def restart(self, choice: int) -> None:
-        """See `Assembly`."""
-        self._completion = Completion()
+        super().__init__(Completion)
 
     def body(self) -> bytes:
         """See `Assembly`."""
@@ -50,11 +43,6 @@ class ResponsesAssembly:
             output=self._output(choice, name, status),
             usage=usage_of(self._completion.usage),
         )
-
-    @property
-    def lost_tokens(self) -> int:
-        """See `Assembly`."""
-        return self._completion.lost_tokens
 
     def _output(self, choice: Json, name: str, status: str) -> list[Json]:
         """Its items. Where it was cut, the last one was."""
