@@ -43,8 +43,17 @@ await call("openai", "responses", async () => {
   check(answer.output_text, "a text");
 });
 await call("openai", "responses, streamed", async () => {
-  const stream = client.responses.stream({ model, input: ASK, max_output_tokens: 400 });
-  check((await stream.finalResponse()).output_text, "a text");
+  const stream = client.responses.stream({ model, input: ASK, max_output_tokens: 40 });
+  let text = "";
+  for await (const event of stream) {
+    if (event.type === "response.output_text.delta") text += event.delta;
+  }
+  check(text, "a text");
+});
+await call("openai", "responses, structured, streamed", async () => {
+  const format = { type: "json_schema", name: "place", schema: SCHEMA, strict: true };
+  const stream = client.responses.stream({ model, input: ASK, text: { format } });
+  check(CITIES.includes(JSON.parse((await stream.finalResponse()).output_text).city), "a city");
 });
 await call("openai", "responses, tool", async () => {
   const tools = [{ type: "function", name: "weather", parameters: SCHEMA, strict: true }];

@@ -65,9 +65,14 @@ def responses() -> None:
         assert response.output_text
     with (
         call("openai", "responses, streamed"),
-        CLIENT.responses.stream(model="tiny", input=ASK, max_output_tokens=400) as events,
+        CLIENT.responses.stream(model="tiny", input=ASK, max_output_tokens=40) as events,
     ):
-        assert events.get_final_response().output_text
+        assert "".join(each.delta for each in events if each.type == "response.output_text.delta")
+    with (
+        call("openai", "responses, structured, streamed"),
+        CLIENT.responses.stream(model="tiny", input=ASK, text_format=Place) as events,
+    ):
+        assert events.get_final_response().output_parsed
     with call("openai", "responses, tool"):
         tools: Any = [{"type": "function", "strict": True, **WEATHER}]
         first = CLIENT.responses.create(model="tiny", input=ASK, tools=tools)
