@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import jwt
 from jwt.exceptions import InvalidSubjectError
 
+from api.claim_values import InvalidClaim
 from api.errors import ApiError
 from api.settings import ApiSettings
-from api.tenant import InvalidClaim, Tenant, read_tenant
+from api.tenant import Tenant, read_tenant
 
 ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
 LEEWAY_S = 30

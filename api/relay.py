@@ -23,6 +23,7 @@ from api.exchange import ClientGone, Exchange
 from api.jobs import jobs_of
 from api.refusal import refuse
 from api.request_log import Record
+from api.scopes import check_scope
 from api.stream import StreamedAnswer
 from api.tenant import Tenant
 from api.terms import read_terms
@@ -75,6 +76,7 @@ class Relay:
         context = call.context
         tenant = context.authenticator.authenticate(credentials(call.headers))
         call.record.tenant = tenant.subject
+        check_scope(tenant.scopes, self._endpoint.scope)
         visit = Visit(context.line, context.room, tenant.subject)
         try:
             exchange, answer = await self._exchange(call, tenant, visit)

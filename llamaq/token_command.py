@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from api.auth import create_token
+from api.claim_values import InvalidClaim
 from api.settings import ApiSettings
-from api.tenant import InvalidClaim, read_tenant
+from api.tenant import read_tenant
 from dispatcher.tier import Tier
 from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_secret
 from llamaq.duration import Duration
