@@ -118,7 +118,9 @@ class Directory:
         return state.model
 
     def _meant(self, name: str, needs: Needs) -> list[str]:
-        return models_meant(name, self.models, self.aliases, lambda model: self._able(model, needs))
+        return models_meant(
+            name, self.models, self.aliases, lambda model: self.is_able(model, needs)
+        )
 
     def _not_found(self, name: str) -> ApiError | LlamaqError:
         titles = [state.title for state in self.models.values() if state.workers]
@@ -147,10 +149,10 @@ class Directory:
         """Raises `ApiError` if workers serve the model, but none that meets these needs: 501 for
         one that serves another endpoint, 400 for media.
         """
-        if self._able(model, needs):
+        if self.is_able(model, needs):
             return
         await self.refresh()  # one may have come within the last second
-        if not self._able(model, needs):
+        if not self.is_able(model, needs):
             raise unable(model, needs)
 
     def makes_text(self, model: str) -> bool:
@@ -172,7 +174,8 @@ class Directory:
         state = self.models.get(model)
         return [worker for worker in state.workers if _may_serve(worker)] if state else []
 
-    def _able(self, model: str, needs: Needs) -> bool:
+    def is_able(self, model: str, needs: Needs) -> bool:
+        """Whether the model has a worker that meets these needs, or none at all."""
         if needs == ANYBODY:
             return True
         workers = self._workers(model)
@@ -223,7 +226,7 @@ class Directory:
         """Whether the workers of this model don't meet these needs, and one who has waited for so
         long has waited long enough for one that does.
         """
-        return waited_s > self._grace_s and not self._able(model, needs)
+        return waited_s > self._grace_s and not self.is_able(model, needs)
 
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""

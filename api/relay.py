@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from api.allowed_models import require_allowed
 from api.answer_room import HeldAnswer
 from api.aside import LARGE_BYTES
 from api.auth import credentials
@@ -107,7 +108,7 @@ class Relay:
             if terms.ignored or asked.unknown.ignored:
                 record.ignored = header_of(asked.unknown.names(terms.ignored))
             record.model, record.tier = asked.model, terms.tier
-            asked, needs = await self._of_its_model(asked, context, record)
+            asked, needs = await self._of_its_model(asked, call, tenant)
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
         if needs is not work.needs:
@@ -118,15 +119,14 @@ class Relay:
         held = work.items and await _held(call, visit, exchange, work.items)
         return exchange, self._answer(asked, exchange, held)
 
-    async def _of_its_model(
-        self, asked: Asked, context: Context, record: Record
-    ) -> tuple[Asked, Needs]:
+    async def _of_its_model(self, asked: Asked, call: Call, tenant: Tenant) -> tuple[Asked, Needs]:
         """The request by the own name of its model, and what a worker must be able to do for it.
 
-        A worker of the model is, or this raises `ApiError`.
+        A worker of the model is, and the tenant may use it, or this raises `ApiError`.
         """
-        directory = context.directory
-        record.model = model = await directory.require(asked.model, asked.needs)
+        directory, lists = call.context.directory, tenant.model_lists
+        model = await require_allowed(directory, lists, asked.model, asked.needs)
+        call.record.model = model
         asked, needs = asked.of_model(model, directory.context(model)), asked.needs
         if self._endpoint.form != BODY and not directory.makes_text(model):
             needs = needs.able(COMPLETION)
