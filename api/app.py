@@ -16,6 +16,7 @@ from api.directory import Directory
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
+from api.jwks import Jwks
 from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.openapi import document_route
@@ -37,8 +38,13 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             aliases = parse_aliases(settings.aliases)
-            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open, aliases)
-            authenticator, pulse = Authenticator(settings), Pulse()
+            jwks = Jwks(settings.jwks_url) if settings.jwks_url else None
+            authenticator, pulse = Authenticator(settings, jwks), Pulse()
+            readers = [authenticator.read_revocations]
+            directory = Directory(
+                *(queue.lifeline, settings.model_grace_s, queue.open, aliases, readers)
+            )
+            authenticator.look_first = directory.refresh
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
@@ -50,6 +56,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
+                *([go_on("jwks", jwks.run)] if jwks else []),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]

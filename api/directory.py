@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ class Directory:
 
     An alias in Redis goes before one of those that the directory is made with.
     `announce` makes this API known to the bridges of a model, which then can say that they don't
-    understand it.
+    understand it. The `readers` read at the same times what else every API must know soon.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Directory:
         grace_s: float,
         announce: Callable[[str], Awaitable[None]] | None = None,
         aliases: Mapping[str, str] | None = None,
+        readers: Sequence[Callable[[LinkedRedis], Awaitable[None]]] = (),
     ) -> None:
         self.models: Mapping[str, ModelState] = {}
         self._kept_aliases = dict(aliases or {})
         self.aliases: Mapping[str, str] = self._kept_aliases
         self._announce = announce
         self._redis = redis
+        self._readers = readers
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -70,7 +72,10 @@ class Directory:
     async def _read(self) -> None:
         last_at, self._read_at = self._read_at, time.monotonic()
         try:
-            states, set_ = await asyncio.gather(read_models(self._redis), read_aliases(self._redis))
+            redis, others = self._redis, (read(self._redis) for read in self._readers)
+            states, set_, _ = await asyncio.gather(
+                read_models(redis), read_aliases(redis), asyncio.gather(*others)
+            )
         except RedisUnavailable:
             self._back_at = float("inf")
             raise

@@ -45,7 +45,7 @@ async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
 async def _looked_up(request: Request) -> tuple[Directory, Lists]:
     """What there is now, and what the tenant may see of it."""
     context = context_of(request)
-    tenant = context.authenticator.authenticate(credentials(request.headers))
+    tenant = await context.authenticator.admit(credentials(request.headers))
     check_scope(tenant.scopes, MODELS)
     await context.directory.refresh()
     return context.directory, tenant.model_lists

@@ -75,7 +75,7 @@ class Relay:
 
     async def _serve(self, call: Call, send: Send) -> None:
         context = call.context
-        tenant = context.authenticator.authenticate(credentials(call.headers))
+        tenant = await context.authenticator.admit(credentials(call.headers))
         call.record.tenant = tenant.subject
         check_scope(tenant.scopes, self._endpoint.scope)
         visit = Visit(context.line, context.room, tenant.subject)

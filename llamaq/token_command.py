@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from api.auth import create_token
 from api.claim_values import InvalidClaim
+from api.new_token import create_token
 from api.settings import ApiSettings
 from api.tenant import read_tenant
 from dispatcher.tier import Tier
