@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from api.claim_values import InvalidClaim
 from api.errors import ApiError
+from api.groups import tenant_of
 from api.jwks import Jwks
-from api.tenant import Tenant, read_tenant
+from api.tenant import Tenant
 from api.token_check import LEEWAY_S, BadToken, Rules, TokenCheck, UnknownKey
 from api.token_keys import secret_key
 from api.token_settings import TokenSettings
@@ -51,6 +52,7 @@ class Authenticator:
 
     def __init__(self, settings: TokenSettings, jwks: Jwks | None = None) -> None:
         self.check = token_check(settings)
+        self._groups = settings.grants()
         self._jwks = jwks
         if jwks is not None:
             jwks.on_change = self._take_fetched
@@ -109,8 +111,8 @@ class Authenticator:
 
     def _verify(self, token: str) -> _Known:
         try:
-            claims, _ = self.check.claims(token)
-            tenant = read_tenant(claims)
+            claims, key = self.check.claims(token)
+            tenant = tenant_of(claims, self._groups, is_ours=key.is_secret)
         except UnknownKey as error:
             raise _invalid_token(str(error), _NewKey) from error
         except BadToken as error:

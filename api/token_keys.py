@@ -36,6 +36,11 @@ class TokenKey:
     key: Any = field(repr=False)
     kid: str | None = None
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether who verifies with it could sign with it too."""
+        return self.algorithm == HS256
+
     def is_named(self, kid: str | None) -> bool:
         """Whether a token whose header has this `kid` may be signed with it."""
         return kid is None or self.kid is None or self.kid == kid

@@ -1,5 +1,7 @@
 """Which tokens are believed, read from `LLAMAQ_*` environment variables."""
 
+import json
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from pydantic_settings import BaseSettings
 from dispatcher.settings import FROM_ENVIRONMENT
 
 if TYPE_CHECKING:
+    from api.groups import Groups
     from api.token_keys import TokenKey
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
@@ -58,6 +61,13 @@ class TokenSettings(BaseSettings):
         description="longest time from a token's `iat` to its `exp`; 0: any time",
     )
 
+    groups: str = Field(
+        "",
+        max_length=65536,
+        description="what an identity provider's groups or roles get, as JSON or the path of a "
+        ".json or .toml file: tier, weight, models, scopes, limits by the name of the group",
+    )
+
     @property
     def secrets(self) -> list[str]:
         """Those whose tokens are believed; the first one signs, if there is one that does."""
@@ -67,6 +77,16 @@ class TokenSettings(BaseSettings):
     def public_keys(self) -> "list[TokenKey]":
         """Those in the files. Raises `ValueError`."""
         return _read_keys(self.jwt_keys)
+
+    def grants(self) -> "Groups":
+        """What groups get. Raises `ValueError`."""
+        return _read_groups(self.groups)
+
+    @field_validator("groups")
+    @classmethod
+    def _are_groups(cls, groups: str) -> str:
+        _read_groups(groups)
+        return groups
 
     @field_validator("jwt_keys")
     @classmethod
@@ -131,3 +151,19 @@ def _read_keys(names: str) -> "list[TokenKey]":
         except OSError as error:
             raise ValueError(f"can't read {name}: {error.strerror}") from error
     return keys
+
+
+def _read_groups(said: str) -> "Groups":
+    from api.groups import read_groups
+
+    if not said.strip():
+        return {}
+    is_text = said.lstrip().startswith(("{", "["))
+    try:
+        text = said if is_text else Path(said).expanduser().read_text()
+        is_toml = not is_text and said.endswith(".toml")
+        return read_groups(tomllib.loads(text) if is_toml else json.loads(text))
+    except OSError as error:
+        raise ValueError(f"can't read {said[:80]}: {error.strerror}") from error
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"is no JSON or TOML: {error}") from error
