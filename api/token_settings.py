@@ -22,13 +22,24 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class TokenSettings(BaseSettings):
+class LifeSettings(BaseSettings):
+    """How long tokens may last."""
+
+    model_config = FROM_ENVIRONMENT
+
+    jwt_longest_life_s: int = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="longest time from a token's `iat` to its `exp`; 0: any time",
+    )
+
+
+class TokenSettings(LifeSettings):
     """Whose tokens are believed, and what they must claim.
 
     A `ValidationError` names every bad value at once and holds none of them.
     """
-
-    model_config = FROM_ENVIRONMENT
 
     jwt_keys: str = Field(
         "",
@@ -54,12 +65,6 @@ class TokenSettings(BaseSettings):
     )
     jwt_audience: Name | None = Field(None, description="`aud` that tokens must name")
     jwt_issuer: Name | None = Field(None, description="`iss` that tokens must name")
-    jwt_longest_life_s: int = Field(
-        0,
-        ge=0,
-        le=10**9,
-        description="longest time from a token's `iat` to its `exp`; 0: any time",
-    )
 
     groups: str = Field(
         "",
