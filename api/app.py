@@ -1,6 +1,7 @@
 """Builds the app: its routes, its error handlers, and what lives as long as it does."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,6 +31,8 @@ from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, go_on, log_failure
 
+log = logging.getLogger("llamaq.api")
+
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     """The API on the queue that `queue_settings` name."""
@@ -38,7 +41,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             aliases = parse_aliases(settings.aliases)
-            jwks = Jwks(settings.jwks_url) if settings.jwks_url else None
+            jwks = _jwks(settings)
             authenticator, pulse = Authenticator(settings, jwks), Pulse()
             readers = [authenticator.read_revocations]
             directory = Directory(
@@ -69,6 +72,17 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             await cancel(tasks)
 
     return assemble(settings, lifespan)
+
+
+def _jwks(settings: ApiSettings) -> Jwks | None:
+    if not settings.jwks_url:
+        return None
+    if settings.jwt_issuer is None or settings.jwt_audience is None:
+        log.warning(
+            "An identity provider signs tokens for others too: set LLAMAQ_JWT_ISSUER and "
+            "LLAMAQ_JWT_AUDIENCE, so that only those for this API are believed"
+        )
+    return Jwks(settings.jwks_url)
 
 
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:

@@ -81,7 +81,7 @@ class Authenticator:
         except _NewKey:
             if self._jwks is None:
                 raise
-            await self._jwks.look_again()
+            await self._jwks.look_again(lambda: not self._needs_new_key(authorization_header))
         try:
             return self.authenticate(authorization_header)
         except _NewKey:
@@ -100,6 +100,13 @@ class Authenticator:
                 self._known.clear()
             self._known[name] = known
         return known.tenant
+
+    def _needs_new_key(self, authorization_header: str | None) -> bool:
+        try:
+            self.authenticate(authorization_header)
+        except ApiError as error:
+            return isinstance(error, _NewKey)
+        return False
 
     async def read_revocations(self, redis: LinkedRedis) -> None:
         """Looks for tokens that were revoked. Raises `RedisUnavailable`."""

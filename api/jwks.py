@@ -48,10 +48,10 @@ class Jwks:
             await self.look_again()
             await asyncio.sleep(AGAIN_S if self.is_away else EVERY_S)
 
-    async def look_again(self) -> None:
-        """Returns when the keys were fetched after this was called; callers share one fetch.
+    async def look_again(self, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Returns when the keys were fetched after this was called, or those known are enough.
 
-        Where too many wait for it already it returns at once.
+        Callers share one fetch. Where too many wait for it already it returns at once.
         """
         if self._waiting >= MOST_WAITING:
             return
@@ -59,7 +59,7 @@ class Jwks:
         self._waiting += 1
         try:
             async with self._looking:
-                if self._looked_at < asked_at:
+                if self._looked_at < asked_at and not is_enough():
                     await asyncio.sleep(self._looked_at + APART_S - time.monotonic())
                     await self._look()
         finally:

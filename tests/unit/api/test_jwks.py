@@ -72,6 +72,21 @@ async def test_new_key_is_looked_for_once_for_all_who_come_with_it() -> None:
     assert provider.asked == 2
 
 
+async def test_key_that_is_on_its_way_is_not_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "APART_S", 3600.0)
+    provider = Provider("a")
+    found = Jwks(URL, provider.fetch)
+    believer = Authenticator(make_settings(jwks_url=URL), found)
+    looking = asyncio.create_task(found.run())
+    await provider.was_asked.wait()
+    async with asyncio.timeout(10):
+        assert (await believer.admit(header("a"))).subject == "me"
+    assert provider.asked == 1
+    looking.cancel()
+
+
 async def test_token_of_a_key_that_nobody_has_is_refused() -> None:
     believer = Provider("a").believer()
     refused = await refusal(believer, header("stranger"))
