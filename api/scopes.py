@@ -17,7 +17,7 @@ ADMIN = "admin"
 SCOPES: Mapping[str, str] = {
     CHAT: "chats, responses, messages, completions, infill, and counts of their tokens",
     EMBEDDINGS: "embeddings and rankings",
-    AUDIO: "transcriptions and speech",
+    AUDIO: "transcriptions",
     TOKENIZE: "/tokenize, /detokenize and /apply-template",
     MODELS: "/v1/models",
     USAGE: "what the token's own tenant has used",

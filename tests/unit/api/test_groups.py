@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,12 @@ def test_setting_may_be_a_file(tmp_path: Path) -> None:
     assert make_settings(groups=json.dumps(SAID)).grants() == GROUPS
     assert make_settings(groups=f"{tmp_path}/groups.json").grants() == GROUPS
     assert make_settings(groups=f"{tmp_path}/groups.toml").grants() == {"staff": GROUPS["staff"]}
+
+
+def test_documented_groups_are_read() -> None:
+    page = Path(__file__).parents[3] / "docs" / "tokens.md"
+    text = page.read_text().partition("```toml\n")[2].partition("```")[0]
+    assert set(read_groups(tomllib.loads(text))) == {"staff", "students", "operators", "*"}
 
 
 def test_api_heeds_the_groups_of_a_provider(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -177,7 +178,8 @@ async def serve() -> AsyncIterator[Callable[[bytes], Any]]:
 
     async def start(answer: bytes) -> str:
         async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
+            with suppress(asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
             if not answer:
                 await reader.read()  # until the client leaves
