@@ -111,15 +111,14 @@ def _key_of_jwk(said: Any) -> TokenKey | None:
 
 
 def _is_for_tokens(said: Mapping[str, Any]) -> bool:
-    """Whether it is a public key for signatures of its kind's one algorithm."""
+    """Whether it is for signatures of its kind's one algorithm."""
     kind, kid = said.get("kty"), said.get("kid")
     algorithm = _KINDS.get(kind) if isinstance(kind, str) else None
-    is_public = algorithm is not None and "d" not in said
     operations = said.get("key_ops", ["verify"])
     is_to_verify = isinstance(operations, list) and "verify" in operations
     is_named_well = kid is None or isinstance(kid, str)
     is_of_its_kind = said.get("use", "sig") == "sig" and said.get("alg", algorithm) == algorithm
-    return is_public and is_to_verify and is_named_well and is_of_its_kind
+    return algorithm is not None and is_to_verify and is_named_well and is_of_its_kind
 
 
 def algorithms_of(keys: Sequence[TokenKey]) -> list[str]:

@@ -82,6 +82,16 @@ def test_of_several_it_is_the_one_that_can_serve_the_request(api: Service) -> No
     assert api.queue.jobs[-1].model == "fills"
 
 
+def test_default_that_cannot_serve_a_request_gives_way_to_no_other_model(api: Service) -> None:
+    fills = a_model(a_worker(endpoints=frozenset({COMPLETION, INFILL})), model="fills")
+    plain = a_model(a_worker(endpoints=frozenset({COMPLETION})), model="tiny")
+    api.registry.models = {each.model: each for each in (fills, plain)}
+    api.registry.aliases = {"*": "tiny"}
+    body = json.dumps({"model": "x", "input_prefix": "a", "input_suffix": "b"}).encode()
+    answer = api.chat(body, path="/infill", models=["tiny"])
+    assert (answer.status_code, api.queue.jobs) == (403, [])
+
+
 def test_operators_default_is_for_tokens_that_may_use_it(api: Service) -> None:
     api.registry.aliases = {"*": "tiny"}
     assert ask(api, "unheard of", models=["tiny", "org/big"]).status_code == 200

@@ -193,7 +193,10 @@ async def serve() -> AsyncIterator[Callable[[bytes], Any]]:
         server.close()
 
 
-async def test_what_is_at_an_address_is_fetched(serve: Callable[[bytes], Any]) -> None:
+async def test_what_is_at_an_address_is_fetched(
+    serve: Callable[[bytes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     text = shown("a")
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
     assert await fetch_bounded(await serve(head + text)) == text

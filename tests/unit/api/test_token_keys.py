@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
@@ -94,7 +95,9 @@ def test_what_is_no_key_for_tokens_is_left_out_of_a_set() -> None:
     keys = {name: private_key(name) for name in ALGORITHMS}
     good = [public_jwk(name, key, kid=name, use="sig", alg=name) for name, key in keys.items()]
     rsa_key, p256 = good[0], good[1]
+    private = jwt.get_algorithm_by_name("RS256").to_jwk(keys["RS256"], as_dict=True)
     bad = [
+        {name: value for name, value in private.items() if name != "key_ops"},
         *("x", None, {}, {"kty": []}, {"kty": "oct", "k": "AAAA", "kid": "a"}),
         *(rsa_key | {"use": "enc"}, rsa_key | {"alg": "PS256"}, rsa_key | {"alg": "HS256"}),
         *(
