@@ -30,7 +30,7 @@ from llamaq.redis_sentences import told_to_people
 from llamaq.settings import load
 from llamaq.token_text import plain
 
-_SECOND_S = 1.0
+_SECOND_S = 1.2  # and a little more, for those who are busy
 
 
 async def record(claims: Mapping[str, Any], redis_url: str) -> None:
