@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from api.errors import ApiError, bad_request
-from api.inability import not_loaded, unable
+from api.errors import ApiError
+from api.inability import never_served, not_loaded, unable, unnamed
 from api.names import is_here, models_meant, with_given
 from api.notices import Notices
 from dispatcher.aliases import read_aliases
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
 from dispatcher.connection import LinkedRedis
-from dispatcher.errors import LlamaqError, ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.errors import LlamaqError, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
 from dispatcher.registry import ModelState, read_models
@@ -131,19 +131,8 @@ class Directory:
         titles = [state.title for state in self.models.values() if state.workers]
         served = ", ".join(sorted(titles))
         if name:
-            model = self.aliases.get(name, name)
-            whose = f", of which '{name}' is an alias" if model != name else ""
-            return ModelNotFound(
-                f"No worker has ever served the model '{model}'{whose}. "
-                f"Served now: {served or 'none'}."
-            )
-        if not served:
-            return self.unavailable("")
-        return bad_request(
-            "Name a model in `model`: there are several, and which one is meant can't be told. "
-            f"Served now: {served}.",
-            param="model",
-        )
+            return never_served(name, self.aliases.get(name, name), served)
+        return unnamed(served) if served else self.unavailable("")
 
     def state(self, name: str) -> ModelState | None:
         """The model that clients get by this name, if there ever was one."""
