@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api import groups as module
 from api.auth import Authenticator
+from api.claim_values import COUNTED
 from api.groups import groups_of, read_groups, tenant_of
-from api.scopes import USUAL
-from api.tenant import Tenant
+from api.scopes import SCOPES, USUAL
+from api.tenant import Tenant, read_tenant
 from api.token_settings import TokenSettings
 from dispatcher.limits import Limits
 from dispatcher.tier import Tier
@@ -99,6 +102,37 @@ def test_claims_of_the_token_are_the_ceiling() -> None:
     assert (more.tier, more.weight) == (Tier.FLEX, 1)
     assert tenant(groups=["students"], scope="openid email").scopes == {"chat", "models"}
     assert tenant(groups=["students"], scope="chat admin").scopes == {"chat"}
+
+
+@given(
+    st.fixed_dictionaries(
+        {"groups": st.lists(st.sampled_from(["staff", "students", "batch", "operators"]))},
+        optional={
+            "weight": st.floats(0.001, 1000),
+            "tier": st.sampled_from(list(Tier)),
+            "scopes": st.lists(st.sampled_from(sorted(SCOPES))),
+            "models": st.lists(st.sampled_from(["tiny", "big", "other"])),
+            "limits": st.dictionaries(st.sampled_from(COUNTED), st.integers(0, 20)),
+        },
+    )
+)
+def test_nobody_gets_more_than_claims_and_groups_allow(claims: dict[str, Any]) -> None:
+    got, alone = tenant(**claims), read_tenant({"sub": "ann", **claims})
+    order = list(Tier)
+    if "tier" in claims:
+        assert order.index(got.tier) >= order.index(alone.tier)
+    assert "weight" not in claims or got.weight <= alone.weight
+    assert alone.scopes is None or (got.scopes or set()) <= alone.scopes
+    assert set(alone.model_lists) <= set(got.model_lists)
+    for name in COUNTED:
+        most = getattr(alone.limits, name, 0)
+        assert not most or 0 < getattr(got.limits, name) <= most
+    if claims["groups"]:
+        grants = [GROUPS[name] for name in claims["groups"]]
+        assert got.weight <= max(grant.weight for grant in grants)
+        assert order.index(got.tier) >= min(order.index(grant.tier) for grant in grants)
+        assert got.scopes is not None
+        assert got.scopes <= frozenset.union(*(grant.scopes for grant in grants))
 
 
 def test_who_is_in_no_group_gets_what_everybody_gets() -> None:
