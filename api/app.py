@@ -1,6 +1,7 @@
 """Builds the app: its routes, its error handlers, and what lives as long as it does."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,7 @@ from api.directory import Directory
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
+from api.jwks import Jwks
 from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.openapi import document_route
@@ -29,6 +31,8 @@ from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, go_on, log_failure
 
+log = logging.getLogger("llamaq.api")
+
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     """The API on the queue that `queue_settings` name."""
@@ -37,8 +41,13 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             aliases = parse_aliases(settings.aliases)
-            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open, aliases)
-            authenticator, pulse = Authenticator(settings), Pulse()
+            jwks = _jwks(settings)
+            authenticator, pulse = Authenticator(settings, jwks), Pulse()
+            readers = [authenticator.read_revocations]
+            directory = Directory(
+                *(queue.lifeline, settings.model_grace_s, queue.open, aliases, readers)
+            )
+            authenticator.look_first = directory.refresh
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
@@ -50,6 +59,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
+                *([go_on("jwks", jwks.run)] if jwks else []),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]
@@ -62,6 +72,17 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             await cancel(tasks)
 
     return assemble(settings, lifespan)
+
+
+def _jwks(settings: ApiSettings) -> Jwks | None:
+    if not settings.jwks_url:
+        return None
+    if settings.jwt_issuer is None or settings.jwt_audience is None:
+        log.warning(
+            "An identity provider signs tokens for others too: set LLAMAQ_JWT_ISSUER and "
+            "LLAMAQ_JWT_AUDIENCE, so that only those for this API are believed"
+        )
+    return Jwks(settings.jwks_url)
 
 
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:

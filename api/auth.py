@@ -1,24 +1,22 @@
-"""Who is calling: reads and makes JSON Web Tokens (RFC 7519). Only this module imports `jwt`."""
+"""Who is calling: from the headers of a request to its tenant."""
 
-import secrets
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jwt
-from jwt.exceptions import InvalidSubjectError
-
+from api.claim_values import InvalidClaim
 from api.errors import ApiError
-from api.settings import ApiSettings
-from api.tenant import InvalidClaim, Tenant, read_tenant
+from api.groups import tenant_of
+from api.jwks import Jwks
+from api.tenant import Tenant
+from api.token_check import LEEWAY_S, BadToken, Rules, TokenCheck, UnknownKey
+from api.token_keys import secret_key
+from api.token_settings import TokenSettings
+from dispatcher.connection import LinkedRedis
+from dispatcher.revocations import Revocations
 
-ALGORITHM = "HS256"  # never taken from the token (RFC 8725 §3.1)
-LEEWAY_S = 30
 MAX_KNOWN_TOKENS = 1024
-LATEST_S = 253402300799
-
 
 CREDENTIALS = ("authorization", "x-api-key")
 """The headers that may carry a token, in lower case: OpenAI's, and Anthropic's."""
@@ -49,14 +47,47 @@ class Authenticator:
     """Turns an `Authorization` header into the tenant it speaks for.
 
     A header whose token was verified is known by its hash, and believed from its `nbf` to its
-    `exp`: that saves 40 µs a request.
+    `exp`: that saves 40 µs a request. All are forgotten when a token is revoked, or a key leaves.
     """
 
-    def __init__(self, settings: ApiSettings) -> None:
-        self._key = settings.jwt_secret.get_secret_value()
-        self._audience = settings.jwt_audience
-        self._issuer = settings.jwt_issuer
+    def __init__(
+        self,
+        settings: TokenSettings,
+        jwks: Jwks | None = None,
+        revocations: Revocations | None = None,
+    ) -> None:
+        self.check = token_check(settings)
+        self._groups = settings.grants()
+        self._jwks = jwks
+        if jwks is not None:
+            jwks.on_change = self._take_fetched
+        self._revocations = revocations or Revocations()
         self._known: dict[bytes, _Known] = {}
+        self.look_first: Callable[[], Awaitable[None]] | None = None
+        """Has `read_revocations` called, before anybody is admitted; None where it was."""
+
+    async def admit(self, authorization_header: str | None) -> Tenant:
+        """As `authenticate`, but a key that is new at the identity provider is looked for.
+
+        Raises `ApiError` 503 too, where its keys or the revocations can't be read, and
+        `RedisUnavailable`.
+        """
+        if self.look_first is not None:
+            await self.look_first()
+            if not self._revocations.is_read:
+                raise _unavailable(_UNREADABLE, "revocations_unreadable")
+        try:
+            return self.authenticate(authorization_header)
+        except _NewKey:
+            if self._jwks is None:
+                raise
+            await self._jwks.look_again(lambda: not self._needs_new_key(authorization_header))
+        try:
+            return self.authenticate(authorization_header)
+        except _NewKey:
+            if self._jwks.is_away:
+                raise _unavailable(_AWAY, "identity_provider_unavailable") from None
+            raise
 
     def authenticate(self, authorization_header: str | None) -> Tenant:
         """The tenant, or an `ApiError` 401 whose message says what to do."""
@@ -70,92 +101,52 @@ class Authenticator:
             self._known[name] = known
         return known.tenant
 
-    def _verify(self, token: str) -> "_Known":
+    def _needs_new_key(self, authorization_header: str | None) -> bool:
         try:
-            _check_times(self._claims(token, is_whole=False))
-            claims = self._claims(token)
-            tenant = read_tenant(claims)
-        except jwt.PyJWTError as error:
-            raise _invalid_token(self._advice(token, error)) from error
-        except (TypeError, OverflowError, RecursionError) as error:
-            raise _invalid_token(ADVICE[jwt.PyJWTError]) from error
+            self.authenticate(authorization_header)
+        except ApiError as error:
+            return isinstance(error, _NewKey)
+        return False
+
+    async def read_revocations(self, redis: LinkedRedis) -> None:
+        """Looks for tokens that were revoked. Raises `RedisUnavailable`."""
+        if await self._revocations.read(redis):
+            self._known.clear()
+        if self._revocations.is_read:
+            self.look_first = None
+
+    def _take_fetched(self) -> None:
+        """The identity provider has other keys than before."""
+        if self._jwks is not None:
+            self.check.fetched = self._jwks.keys
+        self._known.clear()
+
+    def _verify(self, token: str) -> _Known:
+        try:
+            claims, key = self.check.claims(token)
+            tenant = tenant_of(claims, self._groups, is_ours=key.is_secret)
+        except UnknownKey as error:
+            raise _invalid_token(str(error), _NewKey) from error
+        except BadToken as error:
+            raise _invalid_token(str(error)) from error
         except InvalidClaim as error:
             raise _invalid_token(f"The token's {error}: ask for a new token.") from error
+        if self._revocations.forbid(claims.get("jti"), tenant.subject, float(claims.get("iat", 0))):
+            raise _invalid_token("The token was revoked: ask for a new one.")
         begins_s, ends_s = int(claims.get("nbf", 0)), int(claims["exp"])
         return _Known(tenant, begins_s - LEEWAY_S, ends_s + LEEWAY_S)
 
-    def _claims(self, token: str, *, is_whole: bool = True) -> dict[str, Any]:
-        """The claims of a token with our signature; with `is_whole` they are checked as well."""
-        checks = ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
-        options: Any = {f"verify_{name}": is_whole for name in checks}
-        return jwt.decode(
-            token,
-            self._key,
-            algorithms=[ALGORITHM],
-            audience=self._audience,
-            issuer=self._issuer,
-            leeway=LEEWAY_S,
-            options=options | {"require": ["exp", "sub"] if is_whole else []},
-        )
 
-    def _advice(self, token: str, error: jwt.PyJWTError) -> str:
-        if isinstance(error, jwt.ExpiredSignatureError):
-            expired_at = self._claims(token, is_whole=False)["exp"]
-            when = datetime.fromtimestamp(int(expired_at), UTC)
-            return f"The token expired at {when:%Y-%m-%d %H:%M:%S} UTC: ask for a new one."
-        if isinstance(error, jwt.MissingRequiredClaimError):
-            return f"The token has no `{error.claim}` claim: ask for a token that has one."
-        if isinstance(error, jwt.InvalidAudienceError):
-            return self._audience_advice()
-        return next(text for kind, text in ADVICE.items() if isinstance(error, kind))
-
-    def _audience_advice(self) -> str:
-        if self._audience is None:
-            return (
-                "The token is for another audience: this server has none, so ask for a token "
-                "without `aud`, or have LLAMAQ_JWT_AUDIENCE set."
-            )
-        return f"The token is for another audience: its `aud` must name {self._audience!r}."
+def token_check(settings: TokenSettings) -> TokenCheck:
+    """What believes the tokens that these settings tell of."""
+    keys = [*map(secret_key, settings.secrets), *settings.public_keys()]
+    life_s = settings.jwt_longest_life_s
+    rules = Rules(settings.jwt_audience, settings.jwt_issuer, life_s)
+    return TokenCheck(keys, rules, [] if settings.jwks_url else None)
 
 
-def _check_times(claims: dict[str, Any]) -> None:
-    """Raises `InvalidClaim` for a time that is none, or that no calendar has."""
-    for name in ("exp", "nbf", "iat"):
-        value = claims.get(name, 0)
-        try:
-            is_time = not isinstance(value, bool) and 0 <= int(value) <= LATEST_S
-        except (TypeError, ValueError, OverflowError):
-            is_time = False
-        if not is_time:
-            raise InvalidClaim(f"`{name}` must be a time in seconds since 1970, before year 10000")
-
-
-# The first that fits: kinds before the more general ones they belong to.
-ADVICE: dict[type[jwt.PyJWTError], str] = {
-    jwt.InvalidIssuerError: "The token is from another issuer than this server trusts (`iss`).",
-    jwt.ImmatureSignatureError: "The token is not valid yet (`nbf`): check both clocks.",
-    jwt.InvalidIssuedAtError: "The token's `iat` is not a number: ask for a new token.",
-    InvalidSubjectError: "The token's `sub` must be a string: ask for a new token.",
-    jwt.InvalidAlgorithmError: f"The token must be signed with {ALGORITHM}: ask for a new one.",
-    jwt.InvalidSignatureError: "The token was signed with another secret: ask for a new token.",
-    jwt.DecodeError: "The token is not a JSON Web Token: send the one you were given, unchanged.",
-    jwt.PyJWTError: "The token is not valid: ask for a new one.",
-}
-
-
-def create_token(
-    secret: str,
-    tenant: Tenant,
-    ttl_s: int,
-    audience: str | None = None,
-    issuer: str | None = None,
-) -> str:
-    """A signed token for `tenant` that expires `ttl_s` seconds from now, with a random `jti`."""
-    now = int(time.time())
-    claims = {**tenant.claims(), "iat": now, "exp": now + ttl_s, "jti": secrets.token_urlsafe(12)}
-    optional = {"aud": audience, "iss": issuer}
-    claims |= {name: value for name, value in optional.items() if value is not None}
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+class _NewKey(ApiError):
+    """A 401 that may come of a key which is new."""
 
 
 def _bearer_token(header: str) -> str:
@@ -174,16 +165,30 @@ def _bearer_token(header: str) -> str:
     return token.strip()
 
 
-def _invalid_token(message: str) -> ApiError:
-    return _unauthorized(message, challenge='Bearer error="invalid_token"')
+def _invalid_token(message: str, kind: type[ApiError] = ApiError) -> ApiError:
+    return _unauthorized(message, challenge='Bearer error="invalid_token"', kind=kind)
 
 
-def _unauthorized(message: str, *, challenge: str) -> ApiError:
+def _unauthorized(message: str, *, challenge: str, kind: type[ApiError] = ApiError) -> ApiError:
     # The challenges are those of RFC 6750 §3.
-    return ApiError(
+    return kind(
         401,
         message,
         type="invalid_request_error",
         code="invalid_api_key",
         headers={"WWW-Authenticate": challenge},
     )
+
+
+_AWAY = (
+    "The keys of the identity provider can't be read now, so nobody can tell whether the token is "
+    "good: try again."
+)
+_UNREADABLE = (
+    "The list of revoked tokens can't be read, so nobody can tell whether the token is good: the "
+    "log of the server says why."
+)
+
+
+def _unavailable(message: str, code: str) -> ApiError:
+    return ApiError(503, message, type="server_error", code=code, headers={"Retry-After": "5"})

@@ -3,19 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from api.errors import ApiError, bad_request
-from api.inability import not_loaded, unable
+from api.errors import ApiError
+from api.inability import never_served, not_loaded, unable, unnamed
 from api.names import is_here, models_meant, with_given
 from api.notices import Notices
 from dispatcher.aliases import read_aliases
 from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
 from dispatcher.connection import LinkedRedis
-from dispatcher.errors import LlamaqError, ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.errors import LlamaqError, ModelUnavailable, RedisUnavailable
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
 from dispatcher.registry import ModelState, read_models
@@ -31,7 +31,7 @@ class Directory:
 
     An alias in Redis goes before one of those that the directory is made with.
     `announce` makes this API known to the bridges of a model, which then can say that they don't
-    understand it.
+    understand it. The `readers` read at the same times what else every API must know soon.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Directory:
         grace_s: float,
         announce: Callable[[str], Awaitable[None]] | None = None,
         aliases: Mapping[str, str] | None = None,
+        readers: Sequence[Callable[[LinkedRedis], Awaitable[None]]] = (),
     ) -> None:
         self.models: Mapping[str, ModelState] = {}
         self._kept_aliases = dict(aliases or {})
         self.aliases: Mapping[str, str] = self._kept_aliases
         self._announce = announce
         self._redis = redis
+        self._readers = readers
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -70,7 +72,10 @@ class Directory:
     async def _read(self) -> None:
         last_at, self._read_at = self._read_at, time.monotonic()
         try:
-            states, set_ = await asyncio.gather(read_models(self._redis), read_aliases(self._redis))
+            redis, others = self._redis, (read(self._redis) for read in self._readers)
+            states, set_, _ = await asyncio.gather(
+                read_models(redis), read_aliases(redis), asyncio.gather(*others)
+            )
         except RedisUnavailable:
             self._back_at = float("inf")
             raise
@@ -118,25 +123,16 @@ class Directory:
         return state.model
 
     def _meant(self, name: str, needs: Needs) -> list[str]:
-        return models_meant(name, self.models, self.aliases, lambda model: self._able(model, needs))
+        return models_meant(
+            name, self.models, self.aliases, lambda model: self.is_able(model, needs)
+        )
 
     def _not_found(self, name: str) -> ApiError | LlamaqError:
         titles = [state.title for state in self.models.values() if state.workers]
         served = ", ".join(sorted(titles))
         if name:
-            model = self.aliases.get(name, name)
-            whose = f", of which '{name}' is an alias" if model != name else ""
-            return ModelNotFound(
-                f"No worker has ever served the model '{model}'{whose}. "
-                f"Served now: {served or 'none'}."
-            )
-        if not served:
-            return self.unavailable("")
-        return bad_request(
-            "Name a model in `model`: there are several, and which one is meant can't be told. "
-            f"Served now: {served}.",
-            param="model",
-        )
+            return never_served(name, self.aliases.get(name, name), served)
+        return unnamed(served) if served else self.unavailable("")
 
     def state(self, name: str) -> ModelState | None:
         """The model that clients get by this name, if there ever was one."""
@@ -147,10 +143,10 @@ class Directory:
         """Raises `ApiError` if workers serve the model, but none that meets these needs: 501 for
         one that serves another endpoint, 400 for media.
         """
-        if self._able(model, needs):
+        if self.is_able(model, needs):
             return
         await self.refresh()  # one may have come within the last second
-        if not self._able(model, needs):
+        if not self.is_able(model, needs):
             raise unable(model, needs)
 
     def makes_text(self, model: str) -> bool:
@@ -172,7 +168,8 @@ class Directory:
         state = self.models.get(model)
         return [worker for worker in state.workers if _may_serve(worker)] if state else []
 
-    def _able(self, model: str, needs: Needs) -> bool:
+    def is_able(self, model: str, needs: Needs) -> bool:
+        """Whether the model has a worker that meets these needs, or none at all."""
         if needs == ANYBODY:
             return True
         workers = self._workers(model)
@@ -223,7 +220,7 @@ class Directory:
         """Whether the workers of this model don't meet these needs, and one who has waited for so
         long has waited long enough for one that does.
         """
-        return waited_s > self._grace_s and not self._able(model, needs)
+        return waited_s > self._grace_s and not self.is_able(model, needs)
 
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""

@@ -163,7 +163,7 @@ class Endpoint(Generic[A]):
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
     answer. Its clients may look for the id of a request in a header `id_header` too. The OpenAPI
     document tells the `fields` of a request, with None for one that has no rule, which of them are
-    `required`, and the `media_type` of its body.
+    `required`, and the `media_type` of its body. Its tokens need the `scope` of `api.scopes`.
     """
 
     path: str
@@ -179,6 +179,7 @@ class Endpoint(Generic[A]):
     fields: Mapping[str, Rule | None] = field(default_factory=dict, repr=False)
     required: Sequence[str] = ()
     media_type: str = "application/json"
+    scope: str = field(kw_only=True)
 
     @property
     def doors(self) -> Sequence[str]:

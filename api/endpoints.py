@@ -39,6 +39,7 @@ from api.responses import whole as responses
 from api.responses.fields import FIELDS as RESPONSE_FIELDS
 from api.responses.request import parse_responses
 from api.responses.stream import ResponsesShape
+from api.scopes import AUDIO, CHAT, EMBEDDINGS, TOKENIZE
 from api.shape import ChunkShape
 from api.side.about_chat import about
 from api.side.answer import MessageCount, SideAssembly
@@ -55,6 +56,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/chat/completions",),
         fields=CHAT_FIELDS,
         required=("messages",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/completions",
@@ -64,6 +66,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         CompletionSplice,
         fields=COMPLETION_FIELDS,
         required=("prompt",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/responses",
@@ -75,6 +78,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         upstream="/v1/chat/completions",
         fields=RESPONSE_FIELDS,
         required=("input",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/messages",
@@ -88,6 +92,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         id_header="request-id",
         fields=MESSAGE_FIELDS,
         required=("messages",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/audio/transcriptions",
@@ -100,6 +105,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         fields=TRANSCRIPTION_FIELDS,
         required=("file",),
         media_type="multipart/form-data",
+        scope=AUDIO,
     ),
     Endpoint(
         "/v1/embeddings",
@@ -109,6 +115,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         BodySplice,
         form=BODY,
         fields=EMBEDDING_FIELDS,
+        scope=EMBEDDINGS,
     ),
     Endpoint(
         "/embeddings",
@@ -119,6 +126,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/embedding", "/v1/embedding"),
         form=BODY,
         fields=EMBEDDING_FIELDS,
+        scope=EMBEDDINGS,
     ),
     Endpoint(
         "/v1/rerank",
@@ -130,6 +138,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=BODY,
         fields=RERANK_FIELDS,
         required=("query",),
+        scope=EMBEDDINGS,
     ),
     Endpoint(
         "/completion",
@@ -141,6 +150,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=LAST,
         fields=NATIVE_FIELDS,
         required=("prompt",),
+        scope=CHAT,
     ),
     Endpoint(
         "/infill",
@@ -152,6 +162,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=LAST,
         fields=NATIVE_FIELDS,
         required=("input_prefix", "input_suffix"),
+        scope=CHAT,
     ),
     Endpoint(
         "/tokenize",
@@ -162,6 +173,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/v1/tokenize",),
         form=BODY,
         fields=TEXT,
+        scope=TOKENIZE,
     ),
     Endpoint(
         "/detokenize",
@@ -172,6 +184,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/v1/detokenize",),
         form=BODY,
         fields=TOKENS,
+        scope=TOKENIZE,
     ),
     Endpoint(
         "/apply-template",
@@ -183,6 +196,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=BODY,
         fields=CHAT_FIELDS,
         required=("messages",),
+        scope=TOKENIZE,
     ),
     Endpoint(
         "/v1/chat/completions/input_tokens",
@@ -194,6 +208,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=BODY,
         fields=CHAT_FIELDS,
         required=("messages",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/responses/input_tokens",
@@ -206,6 +221,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         form=BODY,
         fields=RESPONSE_FIELDS,
         required=("input",),
+        scope=CHAT,
     ),
     Endpoint(
         "/v1/messages/count_tokens",
@@ -220,5 +236,6 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         id_header="request-id",
         fields=MESSAGE_FIELDS,
         required=("messages",),
+        scope=CHAT,
     ),
 )

@@ -1,7 +1,7 @@
 """What a client is told whose request no worker of the model can serve."""
 
 from api.errors import NO_RETRY, ApiError, bad_request
-from dispatcher.errors import ModelUnavailable
+from dispatcher.errors import ModelNotFound, ModelUnavailable
 from dispatcher.needs import (
     COMPLETION,
     EMBEDDINGS,
@@ -24,6 +24,23 @@ _ENDPOINTS = {
     "model: see /v1/models.",
     TRANSCRIPTION: "transcribes: start its llama-server with a model that hears, and its --mmproj.",
 }
+
+
+def never_served(name: str, model: str, served: str) -> ModelNotFound:
+    """The error for a name that no model has; `model` is what it is an alias of, else the name."""
+    whose = f", of which '{name}' is an alias" if model != name else ""
+    return ModelNotFound(
+        f"No worker has ever served the model '{model}'{whose}. Served now: {served or 'none'}."
+    )
+
+
+def unnamed(served: str) -> ApiError:
+    """The error for a request without a model, where it could mean several."""
+    return bad_request(
+        "Name a model in `model`: there are several, and which one is meant can't be told. "
+        f"Served now: {served}.",
+        param="model",
+    )
 
 
 def unable(model: str, needs: Needs) -> ApiError:

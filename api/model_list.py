@@ -5,9 +5,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api.allowed_models import Lists, is_allowed, not_allowed
 from api.auth import credentials
-from api.context import Context, context_of
+from api.context import context_of
+from api.directory import Directory
 from api.paths import READ
+from api.scopes import MODELS, check_scope
 from dispatcher.errors import ModelNotFound
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
 from dispatcher.registry import ModelState
@@ -19,29 +22,33 @@ router = APIRouter()
 
 @router.api_route("/v1/models", methods=READ)
 async def list_models(request: Request) -> dict[str, Any]:
-    """OpenAI's list of models, with what llama-server calls `meta`."""
-    context = _authenticated(request)
-    await context.directory.refresh()
-    models = context.directory.models.values()
-    live = sorted((state for state in models if state.workers), key=lambda state: state.model)
-    return {"object": "list", "data": [_describe(state) for state in live]}
+    """OpenAI's list of the models that the token is for, with what llama-server calls `meta`."""
+    directory, lists = await _looked_up(request)
+    live = [state for state in directory.models.values() if state.workers]
+    live.sort(key=lambda state: state.model)
+    allowed = [state for state in live if is_allowed(state.model, lists, directory)]
+    return {"object": "list", "data": [_describe(state) for state in allowed]}
 
 
 @router.api_route("/v1/models/{name:path}", methods=READ)
 async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
     """The model of the list that requests by this name get; 404 where no live worker serves it."""
-    context = _authenticated(request)
-    await context.directory.refresh()
-    state = context.directory.state(name)
+    directory, lists = await _looked_up(request)
+    state = directory.state(name)
+    if not is_allowed(state.model if state else name, lists, directory):
+        raise not_allowed(name, lists)
     if state is None or not state.workers:
         raise ModelNotFound(f"No worker serves the model '{name}' now: see /v1/models.")
     return _describe(state)
 
 
-def _authenticated(request: Request) -> Context:
+async def _looked_up(request: Request) -> tuple[Directory, Lists]:
+    """What there is now, and what the tenant may see of it."""
     context = context_of(request)
-    context.authenticator.authenticate(credentials(request.headers))
-    return context
+    tenant = await context.authenticator.admit(credentials(request.headers))
+    check_scope(tenant.scopes, MODELS)
+    await context.directory.refresh()
+    return context.directory, tenant.model_lists
 
 
 def _describe(state: ModelState) -> dict[str, Any]:

@@ -156,10 +156,10 @@ def _response(description: str, content: Json) -> Json:
 def _looks() -> Json:
     """What is asked with GET."""
     return {
-        "/v1/models": {"get": _get(401, 503, security=_login())},
+        "/v1/models": {"get": _get(401, 403, 503, security=_login())},
         "/v1/models/{name}": {
             "parameters": [_NAME],
-            "get": _get(401, 404, 503, security=_login()),
+            "get": _get(401, 403, 404, 503, security=_login()),
         },
         "/health": {"get": _get()},
         "/ready": {"get": _get(503)},

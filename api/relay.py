@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from api.allowed_models import require_allowed
 from api.answer_room import HeldAnswer
 from api.aside import LARGE_BYTES
 from api.auth import credentials
@@ -23,6 +24,7 @@ from api.exchange import ClientGone, Exchange
 from api.jobs import jobs_of
 from api.refusal import refuse
 from api.request_log import Record
+from api.scopes import check_scope
 from api.stream import StreamedAnswer
 from api.tenant import Tenant
 from api.terms import read_terms
@@ -73,8 +75,9 @@ class Relay:
 
     async def _serve(self, call: Call, send: Send) -> None:
         context = call.context
-        tenant = context.authenticator.authenticate(credentials(call.headers))
+        tenant = await context.authenticator.admit(credentials(call.headers))
         call.record.tenant = tenant.subject
+        check_scope(tenant.scopes, self._endpoint.scope)
         visit = Visit(context.line, context.room, tenant.subject)
         try:
             exchange, answer = await self._exchange(call, tenant, visit)
@@ -105,7 +108,7 @@ class Relay:
             if terms.ignored or asked.unknown.ignored:
                 record.ignored = header_of(asked.unknown.names(terms.ignored))
             record.model, record.tier = asked.model, terms.tier
-            asked, needs = await self._of_its_model(asked, context, record)
+            asked, needs = await self._of_its_model(asked, call, tenant)
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
         if needs is not work.needs:
@@ -116,15 +119,14 @@ class Relay:
         held = work.items and await _held(call, visit, exchange, work.items)
         return exchange, self._answer(asked, exchange, held)
 
-    async def _of_its_model(
-        self, asked: Asked, context: Context, record: Record
-    ) -> tuple[Asked, Needs]:
+    async def _of_its_model(self, asked: Asked, call: Call, tenant: Tenant) -> tuple[Asked, Needs]:
         """The request by the own name of its model, and what a worker must be able to do for it.
 
-        A worker of the model is, or this raises `ApiError`.
+        A worker of the model is, and the tenant may use it, or this raises `ApiError`.
         """
-        directory = context.directory
-        record.model = model = await directory.require(asked.model, asked.needs)
+        directory, lists = call.context.directory, tenant.model_lists
+        model = await require_allowed(directory, lists, asked.model, asked.needs)
+        call.record.model = model
         asked, needs = asked.of_model(model, directory.context(model)), asked.needs
         if self._endpoint.form != BODY and not directory.makes_text(model):
             needs = needs.able(COMPLETION)

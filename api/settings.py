@@ -2,34 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field, field_validator
 
 from api.forwarded_fields import read_forwarded
 from api.origins import read_origins
+from api.token_settings import Name, TokenSettings
 from dispatcher.aliases import BadAlias, parse_aliases
-from dispatcher.settings import FROM_ENVIRONMENT, Seconds
-
-MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key is no shorter than the hash
-
-Name = Annotated[str, Field(min_length=1, max_length=256)]
+from dispatcher.settings import Seconds
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(TokenSettings):
     """How the API listens, whom it believes and how long it waits. All times in seconds.
 
     A `ValidationError` names every bad value at once and holds none of them.
     """
 
-    model_config = FROM_ENVIRONMENT
-
-    jwt_secret: SecretStr = Field(
-        SecretStr(""),
-        validate_default=True,
-        description=f"secret that signs tokens (HS256), {MIN_SECRET_BYTES} bytes or more; required",
-    )
-    jwt_audience: Name | None = Field(None, description="`aud` that tokens must name")
-    jwt_issuer: Name | None = Field(None, description="`iss` that tokens must name")
     host: Name = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8484, ge=1, le=65535, description="port to listen on")
     api_workers: int = Field(
@@ -116,12 +103,3 @@ class ApiSettings(BaseSettings):
         except BadAlias as error:
             raise ValueError(str(error)) from error
         return aliases
-
-    @field_validator("jwt_secret")
-    @classmethod
-    def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
-            raise ValueError(
-                f"must have {MIN_SECRET_BYTES} bytes or more; make one with: openssl rand -hex 32"
-            )
-        return secret

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.constants import MAX_WEIGHT, MIN_WEIGHT
+from api.claim_values import (
+    limits_claim,
+    read_delegate,
+    read_limits,
+    read_models,
+    read_subject,
+    read_tier,
+    read_weight,
+)
+from api.scopes import read_scopes
+from dispatcher.limits import Limits
 from dispatcher.tier import Tier
-
-MAX_SUBJECT_CHARS = 256
-
-
-class InvalidClaim(ValueError):
-    """A claim has a value that it may not have; its text is the rule, to be put into a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +24,30 @@ class Tenant:
 
     `weight` is its part of a busy model, against other tenants; `tier` the most urgent service
     tier that it may use. With `delegate` it speaks for end users, whom its requests name.
+    `scopes` are the groups of endpoints that it may use, None for all but `admin`. `models` are
+    names of the models that it may use, None for all; `limits.models` narrow them further.
     """
 
     subject: str
     weight: float = 1
     tier: Tier = Tier.DEFAULT
     delegate: bool = False
+    scopes: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    limits: Limits | None = None
+
+    @property
+    def model_lists(self) -> tuple[frozenset[str], ...]:
+        """The names of models that it may use: a model must be in each of these lists."""
+        if self.limits is None or self.limits.models is None:
+            return () if self.models is None else (self.models,)
+        return (self.limits.models,) if self.models is None else (self.models, self.limits.models)
 
     def claims(self) -> dict[str, Any]:
         """The claims that `read_tenant` makes this tenant of; what is at its default is left out.
 
-        >>> Tenant("ann", weight=2).claims()
-        {'sub': 'ann', 'weight': 2}
+        >>> Tenant("ann", weight=2, models=frozenset({"b", "a"})).claims()
+        {'sub': 'ann', 'weight': 2, 'models': ['a', 'b']}
         """
         claims: dict[str, Any] = {"sub": self.subject}
         if self.weight != 1:
@@ -40,44 +56,23 @@ class Tenant:
             claims["tier"] = self.tier.value
         if self.delegate:
             claims["delegate"] = True
+        if self.scopes is not None:
+            claims["scopes"] = sorted(self.scopes)
+        if self.models is not None:
+            claims["models"] = sorted(self.models)
+        if self.limits is not None:
+            claims["limits"] = limits_claim(self.limits)
         return claims
 
 
 def read_tenant(claims: Mapping[str, Any]) -> Tenant:
     """The tenant that a token's claims name; raises `InvalidClaim`."""
     return Tenant(
-        subject=_subject(claims["sub"]),
-        weight=_weight(claims.get("weight", 1)),
-        tier=_tier(claims.get("tier", Tier.DEFAULT)),
-        delegate=_delegate(claims.get("delegate", False)),
+        subject=read_subject(claims["sub"]),
+        weight=read_weight(claims.get("weight", 1)),
+        tier=read_tier(claims.get("tier", Tier.DEFAULT)),
+        delegate=read_delegate(claims.get("delegate", False)),
+        scopes=read_scopes(claims),
+        models=read_models(claims["models"]) if "models" in claims else None,
+        limits=read_limits(claims["limits"]) if "limits" in claims else None,
     )
-
-
-def _subject(subject: Any) -> str:
-    if not isinstance(subject, str) or not subject.strip() or len(subject) > MAX_SUBJECT_CHARS:
-        raise InvalidClaim(f"`sub` must be a string of 1 to {MAX_SUBJECT_CHARS} characters")
-    try:
-        subject.encode()
-    except UnicodeEncodeError as error:  # JSON can name halves of a character
-        raise InvalidClaim("`sub` must be text, without half a surrogate pair") from error
-    return subject
-
-
-def _weight(weight: Any) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, int | float):
-        weight = 0
-    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
-        raise InvalidClaim(f"`weight` must be a number from {MIN_WEIGHT} to {MAX_WEIGHT}")
-    return float(weight)
-
-
-def _tier(tier: Any) -> Tier:
-    if tier not in list(Tier):
-        raise InvalidClaim(f"`tier` must be one of {', '.join(Tier)}")
-    return Tier(tier)
-
-
-def _delegate(delegate: Any) -> bool:
-    if not isinstance(delegate, bool):
-        raise InvalidClaim("`delegate` must be true or false")
-    return delegate

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 ALIASES = "llamaq:aliases"
 MODELS = "llamaq:models"
+REVOKED = "llamaq:revoked"
+TOKENS = "llamaq:tokens"
 WRITABLE = "llamaq:writable"
 
 # What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.

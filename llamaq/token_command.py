@@ -1,16 +1,42 @@
-"""`llamaq token`: makes tokens of access."""
+"""`llamaq token`: makes tokens of access, tells of them, and revokes them."""
 
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from api.auth import create_token
-from api.settings import ApiSettings
-from api.tenant import InvalidClaim, read_tenant
+from api.claim_values import InvalidClaim
+from api.new_token import new_claims, signed
+from api.scopes import SCOPES
+from api.tenant import Tenant, read_tenant
+from api.token_settings import TokenSettings
+from dispatcher.settings import QueueSettings
 from dispatcher.tier import Tier
 from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_secret
 from llamaq.duration import Duration
-from llamaq.settings import describe, load
+from llamaq.redis_work import with_redis_url
+from llamaq.settings import describe, is_set, load
+from llamaq.token_text import in_lines, in_table
+
+_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET or LLAMAQ_REDIS_URL"))
+_STDIN = "-"
+
+
+class _Names(click.ParamType[list[str]]):
+    """Names with commas between."""
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        if isinstance(value, list):
+            return value
+        return [name.strip() for name in str(value).split(",") if name.strip()]
 
 
 @click.group()
@@ -18,7 +44,7 @@ def token() -> None:
     """Tokens of access."""
 
 
-@token.command(epilog=describe(ApiSettings))
+@token.command(epilog=describe(TokenSettings))
 @click.argument("subject")
 @click.option("--ttl", type=Duration(), default="90d", show_default=True, help="How long it lasts.")
 @click.option(
@@ -40,17 +66,121 @@ def token() -> None:
     is_flag=True,
     help="It speaks for end users, each with a turn of their own (Open WebUI and the like).",
 )
-@data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET"))
-def create(
-    subject: str, ttl: int, weight: float, tier: str, delegate: bool, data_dir: Path
-) -> None:
+@click.option(
+    "--models", type=_Names(), help="The models that it may use, with commas between: else all."
+)
+@click.option(
+    "--scopes",
+    type=_Names(),
+    help=f"What it may be used for, of {', '.join(SCOPES)}, with commas between: else all but "
+    "admin. Most clients need models beside what they are for.",
+)
+@_DATA_DIR
+def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
-    claims = {"sub": subject, "weight": weight, "tier": tier, "delegate": delegate}
+    tenant = _tenant({"sub": subject} | {k: v for k, v in claims.items() if v is not None})
+    settings = _load(kept_secret(data_dir))
+    longest_s = settings.jwt_longest_life_s
+    if longest_s and ttl > longest_s:
+        raise click.UsageError(f"LLAMAQ_JWT_LONGEST_LIFE_S allows {longest_s} s: give less --ttl")
+    new = new_claims(tenant, ttl, settings.jwt_audience, settings.jwt_issuer)
+    click.echo(signed(new, settings.jwt_secret.get_secret_value()))
+    from llamaq.token_work import record
+
     try:
-        tenant = read_tenant(claims)
+        with_redis_url(data_dir, partial(record, new))
+    except click.ClickException as error:
+        told = "The token works, but is not recorded, so `llamaq token list` will not show it"
+        click.echo(f"{told}: {error.message}", err=True)
+
+
+@token.command()
+@click.argument("token", default=_STDIN)
+@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@_DATA_DIR
+def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
+    """Print what TOKEN claims, whether it is believed, and why not.
+
+    Without TOKEN it is read from standard input: so it does not end in the shell's history. The
+    exit status is 0 for a token that is believed.
+    """
+    from llamaq.token_work import report_on, revoked_in
+
+    text = _from_stdin() if token == _STDIN else token.strip()
+    settings = _settings(data_dir)
+    try:
+        with_redis = with_redis_url(data_dir, revoked_in)
+    except click.ClickException as error:
+        with_redis = None
+        click.echo(f"Whether it was revoked is not known: {error.message}", err=True)
+    report = report_on(text, settings, with_redis)
+    click.echo(json.dumps(report, indent=2) if for_programs else in_lines(report))
+    if not report["believed"]:
+        sys.exit(1)
+
+
+@token.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--subject", help="Revoke all tokens of this subject that were made until now.")
+@_DATA_DIR
+def revoke(ids: Sequence[str], subject: str | None, data_dir: Path) -> None:
+    """Have the tokens of these IDs believed no more, on every API within a second.
+
+    An ID is the `jti` of a token: `llamaq token list` shows it. For the ID - a token is read from
+    standard input. Answers that run go on.
+    """
+    from llamaq.token_work import revoke_all
+
+    if not ids and subject is None:
+        raise click.UsageError("name the ID of a token, or a --subject")
+    if subject is not None:
+        _tenant({"sub": subject})
+    named = [_from_stdin() if id_ == _STDIN else id_ for id_ in ids]
+    for line in with_redis_url(data_dir, partial(revoke_all, named, subject)):
+        click.echo(line)
+
+
+@token.command("list", epilog=describe(QueueSettings))
+@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@_DATA_DIR
+def list_(for_programs: bool, data_dir: Path) -> None:
+    """Show the tokens that `llamaq token create` has made and that have not ended.
+
+    Those of an identity provider are not among them.
+    """
+    from llamaq.token_work import list_all
+
+    records = with_redis_url(data_dir, list_all)
+    click.echo(json.dumps(records, indent=2) if for_programs else in_table(records))
+
+
+def _tenant(claims: dict[str, Any]) -> Tenant:
+    unknown = sorted(set(claims.get("scopes", ())) - set(SCOPES))
+    if unknown:
+        raise click.UsageError(f"there is no scope {unknown[0]!r}: there are {', '.join(SCOPES)}")
+    try:
+        return read_tenant(claims)
     except InvalidClaim as error:
-        raise click.UsageError(f"the token's {error}") from error
-    values = {"jwt_secret": kept_secret(data_dir)}
-    settings: ApiSettings = load({ApiSettings: values})[ApiSettings]
-    key = settings.jwt_secret.get_secret_value()
-    click.echo(create_token(key, tenant, ttl, settings.jwt_audience, settings.jwt_issuer))
+        raise click.UsageError(f"a token's {error}") from error
+
+
+def _settings(data_dir: Path) -> TokenSettings:
+    """Without a secret where tokens of other keys are all that is believed."""
+    try:
+        secret = kept_secret(data_dir)
+    except click.ClickException:
+        if not is_set("LLAMAQ_JWT_KEYS") and not is_set("LLAMAQ_JWKS_URL"):
+            raise
+        secret = None
+    return _load(secret)
+
+
+def _load(secret: str | None) -> TokenSettings:
+    settings: TokenSettings = load({TokenSettings: {"jwt_secret": secret}})[TokenSettings]
+    return settings
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Token", hide_input=True, err=True)).strip()
+    return sys.stdin.read().strip()

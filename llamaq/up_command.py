@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from api.auth import create_token
+from api.new_token import create_token
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from dispatcher.redis_check import check_at_start

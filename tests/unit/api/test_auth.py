@@ -7,9 +7,11 @@ from datetime import datetime, tzinfo
 import jwt
 import pytest
 
-from api.auth import LEEWAY_S, MAX_KNOWN_TOKENS, Authenticator, create_token
+from api.auth import MAX_KNOWN_TOKENS, Authenticator
 from api.errors import ApiError
+from api.new_token import create_token
 from api.tenant import Tenant
+from api.token_check import LEEWAY_S
 from dispatcher.tier import Tier
 from tests.builders import SECRET, make_settings, make_token
 

@@ -24,10 +24,16 @@ ODD = st.one_of(
     st.lists(st.integers() | SURROGATES, max_size=3),
     st.dictionaries(SURROGATES, st.integers(), max_size=2),
 )
-NAMES = ("exp", "nbf", "iat", "sub", "aud", "iss", "jti", "weight", "tier", "delegate")
-CLAIMS = st.dictionaries(st.sampled_from(NAMES), ODD, max_size=4)
+NAMES = (
+    *("exp", "nbf", "iat", "sub", "aud", "iss", "jti", "weight", "tier", "delegate"),
+    *("scope", "scopes", "models", "limits", "groups", "roles", "realm_access", "urn:x/groups"),
+)
+CLAIMS = st.dictionaries(st.sampled_from(NAMES), ODD, max_size=5)
+GROUPS = '{"a": {"weight": 2, "models": ["m"]}, "*": {"scopes": []}}'
 HEADERS = st.dictionaries(st.sampled_from(["kid", "typ", "alg", "crit", "b64", "jwk"]), ODD)
-SETTINGS = st.sampled_from([{}, {"jwt_audience": "llamaq"}, {"jwt_issuer": "home"}])
+SETTINGS = st.sampled_from(
+    [{"groups": GROUPS}, {"jwt_audience": "llamaq"}, {"jwt_issuer": "home", "groups": GROUPS}]
+)
 
 
 def sign(claims: str, header: dict[str, Any]) -> str:
@@ -55,6 +61,7 @@ def advice(token: str, **settings: str) -> str:
 @given(CLAIMS, HEADERS, SETTINGS)
 @example({"exp": -1e15}, {}, {})
 @example({"sub": "\ud800"}, {}, {})
+@example({"groups": ["\ud800", "a"]}, {}, {"groups": GROUPS})
 @example({"exp": 1, "aud": "elsewhere"}, {}, {"jwt_audience": "llamaq"})
 def test_no_claim_and_no_header_is_a_crash(
     claims: dict[str, Any], header: dict[str, Any], settings: dict[str, str]

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import tenant as module
-from api.tenant import InvalidClaim, Tenant, read_tenant
+from api.claim_values import InvalidClaim
+from api.scopes import SCOPES
+from api.tenant import Tenant, read_tenant
+from dispatcher.limits import Limits
 from dispatcher.tier import Tier
 
 TENANTS = st.builds(
@@ -18,6 +21,9 @@ TENANTS = st.builds(
     st.integers(1, 1000) | st.floats(0.001, 1000),
     st.sampled_from(Tier),
     st.booleans(),
+    st.none() | st.sets(st.sampled_from(list(SCOPES))).map(frozenset),
+    st.none() | st.sets(st.sampled_from(["a", "b", "org/c d"])).map(frozenset),
+    st.none() | st.builds(Limits, st.integers(1, 9), st.integers(0, 9), concurrent=st.just(4)),
 )
 
 
@@ -60,6 +66,20 @@ def test_defaults_make_no_claim() -> None:
         ("delegate", "yes"),
         ("delegate", 1),
         ("delegate", None),
+        ("models", "qwen3"),
+        ("models", [""]),
+        ("models", ["a\n"]),
+        ("models", [7]),
+        ("models", ["x"] * 257),
+        ("models", None),
+        ("limits", 60),
+        ("limits", {"rpm": 60}),
+        ("limits", {"concurrent": -1}),
+        ("limits", {"concurrent": True}),
+        ("limits", {"concurrent": 1.5}),
+        ("limits", {"concurrent": 10**16}),
+        ("scope", ["chat"]),
+        ("scopes", "chat"),
     ],
 )
 def test_claim_of_a_wrong_value_is_named(claim: str, value: Any) -> None:

@@ -12,7 +12,7 @@ from tests.builders import SECRET, make_settings
 
 
 def create(*arguments: str) -> Result:
-    environment = {"LLAMAQ_JWT_SECRET": SECRET}
+    environment = {"LLAMAQ_JWT_SECRET": SECRET, "LLAMAQ_DATA_DIR": "/nowhere"}
     return CliRunner().invoke(main, ["token", "create", *arguments], env=environment)
 
 
