@@ -8,7 +8,10 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from dispatcher.connection import open_redis
 from dispatcher.settings import QueueSettings
-from tests.builders import make_settings
+from tests.builders import make_settings, make_token
+from tests.unit.api.service import a_model, service
+
+TOKEN = {"Authorization": f"Bearer {make_token()}"}
 
 
 @pytest.fixture
@@ -41,8 +44,25 @@ async def test_ready_tells_that_redis_refuses_writes_and_that_it_takes_them_agai
         said = []
         for command in ("PING", refuse, allow):
             await admin.execute_command(*command.split())
-            said.append(client.get("/ready").json()["error"])
+            said.append(client.get("/ready", headers=TOKEN).json()["error"])
         assert client.get("/health").status_code == 200
     await admin.aclose()
     assert [error["code"] for error in said] == ["no_worker", "redis_unavailable", "no_worker"]
     assert word in said[1]["message"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {make_token(exp=1)}"}])
+def test_strangers_hear_only_whether_it_is_ready(headers: dict[str, str]) -> None:
+    """At d26fdb4 anybody was told the names of the models."""
+    with service() as api:
+        ready = api.client.get("/ready", headers=headers)
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        known = api.client.get("/ready", headers=TOKEN)
+        assert known.json() == {"status": "ready", "models": ["tiny"]}
+        api.registry.models = {"tiny": a_model()}
+        unready = api.client.get("/ready", headers=headers)
+        assert (unready.status_code, unready.headers["retry-after"]) == (503, "2")
+        assert unready.json()["error"]["code"] == "not_ready"
+        assert "worker" not in unready.text
+        assert api.client.get("/ready", headers=TOKEN).json()["error"]["code"] == "no_worker"
+        assert api.client.get("/health", headers=headers).json() == {"status": "ok"}
