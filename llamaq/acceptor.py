@@ -11,7 +11,7 @@ from llamaq.tls import HANDSHAKE_S
 
 _AT_ONCE = 64
 _PAUSE_S = 1.0
-_GOODBYE_S = 5.0
+_GOODBYE_S = 120.0  # until all is sent when a connection closes; then it is cut off
 
 
 class Acceptor:

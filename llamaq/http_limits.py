@@ -148,8 +148,12 @@ class BoundedProtocol(HttpProtocol):
         return waited_s > HEAD_S and (self.cycle is None or self.cycle.response_complete)
 
     def _is_unread(self, now: float) -> bool:
-        """Whether the client has read nearly nothing for too long, though much waits for it."""
-        if not self.flow.write_paused and not self.transport.is_closing():
+        """Whether the client has read nearly nothing for too long, though much waits for it.
+
+        TLS does not tell how much that is once the connection closes: it has its own time for that.
+        """
+        is_closing = self.scheme == "http" and self.transport.is_closing()
+        if not self.flow.write_paused and not is_closing:
             return False
         left = self.transport.get_write_buffer_size()
         before, since = self._unread or (left, now)

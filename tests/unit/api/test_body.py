@@ -60,7 +60,7 @@ def test_depth_is_counted_over_lists_and_objects_alike(opened: str) -> None:
         parse_json(nested(DEPTH + brackets), DEPTH)
 
 
-@pytest.mark.parametrize("depth", [1_000, 200_000])
+@pytest.mark.parametrize("depth", [1_000, 180_000])
 @pytest.mark.parametrize("opened", [b"[", b'{"a":'])
 def test_a_tower_of_brackets_never_exhausts_the_stack(opened: bytes, depth: int) -> None:
     assert "deeper than 8" in refusal(b'{"a":' + opened * depth)

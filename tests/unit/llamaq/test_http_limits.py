@@ -65,9 +65,9 @@ class Server:
         self.state = ServerState()
 
     def connect(
-        self, kind: type[BoundedProtocol] = BoundedProtocol
+        self, kind: type[BoundedProtocol] = BoundedProtocol, host: str = "127.0.0.1"
     ) -> tuple[BoundedProtocol, Wire]:
-        protocol, wire = kind(self.config, self.state, {}), Wire()
+        protocol, wire = kind(self.config, self.state, {}), Wire(host)
         protocol.connection_made(wire)
         return protocol, wire
 
