@@ -1,10 +1,13 @@
 """What clients are told whose requests never reach the app: whole answers, made once."""
 
 from api.errors import ApiError
-from api.refusal import CLOSE, whole_answer
+from api.refusal import CLOSE, overloaded, whole_answer
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 128
+LARGE_HEAD_BYTES = 8 * 1024
+"""Most clients send less. Of those that send more, headers take memory that is limited in all."""
+
 BODY_BYTES_S = 1024
 """A body comes no slower than this, after some seconds of patience."""
 
@@ -19,6 +22,9 @@ TOO_LARGE = _answer(
     f"The headers are larger than {MOST_HEAD_BYTES} bytes, or more than {MOST_HEADERS}: send less.",
     "headers_too_large",
 )
+_CROWDED = overloaded(5.0)
+_CROWDED.headers.update(CLOSE)
+CROWDED = whole_answer(_CROWDED)
 TOO_SLOW = _answer(
     408,
     "The request came too slowly: send its headers within seconds, and its body with "

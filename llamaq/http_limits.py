@@ -10,6 +10,8 @@ import httptools
 from api.door import Door
 from llamaq.http_answers import (
     BODY_BYTES_S,
+    CROWDED,
+    LARGE_HEAD_BYTES,
     MOST_HEAD_BYTES,
     MOST_HEADERS,
     NOT_HTTP,
@@ -18,7 +20,7 @@ from llamaq.http_answers import (
     WRONG_HOST,
 )
 from llamaq.http_protocol import ANSWERED, HttpProtocol, Refused
-from llamaq.places import MOST_REFUSED, Places, serve_refusal
+from llamaq.places import MOST_HEADS_BYTES, MOST_REFUSED, Places, serve_refusal
 
 MOST_CONNECTIONS = 16_384
 HEAD_S = 30.0
@@ -46,6 +48,7 @@ class BoundedProtocol(HttpProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._place: str | None = None  # the host for which a place is taken
+        self._held_bytes = 0  # of `places.head_bytes`
         self._unread: tuple[int, float] | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -69,6 +72,7 @@ class BoundedProtocol(HttpProtocol):
         if self._place is not None:
             self.places.give_back(self._place)
             self._place = None
+        self._drop_head()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,13 +83,29 @@ class BoundedProtocol(HttpProtocol):
             why = error.__context__
             self._end(why.args[0] if isinstance(why, Refused) else NOT_HTTP)
         else:
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self._end(TOO_LARGE)
+            if self._head_bytes > LARGE_HEAD_BYTES:
+                self._hold_head()
+
+    def _hold_head(self) -> None:
+        """Much has come that is no body. What is behind the headers is not kept."""
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._end(TOO_LARGE)
+        elif not self._has_head:
+            self.places.head_bytes += self._head_bytes - self._held_bytes
+            self._held_bytes = self._head_bytes
+            if self.places.head_bytes > MOST_HEADS_BYTES:
+                self._end(CROWDED)
+
+    def _drop_head(self) -> None:
+        if self._held_bytes:
+            self.places.head_bytes -= self._held_bytes
+            self._held_bytes = 0
 
     def on_headers_complete(self) -> None:
         """All is known of a request but its body."""
         version, headers = self.parser.get_http_version(), self.headers
-        if self._head_bytes > MOST_HEAD_BYTES or len(headers) > MOST_HEADERS:
+        if self._head_bytes > LARGE_HEAD_BYTES or len(headers) > MOST_HEADERS:
+            self._drop_head()
             self._check_size()
         if version != "1.1" or self._hosts != 1 or self._coding not in _CODINGS:
             self._check_form(version)

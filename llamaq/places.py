@@ -8,6 +8,9 @@ from api.paths import PROBES, canonical
 from api.proxies import Proxies
 from api.refusal import CLOSE, overloaded, refuse, spread_s
 
+MOST_HEADS_BYTES = 16 * 2**20
+"""What large headers may take before all of them are there, of all connections together."""
+
 MOST_REFUSED = 256
 """Connections that are kept beyond all bounds for as long as it takes to say no."""
 
@@ -19,12 +22,15 @@ class Places:
 
     An address has at most `most_of_one`, 0 for any number. When half of all are taken, it has its
     share at most. Nothing of this holds for this machine, which has the name "".
+
+    `head_bytes` is what headers take that are not complete yet.
     """
 
     def __init__(self, most: int, most_of_one: int = 0, proxies: Proxies | None = None) -> None:
         self.most = most
         self._most_of_one = most_of_one or most
         self.proxies = proxies or Proxies()
+        self.head_bytes = 0
         self._taken = Holdings()
         self._behind_proxies = Holdings()
 

@@ -7,7 +7,7 @@ import pytest
 from api.proxies import Proxies, read_proxies
 from api.settings import ApiSettings
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol
-from llamaq.places import MOST_REFUSED, Places
+from llamaq.places import MOST_HEADS_BYTES, MOST_REFUSED, Places
 from tests.unit.llamaq.test_http_limits import Server, leave, until_left
 from tests.unit.llamaq.wire import Wire
 
@@ -89,6 +89,25 @@ async def test_those_who_are_refused_are_not_kept_either() -> None:
     door = Door(1000, 1)
     came = door.come(ONE, 1 + MOST_REFUSED + 5)
     assert [wire.is_open for _, wire in came] == [True] * (1 + MOST_REFUSED) + [False] * 5
+
+
+async def test_large_headers_of_all_connections_take_no_more_than_they_may() -> None:
+    """At d26fdb4 M3: 300 MB of them were held."""
+    door = Door(1000)
+    half = get()[:-2] + b"X: " + b"x" * 60_000
+    came = door.come(ONE, 400)
+    for protocol, _ in came:
+        protocol.data_received(half)
+    kept = [protocol for protocol, wire in came if wire.is_open]
+    assert len(kept) == MOST_HEADS_BYTES // len(half)
+    assert came[-1][1].sent.startswith(b"HTTP/1.1 503 ")
+    assert (await door.asks(OTHER)).startswith(b"HTTP/1.1 200 ")  # headers as all have them
+    await leave(*(protocol for protocol, wire in came if not wire.is_open))
+    for protocol in kept:
+        protocol.data_received(b"\r\n\r\n")
+    assert door.places.head_bytes == 0
+    await asyncio.sleep(0.05)
+    assert {wire.sent[:13] for _, wire in came} == {b"HTTP/1.1 200 ", b"HTTP/1.1 503 "}
 
 
 async def test_thousand_streams_of_one_address_are_admitted_by_default() -> None:
