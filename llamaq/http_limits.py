@@ -13,7 +13,6 @@ from llamaq.http_answers import (
     CROWDED,
     LARGE_HEAD_BYTES,
     MOST_HEAD_BYTES,
-    MOST_HEADERS,
     NOT_HTTP,
     TOO_LARGE,
     TOO_SLOW,
@@ -103,8 +102,8 @@ class BoundedProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         """All is known of a request but its body."""
-        version, headers = self.parser.get_http_version(), self.headers
-        if self._head_bytes > LARGE_HEAD_BYTES or len(headers) > MOST_HEADERS:
+        version = self.parser.get_http_version()
+        if self._head_bytes > LARGE_HEAD_BYTES:
             self._drop_head()
             self._check_size()
         if version != "1.1" or self._hosts != 1 or self._coding not in _CODINGS:
@@ -123,7 +122,7 @@ class BoundedProtocol(HttpProtocol):
     def _check_size(self) -> None:
         """Raises `Refused`. What has come may be more than the headers: a part is the body."""
         size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
-        if len(self.headers) > MOST_HEADERS or size > MOST_HEAD_BYTES:
+        if size > MOST_HEAD_BYTES:
             raise Refused(TOO_LARGE)
 
     def _check_form(self, version: str) -> None:

@@ -8,7 +8,11 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from llamaq.http_answers import MOST_HEADERS, TOO_LARGE
 from llamaq.http_cycle import Cycle, News
+
+MOST_PIPELINED = 64
+"""Requests that may wait on a connection for the one that is served."""
 
 _PIECE_BYTES = 8  # more than what comes with each byte of a body in pieces of one byte
 
@@ -89,7 +93,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.expect_100_continue = True
         elif name == b"transfer-encoding":
             self._coding = value.lower()
-        self.headers.append((name, value))
+        headers = self.headers
+        headers.append((name, value))
+        if len(headers) > MOST_HEADERS:
+            raise Refused(TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """All is known of a request but its body. It is served, in its turn."""
@@ -110,6 +117,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.tasks = self.tasks
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
+        elif len(self.pipeline) >= MOST_PIPELINED:
+            raise Refused(b"")
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))

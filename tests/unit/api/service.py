@@ -47,7 +47,7 @@ def end(kind: Kind) -> tuple[Frame, ...]:
 class Writable:
     """A Redis that takes writes."""
 
-    async def check(self) -> None:
+    async def check(self, max_age_s: float = 0.0) -> None:
         """Nothing is wrong."""
 
 
@@ -112,7 +112,7 @@ class Registry(Directory):
         self.models = {"tiny": a_model(a_worker())}
         self.fresh: Mapping[str, ModelState] | None = None
 
-    async def refresh(self) -> None:
+    async def refresh(self, max_age_s: float = 0.0) -> None:
         self.models = self.fresh or self.models
 
 

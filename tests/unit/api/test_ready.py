@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi.testclient import TestClient
 
+from api import health
 from api.app import create_app
 from dispatcher.connection import open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.redis_check import WriteProbe
 from dispatcher.settings import QueueSettings
 from tests.builders import make_settings, make_token
 from tests.unit.api.service import a_model, service
@@ -49,6 +52,26 @@ async def test_ready_tells_that_redis_refuses_writes_and_that_it_takes_them_agai
     await admin.aclose()
     assert [error["code"] for error in said] == ["no_worker", "redis_unavailable", "no_worker"]
     assert word in said[1]["message"]
+
+
+def test_strangers_can_t_have_redis_be_asked_again_and_again(
+    real_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_OF_STRANGERS_S", 60.0)
+    looks, look = [], WriteProbe._look
+
+    async def noted(probe: WriteProbe) -> RedisUnavailable | None:
+        looks.append(probe)
+        return await look(probe)
+
+    monkeypatch.setattr(WriteProbe, "_look", noted)
+    app = create_app(make_settings(), QueueSettings(redis_url=real_redis_url))  # type: ignore[arg-type]
+    with TestClient(app) as client:
+        for _ in range(5):
+            assert client.get("/ready").status_code == 503
+        assert len(looks) == 1
+        client.get("/ready", headers=TOKEN)
+        assert len(looks) == 2
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {make_token(exp=1)}"}])

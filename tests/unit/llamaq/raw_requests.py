@@ -226,6 +226,8 @@ HOSTS = {
 }
 PIPELINES = {
     "three": Trick(GET + GET + POST, [200, 200, 200], jobs=1),
+    "as many as wait": Trick(GET * 65, [200] * 65),
+    "more than that": Trick(GET * 66, [], ends=True),
     "one, then odd bytes": bad(GET + b"odd bytes\r\n\r\n" + GET),
     "a chat, then odd bytes": bad(POST + b"odd bytes\r\n\r\n"),
     "the last one, and more": Trick(get(HOST, AUTH, b"Connection: close\r\n") + GET, [200], True),
