@@ -121,6 +121,8 @@ class BoundedProtocol(HttpProtocol):
 
     def _check_size(self) -> None:
         """Raises `Refused`. What has come may be more than the headers: a part is the body."""
+        if self._head_bytes <= MOST_HEAD_BYTES:
+            return
         size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
         if size > MOST_HEAD_BYTES:
             raise Refused(TOO_LARGE)

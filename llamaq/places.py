@@ -1,5 +1,7 @@
 """How many connections there may be: in all, and of each address."""
 
+import logging
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.admission import Holdings
@@ -8,6 +10,8 @@ from api.paths import PROBES, canonical
 from api.proxies import Proxies
 from api.refusal import CLOSE, overloaded, refuse, spread_s
 
+log = logging.getLogger("llamaq.api")
+
 MOST_HEADS_BYTES = 16 * 2**20
 """What large headers may take before all of them are there, of all connections together."""
 
@@ -15,20 +19,21 @@ MOST_REFUSED = 256
 """Connections that are kept beyond all bounds for as long as it takes to say no."""
 
 _CROWDED_S = 5.0
+_SETTING = "LLAMAQ_MAX_ADDRESS_CONNECTIONS"
 
 
 class Places:
     """The places of one process.
 
-    An address has at most `most_of_one`, 0 for any number. When half of all are taken, it has its
-    share at most. Nothing of this holds for this machine, which has the name "".
+    An address has at most `most_of_one`, and when half of all are taken, its share. With 0 it has
+    any number. Nothing of this holds for this machine, which has the name "".
 
     `head_bytes` is what headers take that are not complete yet.
     """
 
     def __init__(self, most: int, most_of_one: int = 0, proxies: Proxies | None = None) -> None:
         self.most = most
-        self._most_of_one = most_of_one or most
+        self._most_of_one = most_of_one
         self.proxies = proxies or Proxies()
         self.head_bytes = 0
         self._taken = Holdings()
@@ -50,8 +55,10 @@ class Places:
     def take(self, name: str) -> ApiError | None:
         """Takes one for a host of this name, which `give_back` ends; or says why there is none."""
         if self._taken.total >= self.most:
+            log.warning("all %s connections of this API are taken: it refuses more", self.most)
             return overloaded(_CROWDED_S)
-        if name and self._has_its_part(name):
+        if name and self._most_of_one and self._has_its_part(name):
+            log.warning("%s has as many connections as an address may have (%s)", name, _SETTING)
             return too_many_of_an_address(self._taken.of(name))
         self._taken.add(name)
         return None
@@ -70,7 +77,8 @@ class Places:
         values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         name = self.proxies.behind([value.decode("latin-1") for value in values])
         held = self._behind_proxies
-        if name and held.of(name) >= self._most_of_one:
+        if name and held.of(name) >= self._most_of_one > 0:
+            log.warning("%s has as many requests as an address may have (%s)", name, _SETTING)
             error = too_many_of_an_address(held.of(name))
             await serve_refusal(error, app, scope, receive, send)
             return

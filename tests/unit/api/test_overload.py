@@ -13,6 +13,7 @@ import api.body
 from api.context import Context
 from api.exchange import Exchange
 from api.line import Line
+from api.visit import Room
 from dispatcher.errors import QueueFull
 from dispatcher.frames import Kind
 from tests.builders import make_chat, make_token
@@ -78,6 +79,14 @@ def test_bodies_beyond_the_room_are_refused(chat: Service) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "tenant_memory_full")
     assert f"in {refused.headers['retry-after']} s" in refused.json()["error"]["message"]
     assert chat.chat(large, sub="d").status_code == 200
+
+
+def test_body_of_a_stranger_takes_no_memory_of_others(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Room, "take", None)
+    refused = chat.client.post("/v1/chat/completions", content=make_chat(user="x" * 100_000))
+    assert refused.status_code == 401
 
 
 def test_tenant_has_so_many_open_requests_and_others_have_theirs() -> None:

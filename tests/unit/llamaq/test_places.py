@@ -69,12 +69,19 @@ async def test_this_machine_has_as_many_as_there_are() -> None:
 
 
 async def test_one_address_leaves_half_of_the_places_to_others() -> None:
-    door = Door(100)
+    door = Door(100, 100)
     door.come(ONE, 50)
     assert (await door.asks(ONE)).startswith(b"HTTP/1.1 429 ")
     door.come(OTHER, 49)
     assert (await door.asks(OTHER)).startswith(b"HTTP/1.1 200 ")
     assert (await door.asks(ONE)).startswith(b"HTTP/1.1 429 ")
+
+
+async def test_with_0_an_address_has_any_number() -> None:
+    door = Door(100, 0, proxies="10.0.0.0/8")
+    door.come(ONE, 98)
+    assert (await door.asks(ONE)).startswith(b"HTTP/1.1 200 ")
+    assert (await door.asks(PROXY, get(forwarded=ONE))).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_addresses_of_one_ipv6_network_count_together() -> None:
