@@ -13,8 +13,9 @@ from api import refusal
 from api.context import Context
 from llamaq.http_limits import BODY_S, BoundedProtocol, look_at_all
 from llamaq.places import Places
-from tests.unit.api.service import scripted_app
-from tests.unit.llamaq.raw_requests import TRICKS, Trick
+from tests.builders import make_chat
+from tests.unit.api.service import ANSWER, scripted_app
+from tests.unit.llamaq.raw_requests import AUTH, CHUNKED, GET, TRICKS, Trick, post
 from tests.unit.llamaq.wire import Wire
 
 AT_ONCE = 256 * 1024  # bytes that uvloop reads
@@ -114,3 +115,39 @@ async def test_trick_gets_one_defined_answer_for_each_request_and_leaves_nothing
     assert b"evil.example" not in visit.wire.sent or trick.answers == [404]
     await visit.end()
     assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+async def test_odd_bytes_behind_an_early_answer_get_no_second_one(api: Api) -> None:
+    visit = Visit(api)
+    await visit.send(iter([post(CHUNKED, body=b"").replace(AUTH, b"")]))
+    assert statuses(visit.wire.sent) == [401]
+    assert visit.wire.is_open
+    await visit.send(iter([b"odd bytes\r\n"]))
+    assert statuses(visit.wire.sent) == [401]
+    assert not visit.wire.is_open
+    await visit.end()
+
+
+@pytest.mark.parametrize("odd", [b"odd bytes\r\n\r\n", post(CHUNKED, body=b"odd bytes\r\n")])
+async def test_odd_bytes_in_the_middle_of_a_stream_end_it_and_add_nothing(
+    api: Api, odd: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn writes a whole answer into the stream."""
+    monkeypatch.setattr(api.queue, "frames", ANSWER[:2])
+    visit, body = Visit(api), make_chat(stream=True)
+    await visit.send(iter([post(b"Content-Length: %d\r\n" % len(body), body=body)]))
+    before = visit.wire.sent
+    assert before.endswith(b"}\n\n\r\n")
+    await visit.send(iter([odd]))
+    assert visit.wire.sent == before
+    assert not visit.wire.is_open
+    assert not visit.state.tasks  # the request has heard of it
+    await visit.end()
+
+
+async def test_odd_bytes_behind_requests_that_wait_get_the_answer_of_none(api: Api) -> None:
+    visit = Visit(api)
+    await visit.send(iter([GET + post(CHUNKED, body=b"odd bytes\r\n")]))
+    assert statuses(visit.wire.sent) == []
+    assert not visit.wire.is_open
+    await visit.end()
