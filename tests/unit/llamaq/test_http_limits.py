@@ -195,6 +195,37 @@ async def test_client_that_reads_nothing_is_left_and_one_that_reads_slowly_is_no
     await leave(*server.state.connections)
 
 
+async def test_client_whose_buffer_empties_now_and_then_is_not_left() -> None:
+    server, now = Server(), asyncio.get_running_loop().time()
+    server.config.loaded_app = until_left
+    protocol, wire = server.connect()
+    protocol.data_received(WHOLE)
+    for number in range(1, 40):
+        protocol.pause_writing()
+        wire.unsent_bytes = 70_000
+        look_at_all(server.state.connections, now + 5 * number)
+        if number % 10 == 0:
+            protocol.resume_writing()
+    assert wire.is_open
+    await leave(protocol)
+
+
+async def test_client_is_not_late_while_we_do_not_read() -> None:
+    server, now = Server(), asyncio.get_running_loop().time()
+    server.config.loaded_app = until_left
+    protocol, wire = server.connect()
+    protocol.data_received(WHOLE + HEAD + b"Content-Length: 10\r\n\r\n1")
+    for number in range(1, 400):
+        look_at_all(server.state.connections, now + 5 * number)
+    assert wire.is_open
+    protocol.flow.resume_reading()
+    look_at_all(server.state.connections, now + 5 * number + BODY_GRACE_S)
+    assert wire.is_open
+    look_at_all(server.state.connections, now + 5 * number + BODY_GRACE_S + 1)
+    assert not wire.is_open
+    await leave(protocol)
+
+
 async def test_large_answer_is_sent_to_its_end_though_its_connection_closes() -> None:
     server, now = Server(), asyncio.get_running_loop().time()
     protocol, wire = server.connect()
