@@ -61,10 +61,7 @@ class Directory:
             await asyncio.sleep(until_beat_s(_REFRESH_S))
 
     async def refresh(self, max_age_s: float = 0.0) -> None:
-        """Reads the registry, unless that was done so lately; callers share one look.
-
-        Raises `RedisUnavailable`.
-        """
+        """Reads it, unless it was lately; callers share one look. Raises `RedisUnavailable`."""
         asked_at = time.monotonic() - max_age_s
         async with self._reading:
             if self._read_at < asked_at:

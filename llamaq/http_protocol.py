@@ -76,7 +76,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         self._is_coming, self._has_head = True, False
         self._body_bytes = self._hosts = 0
         self._coding = b""
@@ -149,17 +150,28 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.more_body = False
             cycle.message_event.set()
         elif self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._wait_for_the_next()
 
     def on_response_complete(self) -> None:
         """All of an answer is written. An idle connection keeps nothing of its last request."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         self._since = self.loop.time()
-        if self.cycle.response_complete:
-            self.cycle = self._running = ANSWERED
-            self.scope = self.headers = cast(Any, None)
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._wait_for_the_next()
+        self.cycle = self._running = ANSWERED
+        self.scope = self.headers = cast(Any, None)
+
+    def _wait_for_the_next(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _read(self, data: bytes) -> None:
         """Takes what has come. Raises `httptools.HttpParserError` for what is not HTTP."""
