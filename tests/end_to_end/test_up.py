@@ -94,7 +94,7 @@ def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[s
     needed = {
         "valkey-server": set[str](),  # it writes over the memory that /proc shows
         "llamaq api": queue | {f"LLAMAQ_{name}" for name in api},
-        "llamaq bridge": queue | {"LLAMAQ_SERVER_KEY", "LLAMAQ_STALL_TOKEN_S"},
+        "llamaq bridge": queue | {"LLAMAQ_SERVER_KEY", "LLAMAQ_STALL_TOKEN_S", "LLAMAQ_MODELS"},
         "llamaq.demo_server": users | {"LLAMA_API_KEY"},
     }
     for process in processes:
