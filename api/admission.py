@@ -88,6 +88,10 @@ class Holdings:
         if left:
             self._of[tenant] = left
 
+    def of(self, tenant: str) -> int:
+        """How much a tenant has."""
+        return self._of.get(tenant, 0)
+
     def has_its_share(self, tenant: str) -> bool:
         """Whether a tenant has as much as an equal share of what all have, or more."""
         own = self._of.get(tenant, 0)

@@ -49,7 +49,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             )
             authenticator.look_first = directory.refresh
             limit = queue_settings.max_tenant_jobs
-            line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
+            line = Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant)
+            room = Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
                 *(settings, queue, directory, authenticator, pulse, limit),
                 line=line,

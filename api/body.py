@@ -11,8 +11,11 @@ from starlette.types import Receive
 
 from api.errors import ApiError, bad_request
 
-# Parsing millions of empty lists would keep all other requests waiting for seconds.
-MAX_BRACKETS = 500_000
+# Python's JSON parser lets nothing else run, in whatever thread it is. So a body has no more values
+# than take it some tenths of a second.
+MAX_BRACKETS = 250_000
+MAX_QUOTES = 400_000
+MAX_COMMAS = 2_000_000
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # 1 or -1, as signed bytes
 _BOM = "\ufeff"
@@ -81,8 +84,8 @@ def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 def parse_json(body: bytes, max_depth: int) -> Any:
     """The JSON value that `body` is; `ApiError` 400 for all that llama-server would not read."""
-    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
-        raise bad_request(f"The body has more than {MAX_BRACKETS} opening brackets: send less.")
+    if len(body) > MAX_BRACKETS:
+        _check_counts(body)
     try:
         value = _decoder.decode(body.decode().removeprefix(_BOM))
         if _SURROGATE.search(body):
@@ -101,13 +104,35 @@ def parse_json(body: bytes, max_depth: int) -> Any:
     return value
 
 
-def _deeper_than(body: bytes, max_depth: int) -> bool:
-    """Whether valid JSON nests deeper. Cheaper than a walk over its values."""
-    if body.count(b"[") + body.count(b"{") <= max_depth:
-        return False
+def _check_counts(body: bytes) -> None:
+    """Raises `ApiError` 400 for a body of too many values, without a look at each."""
+    if body.count(b'"') - body.count(b'\\"') > MAX_QUOTES:
+        raise bad_request(f"The body has more than {MAX_QUOTES // 2} names and strings: send less.")
+    if _brackets(body) > MAX_BRACKETS or body.count(b",") > MAX_COMMAS:
+        values = _outside_strings(body)
+        if _brackets(values) > MAX_BRACKETS:
+            raise bad_request(
+                f"The body has more than {MAX_BRACKETS} lists and objects: send less."
+            )
+        if values.count(b",") > MAX_COMMAS:
+            raise bad_request(f"The body has more than {MAX_COMMAS} values: send less.")
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
+def _outside_strings(body: bytes) -> bytes:
     # Without escapes every second piece between quotes is a string.
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    steps = b"".join(unescaped.split(b'"')[::2]).translate(_STEPS, _NOT_BRACKETS)
+    return b"".join(unescaped.split(b'"')[::2])
+
+
+def _deeper_than(body: bytes, max_depth: int) -> bool:
+    """Whether valid JSON nests deeper. Cheaper than a walk over its values."""
+    if _brackets(body) <= max_depth:
+        return False
+    steps = _outside_strings(body).translate(_STEPS, _NOT_BRACKETS)
     return max(accumulate(memoryview(steps).cast("b")), default=0) > max_depth
 
 

@@ -62,9 +62,9 @@ class Directory:
                 log.warning("%s", error.message)
             await asyncio.sleep(until_beat_s(_REFRESH_S))
 
-    async def refresh(self) -> None:
-        """Reads the registry; callers share one look. Raises `RedisUnavailable`."""
-        asked_at = time.monotonic()
+    async def refresh(self, max_age_s: float = 0.0) -> None:
+        """Reads it, unless it was lately; callers share one look. Raises `RedisUnavailable`."""
+        asked_at = time.monotonic() - max_age_s
         async with self._reading:
             if self._read_at < asked_at:
                 await self._read()

@@ -1,7 +1,7 @@
 """Refuses requests by their headers alone, before the app hears of them."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from api.auth import CREDENTIALS, Authenticator, credentials
 from api.errors import ApiError
@@ -21,12 +21,12 @@ class Door:
         self._authenticator = authenticator
         self._doors = doors
 
-    def refusal(self, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    def refusal(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         """The whole answer to a POST that is refused, and its line in the log.
 
         None where the app is to see it.
         """
-        path, named = url.decode("latin-1"), dict(headers)
+        path, named = url.decode("latin-1"), dict(reversed(headers))  # the first counts
         if path not in self._doors or b"origin" in named:  # a browser wants to hear of CORS
             return None
         try:

@@ -17,7 +17,10 @@ log = logging.getLogger("llamaq.api")
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every failure of `app` with an OpenAI error object."""
+    """Answer every failure of `app` with an OpenAI error object.
+
+    The handlers are async: else each error would take a thread.
+    """
     app.exception_handler(ApiError)(_api_error)
     app.exception_handler(LlamaqError)(_llamaq_error)
     app.exception_handler(HTTPException)(_http_exception)
@@ -42,22 +45,22 @@ def wrong_method(scope: Scope, headers: Mapping[str, str]) -> ApiError:
     )
 
 
-def _api_error(request: Request, error: ApiError) -> JSONResponse:
+async def _api_error(request: Request, error: ApiError) -> JSONResponse:
     return error.response()
 
 
-def _llamaq_error(request: Request, error: LlamaqError) -> JSONResponse:
+async def _llamaq_error(request: Request, error: LlamaqError) -> JSONResponse:
     found = from_llamaq(error, request_id(request.scope))
     if found.status == 500:
         log.error("request %s crashed", request_id(request.scope), exc_info=error)
     return found.response()
 
 
-def _crash(request: Request, error: Exception) -> JSONResponse:
+async def _crash(request: Request, error: Exception) -> JSONResponse:
     return crash(request_id(request.scope)).response()  # `api.edge` logs it
 
 
-def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
+async def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     headers = error.headers or {}
     if error.status_code == 405 and "Allow" in headers:
         return wrong_method(request.scope, headers).response()
@@ -75,7 +78,7 @@ def _nothing_at(path: str) -> str:
     return f"Nothing is at {path}: see /v1/models and /v1/chat/completions."
 
 
-def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return ApiError(

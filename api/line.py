@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from api.admission import ALWAYS_OPEN, LONG_WAIT_S, SHORT_WAIT_S, Holdings, Pace, is_too_much
-from api.refusal import overloaded
+from api.refusal import overloaded, too_many_of_a_tenant
 from api.turns import Turns
 
 _PER_TICK = 8  # turns between two looks of the event loop at all else
@@ -16,10 +16,17 @@ class Line:
     """Requests wait in it for their turn. Meanwhile the event loop looks at answers and refusals.
 
     Tenants take turns, whatever each of them has in line. `processes` of the API share the work.
+    A tenant has `most_of_tenant` open requests at most in this process, 0 for any number.
     """
 
-    def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        processes: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        most_of_tenant: int = 0,
+    ) -> None:
         self._always_open = -(-ALWAYS_OPEN // processes)
+        self._most_of_tenant = most_of_tenant
         self._clock = clock
         self._pace = Pace()
         self._open = Holdings()
@@ -47,7 +54,10 @@ class Line:
         return is_too_much(self._open, tenant, wait_s, standing_s, self._always_open)
 
     def enter(self, tenant: str) -> None:
-        """A request has come, which is open until `leave`. Raises `ApiError` 503."""
+        """A request has come, which is open until `leave`. Raises `ApiError` 429 or 503."""
+        most = self._most_of_tenant
+        if most and self._open.of(tenant) >= most:
+            raise too_many_of_a_tenant(most)
         wait_s = self.expected_wait_s
         if wait_s <= SHORT_WAIT_S:
             self.long_since = None

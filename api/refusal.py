@@ -16,6 +16,7 @@ from api.errors import MAX_RETRY_AFTER_S, ApiError
 CLOSE: Mapping[str, str] = {"Connection": "close"}
 _LAST_BYTES = 4 * 2**20
 _LAST_S = 2.0
+_A_WHILE_S = 5.0
 _NAME = "{request}"
 
 
@@ -36,6 +37,19 @@ def too_much_of_a_tenant(wait_s: float) -> ApiError:
         f"Please wait for some of them, or try again in {seconds} s.",
         type="rate_limit_error",
         code="tenant_memory_full",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def too_many_of_a_tenant(most: int) -> ApiError:
+    """A 429: the tenant has as many open requests as it may have."""
+    seconds = spread_s(_A_WHILE_S)
+    return ApiError(
+        429,
+        f"You have {most} open requests, which is as many as you may have at a time. "
+        f"Please wait for some of them, or try again in {seconds} s.",
+        type="rate_limit_error",
+        code="tenant_requests_full",
         headers={"Retry-After": str(seconds)},
     )
 

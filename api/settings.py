@@ -1,11 +1,13 @@
 """What the API can be told, read from `LLAMAQ_*` environment variables."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from api.forwarded_fields import read_forwarded
 from api.origins import read_origins
+from api.proxies import Proxies, read_proxies
 from api.token_settings import Name, TokenSettings
 from dispatcher.aliases import BadAlias, parse_aliases
 from dispatcher.settings import Seconds
@@ -47,6 +49,29 @@ class ApiSettings(TokenSettings):
         8 * 2**20, ge=2**16, description="unsent bytes at which a slow client is given up"
     )
 
+    tls_cert: Path | None = Field(
+        None, description="certificate (PEM, with its chain) with which the API speaks HTTPS"
+    )
+    tls_key: Path | None = Field(
+        None, description="its private key (PEM), where the certificate's file has none"
+    )
+    tls_key_password: SecretStr | None = Field(None, description="password of an encrypted key")
+    trusted_proxies: str = Field(
+        "",
+        max_length=4096,
+        description="proxies whose X-Forwarded-For counts: addresses or networks, such as "
+        "127.0.0.1,10.0.0.0/8",
+    )
+    max_address_connections: int = Field(
+        2048,
+        ge=0,
+        description="connections of one address to a process of the API, or requests that a "
+        "trusted proxy has from one; of an IPv6 address its /64 counts, of loopback none; "
+        "0: no bound",
+    )
+    max_tenant_requests: int = Field(
+        4096, ge=0, description="requests that a tenant may have open in the API; 0: no bound"
+    )
     cors_origins: str = Field(
         "",
         max_length=4096,
@@ -82,6 +107,22 @@ class ApiSettings(TokenSettings):
     def held_bytes_of_a_process(self) -> int:
         """The part of each process in `max_held_bytes`; there is room for one body at least."""
         return max(self.max_body_bytes, self.max_held_bytes // self.api_workers)
+
+    @property
+    def open_requests_of_a_tenant(self) -> int:
+        """The part of each process in `max_tenant_requests`, rounded up."""
+        return -(-self.max_tenant_requests // self.api_workers)
+
+    @property
+    def proxies(self) -> Proxies:
+        """Those whose word counts for where a request comes from."""
+        return Proxies(read_proxies(self.trusted_proxies))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, proxies: str) -> str:
+        read_proxies(proxies)
+        return proxies
 
     @field_validator("cors_origins")
     @classmethod

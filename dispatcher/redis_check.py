@@ -120,9 +120,9 @@ class WriteProbe:
         self._refusal: RedisUnavailable | None = None
         self._looking = asyncio.Lock()
 
-    async def check(self) -> None:
-        """Raises `RedisUnavailable`."""
-        asked_at = time.monotonic()
+    async def check(self, max_age_s: float = 0.0) -> None:
+        """Raises `RedisUnavailable`. A look that is no older than this is enough."""
+        asked_at = time.monotonic() - max_age_s
         async with self._looking:
             if self._looked_at < asked_at:
                 self._looked_at = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -17,25 +18,32 @@ from llamaq.logs import LOG_LEVEL
 from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, load
 from llamaq.supervisor import become
+from llamaq.tls import certificate
+from llamaq.tls_options import tls_options, tls_variables
 
 
 @click.command(epilog=describe(QueueSettings, ApiSettings))
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--workers", type=int, help="Processes that share the work.")
+@tls_options
 @click.option(SOCKET, "inherited", type=int, multiple=True, hidden=True)
 @click.pass_context
-def api(
+def api(  # noqa: PLR0913  # one argument per option
     context: click.Context,
     host: str | None,
     port: int | None,
     workers: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     inherited: Sequence[int],
 ) -> None:
     """Serve the API."""
     given = {"host": host, "port": port, "api_workers": workers}
-    loaded = load({QueueSettings: {}, ApiSettings: given})
+    told = {"tls_cert": tls_cert, "tls_key": tls_key}
+    loaded = load({QueueSettings: {}, ApiSettings: {**given, **told}})
     settings, queue = loaded[ApiSettings], loaded[QueueSettings]
+    certificate(settings)
     with told_to_people():
         asyncio.run(check_at_start(queue))
     if inherited:
@@ -56,6 +64,10 @@ def _become_many(
     become(
         "llamaq.api_workers",
         *(settings.drain_s, *descriptors),
-        environment={**os.environ, WORKERS: str(settings.api_workers), LOG_LEVEL: log_level},
+        environment={
+            **os.environ,
+            **tls_variables(settings),
+            **{WORKERS: str(settings.api_workers), LOG_LEVEL: log_level},
+        },
         inherited=descriptors,
     )

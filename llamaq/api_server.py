@@ -24,20 +24,23 @@ from api.errors import OPENAI
 from api.settings import ApiSettings
 from dispatcher.beat import until_beat_s
 from dispatcher.settings import QueueSettings
-from llamaq.acceptor import Acceptor
+from llamaq.acceptor import Acceptor, TlsAcceptor
 from llamaq.batched_log import BatchedHandler
-from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, close_stale
+from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, look_at_all
 from llamaq.listening import BACKLOG
 from llamaq.memory import give_free_pages_back, give_large_blocks_back
+from llamaq.places import MOST_REFUSED, Places
+from llamaq.tls import Certificate, certificate
 from worker_bridge.kept_process import ORPHANED
 
 log = logging.getLogger("llamaq.api")
 
 _LAST_S = 5.0
 _ON_ITS_WAY_S = 0.2
-_OTHER_FILES = 256
+_OTHER_FILES = 256 + MOST_REFUSED
+_MOST_HANDSHAKES = 2048
 _IDLE_S = 65  # longer than clients keep a connection: else both may use it at the same moment
-_LOOK_S = 10.0  # at connections that send nothing, and at memory that is free
+_LOOK_S = 5.0  # at connections that wait, at memory that is free, and for a new certificate
 _MUCH_BYTES = 16 * 2**20
 _TICK_S = 1.0  # of the date that answers carry
 # Requests leave no cycles. To look for some took a tenth of the CPU, with thousands in line.
@@ -53,21 +56,22 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     give_large_blocks_back()
     _batch_lines_of_requests()
     app = create_app(settings, queue)
-    protocol = _protocol(settings.api_workers)
+    protocol, tls = _protocol(settings), certificate(settings)
     config = uvicorn.Config(
         app,
         http=protocol,
+        ws="none",
         backlog=BACKLOG,
         access_log=False,
         log_config=None,
         server_header=False,
         date_header=True,
-        proxy_headers=False,  # nobody asks where a request comes from
+        proxy_headers=False,  # `Places` reads what it needs
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     log.info("listening on %s", ", ".join(str(each.getsockname()) for each in sockets))
-    _Server(app, config, protocol).run(list(sockets))
+    _Server(app, config, protocol, tls).run(list(sockets))
 
 
 class _Server(uvicorn.Server):
@@ -77,27 +81,42 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: FastAPI, config: uvicorn.Config, protocol: type[BoundedProtocol]
+        self,
+        app: FastAPI,
+        config: uvicorn.Config,
+        protocol: type[BoundedProtocol],
+        tls: Certificate | None,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._protocol = protocol
+        self._tls = tls
+        self._acceptor: TlsAcceptor | None = None
         self._told_to_end = asyncio.Event()
         self._held_bytes = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen."""
-        await super().startup(sockets)
+        await super().startup([] if self._tls else sockets)
         self.config.loaded_app = self._app.middleware_stack  # the rest of it serves no request
-        self._protocol.come = Acceptor(sockets or [], self._make_protocol).take_more
         context = self._app.state.context
         plain = [endpoint.doors for endpoint in ENDPOINTS if endpoint.errors is OPENAI]
         self._protocol.door = Door(context.line, context.authenticator, frozenset(chain(*plain)))
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
+        self._accept(sockets or [])
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not look at it again and again
         gc.set_threshold(*_COLLECT_AFTER)
+
+    def _accept(self, sockets: Sequence[socket.socket]) -> None:
+        if self._tls is None:
+            self._protocol.come = Acceptor(sockets, self._make_protocol).take_more
+            return
+        handshakes = self._protocol.places.like_these(_MOST_HANDSHAKES)
+        context = self._tls.context
+        self._acceptor = TlsAcceptor(sockets, self._make_protocol, context, handshakes)
+        self._acceptor.open()
 
     def _make_protocol(self) -> BoundedProtocol:
         return self._protocol(
@@ -115,7 +134,9 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._told_to_end.wait(), until_beat_s(_TICK_S))
 
     def _clean_up(self, now_s: float) -> None:
-        close_stale(self.server_state.connections, now_s)
+        look_at_all(self.server_state.connections, now_s)
+        if self._tls is not None:
+            self._tls.renew()
         held_bytes = self._app.state.context.room.held_bytes
         if self._held_bytes - held_bytes > _MUCH_BYTES:
             give_free_pages_back()
@@ -130,6 +151,8 @@ class _Server(uvicorn.Server):
         """Listens no more, and lets running answers end."""
         for server in self.servers:
             server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         # uvicorn resets a connection whose request it has not read yet.
         await asyncio.sleep(_ON_ITS_WAY_S)
         await super().shutdown(sockets)
@@ -155,12 +178,14 @@ def _allow_many_files() -> int:
     return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
-def _protocol(processes: int) -> type[BoundedProtocol]:
+def _protocol(settings: ApiSettings) -> type[BoundedProtocol]:
     """That of a process which keeps its part of the connections, and has files left for others."""
     files = _allow_many_files()
-    most = min(MOST_CONNECTIONS // processes, max(files - _OTHER_FILES, files // 2))
+    if settings.tls_cert is not None:
+        files -= min(_MOST_HANDSHAKES, files // 4)
+    most = min(MOST_CONNECTIONS // settings.api_workers, max(files - _OTHER_FILES, files // 2))
 
     class Protocol(BoundedProtocol):
-        most_connections = most
+        places = Places(most, settings.max_address_connections, settings.proxies)
 
     return Protocol

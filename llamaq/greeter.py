@@ -18,7 +18,7 @@ async def greet(greeting: Greeting, demo_model: str | None) -> None:
 
     Raises `click.ClickException` where nothing serves in time.
     """
-    probe = Probe(greeting.local_url, greeting.token)
+    probe = Probe(greeting.local_url, greeting.token, greeting.tls_cert)
     if demo_model:
         await probe.wait_until_ready()
     else:

@@ -16,14 +16,19 @@ from llamaq.embedded_redis import ListenAddress
 
 _SERVER = "http://127.0.0.1:8080"
 _PYTHON = (
-    "import urllib.request as u; [print(line.decode(), end='') for line in "
-    "u.urlopen(u.Request({url!r}, {body!r}.encode(), {headers!r}))]"
+    "import ssl, urllib.request as u; [print(line.decode(), end='') for line in "
+    "u.urlopen(u.Request({url!r}, {body!r}.encode(), {headers!r}){more})]"
 )
+# Certificates name hosts, not 127.0.0.1. These lines stay on this machine.
+_UNVERIFIED = ", context=ssl._create_unverified_context()"
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens."""
+    """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens.
+
+    With a `tls_cert` it speaks HTTPS.
+    """
 
     host: str
     port: int
@@ -33,12 +38,16 @@ class Greeting:
     redis_listen: ListenAddress | None
     data_dir: Path
     kept_secret: bool
+    tls_cert: Path | None = None
 
     @property
     def local_url(self) -> str:
         """The API's address for programs on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{in_url(host)}:{self.port}"
+        return self._url(host)
+
+    def _url(self, host: str) -> str:
+        return f"{'https' if self.tls_cert else 'http'}://{in_url(host)}:{self.port}"
 
     def chat_line(self, model: str) -> str:
         """A line to paste: one streamed chat, by curl where this machine has it, else by Python."""
@@ -47,10 +56,12 @@ class Greeting:
         body = json.dumps({"model": model, "stream": True, "messages": messages})
         if not shutil.which("curl"):
             headers = {"Authorization": bearer, "Content-Type": "application/json"}
-            program = _PYTHON.format(url=url, body=body, headers=headers)
+            more = _UNVERIFIED if self.tls_cert else ""
+            program = _PYTHON.format(url=url, body=body, headers=headers, more=more)
             return f"{shlex.quote(sys.executable)} -uc {shlex.quote(program)}"
+        options = "-Nk" if self.tls_cert else "-N"
         return (
-            f"curl -N {shlex.quote(url)} -H {shlex.quote(f'Authorization: {bearer}')} "
+            f"curl {options} {shlex.quote(url)} -H {shlex.quote(f'Authorization: {bearer}')} "
             f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
         )
 
@@ -66,7 +77,7 @@ class Greeting:
         """Prints how to reach it; secrets only on a terminal, so that no log keeps them."""
         click.echo(f"llamaq is up: {self.local_url}/v1")
         for address in reachable(self.host):
-            url = f"http://{in_url(address.host)}:{self.port}/v1"
+            url = f"{self._url(address.host)}/v1"
             click.echo(f"From other machines: {Address(url, address.interface)}")
         if not sys.stdout.isatty():
             return

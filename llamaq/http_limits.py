@@ -1,46 +1,44 @@
 """Bounds on what a connection may cost before anything is known of its sender."""
 
-from asyncio import Event, Transport
+from asyncio import Transport
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import Any
 
 import httptools
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.door import Door
-from api.errors import ApiError
-from api.paths import PROBES, canonical
-from api.refusal import CLOSE, overloaded, refuse, whole_answer
-from llamaq.http_cycle import Cycle, News
+from llamaq.http_answers import (
+    BODY_BYTES_S,
+    CROWDED,
+    LARGE_HEAD_BYTES,
+    MOST_HEAD_BYTES,
+    NOT_HTTP,
+    TOO_LARGE,
+    TOO_SLOW,
+    WRONG_HOST,
+)
+from llamaq.http_protocol import ANSWERED, HttpProtocol, Refused
+from llamaq.places import MOST_HEADS_BYTES, MOST_REFUSED, Places, serve_refusal
 
 MOST_CONNECTIONS = 16_384
-MOST_HEAD_BYTES = 64 * 1024
-HEAD_S = 60.0
-BODY_S = 300.0
-_PIECE_BYTES = 8  # more than what comes with each byte of a body in pieces of one byte
-_CROWDED_S = 5.0
+HEAD_S = 30.0
+BODY_S = 600.0
+BODY_GRACE_S = 10.0
+UNREAD_S = 60.0
+"""A client that reads less than `BODY_BYTES_S` for so long is left."""
+
+_NONE = (b"",)
+_CODINGS = (b"", b"chunked")
 
 
-class _Answered:
-    """A request that is answered already, for uvicorn: it throws away what else comes of it."""
+class BoundedProtocol(HttpProtocol):
+    """HTTP/1.1 with bounds.
 
-    response_complete = True
-    message_event = Event()
-
-
-_ANSWERED: Any = _Answered()
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, which has none of these bounds.
-
-    More than `most_connections` at a time are refused, but for those that ask whether we live.
+    Connections beyond the `places` are refused, but for those that ask whether we live.
     """
 
-    most_connections = MOST_CONNECTIONS
+    places = Places(MOST_CONNECTIONS)
     come: Callable[[], None] = staticmethod(lambda: None)
     """Is told of each connection."""
     door: Door | None = None
@@ -48,71 +46,95 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._is_coming = False  # a request has begun, and not all of it is there
-        self._head_bytes = 0  # of it, with all else that is no body
-        self._since = self.loop.time()
+        self._place: str | None = None  # the host for which a place is taken
+        self._held_bytes = 0  # of `places.head_bytes`
+        self._unread: tuple[int, float] | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
         self.come()
-        if len(self.connections) > self.most_connections:
-            self.app = partial(_serve_crowded, self.app)
+        places, host = self.places, self.client[0] if self.client else ""
+        name = places.name(host)
+        if places.proxies.trusts(host):
+            self.app = partial(places.serve_proxy, self.app)
+        refusal = places.take(name)
+        if refusal is None:
+            self._place = name
+        elif len(self.connections) > places.taken + MOST_REFUSED:
+            transport.abort()
+        else:
+            self.app = partial(serve_refusal, refusal, self.app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone, or was left."""
+        if self._place is not None:
+            self.places.give_back(self._place)
+            self._place = None
+        self._drop_head()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """What the client sends."""
-        if self._is_coming:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_bytes > MOST_HEAD_BYTES:
-            self._refuse_head()
+        try:
+            self._read(data)
+        except httptools.HttpParserError as error:
+            why = error.__context__
+            self._end(why.args[0] if isinstance(why, Refused) else NOT_HTTP)
+        else:
+            if self._head_bytes > LARGE_HEAD_BYTES:
+                self._hold_head()
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._is_coming, self._head_bytes = True, 0
-        self._since = self.loop.time()
+    def _hold_head(self) -> None:
+        """Much has come that is no body. What is behind the headers is not kept."""
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._end(TOO_LARGE)
+        elif not self._has_head:
+            self.places.head_bytes += self._head_bytes - self._held_bytes
+            self._held_bytes = self._head_bytes
+            if self.places.head_bytes > MOST_HEADS_BYTES:
+                self._end(CROWDED)
+
+    def _drop_head(self) -> None:
+        if self._held_bytes:
+            self.places.head_bytes -= self._held_bytes
+            self._held_bytes = 0
 
     def on_headers_complete(self) -> None:
         """All is known of a request but its body."""
+        version = self.parser.get_http_version()
+        if self._head_bytes > LARGE_HEAD_BYTES:
+            self._drop_head()
+            self._check_size()
+        if version != "1.1" or self._hosts != 1 or self._coding not in _CODINGS:
+            self._check_form(version)
         door = self.door
         answer = None
         if door is not None and door.line.long_since is not None and self._is_plain():
             answer = door.refusal(self.url, self.headers)
         if answer is None:
-            self._begin_cycle()
+            super().on_headers_complete()
         else:
             self.transport.write(answer)
-            self.cycle = _ANSWERED
+            self._has_head, self.cycle = True, ANSWERED
             self.on_response_complete()
 
-    def _begin_cycle(self) -> None:
-        """As uvicorn does it, but with a cycle of our own."""
-        parser, scope = self.parser, self.scope
-        scope["http_version"] = version = parser.get_http_version()
-        scope["method"] = parser.get_method().decode("ascii")
-        if parser.should_upgrade() and self._should_upgrade():
+    def _check_size(self) -> None:
+        """Raises `Refused`. What has come may be more than the headers: a part is the body."""
+        if self._head_bytes <= MOST_HEAD_BYTES:
             return
-        url = httptools.parse_url(self.url)
-        scope["path"], scope["raw_path"] = unquote(url.path.decode("ascii")), url.path
-        scope["query_string"] = url.query or b""
-        before = self.cycle
-        self.cycle = Cycle(
-            *(scope, self.transport, self.flow, self.logger, self.access_logger, False),
-            *(self.server_state.default_headers, cast(Event, News(self.loop))),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
-        self.cycle.tasks = self.tasks
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+        if size > MOST_HEAD_BYTES:
+            raise Refused(TOO_LARGE)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+    def _check_form(self, version: str) -> None:
+        """Raises `Refused` for what others may read in another way (RFC 9112 §2.3, §3.2, §6.1)."""
+        if self._coding not in (_CODINGS if version == "1.1" else _NONE):
+            raise Refused(NOT_HTTP)
+        if version not in ("1.0", "1.1"):
+            raise Refused(NOT_HTTP)
+        if self._hosts > 1 or (not self._hosts and version == "1.1"):
+            raise Refused(WRONG_HOST)
 
     def _is_plain(self) -> bool:
         """Whether it is a POST that leaves its connection to another one, and the first in line."""
@@ -125,54 +147,43 @@ class BoundedProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
         )
 
-    def on_body(self, body: bytes) -> None:
-        """A piece of a body has come."""
-        self._head_bytes = max(0, self._head_bytes - _PIECE_BYTES * len(body))
-        super().on_body(body)
+    def resume_writing(self) -> None:
+        """The client has read most of what waited for it."""
+        self._unread = None
+        super().resume_writing()
 
-    def on_message_complete(self) -> None:
-        """All of a request is there."""
-        self._is_coming, self._head_bytes = False, 0
-        super().on_message_complete()
+    def look(self, now: float) -> None:
+        """Ends a connection that waits for its client for too long. Is called every few seconds."""
+        if self._is_unread(now):
+            self.transport.abort()
+        elif self.timeout_keep_alive_task is not None or self.transport.is_closing():
+            return  # uvicorn sees to the first
+        elif self.flow.read_paused:
+            self._since, self._body_bytes = now, 0  # we are not ready for more
+        elif self._is_late(now - self._since):
+            self._end(TOO_SLOW if self._is_coming else b"")
 
-    def is_stale(self, now: float) -> bool:
-        """Whether it has waited for a request for too long, or for the rest of one."""
-        if self.timeout_keep_alive_task is not None:
-            return False  # uvicorn sees to it
-        if self.cycle is None or self.cycle.response_complete:
-            return now - self._since > HEAD_S
-        return self._is_coming and now - self._since > BODY_S
+    def _is_late(self, waited_s: float) -> bool:
+        if self._is_coming and self._has_head:
+            return waited_s > min(BODY_S, BODY_GRACE_S + self._body_bytes / BODY_BYTES_S)
+        return waited_s > HEAD_S and (self.cycle is None or self.cycle.response_complete)
 
-    def _refuse_head(self) -> None:
-        self._is_coming, self._head_bytes = False, 0
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_TOO_LARGE)
-        self.transport.close()
+    def _is_unread(self, now: float) -> bool:
+        """Whether the client has read nearly nothing for too long, though much waits for it.
 
-
-def close_stale(connections: Iterable[Any], now: float) -> None:
-    """Closes those that have sent nothing, or only a part of a request, for too long."""
-    for connection in [each for each in connections if each.is_stale(now)]:
-        connection.transport.abort()
-
-
-async def _serve_crowded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    if canonical(scope["path"]) in PROBES:
-        await app(scope, receive, send)
-    else:
-        error = overloaded(_CROWDED_S)
-        error.headers.update(CLOSE)
-        await refuse(error, {}, receive, send)
+        TLS does not tell how much that is once the connection closes: it has its own time for that.
+        """
+        is_closing = self.scheme == "http" and self.transport.is_closing()
+        if not self.flow.write_paused and not is_closing:
+            return False
+        left = self.transport.get_write_buffer_size()
+        before, since = self._unread or (left, now)
+        if self._unread is None or before - left >= BODY_BYTES_S * (now - since) > 0:
+            self._unread = left, now
+        return now - since > UNREAD_S
 
 
-def _too_large() -> ApiError:
-    return ApiError(
-        431,
-        f"The headers are larger than {MOST_HEAD_BYTES} bytes: send less.",
-        type="invalid_request_error",
-        code="headers_too_large",
-        headers=CLOSE,
-    )
-
-
-_TOO_LARGE = whole_answer(_too_large())
+def look_at_all(connections: Iterable[Any], now: float) -> None:
+    """Ends those that wait for their clients for too long."""
+    for connection in list(connections):
+        connection.look(now)

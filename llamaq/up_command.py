@@ -33,6 +33,8 @@ from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, is_set, load, set_default
+from llamaq.tls import certificate
+from llamaq.tls_options import tls_options
 from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
 from llamaq.up_start import environments, start
 from worker_bridge.settings import BridgeSettings
@@ -43,6 +45,7 @@ _TOKEN_S = 24 * 3600
 @click.command(epilog=describe(QueueSettings, ApiSettings))
 @click.option("--host", help="Address the API listens on.")
 @click.option("--port", type=int, help="Port the API listens on.")
+@tls_options
 @data_dir_option("Folder for secrets and the queue.")
 @click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
 @rpc_peers_option
@@ -69,6 +72,8 @@ _TOKEN_S = 24 * 3600
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
     port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     data_dir: Path,
     servers: Sequence[str],
     rpc_peers: Sequence[str],
@@ -96,7 +101,8 @@ def up(  # noqa: PLR0913  # one argument per option
     listen = _listen(redis_listen, lan)
     password = keep_secret(home.redis_password) if listen else None
     redis = _redis(home, listen, password)
-    api, url = _read_settings(home, redis, {"host": host, "port": port})
+    given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
+    api, url = _read_settings(home, redis, given)
     bridges += demo_bridges(_demo_model(home)) if demo else []
     greeting = _greeting(home, api, url, listen, password)
     _remember(home, listen)
@@ -125,7 +131,8 @@ def _greeting(
     secret = api.jwt_secret.get_secret_value()
     token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
-    return Greeting(api.host, api.port, token, url, password, listen, home.folder, kept)
+    cert = api.tls_cert and api.tls_cert.absolute()
+    return Greeting(api.host, api.port, token, url, password, listen, home.folder, kept, cert)
 
 
 def _open_home(data_dir: Path) -> Home:
@@ -154,6 +161,7 @@ def _read_settings(
         set_default("LLAMAQ_JWT_SECRET", keep_secret(home.jwt_secret))
     loaded = load({QueueSettings: {}, ApiSettings: given})
     api: ApiSettings = loaded[ApiSettings]
+    certificate(api)
     check_port(api.host, api.port)
     if redis is None:
         with redis_sentences.told_to_people():

@@ -11,6 +11,7 @@ from llamaq.child_environment import of_api, of_bridge, of_redis
 from llamaq.embedded_redis import prepare
 from llamaq.logs import LOG_LEVEL
 from llamaq.supervisor import become
+from llamaq.tls_options import tls_variables
 from llamaq.up_plan import UpPlan
 
 
@@ -23,6 +24,7 @@ def environments(
         "LLAMAQ_JWT_SECRET": api.jwt_secret.get_secret_value(),
         "LLAMAQ_HOST": api.host,
         "LLAMAQ_PORT": str(api.port),
+        **tls_variables(api),
     }
     return {
         "redis": of_redis(os.environ),

@@ -1,6 +1,7 @@
 """`llamaq api --workers`: real processes on one socket, in front of a real Valkey."""
 
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from tests.builders import SECRET, make_token
-from tests.processes import Program, api, llamaq, pss_kb, wait_until
+from tests.certificates import write_certificate
+from tests.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -28,6 +30,7 @@ class Running:
 
     supervisor: Program
     url: str
+    trust: ssl.SSLContext | None = None
 
     @property
     def port(self) -> int:
@@ -43,7 +46,10 @@ class Running:
         return len(self.workers()) == WORKERS and started == output.count("started api-")
 
     def begin(self) -> "Request":
-        return Request(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        if self.trust:
+            connection = self.trust.wrap_socket(connection, server_hostname="localhost")
+        return Request(connection)
 
     def begin_with_each(self, requests: int = 4) -> dict[int, list["Request"]]:
         """Requests that every process has at least so many of, by its pid."""
@@ -92,6 +98,20 @@ def clients_of(process: psutil.Process) -> set[int]:
 
 
 @pytest.fixture
+def encrypted(tmp_path: Path, real_redis_url: str) -> Iterator[Running]:
+    """That speaks TLS."""
+    cert, key = write_certificate(tmp_path)
+    port, files = free_port(), ["--tls-cert", str(cert), "--tls-key", str(key)]
+    command = llamaq("api", "--workers", str(WORKERS), "--port", str(port), *files)
+    environment = {"LLAMAQ_REDIS_URL": real_redis_url, "LLAMAQ_JWT_SECRET": SECRET}
+    with program(command, tmp_path / "api.log", environment) as supervisor:
+        trust = ssl.create_default_context(cafile=cert)
+        running = Running(supervisor, f"https://127.0.0.1:{port}", trust)
+        wait_until(running.is_whole, 30)
+        yield running
+
+
+@pytest.fixture
 def running(tmp_path: Path, real_redis_url: str) -> Iterator[Running]:
     log = tmp_path / "api.log"
     with api(real_redis_url, log, api_workers=str(WORKERS)) as (supervisor, url):
@@ -116,7 +136,8 @@ def test_only_the_connections_of_a_process_that_dies_break(running: Running) -> 
     assert {request.end() for held in served.values() for request in held} == {FINE}
 
 
-def test_a_signal_ends_all_when_their_answers_have_ended(running: Running) -> None:
+def test_a_signal_ends_all_when_their_answers_have_ended(encrypted: Running) -> None:
+    running = encrypted
     begun = running.begin_with_each(1)
     assert pss_kb(running.supervisor.process.pid) < 30_000  # it has become a program that is small
     refused = subprocess.run(

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.builders import make_token
+from tests.certificates import write_certificate
 from tests.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb, wait_until
 
 pytestmark = pytest.mark.real
@@ -71,6 +72,7 @@ SECRETS = {
     "LLAMAQ_JWT_ISSUER": "the-issuer",
     "LLAMAQ_SERVER_KEY": "the-server-key",
     "LLAMAQ_DATA_DIR": "/nonexistent",
+    "LLAMAQ_TLS_KEY_PASSWORD": "the-password",
     "LLAMAQ_QUEUE_WAIT_S": "200",
     "LLAMAQ_STALL_TOKEN_S": "50",
     "LLAMAQ_LEASE_S": "3",
@@ -88,6 +90,7 @@ def seen_by(process: psutil.Process) -> dict[str, str]:
 def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[str]) -> None:
     queue = {"LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S", "LLAMAQ_LOG_LEVEL"} | users
     api = {"JWT_SECRET", "JWT_ISSUER", "QUEUE_WAIT_S", "HOST", "PORT"}
+    api |= {"TLS_CERT", "TLS_KEY", "TLS_KEY_PASSWORD"}
     needed = {
         "valkey-server": set[str](),  # it writes over the memory that /proc shows
         "llamaq api": queue | {f"LLAMAQ_{name}" for name in api},
@@ -104,8 +107,9 @@ def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[s
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    port = str(free_port())
-    terminal = Terminal(llamaq("up", "--demo", "--data-dir", str(tmp_path), "--port", port))
+    cert, key = write_certificate(tmp_path, password=SECRETS["LLAMAQ_TLS_KEY_PASSWORD"])
+    options = ["--data-dir", str(tmp_path), "--port", str(free_port()), "--tls-cert", str(cert)]
+    terminal = Terminal(llamaq("up", "--demo", *options, "--tls-key", str(key)))
     yield terminal
     terminal.close()
 
@@ -113,7 +117,9 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 def test_printed_line_works_when_pasted_and_one_ctrl_c_ends_everything(
     demo: Terminal, tmp_path: Path
 ) -> None:
+    """Over TLS, as for a machine that others reach."""
     wait_until(lambda: "Answered by demo" in demo.text(), 60)
+    assert "llamaq is up: https://127.0.0.1:" in demo.text()
     line = demo.text().partition("\nTry it:\n")[2].partition("\n")[0]
     assert paste(line).rstrip().endswith("data: [DONE]")
     assert "LLAMAQ_REDIS_URL=" in demo.text()

@@ -16,6 +16,7 @@ from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.directory import Directory
+from api.line import Line
 from api.visit import Room
 from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
@@ -46,7 +47,7 @@ def end(kind: Kind) -> tuple[Frame, ...]:
 class Writable:
     """A Redis that takes writes."""
 
-    async def check(self) -> None:
+    async def check(self, max_age_s: float = 0.0) -> None:
         """Nothing is wrong."""
 
 
@@ -111,7 +112,7 @@ class Registry(Directory):
         self.models = {"tiny": a_model(a_worker())}
         self.fresh: Mapping[str, ModelState] | None = None
 
-    async def refresh(self) -> None:
+    async def refresh(self, max_age_s: float = 0.0) -> None:
         self.models = self.fresh or self.models
 
 
@@ -163,16 +164,24 @@ async def _beating(pulse: Pulse, app: FastAPI) -> AsyncIterator[None]:
     task.cancel()
 
 
-@contextmanager
-def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
+def scripted_app(
+    max_tenant_jobs: int = 0, **settings: Any
+) -> tuple[FastAPI, ScriptedQueue, Registry]:
+    """The app of such an API."""
     queue, registry, pulse = ScriptedQueue(), Registry(), Pulse()
     loaded = make_settings(**settings)
     app = assemble(loaded, partial(_beating, pulse))
-    room = Room(loaded.held_bytes_of_a_process)
     app.state.context = Context(
         *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs),
-        room=room,
+        line=Line(most_of_tenant=loaded.open_requests_of_a_tenant),
+        room=Room(loaded.held_bytes_of_a_process),
         answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),
     )
+    return app, queue, registry
+
+
+@contextmanager
+def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
+    app, queue, registry = scripted_app(max_tenant_jobs, **settings)
     with TestClient(app) as client:
         yield Service(client, queue, registry)

@@ -2,15 +2,18 @@
 
 import gc
 import json
+import threading
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
 from fastapi import FastAPI
 
+import api.body
 from api.context import Context
 from api.exchange import Exchange
 from api.line import Line
+from api.visit import Room
 from dispatcher.errors import QueueFull
 from dispatcher.frames import Kind
 from tests.builders import make_chat, make_token
@@ -78,6 +81,43 @@ def test_bodies_beyond_the_room_are_refused(chat: Service) -> None:
     assert chat.chat(large, sub="d").status_code == 200
 
 
+def test_body_of_a_stranger_takes_no_memory_of_others(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Room, "take", None)
+    refused = chat.client.post("/v1/chat/completions", content=make_chat(user="x" * 100_000))
+    assert refused.status_code == 401
+
+
+def test_tenant_has_so_many_open_requests_and_others_have_theirs() -> None:
+    with service(max_tenant_requests=3, api_workers=2) as chat:
+        line = context_of(chat).line
+        for _ in range(2):
+            line.enter("many")
+        refused = chat.chat(make_chat(), sub="many")
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == "tenant_requests_full"
+        assert f"in {refused.headers['retry-after']} s" in refused.json()["error"]["message"]
+        assert chat.chat(make_chat(), sub="few").status_code == 200
+        line.leave("many")
+        assert chat.chat(make_chat(), sub="many").status_code == 200
+
+
+def test_hundred_thousand_messages_are_refused_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At d26fdb4 they got no answer in 45 s."""
+    readers = note_readers(monkeypatch)
+    message = {"role": "user", "content": "Hi"}
+    with service() as chat:
+        for count, advice in ((100_000, "names and strings: send less"), (40_000, "4096 items")):
+            refused = chat.chat(make_chat(messages=[message] * count))
+            assert refused.status_code == 400
+            assert advice in refused.json()["error"]["message"]
+        assert chat.chat(make_chat(messages=[message] * 4096)).status_code == 200
+    assert [reader.startswith("large-bodies") for reader in readers] == [True] * 3
+
+
 def test_nothing_of_a_request_stays_counted_however_it_ends(chat: Service) -> None:
     large = make_chat(messages=[{"role": "user", "content": "x" * 150_000}])
     bodies = (make_chat(), large, make_chat(stream=True), make_chat(n=3), b"{", b"x" * 300_000)
@@ -95,13 +135,8 @@ def test_nothing_of_a_request_stays_counted_however_it_ends(chat: Service) -> No
     assert context.room.held_bytes == 0
 
 
-def test_large_bodies_are_read_beside_the_event_loop(
-    chat: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import threading
-
-    import api.body
-
+def note_readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads in which bodies will be read."""
     readers: list[str] = []
     parse = api.body.parse_json
 
@@ -110,6 +145,13 @@ def test_large_bodies_are_read_beside_the_event_loop(
         return parse(body, max_depth)
 
     monkeypatch.setattr(api.body, "parse_json", noting)
+    return readers
+
+
+def test_large_bodies_are_read_beside_the_event_loop(
+    chat: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = note_readers(monkeypatch)
     large = make_chat(messages=[{"role": "user", "content": "x" * 150_000}])
     assert chat.chat(large).status_code == 200
     assert chat.chat(make_chat()).status_code == 200

@@ -5,10 +5,16 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi.testclient import TestClient
 
+from api import health
 from api.app import create_app
 from dispatcher.connection import open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.redis_check import WriteProbe
 from dispatcher.settings import QueueSettings
-from tests.builders import make_settings
+from tests.builders import make_settings, make_token
+from tests.unit.api.service import a_model, service
+
+TOKEN = {"Authorization": f"Bearer {make_token()}"}
 
 
 @pytest.fixture
@@ -41,8 +47,45 @@ async def test_ready_tells_that_redis_refuses_writes_and_that_it_takes_them_agai
         said = []
         for command in ("PING", refuse, allow):
             await admin.execute_command(*command.split())
-            said.append(client.get("/ready").json()["error"])
+            said.append(client.get("/ready", headers=TOKEN).json()["error"])
         assert client.get("/health").status_code == 200
     await admin.aclose()
     assert [error["code"] for error in said] == ["no_worker", "redis_unavailable", "no_worker"]
     assert word in said[1]["message"]
+
+
+def test_strangers_can_t_have_redis_be_asked_again_and_again(
+    real_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_OF_STRANGERS_S", 60.0)
+    looks, look = [], WriteProbe._look
+
+    async def noted(probe: WriteProbe) -> RedisUnavailable | None:
+        looks.append(probe)
+        return await look(probe)
+
+    monkeypatch.setattr(WriteProbe, "_look", noted)
+    app = create_app(make_settings(), QueueSettings(redis_url=real_redis_url))  # type: ignore[arg-type]
+    with TestClient(app) as client:
+        for _ in range(5):
+            assert client.get("/ready").status_code == 503
+        assert len(looks) == 1
+        client.get("/ready", headers=TOKEN)
+        assert len(looks) == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {make_token(exp=1)}"}])
+def test_strangers_hear_only_whether_it_is_ready(headers: dict[str, str]) -> None:
+    """At d26fdb4 anybody was told the names of the models."""
+    with service() as api:
+        ready = api.client.get("/ready", headers=headers)
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        known = api.client.get("/ready", headers=TOKEN)
+        assert known.json() == {"status": "ready", "models": ["tiny"]}
+        api.registry.models = {"tiny": a_model()}
+        unready = api.client.get("/ready", headers=headers)
+        assert (unready.status_code, unready.headers["retry-after"]) == (503, "2")
+        assert unready.json()["error"]["code"] == "not_ready"
+        assert "worker" not in unready.text
+        assert api.client.get("/ready", headers=TOKEN).json()["error"]["code"] == "no_worker"
+        assert api.client.get("/health", headers=headers).json() == {"status": "ok"}

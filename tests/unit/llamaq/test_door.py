@@ -89,6 +89,28 @@ async def test_body_of_a_refused_request_is_thrown_away(
     assert wire.sent.count(b"HTTP/1.1 503 ") == 2
 
 
+async def test_connection_of_a_refused_request_is_idle_once_all_of_it_is_there(
+    connection: tuple[BoundedProtocol, Wire],
+) -> None:
+    protocol, wire = connection
+    whole = request()
+    protocol.data_received(whole[:-3])
+    assert wire.sent.startswith(b"HTTP/1.1 503 ")
+    protocol.data_received(whole[-3:])
+    assert protocol.timeout_keep_alive_task is not None
+    protocol.data_received(whole + request(path="/v1/embeddings"))
+    assert protocol.timeout_keep_alive_task is None  # one is served
+
+
+async def test_first_of_two_tokens_counts_here_too(
+    connection: tuple[BoundedProtocol, Wire], line: Line
+) -> None:
+    line.is_closed_to = lambda tenant: tenant == "me"  # type: ignore[method-assign]
+    protocol, wire = connection
+    protocol.data_received(request(f"Authorization: Bearer {make_token(sub='few')}"))
+    assert wire.sent.startswith(b"HTTP/1.1 503 ")
+
+
 @pytest.mark.parametrize(
     "sent",
     [

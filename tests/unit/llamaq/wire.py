@@ -5,12 +5,14 @@ from typing import Any
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written, write by write."""
+    """A transport that keeps what is written, write by write. It comes from this address."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (host, 1)})
         self.writes: list[bytes] = []
         self.is_open = True
+        self.was_aborted = False
+        self.unsent_bytes = 0
 
     @property
     def sent(self) -> bytes:
@@ -24,7 +26,11 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.is_open = False
 
-    abort = close
+    def abort(self) -> None:
+        self.is_open, self.was_aborted = False, True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
     def is_closing(self) -> bool:
         return not self.is_open

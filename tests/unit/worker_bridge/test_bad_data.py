@@ -122,7 +122,7 @@ async def test_worker_that_can_not_be_read_hides_nothing_else(stage: Stage, api_
         token = {"Authorization": f"Bearer {make_token(secret=SECRET)}"}
         models = await client.get("/v1/models", headers=token)
         assert stage.model in [model["id"] for model in models.json()["data"]]
-        assert stage.model in (await client.get("/ready")).json()["models"]
+        assert stage.model in (await client.get("/ready", headers=token)).json()["models"]
         status = await asyncio.to_thread(read_status_of, stage)
         assert f"{stage.model}: 0 queued, 0 of 2 slots busy" in status
         assert await stage.text() == WHOLE

@@ -1,0 +1,113 @@
+"""How many connections there may be: in all, and of each address."""
+
+import logging
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.admission import Holdings
+from api.errors import ApiError
+from api.paths import PROBES, canonical
+from api.proxies import Proxies
+from api.refusal import CLOSE, overloaded, refuse, spread_s
+
+log = logging.getLogger("llamaq.api")
+
+MOST_HEADS_BYTES = 16 * 2**20
+"""What large headers may take before all of them are there, of all connections together."""
+
+MOST_REFUSED = 256
+"""Connections that are kept beyond all bounds for as long as it takes to say no."""
+
+_CROWDED_S = 5.0
+_SETTING = "LLAMAQ_MAX_ADDRESS_CONNECTIONS"
+
+
+class Places:
+    """The places of one process.
+
+    An address has at most `most_of_one`, and when half of all are taken, its share. With 0 it has
+    any number. Nothing of this holds for this machine, which has the name "".
+
+    `head_bytes` is what headers take that are not complete yet.
+    """
+
+    def __init__(self, most: int, most_of_one: int = 0, proxies: Proxies | None = None) -> None:
+        self.most = most
+        self._most_of_one = most_of_one
+        self.proxies = proxies or Proxies()
+        self.head_bytes = 0
+        self._taken = Holdings()
+        self._behind_proxies = Holdings()
+
+    def like_these(self, most: int) -> "Places":
+        """Others with the same bounds, but for how many there are."""
+        return Places(min(most, self.most), self._most_of_one, self.proxies)
+
+    @property
+    def taken(self) -> int:
+        """How many are."""
+        return self._taken.total
+
+    def name(self, host: str) -> str:
+        """By which name the connections of a host are counted."""
+        return "" if self.proxies.trusts(host) else self.proxies.name(host)
+
+    def take(self, name: str) -> ApiError | None:
+        """Takes one for a host of this name, which `give_back` ends; or says why there is none."""
+        if self._taken.total >= self.most:
+            log.warning("all %s connections of this API are taken: it refuses more", self.most)
+            return overloaded(_CROWDED_S)
+        if name and self._most_of_one and self._has_its_part(name):
+            log.warning("%s has as many connections as an address may have (%s)", name, _SETTING)
+            return too_many_of_an_address(self._taken.of(name))
+        self._taken.add(name)
+        return None
+
+    def give_back(self, name: str) -> None:
+        """It is free again."""
+        self._taken.remove(name)
+
+    def _has_its_part(self, name: str) -> bool:
+        if self._taken.of(name) >= self._most_of_one:
+            return True
+        return self._taken.total >= self.most / 2 and self._taken.has_its_share(name)
+
+    async def serve_proxy(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request of a trusted proxy. It counts for the address behind that."""
+        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        name = self.proxies.behind([value.decode("latin-1") for value in values])
+        held = self._behind_proxies
+        if name and held.of(name) >= self._most_of_one > 0:
+            log.warning("%s has as many requests as an address may have (%s)", name, _SETTING)
+            error = too_many_of_an_address(held.of(name))
+            await serve_refusal(error, app, scope, receive, send)
+            return
+        held.add(name)
+        try:
+            await app(scope, receive, send)
+        finally:
+            held.remove(name)
+
+
+def too_many_of_an_address(count: int) -> ApiError:
+    """A 429 for an address with so many connections."""
+    seconds = spread_s(_CROWDED_S)
+    return ApiError(
+        429,
+        f"Your address has {count} connections to this API, which is as many as it may have. "
+        f"Please close some or use them again, or try again in {seconds} s.",
+        type="rate_limit_error",
+        code="too_many_connections",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+async def serve_refusal(
+    error: ApiError, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Refuses a request with this error, unless it asks whether the API lives."""
+    if canonical(scope["path"]) in PROBES:
+        await app(scope, receive, send)
+    else:
+        error.headers.update(CLOSE)
+        await refuse(error, {}, receive, send)
