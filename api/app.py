@@ -24,6 +24,8 @@ from api.relay import Relay
 from api.settings import ApiSettings
 from api.visit import Room
 from dispatcher.aliases import parse_aliases
+from dispatcher.invited_keeper import InvitedKeeper
+from dispatcher.invited_watch import InvitedWatch
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -37,7 +39,13 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             aliases = parse_aliases(settings.aliases)
-            directory = Directory(queue.lifeline, settings.model_grace_s, queue.open, aliases)
+            keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
+            directory = Directory(
+                queue.lifeline, settings.model_grace_s, queue.open, aliases, keeper
+            )
+            watch = InvitedWatch(
+                queue.redis, queue.api, lambda: keeper.invited, queue_settings.max_invited_bytes
+            )
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
@@ -50,6 +58,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
+                go_on("watch over invited machines", watch.run),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]

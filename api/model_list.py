@@ -9,8 +9,8 @@ from api.auth import credentials
 from api.context import Context, context_of
 from api.paths import READ
 from dispatcher.errors import ModelNotFound
+from dispatcher.model_state import ModelState
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
-from dispatcher.registry import ModelState
 from dispatcher.variants import Variant, variants_of
 from dispatcher.worker_state import WorkerState
 

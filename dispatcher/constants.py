@@ -12,6 +12,9 @@ REMEMBERED_MS = 1_800_000
 LOST_MS = 10_000
 """The API may have a job go on that was lost for this long."""
 
+MOST_ARGUMENTS = 20_000
+"""Of one call: 64 jobs have fewer, and so have 6,000 attempts that a bridge holds."""
+
 # Who goes next.
 FAN = 4
 """Of each level this many are looked at, where the first are left to others."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 ALIASES = "llamaq:aliases"
+INVITED = "llamaq:invited"
 MODELS = "llamaq:models"
+WATCH = "llamaq:watch"
 WRITABLE = "llamaq:writable"
 
 # What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.
@@ -36,7 +38,6 @@ NAMES = {
     "api": "api:",
     "replies": "replies:",
     "counters": "counters",
-    "aliases": "aliases",
     "loading": "loading",
 }
 
@@ -55,3 +56,8 @@ class Keys:
     def named(self, name: str, id_: str = "") -> str:
         """The key of a name in `NAMES`; raises `KeyError` for any other."""
         return f"{self.prefix}{NAMES[name]}{id_}"
+
+    @property
+    def aliases(self) -> str:
+        """More names of the model. An invited machine can write to no key that begins so."""
+        return f"{ALIASES}:{{{self.model}}}"
