@@ -16,7 +16,7 @@ from dispatcher.invited_watch import InvitedWatch
 from dispatcher.keys import MODELS
 from dispatcher.redis_login import with_login
 from llamaq.invite_work import uninvite
-from tests.fakes.llama_server import Chat
+from tests.fakes.llama_server import Chat, answer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 from tests.unit.worker_bridge.vandal import Vandal
 
@@ -165,3 +165,21 @@ async def test_garbage_of_an_invited_machine_harms_no_other_model(
         await InvitedWatch(stage.redis, "test", lambda: {}, 2**30).wipe(stage.model)
         assert await other.text() == WHOLE
     await other.redis.aclose()
+
+
+async def test_requests_of_a_model_whose_keys_were_removed_are_answered(stage: Stage) -> None:
+    """After the watch has wiped it, one that runs and one that waits begin anew by themselves."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def wait(chat: Chat) -> None:
+        begun.set()
+        await go.wait()
+        await answer(chat)
+
+    stage.script.extend([wait] * 3)
+    async with stage.bridged(stage.server()):
+        asked = [asyncio.create_task(stage.text()) for _ in range(3)]
+        await begun.wait()
+        await InvitedWatch(stage.redis, "test", lambda: {}, 2**30).wipe(stage.model)
+        go.set()
+        assert await asyncio.gather(*asked) == [WHOLE] * 3

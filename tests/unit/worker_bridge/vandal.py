@@ -17,7 +17,7 @@ from dispatcher.script_text import SCRIPTS, script_text
 # What a key holds where it is no sorted set.
 _KINDS = {
     **dict.fromkeys(("charged", "busy", "job", "worker", "api", "counters", "speeds"), "HSET"),
-    **dict.fromkeys(("prefix", "supersede", "body"), "SET"),
+    **dict.fromkeys(("prefix", "supersede", "body", "loading"), "SET"),
     **{"parked": "SADD", "replies": "XADD"},
 }
 _FIELDS = (
