@@ -16,6 +16,7 @@ from dispatcher.invited_clients import read_held
 from dispatcher.invited_user import pattern_of
 from dispatcher.invited_users import expel
 from dispatcher.keys import WATCH, Keys
+from dispatcher.registry import ask_for_each
 
 log = logging.getLogger("llamaq.invitations")
 
@@ -26,6 +27,8 @@ _KEYS_AT_ONCE = 200
 _MOST_ELEMENTS = 1_000_000
 _MOST_CONNECTIONS = 512  # of one machine: a bridge has two, and one more for each server
 _MANY_CLIENTS = 100
+_MOST_NAMED = 5000
+_TOO_MANY = "it had too many workers, APIs, classes or counters"
 _MOST_BUFFERED_BYTES = 2**26  # of a machine that reads no answers, or ends no command
 _PAUSE_S = 0.005  # others get their turn
 
@@ -66,6 +69,11 @@ class InvitedWatch:
         invited = self._invited()
         if not invited or not await self._has_the_watch():
             return
+        for model in sorted({each.model for each in invited.values()}):
+            if await self._has_too_many(model):
+                await self._end_model(
+                    model, invited, "there were too many workers, APIs or classes"
+                )
         load = await self._read_load()
         self._beats += 1
         if not load.is_much_more_than(self._before) and self._beats % _EVERY_BEATS != 1:
@@ -73,7 +81,8 @@ class InvitedWatch:
         await self._look_at_connections(invited)
         for model in sorted({each.model for each in invited.values()}):
             if await self._is_too_much(model, load.most_bytes):
-                await self._end_model(model, invited, load.most_bytes)
+                why = f"its keys took more than {load.most_bytes // 2**20} MiB of Redis"
+                await self._end_model(model, invited, why)
         self._before = await self._read_load()
 
     async def _has_the_watch(self) -> bool:
@@ -124,8 +133,16 @@ class InvitedWatch:
                 return False
             await asyncio.sleep(_PAUSE_S)
 
-    async def _end_model(self, model: str, invited: Invitations, most_bytes: int) -> None:
-        why = f"the keys of the model {model!r} took more than {most_bytes // 2**20} MiB of Redis"
+    async def _has_too_many(self, model: str) -> bool:
+        """Scripts look at all of these: they may be few, or Redis does nothing else."""
+        named, link = Keys(model).named, self._redis.apart(model)
+        asked = [("ZCARD", named(name)) for name in ("workers", "apis", "classes")]
+        asked += [("HLEN", named(name)) for name in ("speeds", "counters")]
+        found = await ask_for_each(link, asked)
+        return any(isinstance(many, int) and many > _MOST_NAMED for many in found)
+
+    async def _end_model(self, model: str, invited: Invitations, reason: str) -> None:
+        why = f"of the model {model!r}: {reason}"
         guilty = [each for each in invited.values() if each.model == model]
         for each in guilty:  # first: it takes no memory, and they write on
             await self._expel(each.name, why)

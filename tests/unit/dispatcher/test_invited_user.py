@@ -139,6 +139,19 @@ async def test_no_script_takes_arguments_without_end(bob: Link, real_redis: Link
             await bob.call(*words, *range(20_001))
 
 
+@pytest.mark.parametrize("facts", ["1e15", "-1e15", "inf", "nan", "2", "-1"])
+async def test_renewal_with_forged_counts_ends(
+    bob: Link, real_redis: LinkedRedis, facts: str
+) -> None:
+    """With `facts` 1e15 a script ran for ever, and Redis did nothing else any more."""
+    loaded = await real_redis.script_load(script_text("renew", 0, PROTOCOL))
+    await bob.call("HSET", own("worker:w"), "epoch", "e")
+    words = "w", "e", 4000, 1, 1, 5000, facts, "server", "x"
+    with pytest.raises(ResponseError, match="its facts are not complete"):
+        await bob.call("EVALSHA", loaded, 1, own(""), *words)
+    await bob.call("DEL", own("worker:w"))
+
+
 async def test_only_its_secret_lets_it_in_until_it_is_removed(
     bob: Link, real_redis: LinkedRedis, real_redis_url: str
 ) -> None:

@@ -64,7 +64,7 @@ async def test_machine_that_fills_redis_is_removed_and_what_it_wrote_with_it(
     assert keys == [others[-1].encode()]
     assert await real_redis.exists(*others) == len(others)
     (ended,) = (await read_invitations(real_redis)).values()
-    assert ended.ended == "the keys of the model 'm*' took more than 1 MiB of Redis"
+    assert ended.ended == "of the model 'm*': its keys took more than 1 MiB of Redis"
 
 
 @pytest.mark.parametrize("kind", ["ZADD", "HSET", "SADD", "XADD"])
@@ -91,6 +91,18 @@ async def test_redis_that_may_have_little_gives_less(
         await generous.look()
     finally:
         await real_redis.config_set("maxmemory", 0)
+    assert await machines_admitted(real_redis) == set()
+
+
+async def test_machine_with_too_many_workers_is_removed_at_the_next_beat(
+    bob: LinkedRedis, real_redis: LinkedRedis
+) -> None:
+    looking = await watch(real_redis)
+    await looking.look()
+    await bob.link.call("ZADD", f"{OWN}workers", *(word for at in range(5001) for word in (1, at)))
+    await looking.look()
+    (ended,) = (await read_invitations(real_redis)).values()
+    assert "too many workers" in ended.ended
     assert await machines_admitted(real_redis) == set()
 
 

@@ -32,6 +32,7 @@ _WORDS = (
     *(b"", b"\x00", b"\xff\xfe", b"-1", b"0", b"1", b"1e308", b"nan", b"inf", b"-inf", b"9" * 400),
     *(b"many", b"||||||", b"a|b|c|d|e|f", b"{}", b"running", b"queued", b"lost", b"done", b"side"),
     *(b"any", b"side|x", b"context>1", b"any|default|ann|-|1|j", b"x" * 5000, b"\x1b[2J\n"),
+    b"1e15",
     *(b"9007199254740993", b"-9007199254740993", b"0x10", b" 1 ", b"1 2 3", b"chunk 0 0 -14\n"),
 )
 _PAYLOADS = (
