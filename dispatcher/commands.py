@@ -144,9 +144,9 @@ class Commands:
         """The next cursor, and the bytes of the keys in between; -1 for too many elements."""
         return await self._run("weigh", cursor, pattern, keys_at_once, most_elements)
 
-    async def wipe(self, cursor: bytes, pattern: str, keys_at_once: int) -> Any:
+    async def wipe(self, cursor: bytes, pattern: str, keys_at_once: int, jobs_stay: int) -> Any:
         """Removes keys; returns the next cursor."""
-        return await self._run("wipe", cursor, pattern, keys_at_once)
+        return await self._run("wipe", cursor, pattern, keys_at_once, jobs_stay)
 
     # What bridges call.
 

@@ -155,13 +155,13 @@ class InvitedWatch:
         await expel(self._redis, machine)
 
     async def wipe(self, model: str) -> None:
-        """Removes the keys of a model, as if Redis had lost them."""
-        commands, cursor = self._commands(model), b"0"
-        while True:
-            cursor = await commands.wipe(cursor, pattern_of(model), _KEYS_AT_ONCE)
-            if cursor == b"0":
-                return
-            await asyncio.sleep(_PAUSE_S)
+        """Removes the keys of a model, as if Redis had lost them; its jobs last (lua/wipe.lua)."""
+        commands, pattern = self._commands(model), pattern_of(model)
+        for jobs_stay in (1, 0):
+            cursor = await commands.wipe(b"0", pattern, _KEYS_AT_ONCE, jobs_stay)
+            while cursor != b"0":
+                await asyncio.sleep(_PAUSE_S)
+                cursor = await commands.wipe(cursor, pattern, _KEYS_AT_ONCE, jobs_stay)
 
     def _commands(self, model: str) -> Commands:
         commands = Commands(self._redis, Keys(model))
