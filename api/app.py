@@ -26,6 +26,8 @@ from api.relay import Relay
 from api.settings import ApiSettings
 from api.visit import Room
 from dispatcher.aliases import parse_aliases
+from dispatcher.invited_keeper import InvitedKeeper
+from dispatcher.invited_watch import InvitedWatch
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -41,13 +43,18 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             aliases = parse_aliases(settings.aliases)
+            keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
             jwks = _jwks(settings)
             authenticator, pulse = Authenticator(settings, jwks), Pulse()
-            readers = [authenticator.read_revocations]
             directory = Directory(
-                *(queue.lifeline, settings.model_grace_s, queue.open, aliases, readers)
+                *(queue.lifeline, settings.model_grace_s, queue.open, aliases),
+                readers=[authenticator.read_revocations],
+                keeper=keeper,
             )
             authenticator.look_first = directory.refresh
+            watch = InvitedWatch(
+                queue.redis, queue.api, lambda: keeper.invited, queue_settings.max_invited_bytes
+            )
             limit = queue_settings.max_tenant_jobs
             line = Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant)
             room = Room(settings.held_bytes_of_a_process)
@@ -61,6 +68,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
                 *([go_on("jwks", jwks.run)] if jwks else []),
+                go_on("watch over invited machines", watch.run),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]

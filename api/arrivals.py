@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from dispatcher.registry import ModelState
+from dispatcher.model_state import ModelState
 from dispatcher.worker_state import WorkerState
 
 

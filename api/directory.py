@@ -5,20 +5,21 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from api.errors import ApiError
 from api.inability import never_served, not_loaded, unable, unnamed
 from api.names import is_here, models_meant, with_given
 from api.notices import Notices
+from api.past_models import as_if_left
 from dispatcher.aliases import read_aliases
-from dispatcher.announcement import REMEMBERED_S
 from dispatcher.beat import until_beat_s
 from dispatcher.connection import LinkedRedis
 from dispatcher.errors import LlamaqError, ModelUnavailable, RedisUnavailable
+from dispatcher.invited_keeper import InvitedKeeper
+from dispatcher.model_state import ModelState
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.protocol import worker_is_strange
-from dispatcher.registry import ModelState, read_models
+from dispatcher.registry import read_registry
 from dispatcher.worker_state import WorkerState
 
 log = logging.getLogger("llamaq.directory")
@@ -30,6 +31,7 @@ class Directory:
     """Every model that workers serve or have served, and the `aliases` that operators give them.
 
     An alias in Redis goes before one of those that the directory is made with.
+    The `keeper` is told what was read of invitations.
     `announce` makes this API known to the bridges of a model, which then can say that they don't
     understand it. The `readers` read at the same times what else every API must know soon.
     """
@@ -41,11 +43,13 @@ class Directory:
         announce: Callable[[str], Awaitable[None]] | None = None,
         aliases: Mapping[str, str] | None = None,
         readers: Sequence[Callable[[LinkedRedis], Awaitable[None]]] = (),
+        keeper: InvitedKeeper | None = None,
     ) -> None:
         self.models: Mapping[str, ModelState] = {}
         self._kept_aliases = dict(aliases or {})
         self.aliases: Mapping[str, str] = self._kept_aliases
         self._announce = announce
+        self._keeper = keeper
         self._redis = redis
         self._readers = readers
         self._grace_s = grace_s
@@ -73,28 +77,20 @@ class Directory:
         last_at, self._read_at = self._read_at, time.monotonic()
         try:
             redis, others = self._redis, (read(self._redis) for read in self._readers)
-            states, set_, _ = await asyncio.gather(
-                read_models(redis), read_aliases(redis), asyncio.gather(*others)
+            registry, set_, _ = await asyncio.gather(
+                read_registry(redis), read_aliases(redis), asyncio.gather(*others)
             )
         except RedisUnavailable:
             self._back_at = float("inf")
             raise
         self._back_at = min(self._back_at, time.monotonic())
-        kept = self._forgotten(self._read_at - last_at)
+        kept = as_if_left(self.models, self._read_at - last_at)
         self.aliases = {**self._kept_aliases, **set_}
-        models = kept | {state.model: state for state in states}
+        models = kept | {state.model: state for state in registry.models}
         before, self.models = self.models, with_given(models, self.aliases)
         self._notices.tell(before, self.models, self.aliases)
-
-    def _forgotten(self, later_s: float) -> dict[str, ModelState]:
-        """The models, as if their workers had left: a Redis that lost its data knows none of them
-        until the workers have joined again.
-        """
-        return {
-            model: _without_workers(state, later_s)
-            for model, state in self.models.items()
-            if state.seen_s + later_s < REMEMBERED_S
-        }
+        if self._keeper is not None:
+            await self._keeper.heed(registry)
 
     async def require(self, name: str, needs: Needs = ANYBODY) -> str:
         """The own name of the model that a client calls `name`, empty where it names none.
@@ -238,9 +234,3 @@ class Directory:
 
 def _may_serve(worker: WorkerState) -> bool:
     return worker.is_understood and not worker.has_failed
-
-
-def _without_workers(state: ModelState, later_s: float) -> ModelState:
-    names = {*state.past_aliases, *state.worker_aliases}
-    seen_s = state.seen_s + later_s
-    return replace(state, seen_s=seen_s, workers=(), queued=0, past_aliases=tuple(names))

@@ -11,7 +11,7 @@ from api.context import Context
 from api.departure import Departure
 from api.endpoint import CannotContinue, Piece, Splice
 from api.errors import ApiError, from_llamaq
-from api.failure import cannot_continue, failure, has_no_room
+from api.failure import cannot_continue, failure, has_no_room, told
 from api.json_text import read
 from api.reply_headers import place_headers, rate_headers
 from api.request_log import Record
@@ -143,10 +143,10 @@ class Exchange:
         pieces: list[Piece] = []
         try:
             self._take(pieces)
-        except (ApiError, LlamaqError) as error:
+        except Exception as error:
             if not pieces:
-                raise
-            self._failure = error  # what came before it goes out first
+                raise told(error) from None
+            self._failure = told(error)  # what came before it goes out first
             self.heed()
         if not pieces:
             self._check_time()

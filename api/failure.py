@@ -1,10 +1,13 @@
 """What a frame that ends a job without its answer means for the client. Pure."""
 
 import json
+import logging
 
 from api.errors import ApiError, from_llama_server
 from dispatcher.errors import JobCancelled, LlamaqError, QueueFull, Superseded, WorkerFailed
 from dispatcher.frames import Frame, Kind
+
+log = logging.getLogger("llamaq.relay")
 
 _TOO_LONG = "exceed_context_size_error"
 
@@ -29,6 +32,14 @@ def failure(frame: Frame) -> LlamaqError | ApiError:
             "the queue: use the answer to that one."
         )
     return JobCancelled("The request was cancelled on the server's side. Please send it again.")
+
+
+def told(error: Exception) -> LlamaqError | ApiError:
+    """What the client is told where an answer can't be read: a worker may say anything."""
+    if isinstance(error, (ApiError, LlamaqError)):
+        return error
+    log.error("A worker's answer can't be read: %.200r", error)
+    return WorkerFailed("The worker's answer can't be read by this API.")
 
 
 def lost_midway() -> WorkerFailed:

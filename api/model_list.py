@@ -12,8 +12,8 @@ from api.directory import Directory
 from api.paths import READ
 from api.scopes import MODELS, check_scope
 from dispatcher.errors import ModelNotFound
+from dispatcher.model_state import ModelState
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
-from dispatcher.registry import ModelState
 from dispatcher.variants import Variant, variants_of
 from dispatcher.worker_state import WorkerState
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from dispatcher.aliases import ANY
-from dispatcher.registry import ModelState
+from dispatcher.model_state import ModelState
 
 REMEMBERED_S = 60.0
 """A model seen within this time is waited for."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from api.arrivals import changes
 from api.names import Models, is_here, model_named, shared_names
-from dispatcher.registry import ModelState
+from dispatcher.model_state import ModelState
 from dispatcher.variants import Variant, variants_of, what_differs
 
 log = logging.getLogger("llamaq.directory")

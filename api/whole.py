@@ -10,6 +10,7 @@ from api.answer_room import HeldAnswer
 from api.endpoint import Assembly, Piece
 from api.errors import ApiError, ErrorForm, from_llamaq
 from api.exchange import ClientGone, Exchange
+from api.failure import told
 from dispatcher.errors import LlamaqError
 
 _BLANK = b" "  # JSON may begin with any number of them
@@ -65,7 +66,10 @@ async def _body(
                 size += len(piece.events)
         if blanks is not None:
             await blanks.keep_up()
-    body = await exchange.context.aside.run(size, assembly.body)
+    try:
+        body: bytes = await exchange.context.aside.run(size, assembly.body)
+    except Exception as error:
+        raise told(error) from None
     if held is not None:
         held.learn(len(body))
     return body

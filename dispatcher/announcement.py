@@ -22,9 +22,12 @@ async def announce(link: Link, keys: Keys, facts: WorkerFacts, now_s: int, *, is
     """Says that the model of `keys` is served at this time, by its own name and the worker's
     aliases; of a worker that `is_new` also since when, unless another one was there before.
 
+    An invited machine says nothing: the APIs see that it serves the model it was invited to.
     Returns whether Redis has heard it. It may refuse it, at `maxmemory`, or be away: the next
     renewal says it again.
     """
+    if link.invited:
+        return True
     try:
         with suppress(RedisUnavailable):
             await _announce(link, keys, facts.aliases.split(), now_s, is_new)
@@ -39,7 +42,7 @@ async def _announce(link: Link, keys: Keys, aliases: list[str], now_s: int, is_n
     if is_new:
         said.append(link.call("HSETNX", keys.named("counters"), FIRST_SERVED, now_s))
     if aliases:
-        known = keys.named("aliases")
+        known = keys.aliases
         said += [
             link.call("ZADD", known, *(word for alias in aliases for word in (now_s, alias))),
             link.call("ZREMRANGEBYRANK", known, 0, -_MOST - 1),

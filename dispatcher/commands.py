@@ -89,7 +89,12 @@ class Commands:
     ) -> None:
         self.redis = redis
         self.keys = keys
-        self._run = Scripts(redis, keys, clock_offset_ms, protocol).run
+        self._scripts = Scripts(redis, keys, clock_offset_ms, protocol)
+        self._run = self._scripts.run
+
+    def keep_apart(self, *, is_apart: bool) -> None:
+        """Whether they use a link of their model alone: invited machines can write to its keys."""
+        self._scripts.use(self.redis.apart(self.keys.model) if is_apart else self.redis.link)
 
     # What APIs call.
 
@@ -123,6 +128,25 @@ class Commands:
     async def position(self, jobs: Iterable[str]) -> list[Any]:
         """Slots, mean milliseconds that a job holds one, and the position of each job."""
         return await self._run("position", *jobs)
+
+    async def roster(
+        self, most_workers: int, most_row_bytes: int, counters: Sequence[str], fields: Sequence[str]
+    ) -> list[Any]:
+        """How many jobs wait, these counters, and of each live worker its name, its attempts, and
+        these fields: None in the place of what is not there or too long.
+        """
+        bounds = most_workers, most_row_bytes, len(counters)
+        return await self._run("roster", *bounds, *counters, *fields)
+
+    async def weigh(
+        self, cursor: bytes, pattern: str, keys_at_once: int, most_elements: int
+    ) -> list[Any]:
+        """The next cursor, and the bytes of the keys in between; -1 for too many elements."""
+        return await self._run("weigh", cursor, pattern, keys_at_once, most_elements)
+
+    async def wipe(self, cursor: bytes, pattern: str, keys_at_once: int, jobs_stay: int) -> Any:
+        """Removes keys; returns the next cursor."""
+        return await self._run("wipe", cursor, pattern, keys_at_once, jobs_stay)
 
     # What bridges call.
 

@@ -22,6 +22,7 @@ from redis.exceptions import (
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.link import Link
+from dispatcher.pinned_tls import PinnedConnection, split_pin
 from dispatcher.redis_address import RedisAddress
 from dispatcher.redis_replies import FOR_NOW
 
@@ -36,6 +37,12 @@ LEASE_SILENCE_S = 3.0
 
 BLOCKED_SILENCE_S = BLOCK_S + 3.0
 """The same for a link whose commands block: its answers are never further apart than that."""
+
+MOST_APART_BYTES = 2**20
+"""The longest answer that an API takes where invited machines write, but for reply streams."""
+
+MOST_READ_APART_BYTES = 24 * 2**20
+"""The longest piece of a reply stream that it takes there."""
 
 _ANSWER_S = 3.0
 # redis-py makes types of some codes and takes them off the text.
@@ -53,29 +60,46 @@ class LinkedRedis(Redis):
     """
 
     link: Link
+    links_apart: dict[str, Link]
+    most_apart_bytes: int
+
+    def apart(self, model: str) -> Link:
+        """A link for what invited machines can write: no answer there holds up other models."""
+        if model not in self.links_apart:
+            address, silence_s = RedisAddress(self.connection_pool), self.link.silence_s
+            self.links_apart[model] = Link(address, silence_s, self.most_apart_bytes)
+        return self.links_apart[model]
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Closes both. The link connects no more; redis-py does when it is used again."""
-        await self.link.close()
+        """Closes all. The links connect no more; redis-py does when it is used again."""
+        for link in (self.link, *self.links_apart.values()):
+            await link.close()
         await super().aclose(close_connection_pool)
 
 
-def open_redis(url: str, *, silence_s: float = SILENCE_S) -> LinkedRedis:
+def open_redis(
+    url: str, *, silence_s: float = SILENCE_S, most_apart_bytes: int = MOST_APART_BYTES
+) -> LinkedRedis:
     """A client on one connection of its own, where commands wait for each other, and a link.
 
     Neither retries: the reply to a command that was executed may be lost, and only the callers
     know which commands may be repeated. The link is given up after `silence_s` without an answer.
     Commands that block need a link that nobody else uses.
     """
+    plain_url, pin = split_pin(url)
     redis: Any = LinkedRedis.from_url(
-        url,
+        plain_url,
         single_connection_client=True,
         socket_timeout=_ANSWER_S,
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=15,
     )
-    redis.link = Link(RedisAddress(redis.connection_pool), silence_s)
+    if pin:
+        pool = redis.connection_pool
+        pool.connection_class, pool.connection_kwargs["pin"] = PinnedConnection, pin
+    redis.link, redis.links_apart = Link(RedisAddress(redis.connection_pool), silence_s), {}
+    redis.most_apart_bytes = most_apart_bytes
     return cast(LinkedRedis, redis)
 
 

@@ -12,6 +12,11 @@ REMEMBERED_MS = 1_800_000
 LOST_MS = 10_000
 """The API may have a job go on that was lost for this long."""
 
+MOST_SEARCHED = 100_000
+"""Among so many places that of a damaged job is searched for. A claim finds it, if nothing else."""
+MOST_ARGUMENTS = 20_000
+"""Of one call: 64 jobs have fewer, and so have 6,000 attempts that a bridge holds."""
+
 # Who goes next.
 FAN = 4
 """Of each level this many are looked at, where the first are left to others."""
@@ -21,6 +26,8 @@ DEEP = 8
 """Of a user's jobs this many are looked at."""
 HEADS = 100
 """Jobs that one claim looks at, at most."""
+MOST_TURNS = 400
+"""So often one claim looks for the next job, at most."""
 FAVOURITES = 8
 """Jobs that prefer a worker, of those that it looks at."""
 QUANTUM = 500_000

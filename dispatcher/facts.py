@@ -22,6 +22,7 @@ class WorkerFacts:
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     `reason` says in words why its `health` is what it is, where there is more to say.
+    `invited` is the name under which an operator has invited its machine.
     """
 
     model: str
@@ -45,6 +46,7 @@ class WorkerFacts:
     parameters: int = 0
     trained_context: int = 0
     reason: str = ""
+    invited: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
 
 _KINDS = {kind.encode(): kind for kind in Kind}
 
+_MOST_FRAMES = 10_000  # of one value: what lies side by side is one frame
+
 FROM_SCRIPT = -1
 """The sequence number of frames that are not counted, as those that scripts write."""
 
@@ -62,13 +64,14 @@ def unpack(value: bytes) -> list[Frame]:
     >>> [f.payload for f in unpack(pack([Frame(Kind.CHUNK, 0, 1, b"a"), Frame(Kind.DONE, 1)]))]
     [b'a', b'']
     """
-    frames, start = [], 0
+    frames: list[Frame] = []
+    start = 0
     while start < len(value):
         header_end = value.index(b"\n", start)
         kind, seq, tokens, length = value[start:header_end].split(b" ")
         start = header_end + 1 + int(length)
-        if start > len(value):
-            raise ValueError("a frame is cut short")
+        if not header_end < start <= len(value) or len(frames) == _MOST_FRAMES:
+            raise ValueError("a frame is cut short, or there are too many")
         payload = value[header_end + 1 : start]
         frames.append(
             Frame(_KINDS.get(kind) or Kind(kind.decode()), int(seq), int(tokens), payload)

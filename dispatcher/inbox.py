@@ -21,6 +21,8 @@ log = logging.getLogger("llamaq.inbox")
 
 _START = b"0-0"
 _ENTRIES = 500
+_ENTRIES_APART = 16
+_MOST_FIELDS = 2000  # and values of an entry: bridges write one pair for each of 64 attempts
 _RETRY_S = 0.2
 _MUCH_BYTES = 4 * 2**20
 
@@ -47,6 +49,7 @@ class Inbox:
         self._api = api
         self._commands = commands
         self._reader = reader
+        self._link, self._most_entries = reader.link, _ENTRIES
         self._lease_s = lease_s
         self._forgotten = forgotten
         self._stream = commands.keys.named("replies", api)
@@ -56,6 +59,13 @@ class Inbox:
         self._boot = b""
         self._told_at = float("-inf")
         self._telling = asyncio.Lock()
+
+    def keep_apart(self, *, is_apart: bool) -> None:
+        """Whether invited machines can write to the stream: what is read at a time is bounded."""
+        self._link = (
+            self._reader.apart(self._commands.keys.model) if is_apart else self._reader.link
+        )
+        self._most_entries = _ENTRIES_APART if is_apart else _ENTRIES
 
     async def heartbeat(self) -> None:
         """Tells Redis that this API lives and what it waits for; makes the reply stream."""
@@ -122,9 +132,9 @@ class Inbox:
 
     def _ask(self, reading: "_Reading") -> None:
         self._asked_from = self._position
-        self._reader.link.ask(
+        self._link.ask(
             reading,
-            *("XREAD", "COUNT", _ENTRIES, "BLOCK", int(BLOCK_S * 1000)),
+            *("XREAD", "COUNT", self._most_entries, "BLOCK", int(BLOCK_S * 1000)),
             *("STREAMS", self._stream, self._position),
         )
 
@@ -134,7 +144,8 @@ class Inbox:
         if answer and self._position == self._asked_from:
             for entry, fields in answer[0][1]:
                 self._position = entry
-                self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
+                if len(fields) <= _MOST_FIELDS:
+                    self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
             if self._read_bytes > _MUCH_BYTES:
                 self._has_read_much.set()
         self._ask(reading)
@@ -151,7 +162,7 @@ class Inbox:
                     for frame in frames:
                         reply.put(token, frame)
             except Exception as error:  # a bridge of another version; the other jobs go on
-                log.error("A worker sent frames that can't be read: %r", error)
+                log.error("A worker sent frames that can't be read: %.200r", error)
                 frames = []
                 if reply is not None:
                     reply.fail(WorkerFailed.code, "The worker's answer can't be read by this API.")

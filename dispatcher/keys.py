@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 ALIASES = "llamaq:aliases"
+INVITED = "llamaq:invited"
 MODELS = "llamaq:models"
 REVOKED = "llamaq:revoked"
 TOKENS = "llamaq:tokens"
+WATCH = "llamaq:watch"
 WRITABLE = "llamaq:writable"
 
 # What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.
@@ -38,7 +40,6 @@ NAMES = {
     "api": "api:",
     "replies": "replies:",
     "counters": "counters",
-    "aliases": "aliases",
     "loading": "loading",
 }
 
@@ -57,3 +58,8 @@ class Keys:
     def named(self, name: str, id_: str = "") -> str:
         """The key of a name in `NAMES`; raises `KeyError` for any other."""
         return f"{self.prefix}{NAMES[name]}{id_}"
+
+    @property
+    def aliases(self) -> str:
+        """More names of the model. An invited machine can write to no key that begins so."""
+        return f"{ALIASES}:{{{self.model}}}"

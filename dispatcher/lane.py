@@ -12,7 +12,12 @@ from redis.exceptions import ResponseError
 from dispatcher.beat import until_beat_s
 from dispatcher.cancels import Cancels
 from dispatcher.commands import Commands
-from dispatcher.connection import BLOCKED_SILENCE_S, LinkedRedis, open_redis
+from dispatcher.connection import (
+    BLOCKED_SILENCE_S,
+    MOST_READ_APART_BYTES,
+    LinkedRedis,
+    open_redis,
+)
 from dispatcher.continuation import Continuation, what_is_left
 from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
 from dispatcher.inbox import Inbox
@@ -49,12 +54,22 @@ class Lane:
         self._lease_s = settings.lease_s
         self._commands, self._lifeline = Commands(redis, keys), Commands(lifeline, keys)
         url = settings.redis_url.get_secret_value()
-        self._reader = open_redis(url, silence_s=BLOCKED_SILENCE_S)
+        self._reader = open_redis(
+            url, silence_s=BLOCKED_SILENCE_S, most_apart_bytes=MOST_READ_APART_BYTES
+        )
         self._inbox = Inbox(api, self._lifeline, self._reader, settings.lease_s, self._submit_again)
         self._submissions = Submissions(api, self._commands, settings, self._inbox)
         self._cancels = Cancels(self._commands)
         self._jobs: dict[str, Job] = {}
+        self._is_apart = False
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep_apart(self, *, is_apart: bool) -> None:
+        """Whether invited machines can write to this model's keys: then it has links of its own."""
+        self._is_apart = is_apart
+        for commands in (self._commands, self._lifeline):
+            commands.keep_apart(is_apart=is_apart)
+        self._inbox.keep_apart(is_apart=is_apart)
 
     async def open(self) -> None:
         """Makes the reply stream and starts to read it. Raises `RedisUnavailable`."""
@@ -80,6 +95,14 @@ class Lane:
         except QueueFull:
             self._forget(job.id)
             raise
+        except ResponseError as error:
+            self.close_reply(job.id)
+            if not self._is_apart:
+                raise
+            raise RedisUnavailable(
+                f"The queue of the model '{job.model}' is damaged: {error}. Invited machines can "
+                "write to it: `llamaq invite --list` shows them."
+            ) from error
         except BaseException:
             self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
             raise

@@ -31,12 +31,19 @@ class Link:
     - While more than a mebibyte could not be sent, further commands wait in line. They hold no
       copy of their arguments, and no time-out counts for them.
     - A caller that is cancelled disturbs no other. Its command is executed if it has been sent.
-    - The connection is given up when for `silence_s` no answer came and nothing could be sent.
+    - The connection is given up when for `silence_s` no answer came and nothing could be sent, and
+      when an answer has more than `most_answer_bytes`.
+
+    `invited` is the name of the machine where it has the Redis user of an invited one, else empty.
     """
 
-    def __init__(self, address: RedisAddress, silence_s: float) -> None:
+    def __init__(
+        self, address: RedisAddress, silence_s: float, most_answer_bytes: float = inf
+    ) -> None:
+        self.invited = address.invited
         self._address = address
-        self._silence_s = silence_s
+        self.silence_s = silence_s
+        self._most_answer_bytes = most_answer_bytes
         self._wire: Wire | None = None
         self._line: deque[tuple[tuple[Arg, ...], Waiter]] = deque()
         self._connecting: asyncio.Task[None] | None = None
@@ -68,10 +75,12 @@ class Link:
             self._send(wire, args, answer)
 
     def load(self, script: str) -> str:
-        """The name for EVALSHA. Redis has the script before any command that is called later."""
-        text = script.encode()
-        name = hashlib.sha1(text, usedforsecurity=False).hexdigest()
-        if name not in self._scripts:
+        """The name for EVALSHA. Redis has the script before any command that is called later.
+
+        An invited machine may load none: the APIs have loaded it.
+        """
+        text, name = script.encode(), name_of(script)
+        if name not in self._scripts and not self.invited:
             self._scripts[name] = text
             for link in (self, self._large):
                 if link is not None and link._wire is not None:
@@ -126,7 +135,7 @@ class Link:
     def _beside(self) -> "Link":
         """The link for large commands."""
         if self._large is None:
-            self._large = Link(self._address, self._silence_s)
+            self._large = Link(self._address, self.silence_s, self._most_answer_bytes)
             self._large._scripts = self._scripts
             self._large._large_bytes = inf
         return self._large
@@ -162,7 +171,7 @@ class Link:
         """A connection on which every answer to the greeting has come."""
         login = [_pack(command) for command in await self._address.login()]
         wire = await self._address.connect(
-            lambda: Wire(self._silence_s, self._send_line, self._lost)
+            lambda: Wire(self.silence_s, self._send_line, self._lost, self._most_answer_bytes)
         )
         loaded = len(self._scripts)
         answers = [_sent(wire, packed) for packed in login]
@@ -187,6 +196,11 @@ class Link:
         answers: Answers = deque(answer for _, answer in self._line)
         self._line.clear()
         fail(answers, why)
+
+
+def name_of(script: str) -> str:
+    """What Redis calls a script."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _sent(wire: Wire, packed: bytes) -> asyncio.Future[Any]:

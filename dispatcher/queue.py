@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +32,7 @@ class Queue:
         self._settings = settings
         self._max_reply_bytes = max_reply_bytes
         self._lanes: dict[str, Lane] = {}
+        self._apart: Set[str] = frozenset()
         self._opening: dict[str, asyncio.Task[Lane]] = {}
 
     async def __aenter__(self) -> Self:
@@ -75,6 +76,12 @@ class Queue:
         """Makes this API known to the bridges of a model. Raises `RedisUnavailable`."""
         await self._lane(model)
 
+    def keep_apart(self, models: Set[str]) -> None:
+        """Those to whose keys invited machines can write: what they write holds up no other."""
+        self._apart = models
+        for model, lane in self._lanes.items():
+            lane.keep_apart(is_apart=model in models)
+
     async def _lane(self, model: str) -> Lane:
         """All who need it at the same time wait for one attempt to open it."""
         if lane := self._lanes.get(model):
@@ -86,6 +93,7 @@ class Queue:
 
     async def _open_lane(self, model: str) -> Lane:
         lane = Lane(model, self.api, self.redis, self.lifeline, self._settings)
+        lane.keep_apart(is_apart=model in self._apart)
         try:
             await lane.open()
             self._lanes[model] = lane

@@ -10,11 +10,13 @@ from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
 from dispatcher.constants import MOST_RECOVERED
 from dispatcher.errors import RedisUnavailable
+from dispatcher.row import printable
 
 log = logging.getLogger("llamaq.reaper")
 
 TICK_S = 1.0
 _LIMIT = 100
+_MOST_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _read(
 
 
 def _text(name: bytes) -> str:
-    return name.decode(errors="replace")
+    return printable(name.decode(errors="replace"))[:_MOST_CHARS]
 
 
 def _tell(reaped: Reaped) -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
+
+from dispatcher.invited_user import machine_of
+from dispatcher.pinned_tls import PinnedConnection
 
 Arg = str | bytes | int | float
 
@@ -19,6 +23,8 @@ class RedisAddress:
     def __init__(self, pool: ConnectionPool) -> None:
         kind: Any = pool.connection_class
         self._about = kind(**pool.connection_kwargs)  # never connects: it knows what the URL says
+        self.invited = machine_of(self._about.username)
+        """The name under which this machine was invited; empty where it was not."""
 
     async def connect(self, protocol: Callable[[], _P]) -> _P:
         """A new connection, with TLS where the URL says so. Raises `OSError`."""
@@ -26,7 +32,10 @@ class RedisAddress:
         about = self._about
         if isinstance(about, UnixDomainSocketConnection):
             return (await loop.create_unix_connection(protocol, about.path))[1]
-        tls = about.ssl_context.get() if isinstance(about, SSLConnection) else None
+        if isinstance(about, PinnedConnection):
+            tls: ssl.SSLContext | None = await about.trusted()
+        else:
+            tls = about.ssl_context.get() if isinstance(about, SSLConnection) else None
         transport, made = await loop.create_connection(protocol, about.host, about.port, ssl=tls)
         _keep_alive(transport.get_extra_info("socket"), about)
         return made

@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
+from dispatcher.invited_user import machine_of
 from dispatcher.keys import MODELS, WRITABLE
 from dispatcher.settings import QueueSettings
 
@@ -31,6 +32,10 @@ _CLUSTER = (
 _SENTINEL = (
     "LLAMAQ_REDIS_URL names a Sentinel, which holds no data: set it to the address of the master, "
     "or of a proxy that follows the master."
+)
+_NOT_INVITED = (
+    "Redis does not know this machine, {0!r}, by this secret: its invitation has ended, or the "
+    "secret is wrong. Ask for a new line, which `llamaq invite {0} --model MODEL` prints."
 )
 
 
@@ -72,8 +77,12 @@ async def _check(settings: QueueSettings) -> None:
 async def check_redis(redis: Redis, *, may_evict: bool) -> None:
     """Raises `UnfitRedis`, or `RedisUnavailable` where the server does not answer or write now.
 
-    A server that hides its configuration, as managed ones do, is taken at its word.
+    A server that hides its configuration, as managed ones do, is taken at its word. An invited
+    machine can see no more than whether it may log in.
     """
+    if machine := machine_of(redis.connection_pool.connection_kwargs.get("username")):
+        await _check_login(redis, machine)
+        return
     await check_kind(redis)
     if problem := _eviction(await _read_policy(redis)):
         if not may_evict:
@@ -100,6 +109,17 @@ async def check_kind(redis: Redis) -> None:
             await redis.exists(MODELS)
     except RedisUnavailable as error:
         raise _unfit(error) or error from error.__cause__
+
+
+async def _check_login(redis: Redis, machine: str) -> None:
+    try:
+        with redis_faults():
+            await redis.ping()
+    except RedisUnavailable as error:
+        unfit = _unfit(error)
+        if unfit is not None and "refuses the login" in str(unfit):
+            raise UnfitRedis(_NOT_INVITED.format(machine)) from error
+        raise unfit or error from error.__cause__
 
 
 async def check_writes(redis: Redis) -> None:

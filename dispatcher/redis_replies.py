@@ -14,7 +14,13 @@ FOR_NOW = re.compile(
     "|NOSCRIPT|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) "
 )
 _ENDS_LINK = re.compile("(^|^ERR |-)(NOSCRIPT|READONLY|MOVED) ")
+_NO_SCRIPT = re.compile("(^|^ERR |-)NOSCRIPT ")
 _LOGIN = re.compile("WRONGPASS |NOAUTH |ERR (AUTH|invalid password)")
+
+_SCRIPTS_ARE_GONE = (
+    "Redis lacks llamaq's scripts (NOSCRIPT). An API loads them in a second or two, and so does a "
+    "bridge that was not invited. An invited machine needs the same version of llamaq as the API."
+)
 
 
 def error_of(text: str) -> RedisUnavailable | ResponseError:
@@ -29,6 +35,8 @@ def error_of(text: str) -> RedisUnavailable | ResponseError:
     """
     if _LOGIN.match(text):
         return RedisUnavailable(f"Redis refuses our login: {text}")
+    if _NO_SCRIPT.search(text):
+        return RedisUnavailable(_SCRIPTS_ARE_GONE)
     if FOR_NOW.search(text):
         return RedisUnavailable(f"Redis refuses work: {text}")
     return ResponseError(text.removeprefix("ERR "))

@@ -2,23 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from dispatcher.aliases import ANY
 from dispatcher.announcement import FIRST_SERVED, REMEMBERED_S
+from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
-from dispatcher.facts import LOADING, UNLOADED
+from dispatcher.errors import RedisUnavailable
+from dispatcher.invitations import Invitations, holding, read_invitations
 from dispatcher.keys import MODELS, NAMES, Keys
+from dispatcher.link import Link
+from dispatcher.model_state import ModelState
 from dispatcher.redis_address import Arg
-from dispatcher.reply import eta_s
 from dispatcher.row import mean
-from dispatcher.worker_state import WorkerState, read_worker
+from dispatcher.worker_state import FIELDS, WorkerState, read_worker
 
-_SHOWN_ALIASES = 3
+MOST_WORKERS = 256
+"""Those that are looked at of a model to whose keys invited machines can write."""
+
+_MOST_ROW_BYTES = 2**14
 _COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms", FIRST_SERVED
 _WORKER, _RUNNING = NAMES["worker"].encode(), NAMES["running"].encode()
 
@@ -26,135 +32,154 @@ log = logging.getLogger("llamaq.registry")
 
 
 @dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time.
+class Registry:
+    """All that is known of models at a time of Redis in Unix seconds, by name."""
 
-    The means are over about the last sixteen answers, 0 where there were none; `mean_completion` is
-    in tokens. `past_aliases` are those that its workers have had within a day, `given` the names
-    that operators have given to it. It was first served at `first_served_s`, Unix time, 0 where
-    that is not known.
-    """
-
-    model: str
-    seen_s: float
-    workers: tuple[WorkerState, ...]
-    queued: int
-    queued_bytes: int
-    mean_completion: float = 0
-    mean_service_ms: float = 0
-    past_aliases: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-    first_served_s: int = 0
-
-    @property
-    def worker_aliases(self) -> set[str]:
-        """All names besides its own that its workers have for it."""
-        return {name for worker in self.workers for name in worker.aliases}
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """All names besides its own, in order."""
-        return tuple(sorted(self.worker_aliases.union(self.given) - {ANY, self.model}))
-
-    @property
-    def is_default(self) -> bool:
-        """Whether requests come here that name no model, or one that nobody has."""
-        return ANY in self.given
-
-    @property
-    def title(self) -> str:
-        """Its name, and some of the others.
-
-        >>> one = WorkerState("w", "", "", True, 1, 0, 1, "", aliases=("a", "b", "c", "d", "e"))
-        >>> ModelState("m", 0, (one,), 0, 0).title
-        'm (also a, b, c and 2 more)'
-        """
-        shown, more = self.aliases[:_SHOWN_ALIASES], len(self.aliases) - _SHOWN_ALIASES
-        rest = f" and {more} more" if more > 0 else ""
-        return f"{self.model} (also {', '.join(shown)}{rest})" if shown else self.model
-
-    @property
-    def accepting(self) -> bool:
-        """Whether a worker takes jobs of this build, be it only once it has loaded the model."""
-        return any(
-            worker.is_understood and (worker.accepting or worker.is_standby)
-            for worker in self.workers
-            if not worker.has_failed
-        )
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether nobody serves it yet, and a worker of this build loads it now."""
-        workers = [worker for worker in self.workers if worker.is_understood]
-        is_served = any(worker.accepting for worker in workers)
-        return not is_served and any(worker.health == LOADING for worker in workers)
-
-    @property
-    def status(self) -> str:
-        """Whether it is `loaded`, `loading` or `unloaded`: the words of llama-server's router."""
-        if not all(worker.is_standby for worker in self.workers):
-            return "loaded"
-        is_loading = any(worker.health == LOADING for worker in self.workers)
-        return LOADING if is_loading else UNLOADED
-
-    @property
-    def eta_s(self) -> int | None:
-        """Seconds until the last of those who wait now is likely to start; None where unknown."""
-        slots = sum(worker.slots for worker in self.workers if worker.accepting)
-        return eta_s(self.queued, slots, self.mean_service_ms) if self.queued else 0
+    models: list[ModelState]
+    invitations: Invitations
+    now_s: float
 
 
 async def read_models(redis: LinkedRedis) -> list[ModelState]:
-    """Every model that was seen within a day, by name. Raises `RedisUnavailable`.
+    """As `read_registry`, the models alone."""
+    return (await read_registry(redis)).models
 
-    A model or a worker that can't be read is left out, and logged once.
+
+async def read_registry(redis: LinkedRedis) -> Registry:
+    """Every model that was seen within a day, or that an invited machine serves now.
+
+    A model or a worker that can't be read is left out, and logged once. Raises `RedisUnavailable`.
     """
-    seconds, micros = await redis.link.call("TIME")
+    clock, invitations = await asyncio.gather(redis.link.call("TIME"), read_invitations(redis))
+    seconds, micros = clock
     now = int(seconds) + int(micros) / 1e6
     since = now - REMEMBERED_S
     seen = await redis.link.call("ZRANGEBYSCORE", MODELS, since, "+inf", "WITHSCORES")
+    guests = _guests_of(invitations)
+    seen_at = dict.fromkeys(guests, -inf) | _read_seen(seen)
     states = []
-    for name, at in sorted(zip(seen[::2], map(float, seen[1::2]), strict=True)):
+    for name, at in sorted(seen_at.items()):
+        look = _Look(name, now, max(0.0, now - at), guests.get(name, ()))
+        state = await _read_if_sound(redis, look)
+        if state is not None and (state.workers or state.seen_s < REMEMBERED_S):
+            states.append(state)
+    return Registry(states, invitations, now)
+
+
+def _read_seen(rows: list[bytes]) -> dict[str, float]:
+    seen_at = {}
+    for name, at in zip(rows[::2], rows[1::2], strict=True):
         try:
-            states.append(await _read_model(redis, name.decode(), now, max(0.0, now - at)))
-        except (ResponseError, ValueError) as error:
+            seen_at[name.decode()] = float(at)
+        except ValueError as error:
             log.error("The model %r can't be read, and is left out: %r", name, error)
-    return states
+    return seen_at
 
 
-async def _read_model(redis: LinkedRedis, model: str, now: float, seen_s: float) -> ModelState:
-    keys = Keys(model)
+def _guests_of(invitations: Invitations) -> dict[str, tuple[str, ...]]:
+    """The invited machines of each model that has some."""
+    guests: dict[str, tuple[str, ...]] = {}
+    for name, invitation in sorted(holding(invitations).items()):
+        guests[invitation.model] = (*guests.get(invitation.model, ()), name)
+    return guests
+
+
+class _Look(NamedTuple):
+    """At one model: when, when it was seen last, and which machines were invited to serve it."""
+
+    model: str
+    now: float
+    seen_s: float
+    invited: tuple[str, ...]
+
+
+async def _read_if_sound(redis: LinkedRedis, look: _Look) -> ModelState | None:
+    try:
+        if not look.invited:
+            return _model(look, *await _read_model(redis.link, look))
+        return _model(look, *await _read_apart(redis, look))
+    except (ResponseError, ValueError) as error:
+        log.error("The model %r can't be read, and is left out: %.200r", look.model, error)
+    except RedisUnavailable as error:
+        if not look.invited:
+            raise
+        log.error("The model %r can't be read, and is left out: %s", look.model, error.message)
+    return None
+
+
+_Read = tuple[int, Sequence[bytes | None], list[bytes], list[WorkerState]]
+"""How many jobs wait, the counters, the names of a day, and the live workers."""
+
+
+async def _read_model(link: Link, look: _Look) -> _Read:
+    keys = Keys(look.model)
+    live = "ZRANGEBYSCORE", keys.named("workers"), look.now * 1000, "+inf"
     ids, queued, counters, past = await asyncio.gather(
-        redis.link.call("ZRANGEBYSCORE", keys.named("workers"), now * 1000, "+inf"),
-        redis.link.call("ZCARD", keys.named("queue")),
-        redis.link.call("HMGET", keys.named("counters"), *_COUNTED),
-        redis.link.call("ZRANGEBYSCORE", keys.named("aliases"), now - REMEMBERED_S, "+inf"),
+        link.call(*live),
+        link.call("ZCARD", keys.named("queue")),
+        link.call("HMGET", keys.named("counters"), *_COUNTED),
+        link.call(*_names_of_a_day(look)),
     )
     asked: list[tuple[Arg, ...]] = []
     for worker in ids:
         asked.append(("HGETALL", keys.prefix.encode() + _WORKER + worker))
         running = keys.prefix.encode() + _RUNNING + worker
         asked.append(("ZCOUNT", running, 0, "+inf"))  # those below 0 need no slot
-    rows = await ask_for_each(redis, asked)
+    rows = await ask_for_each(link, asked)
     found = zip(ids, rows[::2], rows[1::2], strict=True)
-    workers = [_read_worker_if_sound(model, *about) for about in found]
+    return queued, counters, past, list(_sound_workers(look.model, found))
+
+
+async def _read_apart(redis: LinkedRedis, look: _Look) -> _Read:
+    """Of a model to whose keys invited machines can write: nothing long, and no names by them."""
+    commands = Commands(redis, Keys(look.model))
+    commands.keep_apart(is_apart=True)
+    roster, past = await asyncio.gather(
+        commands.roster(MOST_WORKERS, _MOST_ROW_BYTES, _COUNTED, FIELDS),
+        redis.link.call(*_names_of_a_day(look)),
+    )
+    queued, counters, *workers = roster
+    found = ((worker, _pairs(values), running) for worker, running, *values in workers)
+    known = {name.decode(errors="replace") for name in past}
+    sound = _sound_workers(look.model, found)
+    trusted = [replace(each, aliases=tuple(known.intersection(each.aliases))) for each in sound]
+    return queued, counters or [None] * len(_COUNTED), past, trusted
+
+
+def _names_of_a_day(look: _Look) -> tuple[Arg, ...]:
+    return "ZRANGEBYSCORE", Keys(look.model).aliases, look.now - REMEMBERED_S, "+inf"
+
+
+def _pairs(values: Sequence[bytes | None]) -> list[bytes]:
+    pairs = zip(FIELDS, values, strict=True)
+    return [item for name, value in pairs if value is not None for item in (name.encode(), value)]
+
+
+def _model(
+    look: _Look,
+    queued: int,
+    counters: Sequence[bytes | None],
+    past: list[bytes],
+    workers: list[WorkerState],
+) -> ModelState:
     queued_bytes, completion, service_ms, first_served_s = map(mean, counters)
     return ModelState(
-        model=model,
-        seen_s=seen_s,
-        workers=tuple(worker for worker in workers if worker is not None),
+        model=look.model,
+        seen_s=0 if workers and look.seen_s == inf else look.seen_s,
+        workers=tuple(workers),
         queued=queued,
         queued_bytes=int(queued_bytes) if queued else 0,
         mean_completion=completion,
         mean_service_ms=service_ms,
         past_aliases=tuple(sorted(name.decode(errors="replace") for name in past)),
         first_served_s=int(first_served_s),
+        invited=look.invited,
     )
 
 
-async def ask_for_each(redis: LinkedRedis, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
+async def ask_for_each(link: Link, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
     """The answers; in the place of one that a command doesn't get is its `ResponseError`."""
-    asked = [redis.link.call(*command) for command in commands]
+    asked = [link.call(*command) for command in commands]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException) and not isinstance(answer, ResponseError):
@@ -162,11 +187,11 @@ async def ask_for_each(redis: LinkedRedis, commands: Iterable[tuple[Arg, ...]]) 
     return answers
 
 
-def _read_worker_if_sound(model: str, id_: bytes, row: Any, running: Any) -> WorkerState | None:
-    try:
-        if isinstance(row, Exception):
-            raise row
-        return read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
-    except (ResponseError, ValueError) as error:
-        log.error("The worker %r of the model %s can't be read: %r", id_, model, error)
-        return None
+def _sound_workers(model: str, found: Iterable[tuple[bytes, Any, Any]]) -> Iterator[WorkerState]:
+    for id_, row, running in found:
+        try:
+            if isinstance(row, Exception):
+                raise row
+            yield read_worker(id_.decode(), row, 0 if isinstance(running, Exception) else running)
+        except (ResponseError, ValueError) as error:
+            log.error("The worker %r of the model %s can't be read: %.200r", id_, model, error)

@@ -12,6 +12,8 @@ from dispatcher.job import generation_of
 from dispatcher.needs import ANYBODY, Needs
 
 _read = json.JSONDecoder().decode
+_MOST_NAME_CHARS = 256
+_LATEST_MS = 2**53
 ENDS = frozenset(Kind) - {Kind.STARTED, Kind.PROMPT, Kind.CHUNK, Kind.REVOKED, Kind.LOST}
 """The kinds of frame after which nothing more comes."""
 
@@ -170,8 +172,8 @@ class Reply:
             return
         self._next_seq += 1
         if frame.kind is Kind.STARTED:
-            self.start = _read(frame.payload.decode())
-            self.build = self.start.get("build", "")
+            self.start = _read_start(frame.payload)
+            self.build = self.start["build"]
         self._push(frame)
 
     def _push(self, frame: Frame) -> None:
@@ -184,3 +186,16 @@ class Reply:
         elif self._bytes > self._max_bytes:
             self.fail(SlowClient.code, "The client reads more slowly than the answer is produced.")
         self._news()
+
+
+def _read_start(payload: bytes) -> dict[str, Any]:
+    """What an attempt says of itself at first. Raises `ValueError` for what none says."""
+    said = _read(payload.decode())
+    if not isinstance(said, dict):
+        raise ValueError("what an attempt says of itself is no object")
+    worker, queue_ms, build = said.get("worker"), said.get("queue_ms"), said.get("build", "")
+    is_named = isinstance(worker, str) and worker.isprintable() and len(worker) <= _MOST_NAME_CHARS
+    is_timed = isinstance(queue_ms, int) and 0 <= queue_ms <= _LATEST_MS
+    if not (is_named and is_timed and isinstance(build, str)):
+        raise ValueError("what an attempt says of itself can't be true")
+    return {"worker": worker, "queue_ms": queue_ms, "build": build}

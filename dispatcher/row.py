@@ -13,6 +13,15 @@ def words(text: str) -> frozenset[str]:
     return frozenset(filter(None, text.split(",")))
 
 
+def printable(text: str) -> str:
+    """A text that changes no terminal, and begins no line of a log.
+
+    >>> printable("a\\x1b[2J\\n")
+    'a_[2J_'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "_" for c in text)
+
+
 def whole(text: dict[str, str], name: str) -> int:
     """The whole number in this field, 0 where there is no such field. Raises `ValueError`."""
     value = number(text.get(name, "0"))

@@ -20,7 +20,8 @@ from dispatcher.tier import Tier
 LUA = files("dispatcher") / "lua"
 SCRIPTS = (
     *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "look"),
-    *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume"),
+    *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
+    *("weigh", "wipe"),
 )
 
 _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
@@ -28,6 +29,11 @@ _COMMENT = re.compile(r"^ *--.*\n|  -- .*$", re.MULTILINE)
 _KEY = re.compile(r"\bK\.(\w+)")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
 _LOCAL = re.compile(r"^local ", re.MULTILINE)
+
+# An invited machine may run them with as many arguments as it likes, and Redis does nothing else
+# meanwhile. Only an API's heartbeat names more: it begins with what such a machine may not do.
+_OF_MANY = "api_heartbeat"
+_BOUND = f"if #ARGV > {constants.MOST_ARGUMENTS} then error('too many arguments', 0) end\n"
 
 _LAYER = 24  # locals
 
@@ -43,7 +49,7 @@ def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     body = _COMMENT.sub("", _in_layers(_Scope(frozenset(), text).parts_of(text)))
     body = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), body)
     body = _KEY.sub(lambda found: f"PREFIX .. '{NAMES[found[1]]}'", body)
-    return _head(body) + body
+    return _head(name, body) + body
 
 
 def _in_layers(parts: Iterable[str]) -> str:
@@ -60,10 +66,11 @@ def _in_layers(parts: Iterable[str]) -> str:
     return text + "end)()\n" * layers
 
 
-def _head(body: str) -> str:
+def _head(name: str, body: str) -> str:
     weights = ", ".join(f"{tier} = {tier.weight}" for tier in Tier)
     tiers = f"local TIER_WEIGHTS = {{{weights}}}\n" if "TIER_WEIGHTS" in body else ""
-    return f"local PREFIX = KEYS[1]\n{tiers}"
+    bound = "" if name == _OF_MANY else _BOUND
+    return f"local PREFIX = KEYS[1]\n{bound}{tiers}"
 
 
 def _values() -> dict[str, str]:

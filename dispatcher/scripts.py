@@ -6,6 +6,7 @@ from typing import Any
 from dispatcher import script_text
 from dispatcher.connection import LinkedRedis
 from dispatcher.keys import Keys
+from dispatcher.link import Link
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 
@@ -35,6 +36,12 @@ class Scripts:
         """
         known = self._names.get(name) or self._load(name)
         return self.link.call("EVALSHA", known, 1, self._prefix, *args)
+
+    def use(self, link: Link) -> None:
+        """Sends what is run from now on over this link."""
+        if link is not self.link:
+            self.link = link
+            self._names.clear()
 
     def _load(self, name: str) -> str:
         text = script_text.script_text(name, *self._about)

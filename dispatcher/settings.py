@@ -1,11 +1,15 @@
 """What both ends must know to meet at the queue, read from `LLAMAQ_*` environment variables."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
+
+from dispatcher.pinned_tls import BadPin, split_pin
+from dispatcher.redis_login import with_password
 
 # How each part reads its settings. What is not valid is told without its value: it may be a secret.
 FROM_ENVIRONMENT = SettingsConfigDict(
@@ -38,6 +42,9 @@ class QueueSettings(BaseSettings):
 
     model_config = FROM_ENVIRONMENT
 
+    redis_password_file: Path | None = Field(
+        None, description="file with the password of Redis, where the address has none"
+    )
     redis_url: SecretStr = Field(
         validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),
         description="redis://, rediss:// (TLS) or unix:// address of Redis or Valkey; "
@@ -66,11 +73,34 @@ class QueueSettings(BaseSettings):
         64 * 2**20, ge=2**20, description="reply bytes that an API may be behind by"
     )
 
+    max_invited_bytes: int = Field(
+        2**30,
+        ge=2**20,
+        description="bytes in Redis of a model that invited machines serve, with its queue and its "
+        "replies; past it, or half of Redis' maxmemory, an API takes the invitations back",
+    )
+
     @field_validator("redis_url")
     @classmethod
-    def _is_address(cls, url: SecretStr) -> SecretStr:
+    def _is_address(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
         try:
-            parse_url(url.get_secret_value())
+            parse_url(split_pin(url.get_secret_value())[0])
+        except BadPin:
+            raise
         except ValueError:
             raise ValueError("must be a redis://, rediss:// or unix:// address") from None
-        return url
+        file = info.data.get("redis_password_file")
+        if file is None:
+            return url
+        return SecretStr(with_password(url.get_secret_value(), _read(file)))
+
+
+def _read(file: Path) -> str:
+    try:
+        password = file.expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ValueError(f"the password can't be read from {file}: {reason}") from None
+    if not password:
+        raise ValueError(f"the password can't be read from {file}: it is empty")
+    return password

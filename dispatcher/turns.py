@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.connection import LinkedRedis
 from dispatcher.keys import Keys
+from dispatcher.link import Link
 from dispatcher.needs import ANY
 from dispatcher.registry import ask_for_each
 from dispatcher.tier import Tier
@@ -26,18 +26,18 @@ class Turn:
     needs: str = ""
 
 
-async def read_turns(redis: LinkedRedis, model: str, most: int = 10) -> list[Turn]:
+async def read_turns(link: Link, model: str, most: int = 10) -> list[Turn]:
     """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`."""
     keys = Keys(model)
-    (found,) = await ask_for_each(redis, [("ZRANGE", keys.named("classes"), 0, _CLASSES - 1)])
+    (found,) = await ask_for_each(link, [("ZRANGE", keys.named("classes"), 0, _CLASSES - 1)])
     classes = [row.decode(errors="replace") for row in found] if isinstance(found, list) else []
     places = [(tier, class_) for tier in Tier for class_ in classes]
     turns = [keys.named("turns", f"{class_}|{tier}") for tier, class_ in places]
-    rows = await ask_for_each(redis, [("ZRANGE", key, 0, most - 1, "WITHSCORES") for key in turns])
+    rows = await ask_for_each(link, [("ZRANGE", key, 0, most - 1, "WITHSCORES") for key in turns])
     waits = _merged(places, rows)
     in_turn = [(tier, *wait) for tier in Tier for wait in sorted(waits[tier].items(), key=_turn)]
     waiting = keys.named("waiting")
-    counts = await ask_for_each(redis, [("ZSCORE", waiting, name) for _, name, _ in in_turn[:most]])
+    counts = await ask_for_each(link, [("ZSCORE", waiting, name) for _, name, _ in in_turn[:most]])
     return [
         Turn(tier.value, name.decode(errors="replace"), _count(count), " ".join(wait.classes))
         for (tier, name, wait), count in zip(in_turn, counts, strict=False)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -36,8 +37,8 @@ class Wire(asyncio.Protocol):
 
     It is `full` when more than a mebibyte could not be sent yet; `has_room()` is called when that
     is over. It ends when the server closes it, and when no answer came for `silence_s` and nothing
-    that waited in its buffer has left. Then all that is in flight fails, and `ended(wire, why)` is
-    called.
+    that waited in its buffer has left, and when an answer has more than `most_bytes`. Then all that
+    is in flight fails, and `ended(wire, why)` is called.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Wire(asyncio.Protocol):
         silence_s: float,
         has_room: Callable[[], None],
         ended: Callable[["Wire", RedisUnavailable], None],
+        most_bytes: float = inf,
     ) -> None:
         reader = hiredis.Reader()
         self._feed, self._gets = reader.feed, reader.gets
@@ -60,6 +62,8 @@ class Wire(asyncio.Protocol):
         self.full = False
         self._is_over = False
         self._watch: asyncio.TimerHandle | None = None
+        self._most_bytes = most_bytes
+        self._unread_bytes = 0  # of an answer that is not complete
         self._still = 0  # looks in which nothing moved
         self._heard = self._heard_before = 0
         self._written_bytes = self._unsent_before = self._gone_before = 0
@@ -110,9 +114,13 @@ class Wire(asyncio.Protocol):
         """Hands out the answers that are complete."""
         self._heard += 1
         gets, in_flight = self._gets, self._in_flight
+        self._unread_bytes += len(data)
+        if self._unread_bytes > self._most_bytes:
+            self.end(unreachable(f"an answer has more than {self._most_bytes} bytes"))
         try:
             self._feed(data)
             while not self._is_over and (reply := gets()) is not False:
+                self._unread_bytes = 0
                 if isinstance(reply, hiredis.ReplyError):
                     self._take_error(str(reply))
                 elif not in_flight:

@@ -23,6 +23,7 @@ from dispatcher.insist import insist, wait_out
 from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
 from dispatcher.patience import EAGER, Patience
+from dispatcher.row import printable
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -53,13 +54,15 @@ class WorkerSession:
     Every call raises `RedisUnavailable`, `ResponseError` where a script fails, and, but for
     `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
     the live apis that speak another protocol, and which. `identity` is the worker and its epoch,
-    which every script checks.
+    which every script checks. `invited` is the name of this machine where an operator has invited
+    it, else empty.
     """
 
     def __init__(
         self, worker: str, commands: Commands, lease_s: float, max_running: int = 0
     ) -> None:
         self.worker = worker
+        self.invited = commands.redis.link.invited
         self._commands = commands
         self._lease_ms = int(lease_s * 1000)
         self._max_running = max_running
@@ -238,6 +241,6 @@ def _tokens(lists: Iterable[list[bytes]]) -> list[str]:
 def _read_versions(pairs: list[Any]) -> dict[str, int]:
     names, versions = pairs[::2], pairs[1::2]
     return {
-        name.decode(errors="replace"): int(version)
+        printable(name.decode(errors="replace")): int(version)
         for name, version in zip(names, versions, strict=True)
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dispatcher.facts import FAILED, LOADING, UNLOADED
 from dispatcher.needs import COMPLETION, Needs
 from dispatcher.protocol import PROTOCOL
-from dispatcher.row import number, whole, words
+from dispatcher.row import number, printable, whole, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class WorkerState:
 
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
     `foreign` slots of its server are at work for others, and not among its `slots`. `aliases` are
-    more names of its model, `host` is the machine of its bridge. `endpoints` are the words of
-    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
-    `dispatcher.facts`.
+    more names of its model, `host` is the machine of its bridge, `invited` the name under which an
+    operator has invited that. `endpoints` are the words of `dispatcher.needs`, and none where its
+    bridge does not tell. What it tells of its weights is in `dispatcher.facts`.
     """
 
     id: str
@@ -42,6 +42,7 @@ class WorkerState:
     parameters: int = 0
     trained_context: int = 0
     reason: str = ""
+    invited: str = ""
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -78,12 +79,20 @@ class WorkerState:
         return self.is_unknown or needs.met_by(self.context, self.abilities, self.fingerprint)
 
 
+FIELDS = (
+    *("server", "health", "accepting", "slots", "context", "build", "fingerprint", "modalities"),
+    *("prompt_tps", "decode_tps", "breaker", "foreign", "aliases", "host", "protocol", "endpoints"),
+    *("quantisation", "size_bytes", "parameters", "trained_context", "reason", "invited"),
+)
+"""The fields of a worker's row that are read here."""
+
+
 def read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
     """A worker from its row in Redis. Raises `ValueError`."""
     pairs = zip(row[::2], row[1::2], strict=True)
-    text = {field.decode(errors="replace"): value.decode() for field, value in pairs}
+    text = {field.decode(errors="replace"): printable(value.decode()) for field, value in pairs}
     return WorkerState(
-        id=worker,
+        id=printable(worker),
         server=text.get("server", ""),
         health=text.get("health", ""),
         accepting=text.get("accepting") == "1",
@@ -106,4 +115,5 @@ def read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         parameters=whole(text, "parameters"),
         trained_context=whole(text, "trained_context"),
         reason=text.get("reason", ""),
+        invited=text.get("invited", ""),
     )

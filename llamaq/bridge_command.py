@@ -10,6 +10,7 @@ from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from llamaq import event_loop
 from llamaq.host_checks import check_host
+from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
 from worker_bridge.joining import ServerTaken
@@ -28,6 +29,7 @@ from worker_bridge.settings import BridgeSettings
 )
 @click.option("--model", help="Name to serve the model under.")
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
+@redis_password_options
 @rpc_peers_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def bridge(

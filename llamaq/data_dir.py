@@ -54,14 +54,18 @@ def kept_redis_url(data_dir: Path) -> str | None:
     )
 
 
-def kept_listen(data_dir: Path) -> tuple[ListenAddress, str]:
-    """Where the Redis of a running `up` listens for other machines, and its password."""
+def kept_listen(data_dir: Path) -> tuple[ListenAddress, str, str]:
+    """Where the Redis of a running `up` listens for other machines, its password, and the
+    fingerprint of its CA, which is empty where it speaks no TLS.
+    """
     home = Home(data_dir.expanduser())
     closed = (
         f"the `llamaq up` in {home.folder} lets no other machine reach its Redis: "
         "start it again with --lan"
     )
-    return parse_listen(_read(home.redis_listen, closed)), _read(home.redis_password, closed)
+    fingerprint = _read(home.redis_ca, closed) if home.redis_ca.exists() else ""
+    listen = parse_listen(_read(home.redis_listen, closed))
+    return listen, _read(home.redis_password, closed), fingerprint
 
 
 def _goes_first() -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
 
+from dispatcher.pinned_tls import PIN
 from llamaq.addresses import Address, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
 
@@ -27,7 +28,8 @@ _UNVERIFIED = ", context=ssl._create_unverified_context()"
 class Greeting:
     """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens.
 
-    With a `tls_cert` it speaks HTTPS.
+    With a `tls_cert` it speaks HTTPS. `redis_ca` is the fingerprint of the CA where Redis speaks
+    TLS.
     """
 
     host: str
@@ -39,6 +41,7 @@ class Greeting:
     data_dir: Path
     kept_secret: bool
     tls_cert: Path | None = None
+    redis_ca: str = ""
 
     @property
     def local_url(self) -> str:
@@ -70,7 +73,8 @@ class Greeting:
         url = self.redis_url
         if self.redis_listen is not None:
             first = redis_addresses(self.redis_listen)[0]
-            url = tcp_url(first.host, self.redis_listen.port, self.redis_password or "")
+            port, password = self.redis_listen.port, self.redis_password or ""
+            url = tcp_url(first.host, port, password, self.redis_ca)
         return bridge_line(url)
 
     def show(self) -> None:
@@ -116,12 +120,13 @@ def other_addresses(listen: ListenAddress) -> str:
     return f"It is for machines that reach {first}. Others may reach {listed}." if others else ""
 
 
-def bridge_line(redis_url: str) -> str:
-    """The line that joins a llama-server on this queue.
+def bridge_line(redis_url: str, *options: str) -> str:
+    """The line that joins a llama-server on this queue, with more options of `llamaq bridge`.
 
     It holds the password, and the space before it keeps it out of the history of most shells.
     """
-    return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} llamaq bridge --server {_SERVER}"
+    words = "llamaq", "bridge", *options, "--server", _SERVER
+    return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} {shlex.join(words)}"
 
 
 def elsewhere(redis_url: str, address: str) -> str:
@@ -138,6 +143,7 @@ def elsewhere(redis_url: str, address: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{login}{at}{address}{port}"))
 
 
-def tcp_url(host: str, port: int, password: str) -> str:
-    """The URL of a Redis with a password, for other machines."""
-    return f"redis://:{quote(password, safe='')}@{in_url(host)}:{port}/0"
+def tcp_url(host: str, port: int, password: str, fingerprint: str = "") -> str:
+    """The URL of a Redis with a password, for other machines; with TLS where its CA has one."""
+    place = f":{quote(password, safe='')}@{in_url(host)}:{port}/0"
+    return f"rediss://{place}?{PIN}={fingerprint}" if fingerprint else f"redis://{place}"

@@ -35,6 +35,16 @@ class Home:
         return self.folder / "redis_listen"
 
     @property
+    def redis_tls(self) -> Path:
+        """The folder of the CA and the certificate with which it speaks TLS."""
+        return self.folder / "tls"
+
+    @property
+    def redis_ca(self) -> Path:
+        """The fingerprint of that CA; there is none where it doesn't speak TLS."""
+        return self.folder / "redis_ca"
+
+    @property
     def demo_model(self) -> Path:
         """The generated model of `up --demo`."""
         return self.folder / "demo.gguf"

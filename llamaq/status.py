@@ -9,10 +9,12 @@ from typing import Any
 from api.names import with_given
 from dispatcher.aliases import read_aliases
 from dispatcher.connection import open_redis
+from dispatcher.invitations import Invitation
+from dispatcher.model_state import ModelState
 from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
-from dispatcher.registry import ModelState, read_models
+from dispatcher.registry import read_registry
 from dispatcher.turns import Turn, read_turns
 from dispatcher.variants import Variant, variants_of, what_differs
 from dispatcher.worker_state import WorkerState
@@ -22,17 +24,25 @@ Turns = Mapping[str, Sequence[Turn]]
 """The tenants that wait, by model."""
 
 
-async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
-    """The state of every model, and who waits. Raises `RedisUnavailable`.
+async def read_status(redis_url: str) -> tuple[list[ModelState], Turns, list[Invitation]]:
+    """The state of every model, who waits, and the invitations that an API has taken back.
+
+    Raises `RedisUnavailable`.
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """
     async with aclosing(open_redis(redis_url)) as redis:
         with told_to_people():
             await check_kind(redis)
-        states = {state.model: state for state in await read_models(redis)}
+        registry = await read_registry(redis)
+        states = {state.model: state for state in registry.models}
         models = [*with_given(states, await read_aliases(redis)).values()]
-        return models, {state.model: await read_turns(redis, state.model) for state in models}
+        turns = {}
+        for state in models:
+            link = redis.apart(state.model) if state.invited else redis.link
+            turns[state.model] = await read_turns(link, state.model)
+        ended = [each for _, each in sorted(registry.invitations.items()) if each.ended]
+        return models, turns, ended
 
 
 def as_json(models: Sequence[ModelState], turns: Turns) -> str:
@@ -47,15 +57,15 @@ def as_json(models: Sequence[ModelState], turns: Turns) -> str:
     return json.dumps(rows, indent=2, default=sorted)  # sets
 
 
-def as_text(models: Sequence[ModelState], turns: Turns) -> str:
-    """The state for people.
+def as_text(models: Sequence[ModelState], turns: Turns, ended: Sequence[Invitation] = ()) -> str:
+    """The state for people, with the invitations that have `ended`.
 
     >>> as_text([], {})
     'No worker has joined yet: start one with `llamaq bridge --server URL`.'
     """
+    lines = [_ended_line(each) for each in ended]
     if not models:
-        return "No worker has joined yet: start one with `llamaq bridge --server URL`."
-    lines = []
+        lines.append("No worker has joined yet: start one with `llamaq bridge --server URL`.")
     for model in models:
         lines.append(_model_line(model))
         width = max((len(worker.id) for worker in model.workers), default=0)
@@ -66,6 +76,13 @@ def as_text(models: Sequence[ModelState], turns: Turns) -> str:
         if waiting := turns.get(model.model):
             lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
     return "\n".join(lines)
+
+
+def _ended_line(invitation: Invitation) -> str:
+    return (
+        f"The machine {invitation.name} is invited no more: {invitation.ended}. "
+        f"Forget it with: llamaq uninvite {invitation.name}"
+    )
 
 
 def _variant_lines(model: ModelState) -> list[str]:
@@ -113,7 +130,8 @@ def _worker_line(worker: WorkerState, width: int) -> str:
     state = worker.health if trusted else f"breaker {worker.breaker}"
     if not worker.is_understood:
         state = f"protocol {worker.protocol}, this is {PROTOCOL}: update the older one"
+    invited = f"  invited as {worker.invited}" if worker.invited else ""
     return (
         f"  {worker.id:{width}}  {state:13}  slots {worker.running}/{worker.slots}{others}"
-        f"  context {worker.context}{speed}{serves}  {worker.server}"
+        f"  context {worker.context}{speed}{serves}{invited}  {worker.server}"
     )

@@ -58,6 +58,9 @@ class Up:
             self._redis.append(process)
             await wait_for_start(plan.redis, process, _REDIS_START_S)
             write_private(plan.home.redis_url, f"{plan.redis.url}\n")
+            if plan.redis_tls:
+                door = self._keep("redis-tls", plan.redis_tls, _REDIS_STOP_S, orphaned)
+                self._redis.append(door)
         polite_s = plan.drain_s + BEYOND_DRAIN_S
         self._api.append(self._keep("api", (*LLAMAQ, "api"), polite_s))
         for number, arguments in enumerate(plan.bridges):

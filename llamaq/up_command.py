@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from llamaq.home import Home, keep_secret, write_private
 from llamaq.host_checks import check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
+from llamaq.redis_tls import plan_tls
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, is_set, load, set_default
 from llamaq.tls import certificate
@@ -68,6 +70,7 @@ _TOKEN_S = 24 * 3600
     metavar="ADDR[:PORT]",
     help="Let bridges of other machines reach the embedded Redis here, with a password.",
 )
+@click.option("--redis-tls", is_flag=True, help="They reach it over TLS, and over nothing else.")
 @told_to_people
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
@@ -83,10 +86,13 @@ def up(  # noqa: PLR0913  # one argument per option
     log_level: str | None,
     lan: bool,
     redis_listen: str | None,
+    redis_tls: bool,
 ) -> None:
     """Run everything on this machine: Redis, the API, a bridge for all --servers and one for the
     --models.
     """
+    if redis_tls and not (lan or redis_listen):
+        raise click.UsageError("--redis-tls goes with --redis-listen or --lan")
     if once and not demo:
         raise click.UsageError("--once goes with --demo")
     if models:
@@ -100,17 +106,20 @@ def up(  # noqa: PLR0913  # one argument per option
     host = host or (EVERYWHERE if lan else None)
     listen = _listen(redis_listen, lan)
     password = keep_secret(home.redis_password) if listen else None
-    redis = _redis(home, listen, password)
+    redis = _redis(home, listen, password, has_tls=redis_tls)
+    tls = plan_tls(home, listen, redis.socket_path) if redis and listen and redis_tls else None
     given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
     api, url = _read_settings(home, redis, given)
     bridges += demo_bridges(_demo_model(home)) if demo else []
-    greeting = _greeting(home, api, url, listen, password)
-    _remember(home, listen)
+    redis_ca = tls.fingerprint if tls else ""
+    greeting = replace(_greeting(home, api, url, listen, password), redis_ca=redis_ca)
+    _remember(home, listen, greeting.redis_ca)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
     known = environments(api, url, log_level)
     to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
-    start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once))
+    door = tls.command if tls else ()
+    start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once, door))
 
 
 def _bridges(servers: Sequence[str], rpc_peers: Sequence[str]) -> list[list[str]]:
@@ -143,12 +152,16 @@ def _open_home(data_dir: Path) -> Home:
     return home
 
 
-def _remember(home: Home, listen: ListenAddress | None) -> None:
+def _remember(home: Home, listen: ListenAddress | None, fingerprint: str) -> None:
     """Tells `llamaq join` where the Redis of this `up` listens."""
     if listen:
         write_private(home.redis_listen, f"{in_url(listen.host)}:{listen.port}\n")
     else:
         home.redis_listen.unlink(missing_ok=True)
+    if fingerprint:
+        write_private(home.redis_ca, f"{fingerprint}\n")
+    else:
+        home.redis_ca.unlink(missing_ok=True)
 
 
 def _read_settings(
@@ -194,7 +207,9 @@ def _listen(text: str | None, lan: bool) -> ListenAddress | None:
         raise click.UsageError(str(error)) from error
 
 
-def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> EmbeddedRedis | None:
+def _redis(
+    home: Home, listen: ListenAddress | None, password: str | None, *, has_tls: bool
+) -> EmbeddedRedis | None:
     if _has_redis():
         if listen:
             raise click.UsageError(
@@ -204,7 +219,9 @@ def _redis(home: Home, listen: ListenAddress | None, password: str | None) -> Em
     if listen:
         check_port(listen.host, listen.port, "--redis-listen ADDR:PORT")
     try:
-        return plan(find_server(), home.folder, listen=listen, password=password)
+        return plan(
+            find_server(), home.folder, listen=None if has_tls else listen, password=password
+        )
     except NoServerFoundError as error:
         raise click.ClickException(str(error)) from error
 

@@ -17,7 +17,8 @@ class UpPlan:
     """The processes of one `llamaq up`. `environments` has a name for each of them.
 
     `redis` is None where another Redis is used. `bridges` are the arguments of `llamaq bridge`, one
-    list per bridge. `greeting` is what `greeter.py` is handed.
+    list per bridge. `greeting` is what `greeter.py` is handed. `redis_tls` is the program that
+    speaks TLS before Redis, if any.
     """
 
     home: Home
@@ -28,6 +29,7 @@ class UpPlan:
     drain_s: float
     log_level: str
     once: bool
+    redis_tls: Sequence[str] = ()
 
 
 def model_bridges(models: Path | None) -> list[list[str]]:

@@ -55,6 +55,9 @@ async def _register(
             return await session.register(*state())
         except RedisUnavailable as error:
             log.warning("%s Trying again.", error.message)
+            if session.invited and "NOPERM" in error.message:
+                model = state()[2].model
+                log.error("This machine was invited to another model than %r: see --model.", model)
         except ResponseError as error:
             log.error("The worker can't be registered: %r. Trying again.", error)
         await asyncio.sleep(_RETRY_S)

@@ -136,4 +136,5 @@ class Registration:
             trained_context=props.trained_context,
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
+            invited=self._session.invited,
         )

@@ -24,6 +24,8 @@ local worker, epoch, lease_ms, slots, accepting, grace_ms, facts = unpack(ARGV, 
 c.now = now_ms()
 if not is_registered(worker, epoch) then return {'FENCED'} end
 local first_held = 8 + facts * 2
+-- It is the end of a loop: an invited machine may say anything.
+if not (first_held >= 8 and first_held <= #ARGV + 1) then error('its facts are not complete', 0) end
 
 local function write_state()
   local before = fields_of(K.worker .. worker, 'slots', 'accepting')

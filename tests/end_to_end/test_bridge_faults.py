@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from dispatcher.connection import open_redis
-from dispatcher.registry import ModelState, read_models
+from dispatcher.model_state import ModelState
+from dispatcher.registry import read_models
 from dispatcher.worker_state import WorkerState
 from tests.builders import make_token
 from tests.processes import (

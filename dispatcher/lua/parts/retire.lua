@@ -28,7 +28,7 @@ local function retire(c, id, flaw, place, token, is_answered)
     if job.place and try('ZSCORE', K.queue, job.place) then return job.place end
     if job.state == 'running' or job.state == 'lost' then return nil end
     local tail = '|' .. id
-    for first = 0, redis.call('ZCARD', K.queue) - 1, PIECE do
+    for first = 0, math.min(redis.call('ZCARD', K.queue), MOST_SEARCHED) - 1, PIECE do
       for _, found in ipairs(redis.call('ZRANGE', K.queue, first, first + PIECE - 1)) do
         if string.sub(found, -#tail) == tail then return found end
       end

@@ -23,8 +23,8 @@ end
 
 -- Takes up to so many jobs, each of which is next when the ones before it run.
 local function take_in_turn(c, wanted)
-  while #c.jobs < wanted do
-    local job = find_next(c)
+  for _ = 1, MOST_TURNS do  -- damaged keys may lead to the same place again and again
+    local job = #c.jobs < wanted and find_next(c)
     if not job then return end
     if job ~= CHANGED then work_on(c, job.id, job.place, nil, take, c, job) end
     c.seen_turns, c.most_urgent = {}, nil

@@ -18,7 +18,7 @@ end
 -- So many jobs of those that wait, oldest first; nil where one of them must be looked at in its
 -- turn. Who has favourites among them is told by the jobs.
 local function first_jobs(c, most)
-  local jobs, last = {}, most < queued(c) and most - 1 or -1
+  local jobs, last = {}, most < queued(c) and most - 1 or most  -- one more shows that there is one
   for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, last)) do
     local job = job_at(c, place)
     if not job.sequence or job.obstacle or is_of_other_protocol(job) or is_for_one(job)

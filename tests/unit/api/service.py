@@ -21,9 +21,9 @@ from api.visit import Room
 from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
+from dispatcher.model_state import ModelState
 from dispatcher.needs import ANYBODY
 from dispatcher.queue import Queue
-from dispatcher.registry import ModelState
 from dispatcher.reply import Place, Reply
 from dispatcher.worker_state import WorkerState
 from tests.builders import make_settings, make_token

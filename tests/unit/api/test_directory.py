@@ -189,7 +189,7 @@ async def test_operators_names_are_read_with_the_registry_in_one_command(redis: 
     redis.link.call = count
     await directory.refresh()
     assert asked[:2] == ["TIME", "HGETALL"]
-    assert len(asked) == 9  # eight without the aliases, for a model with one worker
+    assert len(asked) == 10  # one each for aliases and invitations; a model with one worker
     assert await directory.require("gpt-4o") == "m"
     assert directory.models["m"].aliases == ("fast", "gpt-4o", "small")
     await remove_alias(redis, "gpt-4o")

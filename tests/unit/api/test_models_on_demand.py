@@ -8,8 +8,8 @@ import pytest
 
 from api.errors import ApiError
 from dispatcher.errors import ModelUnavailable
+from dispatcher.model_state import ModelState
 from dispatcher.needs import ANYBODY, Needs
-from dispatcher.registry import ModelState
 from dispatcher.variants import variants_of
 from dispatcher.worker_state import WorkerState
 from llamaq.status import as_text

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from api.names import model_named, models_meant, shared_names, with_given
-from dispatcher.registry import ModelState
+from dispatcher.model_state import ModelState
 from tests.unit.api.service import a_model, a_worker
 
 

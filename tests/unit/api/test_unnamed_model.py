@@ -4,8 +4,8 @@ import pytest
 
 from api.errors import ApiError
 from dispatcher.errors import ModelUnavailable
+from dispatcher.model_state import ModelState
 from dispatcher.needs import COMPLETION, INFILL, Needs
-from dispatcher.registry import ModelState
 from tests.unit.api.service import Registry, a_model, a_worker
 
 FILLS = Needs(frozenset({INFILL}))

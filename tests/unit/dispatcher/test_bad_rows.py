@@ -169,4 +169,6 @@ async def test_registry_shows_what_can_be_read(real_redis: Redis) -> None:
     (model,) = await read_models(redis)
     assert sorted(worker.id for worker in model.workers) == ["empty", "good", "ÿ"]
     assert (model.queued, model.mean_service_ms) == (1, 0)
-    assert [(turn.tenant, turn.queued) for turn in await read_turns(redis, "tiny")] == [("ann", 0)]
+    assert [(turn.tenant, turn.queued) for turn in await read_turns(redis.link, "tiny")] == [
+        ("ann", 0)
+    ]

@@ -50,11 +50,11 @@ async def test_those_who_wait_are_shown_whatever_their_jobs_need(desk: Desk) -> 
         ("flex", "bob", 1, "embeddings"),
     }
     assert [turn.tier for turn in await turns_of(desk)] == ["default", "default", "flex"]
-    assert len(await read_turns(desk.redis, "tiny", most=1)) == 1
+    assert len(await read_turns(desk.redis.link, "tiny", most=1)) == 1
 
 
 async def turns_of(desk: Desk) -> list[Turn]:
-    return await read_turns(desk.redis, "tiny")
+    return await read_turns(desk.redis.link, "tiny")
 
 
 async def test_job_of_a_class_calls_one_who_can_take_it(desk: Desk) -> None:

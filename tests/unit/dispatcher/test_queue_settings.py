@@ -1,5 +1,7 @@
 """Where the queue is, from the environment."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -9,7 +11,7 @@ from dispatcher.settings import QueueSettings
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Without the variables of whoever runs the tests."""
-    for name in ("REDIS_URL", "LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S"):
+    for name in ("REDIS_URL", "LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S", "LLAMAQ_REDIS_PASSWORD_FILE"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -38,6 +40,31 @@ def test_address_is_required() -> None:
 
 def test_password_is_not_shown() -> None:
     assert "hunter2" not in repr(QueueSettings(redis_url="redis://:hunter2@host"))
+
+
+def test_password_can_come_from_a_file(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "password"
+    file.write_text("p/w\n")
+    environment.setenv("LLAMAQ_REDIS_PASSWORD_FILE", str(file))
+    environment.setenv("LLAMAQ_REDIS_URL", "rediss://bob@host:1/0?ca_sha256=" + "a" * 64)
+    assert url() == "rediss://bob:p%2Fw@host:1/0?ca_sha256=" + "a" * 64
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://host")
+    assert url() == "redis://:p%2Fw@host"
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://:own@host")
+    assert url() == "redis://:own@host"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n", b"\xff"])
+def test_file_without_a_password_is_told(
+    tmp_path: Path, environment: pytest.MonkeyPatch, content: str | bytes | None
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    environment.setenv("LLAMAQ_REDIS_PASSWORD_FILE", str(file))
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://host")
+    with pytest.raises(ValidationError, match=r"password can't be read from .*password: "):
+        url()
 
 
 def test_wrong_values_are_all_listed_without_the_input(environment: pytest.MonkeyPatch) -> None:

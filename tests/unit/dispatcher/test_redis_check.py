@@ -5,12 +5,15 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from dispatcher.connection import open_redis
 from dispatcher.errors import RedisUnavailable
+from dispatcher.invitations import Invitation
+from dispatcher.invited_users import admit, expel
 from dispatcher.redis_check import (
     UnfitRedis,
     WriteProbe,
@@ -19,6 +22,7 @@ from dispatcher.redis_check import (
     check_redis,
     check_when_back,
 )
+from dispatcher.redis_login import with_login
 from dispatcher.tasks import cancel
 from llamaq.embedded_redis import find_server
 from tests.processes import free_port, program, valkey, wait_until
@@ -73,6 +77,21 @@ async def test_wrong_password_is_refused(real_redis_url: str, login: str) -> Non
 async def test_password_for_a_server_without_one_is_refused(real_redis_url: str) -> None:
     with pytest.raises(UnfitRedis, match="refuses the login of LLAMAQ_REDIS_URL"):
         await check(real_redis_url.replace("//", "//ann:needless@"))
+
+
+async def test_invited_machine_passes_and_is_told_when_it_is_invited_no_more(
+    real_redis_url: str,
+) -> None:
+    admin = open_redis(real_redis_url)
+    await admit(admin, Invitation("bob", "m", sha256(b"secret").hexdigest(), 1))
+    url = with_login(real_redis_url, "invited-bob", "secret")
+    try:
+        await check(url)
+        await expel(admin, "bob")
+        with pytest.raises(UnfitRedis, match=r"'bob', by this secret.*llamaq invite bob --model"):
+            await check(url)
+    finally:
+        await admin.aclose()
 
 
 async def test_user_that_may_only_read_is_refused(real_redis_url: str) -> None:

@@ -77,7 +77,7 @@ async def test_model_has_the_aliases_of_its_live_workers_and_remembers_those_of_
 
 
 async def test_aliases_are_forgotten_after_a_day_and_never_too_many(desk: Desk) -> None:
-    known = desk.keys.named("aliases")
+    known = desk.keys.aliases
     await desk.redis.zadd(known, {f"old{number}": number for number in range(100)})
     await join(desk, "w", aliases="new")
     assert await desk.redis.zcard(known) == 64

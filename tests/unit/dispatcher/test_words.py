@@ -46,7 +46,15 @@ def test_cut_frames_are_refused_or_end_between_two(
 
 @pytest.mark.parametrize(
     "value",
-    [b"x", b"chunk\n", b"chunk 0 0 2\nx", b"other 0 0 0\n", b"chunk a 0 0\n", b"chunk 0 0 0"],
+    [
+        b"x",
+        b"chunk\n",
+        b"chunk 0 0 2\nx",
+        b"other 0 0 0\n",
+        b"chunk a 0 0\n",
+        b"chunk 0 0 0",
+        b"chunk 0 0 -14\n",
+    ],
 )
 def test_other_bytes_are_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dispatcher import registry
+from dispatcher.model_state import ModelState
 from dispatcher.protocol import PROTOCOL
-from dispatcher.registry import ModelState
 from dispatcher.turns import Turn
 from dispatcher.worker_state import WorkerState
 from llamaq.__main__ import main

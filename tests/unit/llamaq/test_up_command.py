@@ -178,6 +178,27 @@ def test_lan_opens_the_api_and_redis_with_a_password(tmp_path: Path, started: St
     assert Home(tmp_path).redis_listen.read_text() == f"{EVERY}:6379\n"
 
 
+def test_redis_is_reached_over_tls_alone_where_that_is_wanted(
+    tmp_path: Path, started: Started
+) -> None:
+    assert up(tmp_path, "--lan", "--redis-tls", "--port", str(free_port())).exit_code == 0
+    plan, greeting = started[0]
+    assert plan.redis
+    assert "port 0\n" in plan.redis.config
+    assert "requirepass" in plan.redis.config
+    assert list(plan.redis_tls[2:5]) == ["llamaq.redis_door", EVERY, "6379"]
+    assert greeting.redis_ca == Home(tmp_path).redis_ca.read_text().strip()
+    assert f":6379/0?ca_sha256={greeting.redis_ca}'" in greeting.bridge_line()
+    assert "rediss://:" in greeting.bridge_line()
+    assert up(tmp_path, "--lan", "--port", str(free_port())).exit_code == 0
+    assert (started[1][0].redis_tls, started[1][1].redis_ca) == ((), "")
+    assert not Home(tmp_path).redis_ca.exists()
+
+
+def test_tls_alone_opens_nothing(tmp_path: Path) -> None:
+    assert_refused(up(tmp_path, "--redis-tls"), 2, "--redis-listen or --lan")
+
+
 def test_lan_leaves_what_was_said_more_exactly(tmp_path: Path, started: Started) -> None:
     said = ("--host", "127.0.0.1", "--redis-listen", "127.0.0.1:6400")
     assert up(tmp_path, "--lan", *said, "--port", str(free_port())).exit_code == 0

@@ -12,7 +12,8 @@ import httpx
 
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
-from dispatcher.registry import ModelState, read_models
+from dispatcher.model_state import ModelState
+from dispatcher.registry import read_models
 from dispatcher.settings import QueueSettings
 from dispatcher.worker_state import WorkerState
 from tests.fakes.llama_server import FakeLlamaServer, Reply
@@ -32,8 +33,8 @@ class Stage:
         self.model = f"m-{secrets.token_hex(4)}"
         self.script: deque[Reply] = deque()
         self.redis = open_redis(redis_url)
-        self.redis_url = redis_url
-        self._client = client
+        self.redis_url = self.bridge_url = redis_url
+        self.client = client
         self._drains: dict[int, asyncio.Event] = {}
 
     def server(self, **about: Any) -> FakeLlamaServer:
@@ -56,8 +57,8 @@ class Stage:
         signals = Signals()
         self._drains[server.port] = signals.drain
         told = self.settings(server, **settings)
-        queue = QueueSettings(redis_url=self.redis_url, lease_s=lease_s)
-        commands = open_redis(self.redis_url)
+        queue = QueueSettings(redis_url=self.bridge_url, lease_s=lease_s)
+        commands = open_redis(self.bridge_url)
         serving = asyncio.create_task(serve(told, queue, Shared(commands), signals))
         try:
             yield serving
@@ -141,7 +142,7 @@ class Stage:
 
     async def post(self, path: str, **fields: Any) -> httpx.Response:
         """The answer of an endpoint, asked with the name of the model."""
-        return await self._client.post(path, json={"model": self.model} | fields)
+        return await self.client.post(path, json={"model": self.model} | fields)
 
     async def text(self, **fields: Any) -> str:
         """The text of an answer that is not streamed."""

@@ -1,0 +1,30 @@
+"""Where other machines reach the queue's Redis: for the lines that `join` and `invite` print."""
+
+from pathlib import Path
+
+import click
+
+from dispatcher.settings import QueueSettings
+from llamaq.data_dir import kept_listen, kept_redis_url
+from llamaq.greeting import elsewhere, other_addresses, redis_addresses, tcp_url
+from llamaq.settings import load
+
+
+def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
+    """The URL of this Redis, its login with it, as a machine sees it that reaches it at `address`.
+
+    Beside a `llamaq up --lan` the address may be left out: `command`, which takes one, is named
+    where there are several. Raises `click.ClickException`.
+    """
+    kept = kept_redis_url(data_dir)
+    if kept is not None:
+        listen, password, fingerprint = kept_listen(data_dir)
+        url = tcp_url(redis_addresses(listen)[0].host, listen.port, password, fingerprint)
+        if address is None and (others := other_addresses(listen)):
+            click.echo(f"{others} For these: {command}", err=True)
+    else:
+        settings: QueueSettings = load({QueueSettings: {}})[QueueSettings]
+        url = settings.redis_url.get_secret_value()
+        if address is None:
+            raise click.UsageError("give the ADDRESS where the other machine reaches this Redis")
+    return elsewhere(url, address) if address else url

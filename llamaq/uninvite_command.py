@@ -1,0 +1,24 @@
+"""`llamaq uninvite`: ends what `llamaq invite` has allowed."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dispatcher.settings import QueueSettings
+from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.invite_work import uninvite as uninvite_machine
+from llamaq.redis_work import with_redis_url
+from llamaq.settings import describe, load
+
+
+@click.command(epilog=describe(QueueSettings))
+@click.argument("name")
+@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+def uninvite(name: str, data_dir: Path) -> None:
+    """End the access of the machine NAME at once; its requests go to other workers."""
+    placeholder = {"redis_url": "redis://unused"}
+    queue: QueueSettings = load({QueueSettings: placeholder})[QueueSettings]
+    workers = with_redis_url(data_dir, partial(uninvite_machine, name, queue.lease_s))
+    left = f" {workers} of its workers have left the queue." if workers else ""
+    click.echo(f"{name!r} is not invited any more.{left}")
