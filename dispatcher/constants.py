@@ -12,6 +12,16 @@ REMEMBERED_MS = 1_800_000
 LOST_MS = 10_000
 """The API may have a job go on that was lost for this long."""
 
+# What is told of what tenants have used.
+USAGE_TTL_MS = 400 * 86_400_000
+"""Kept for so long, unless an API says otherwise (LLAMAQ_USAGE_DAYS)."""
+USERS_TTL_MS = 62 * 86_400_000
+"""And what their end users have for so long."""
+USERS_COUNTED = 10_000
+"""Of a tenant's end users so many are counted by themselves on one day, and the others together."""
+OTHER_USERS = "(others)"
+"""No end user is called so in Redis: braces have another form there."""
+
 # Who goes next.
 FAN = 4
 """Of each level this many are looked at, where the first are left to others."""

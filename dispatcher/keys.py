@@ -40,6 +40,8 @@ NAMES = {
     "counters": "counters",
     "aliases": "aliases",
     "loading": "loading",
+    "usage": "usage:",
+    "usage_users": "usage_users:",
 }
 
 
