@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from api.endpoint import Splice
 from dispatcher.continuation import Continuation
+from dispatcher.cost import Shown
 from dispatcher.frames import Frame
 from dispatcher.job import Job
 from dispatcher.reply import Reply
@@ -32,8 +33,15 @@ class Answer:
     def lose(self, at_s: float) -> Continuation | None:
         """Its worker is lost: what is left to do, or None. Raises `CannotContinue`."""
         self.lost_s = at_s
-        return self.splice.lose()
+        rest = self.splice.lose()
+        if self.splice.is_spliced:
+            self.tokens = self.splice.seen_tokens
+        return rest
 
     def count(self, tokens: int) -> None:
         """The attempt has made so many tokens by now."""
         self.tokens = self.splice.seen_tokens + tokens
+
+    def shown(self) -> Shown | None:
+        """What its client was shown; None where that is nothing."""
+        return self.splice.shown(self.tokens) if self.tokens is not None else None

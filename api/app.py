@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from api import health, model_list, request_log
+from api import health, model_list, request_log, usage_report
 from api.answer_room import AnswerRoom
 from api.auth import Authenticator
 from api.context import Context, Pulse
@@ -24,6 +24,7 @@ from api.openapi import document_route
 from api.origins import read_origins
 from api.relay import Relay
 from api.settings import ApiSettings
+from api.usage_report import UsageKeeper
 from api.visit import Room
 from dispatcher.aliases import parse_aliases
 from dispatcher.invited_keeper import InvitedKeeper
@@ -48,7 +49,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             authenticator, pulse = Authenticator(settings, jwks), Pulse()
             directory = Directory(
                 *(queue.lifeline, settings.model_grace_s, queue.open, aliases),
-                readers=[authenticator.read_revocations],
+                readers=[authenticator.read_revocations, UsageKeeper(settings.usage_days).keep],
                 keeper=keeper,
             )
             authenticator.look_first = directory.refresh
@@ -103,7 +104,7 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for module in (model_list, health):
+    for module in (model_list, usage_report, health):
         app.include_router(module.router)
     app.router.routes.append(document_route(ENDPOINTS))
     app.router.routes.extend(not_relayed_routes(endpoint.path for endpoint in ENDPOINTS))

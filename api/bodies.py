@@ -40,6 +40,9 @@ class BodySplice:
             seen_tokens=0,
         )
 
+    def shown(self, tokens: int) -> None:
+        """Nothing is, before all is there."""
+
     def end(self) -> bytes:
         """Nothing is missing."""
         return b""

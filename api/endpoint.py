@@ -9,6 +9,7 @@ from api.rules import Rule
 from api.settings import ApiSettings
 from api.unknown_fields import Unknown
 from dispatcher.continuation import Continuation
+from dispatcher.cost import Shown
 from dispatcher.job import CHUNKS, Job, Want
 from dispatcher.needs import ANYBODY, Needs
 
@@ -32,7 +33,8 @@ class Work:
     """What the jobs of a request ask of a worker: a body for each choice, all else is the same.
 
     The tokens are estimates; `prefixes` name the beginnings of the prompt, the longest first.
-    `items` tell how large an answer in one piece may be, where it may be large.
+    Each prompt has `choices` bodies, one behind the other. `items` tell how large an answer in one
+    piece may be, where it may be large.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Work:
     completion_tokens: int = 0
     prefixes: tuple[str, ...] = ()
     items: Items | None = None
+    choices: int = 1
 
 
 class Asked(Protocol):
@@ -121,6 +124,11 @@ class Splice(Protocol):
         """The attempt is lost: what is left to do; None if nothing but `end`.
 
         Raises `CannotContinue`.
+        """
+
+    def shown(self, tokens: int) -> Shown | None:
+        """What its client was shown, with so many tokens of the answer; None where that is nothing
+        before all is there.
         """
 
     def end(self) -> bytes:

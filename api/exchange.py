@@ -104,7 +104,7 @@ class Exchange:
             self._departure = None
         self.context.pulse.listeners.discard(self.heed)
         for answer in self._answers:
-            self.context.queue.close(answer.job)
+            self.context.queue.close(answer.job, answer.shown)
         counts = [answer.tokens for answer in self._answers if answer.tokens is not None]
         self.record.tokens = sum(counts) if counts else None
         # They know us: the bodies would stay until a collection.

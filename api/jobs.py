@@ -6,7 +6,7 @@ from api.endpoint import Endpoint, Work
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from api.terms import Terms
-from dispatcher.job import BODY, Job, Want
+from dispatcher.job import BODY, Job, Part, Want
 
 
 def jobs_of(
@@ -43,7 +43,15 @@ def jobs_of(
             path=endpoint.upstream or endpoint.path,
             form=endpoint.form,
             is_admitted=in_pieces and choice > 0,
+            part=_part(choice, work.choices),
             supersedes=terms.key_of(choice),
         )
         for choice, body in enumerate(work.bodies)
     ]
+
+
+def _part(number: int, choices: int) -> Part:
+    """What a job is of a request, each of whose prompts has so many choices."""
+    if number == 0:
+        return Part.FIRST
+    return Part.CHOICE if number % choices else Part.PROMPT

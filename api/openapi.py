@@ -161,10 +161,18 @@ def _looks() -> Json:
             "parameters": [_NAME],
             "get": _get(401, 403, 404, 503, security=_login()),
         },
+        "/v1/usage": {
+            "parameters": [_in_query(name) for name in ("from", "to", "group_by", "user")],
+            "get": _get(400, 401, 403, 503, security=_login()),
+        },
         "/health": {"get": _get()},
         "/ready": {"get": _get(503)},
         "/openapi.json": {"get": _get()},
     }
+
+
+def _in_query(name: str) -> Json:
+    return {"name": name, "in": "query", "schema": {"type": "string"}}
 
 
 def _get(*statuses: int, security: Sequence[Json] = ()) -> Json:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from api.seen import Json, Seen
 from api.sse import data_of, event, json_event, split
+from dispatcher.cost import Shown, Usage
 
 
 class Seam:
@@ -16,9 +16,8 @@ class Seam:
     """
 
     def __init__(self, seen: Seen, prompt: bytes, says_more: Callable[[Json], bool]) -> None:
-        self.seen_tokens = seen.tokens
+        self.shown = shown_of(seen.tokens, prompt)
         self._names = dict(seen.names)
-        self._prompt = _progress(prompt)
         self._says_more = says_more
 
     def spliced(self, events: bytes) -> bytes:
@@ -50,37 +49,37 @@ class Seam:
         Without one nothing came after the seam.
         """
         if usage is None:
-            usage = {"completion_tokens": 0, "prompt_tokens": self.seen_tokens, "total_tokens": 0}
-        prompt, cached = self._prompt_tokens(usage["prompt_tokens"])
-        made = self.seen_tokens + usage["completion_tokens"]
-        whole = {"completion_tokens": made, "prompt_tokens": prompt, "total_tokens": prompt + made}
-        return {**usage, **whole, "prompt_tokens_details": {"cached_tokens": cached}}
+            usage = {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
+        whole = self.shown.whole(Usage(usage["prompt_tokens"], usage["completion_tokens"]))
+        return {
+            **usage,
+            "completion_tokens": whole.completion,
+            "prompt_tokens": whole.prompt,
+            "total_tokens": whole.prompt + whole.completion,
+            "prompt_tokens_details": {"cached_tokens": whole.cached},
+        }
 
     def timings(self, timings: Json) -> Json:
         """The counts of the whole answer at the rates of its last part."""
         if not {"prompt_n", "cache_n", "predicted_n"} <= timings.keys():
             return timings
-        prompt, cached = self._prompt_tokens(timings["prompt_n"] + timings["cache_n"])
-        counts = {"cache_n": cached, "prompt_n": prompt - cached}
-        counts["predicted_n"] = self.seen_tokens + timings["predicted_n"]
+        last = Usage(timings["prompt_n"] + timings["cache_n"], timings["predicted_n"])
+        whole = self.shown.whole(last)
+        counts = {"cache_n": whole.cached, "prompt_n": whole.prompt - whole.cached}
+        counts["predicted_n"] = whole.completion
         times = {
             f"{name}_ms": counts[f"{name}_n"] * timings.get(f"{name}_per_token_ms", 0)
             for name in ("prompt", "predicted")
         }
         return {**timings, **counts, **times}
 
-    def _prompt_tokens(self, with_text: int) -> tuple[int, int]:
-        """The request's tokens and how many of them were cached; `with_text` counts the text that
-        was seen too, and is taken where the first worker hasn't told.
-        """
-        if self._prompt:
-            return self._prompt["total"], self._prompt["cache"]
-        return max(0, with_text - self.seen_tokens), 0
 
-
-def _progress(one: bytes) -> dict[str, Any]:
+def shown_of(tokens: int, progress: bytes) -> Shown:
+    """What a client was shown with so many tokens; `progress` is the first worker's first event of
+    it, if any.
+    """
     try:
-        progress = json.loads(data_of(one))["prompt_progress"]
-        return {"total": int(progress["total"]), "cache": int(progress["cache"])}
+        told = json.loads(data_of(progress))["prompt_progress"]
+        return Shown(tokens, max(0, int(told["total"])), max(0, int(told["cache"])))
     except (ValueError, KeyError, TypeError):
-        return {}
+        return Shown(tokens)

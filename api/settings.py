@@ -34,6 +34,9 @@ class ApiSettings(TokenSettings):
         10, description="a streaming client that waits for longer is told its place in the queue"
     )
     drain_s: Seconds = Field(120, description="time for running answers to end after SIGTERM")
+    usage_days: int = Field(
+        400, ge=62, le=3660, description="days for which it is kept what tenants have used"
+    )
     max_body_bytes: int = Field(
         32 * 2**20, ge=1024, le=100 * 10**6, description="largest request body"
     )

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Generic
 
-from api.seam import Seam
+from api.seam import Seam, shown_of
 from api.seen import Json, Memory, S
 from api.sse import json_event
 from dispatcher.continuation import Continuation
+from dispatcher.cost import Shown
 from dispatcher.job import Job
 
 
@@ -57,10 +59,15 @@ class ChunkSplice(ABC, Generic[S]):
         Raises `CannotContinue`.
         """
         seen = self._memory.seen
-        self._seam = self._seam_after(seen) if seen.names else None
+        self._seam = seam = self._seam_after(seen) if seen.names else None
         self.is_spliced = self._seam is not None
         self.seen_tokens = seen.tokens if self._seam else 0
-        return self._left(seen)
+        rest = self._left(seen)
+        return replace(rest, shown=seam.shown) if rest and seam else rest
+
+    def shown(self, tokens: int) -> Shown | None:
+        """See `Splice`."""
+        return shown_of(tokens, self._prompt) if self._is_seen else None
 
     def end(self) -> bytes:
         """The events that are missing at the end of a stream whose text is all there."""

@@ -7,9 +7,10 @@ class QueuedJob(NamedTuple):
     """A job of enqueue.lua. Texts are as they stand in Redis, times in milliseconds.
 
     After `latest_ms` of Redis' clock nothing is done for it. `estimate` and `seen_cost` are costs;
-    `seen_cost` is "" before its client has seen anything. `beginnings` names those of its
-    conversation, the longest first, `remembered` those by which a worker is to be known; both are
-    parted by blanks. With `is_admitted` 1 no bound refuses it.
+    both it and `seen`, what its client has seen (`Shown.text`), are "" before that has seen
+    anything. `beginnings` names those of its conversation, the longest first, `remembered` those by
+    which a worker is to be known; both are parted by blanks. With `is_admitted` 1 no bound refuses
+    it. `part` is that of `Job`.
     """
 
     id: str
@@ -29,9 +30,11 @@ class QueuedJob(NamedTuple):
     supersedes: str
     remembered: str
     seen_cost: int | str
+    seen: str
     path: str
     form: str
     is_admitted: int
+    part: str
     body: bytes
     beginnings: str
 
@@ -46,3 +49,16 @@ class Ended(NamedTuple):
     completion_tokens: int
     cached_tokens: int
     cost: int
+
+
+class GivenBack(NamedTuple):
+    """An attempt of release.lua: why it ended, and what it used."""
+
+    token: str
+    toll: str
+    error: bytes
+    needs: str
+    refusal: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int

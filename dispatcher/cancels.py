@@ -6,6 +6,7 @@ import logging
 from redis.exceptions import ResponseError
 
 from dispatcher.commands import Commands
+from dispatcher.cost import Shown
 from dispatcher.insist import wait_out
 
 log = logging.getLogger("llamaq.queue")
@@ -22,12 +23,14 @@ class Cancels:
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
-        self._jobs: dict[str, None] = {}  # in the order in which they came
+        self._jobs: dict[str, str] = {}  # in the order in which they came
         self._news = asyncio.Event()
 
-    def add(self, job: str) -> None:
-        """Nobody waits for this job any more. Redis may not know it yet."""
-        self._jobs[job] = None
+    def add(self, job: str, shown: Shown | None = None) -> None:
+        """Nobody waits for this job any more, whose client was `shown` so much of its answer. Redis
+        may not know it yet.
+        """
+        self._jobs[job] = shown.text if shown else ""
         if len(self._jobs) > _MOST:
             del self._jobs[next(iter(self._jobs))]
         self._news.set()
@@ -38,12 +41,12 @@ class Cancels:
             await self._news.wait()
             self._news.clear()
             while self._jobs:
-                await self._cancel(list(self._jobs)[:_BATCH])
+                await self._cancel(list(self._jobs.items())[:_BATCH])
 
-    async def _cancel(self, jobs: list[str]) -> None:
+    async def _cancel(self, jobs: list[tuple[str, str]]) -> None:
         try:
             await wait_out(lambda: self._commands.cancel(jobs))
         except ResponseError as error:  # each job is cancelled by itself: it is the script's fault
             log.error("Jobs can't be cancelled: %r", error)
-        for job in jobs:
+        for job, _ in jobs:
             self._jobs.pop(job, None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from dispatcher.arguments import Ended, QueuedJob
+from dispatcher.arguments import Ended, GivenBack, QueuedJob
 from dispatcher.connection import LinkedRedis
 from dispatcher.keys import Keys
 from dispatcher.patience import Patience
@@ -115,15 +115,17 @@ class Commands:
         generation: int,
         fingerprint: str,
         estimates: tuple[int, int, int],
-        seen_cost: int,
+        seen: tuple[int, str],
         body: bytes,
     ) -> list[Any]:
-        """`estimates`: cost, prompt tokens and completion tokens of what is left."""
-        return await self._run("resume", job, generation, fingerprint, *estimates, seen_cost, body)
+        """`estimates`: cost, prompt tokens and completion tokens of what is left. `seen`: the cost
+        of what the client has seen, and `Shown.text` of it.
+        """
+        return await self._run("resume", job, generation, fingerprint, *estimates, *seen, body)
 
-    async def cancel(self, jobs: Sequence[str]) -> list[Any]:
-        """The state that each was in."""
-        return await self._run("cancel", *jobs)
+    async def cancel(self, jobs: Iterable[tuple[str, str]]) -> list[Any]:
+        """The state that each was in. With each job comes `Shown.text`, or ""."""
+        return await self._run("cancel", *_flat(jobs))
 
     async def position(self, jobs: Iterable[str]) -> list[Any]:
         """Slots, mean milliseconds that a job holds one, and the position of each job."""
@@ -196,11 +198,9 @@ class Commands:
         """As `claim`; in front of the jobs stands for each attempt whether it is over now."""
         return self._run("finish", *who, *wish.values, *_flat(ended))
 
-    async def release(
-        self, who: Identity, token: str, toll: str, error: bytes, needs: str, refusal: str
-    ) -> list[Any]:
+    async def release(self, who: Identity, given_back: GivenBack) -> list[Any]:
         """What became of the job."""
-        return await self._run("release", *who, token, toll, error, needs, refusal)
+        return await self._run("release", *who, *given_back)
 
     # What both call.
 

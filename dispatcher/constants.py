@@ -17,6 +17,16 @@ MOST_SEARCHED = 100_000
 MOST_ARGUMENTS = 20_000
 """Of one call: 64 jobs have fewer, and so have 6,000 attempts that a bridge holds."""
 
+# What is told of what tenants have used.
+USAGE_TTL_MS = 400 * 86_400_000
+"""Kept for so long, unless an API says otherwise (LLAMAQ_USAGE_DAYS)."""
+USERS_TTL_MS = 62 * 86_400_000
+"""And what their end users have for so long."""
+USERS_COUNTED = 10_000
+"""Of a tenant's end users so many are counted by themselves on one day, and the others together."""
+OTHER_USERS = "(others)"
+"""No end user is called so in Redis: braces have another form there."""
+
 # Who goes next.
 FAN = 4
 """Of each level this many are looked at, where the first are left to others."""

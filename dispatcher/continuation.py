@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from dispatcher.commands import Commands
+from dispatcher.cost import Shown
 from dispatcher.errors import WorkerFailed
 from dispatcher.job import Job
 from dispatcher.needs import Needs, read_needs
@@ -14,7 +15,8 @@ class Continuation:
 
     With `same_build` only a worker equal to the lost one takes it. `prompt_tokens`, which counts
     what was seen, and `completion_tokens`, what is left, are estimates; `seen_tokens` are those of
-    the answer that the client has seen, over all attempts.
+    the answer that the client has seen, over all attempts. `shown` tells more of them where the
+    answer goes on behind them.
     """
 
     body: bytes
@@ -22,6 +24,7 @@ class Continuation:
     prompt_tokens: int
     completion_tokens: int
     seen_tokens: int
+    shown: Shown | None = None
 
 
 def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
@@ -42,6 +45,7 @@ def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
         prompt_tokens=rest.prompt_tokens,
         completion_tokens=rest.completion_tokens,
         seen_tokens=rest.seen_tokens,
+        shown=rest.shown,
     )
 
 
@@ -52,8 +56,9 @@ async def resume(commands: Commands, left: Job, generation: int) -> Needs | None
     `WorkerFailed` if it may not go on, and `RedisUnavailable`; it may then be repeated.
     """
     estimates = left.estimate, left.prompt_tokens, left.completion_tokens
+    seen = left.seen_cost or 0, left.shown.text if left.shown else ""
     verdict, said = await commands.resume(
-        left.id, generation, left.needs.build, estimates, left.seen_cost or 0, left.body
+        left.id, generation, left.needs.build, estimates, seen, left.body
     )
     if verdict == b"OK":
         return read_needs(said.decode())

@@ -28,6 +28,44 @@ class Usage:
 NOTHING = Usage()
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the client of a stream was shown of its answer: so many `tokens` of it.
+
+    `prompt` are the tokens of the request, of which `cached` were not evaluated, as its first
+    worker told; None where that has not.
+    """
+
+    tokens: int
+    prompt: int | None = None
+    cached: int = 0
+
+    @property
+    def text(self) -> str:
+        """As it stands in Redis.
+
+        >>> Shown(12, 30, 5).text, Shown(12).text
+        ('12 30 5', '12')
+        """
+        if self.prompt is None:
+            return str(self.tokens)
+        return f"{self.tokens} {self.prompt} {self.cached}"
+
+    def whole(self, last: Usage) -> Usage:
+        """The tokens of the whole answer, whose last part has used so many by itself: it had the
+        text before it as a part of its prompt. lua/parts/whole_usage.lua is the same.
+
+        >>> Shown(12, 30, 5).whole(Usage(prompt=42, completion=3, cached=40))
+        Usage(prompt=30, completion=15, cached=5)
+        >>> Shown(12).whole(Usage(prompt=42, completion=3, cached=40))
+        Usage(prompt=30, completion=15, cached=0)
+        """
+        made = self.tokens + last.completion
+        if self.prompt is None:
+            return Usage(max(0, last.prompt - self.tokens), made)
+        return Usage(self.prompt, made, self.cached)
+
+
 def cost(prompt: int, completion: int, cached: int = 0) -> int:
     """The cost of so many tokens; `cached` of the prompt's were not evaluated again.
 

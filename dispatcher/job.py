@@ -6,7 +6,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from dispatcher.constants import KEYED
-from dispatcher.cost import INPUT, OUTPUT, SIDE_BYTE, cost
+from dispatcher.cost import INPUT, OUTPUT, SIDE_BYTE, Shown, cost
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.tier import Tier
 
@@ -30,6 +30,14 @@ class Want(StrEnum):
     TIMINGS = "timings"
 
 
+class Part(StrEnum):
+    """What a job is of its request, for the count of what is used: that counts each thing once."""
+
+    FIRST = ""
+    PROMPT = "prompt"  # another prompt, or another piece of a long one
+    CHOICE = "choice"  # another answer to the same prompt
+
+
 class Toll(StrEnum):
     """What an attempt that failed costs its job."""
 
@@ -49,10 +57,11 @@ class Job:
     tier. `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of
     the conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
     tenant and user that named the same key. `seen_tokens` are those of its answer that its client
-    has seen already, None before it has begun: `body` asks for what is left. llama-server answers
-    in this `form`: OpenAI's chunks (`CHUNKS`), one JSON value (`BODY`), or else events, the last of
-    which has these words in it. One that `is_admitted` is a piece of a request that was let in: no
-    bound refuses it.
+    has seen already, None before it has begun: `body` asks for what is left. `shown` tells more of
+    them, where the answer goes on behind them. llama-server answers in this `form`: OpenAI's chunks
+    (`CHUNKS`), one JSON value (`BODY`), or else events, the last of which has these words in it.
+    One that `is_admitted` is a piece of a request that was let in: no bound refuses it. `part` is
+    what it is of its request.
     """
 
     id: str
@@ -71,9 +80,11 @@ class Job:
     prefixes: tuple[str, ...] = ()
     supersedes: str = ""
     seen_tokens: int | None = None
+    shown: Shown | None = None
     path: str = CHAT_PATH
     form: str = CHUNKS
     is_admitted: bool = False
+    part: Part = Part.FIRST
 
     @property
     def is_streamed(self) -> bool:

@@ -41,6 +41,8 @@ NAMES = {
     "replies": "replies:",
     "counters": "counters",
     "loading": "loading",
+    "usage": "usage:",
+    "usage_users": "usage_users:",
 }
 
 

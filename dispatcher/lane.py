@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from dispatcher.connection import (
     open_redis,
 )
 from dispatcher.continuation import Continuation, what_is_left
+from dispatcher.cost import Shown
 from dispatcher.errors import QueueFull, RedisUnavailable, WorkerFailed
 from dispatcher.inbox import Inbox
 from dispatcher.job import Job
@@ -115,11 +116,11 @@ class Lane:
             self._inbox.known.discard(job)
             self._start(self._go_on(self._jobs[job], reply, rest))
 
-    def close_reply(self, job: str) -> None:
+    def close_reply(self, job: str, shown: Callable[[], Shown | None] = lambda: None) -> None:
         """See `dispatcher.queue.Queue.close`."""
         reply = self._forget(job)
         if reply is not None and (reply.failed_here or not reply.ended):
-            self._cancels.add(job)
+            self._cancels.add(job, shown())
 
     def _forget(self, job: str) -> Reply | None:
         self._inbox.known.discard(job)

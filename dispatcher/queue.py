@@ -9,6 +9,7 @@ from typing import Self
 
 from dispatcher.connection import LEASE_SILENCE_S, open_redis
 from dispatcher.continuation import Continuation
+from dispatcher.cost import Shown
 from dispatcher.job import Job
 from dispatcher.lane import Lane
 from dispatcher.redis_check import WriteProbe
@@ -68,9 +69,13 @@ class Queue:
         """
         self._lanes[job.model].resume(job.id, rest)
 
-    def close(self, job: Job) -> None:
-        """The reply is no longer read. A job that has not ended is cancelled, in the background."""
-        self._lanes[job.model].close_reply(job.id)
+    def close(self, job: Job, shown: Callable[[], Shown | None] = lambda: None) -> None:
+        """The reply is no longer read. A job that has not ended is cancelled, in the background.
+
+        Then `shown` is asked what its client was shown of its answer, for the count of what was
+        used.
+        """
+        self._lanes[job.model].close_reply(job.id, shown)
 
     async def open(self, model: str) -> None:
         """Makes this API known to the bridges of a model. Raises `RedisUnavailable`."""

@@ -154,9 +154,11 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         supersedes=tenant_key(job.supersedes),
         remembered=" ".join(job.remembered),
         seen_cost="" if job.seen_cost is None else job.seen_cost,
+        seen=job.shown.text if job.shown else "",
         path=job.path,
         form=job.form,
         is_admitted=int(job.is_admitted),
+        part=job.part,
         body=job.body,
         beginnings=" ".join(job.prefixes),
     )

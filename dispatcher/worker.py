@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from dispatcher.announcement import announce
-from dispatcher.arguments import Ended
+from dispatcher.arguments import Ended, GivenBack
 from dispatcher.batches import Batches
 from dispatcher.commands import Commands, Identity, Offer, Wish, WorkerStatus
 from dispatcher.constants import HELD_LOOKED_AT
@@ -180,25 +180,21 @@ class WorkerSession:
         error: bytes,
         needs: Needs | None = None,
         refusal: bytes = b"",
+        used: Usage = NOTHING,
     ) -> str:
         """Gives a job back; `error` is the JSON that its client gets if nobody else may try.
 
         With `needs` it waits for a worker that meets them. `refusal` is what the server said where
-        that may be the job's fault. Returns what became of the job (lua/release.lua): `nobody` when
-        no live worker meets the needs, `twice` when the job was refused like this before; then
-        nothing was changed.
+        that may be the job's fault, and `used` the tokens of the attempt. Returns what became of
+        the job (lua/release.lua): `nobody` when no live worker meets the needs, `twice` when the
+        job was refused like this before; then nothing was changed.
         """
         class_ = "" if needs is None else str(needs)
         hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
-        given_back = partial(
-            self._commands.release,
-            token=token,
-            toll=toll,
-            error=error,
-            needs=class_,
-            refusal=hashed,
-        )
-        answer = await insist(lambda: self._run(given_back), "release", log)
+        counts = used.prompt, used.cached, used.completion
+        given_back = GivenBack(token, toll, error, class_, hashed, *counts)
+        call = partial(self._commands.release, given_back=given_back)
+        answer = await insist(lambda: self._run(call), "release", log)
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:

@@ -6,7 +6,18 @@ import click
 
 from llamaq.logs import LOG_LEVEL, set_up_logs
 
-_COMMANDS = ("alias", "api", "bridge", "invite", "join", "status", "token", "uninvite", "up")
+_COMMANDS = (
+    "alias",
+    "api",
+    "bridge",
+    "invite",
+    "join",
+    "status",
+    "token",
+    "uninvite",
+    "up",
+    "usage",
+)
 
 
 class _LazyGroup(click.Group):

@@ -113,7 +113,11 @@ class Settling:
     async def _release(self, attempt: Attempt, result: Result, toll: Toll) -> str:
         log.warning("job=%s given back: %s", attempt.claim.job, result.payload.decode())
         return await self._session.release(
-            attempt.claim.token, toll=toll, error=result.payload, refusal=result.refusal
+            attempt.claim.token,
+            toll=toll,
+            error=result.payload,
+            refusal=result.refusal,
+            used=attempt.answer.meter.usage,
         )
 
     async def _leave_to_larger(self, attempt: Attempt) -> bool:

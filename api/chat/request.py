@@ -65,6 +65,7 @@ class ChatRequest:
         return Work(
             model=self.model,
             bodies=[self.upstream_body(choice) for choice in range(self.choices)],
+            choices=self.choices,
             wants=wants_of(
                 stream=self.stream,
                 usage=self.include_usage,

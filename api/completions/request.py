@@ -58,6 +58,7 @@ class CompletionRequest:
         return Work(
             model=self.model,
             bodies=self.upstream_bodies(),
+            choices=self.each,
             wants=wants_of(
                 stream=self.stream,
                 usage=True,  # a text completion has it in any case

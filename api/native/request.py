@@ -97,6 +97,7 @@ class NativeRequest:
         return Work(
             model=self.model,
             bodies=[self.upstream_body(choice) for choice in range(self.choices)],
+            choices=self.each,
             wants=wants_of(
                 stream=self.stream,
                 usage=False,

@@ -29,6 +29,7 @@
 -- @lazy end_queued
 -- @lazy make_room
 -- @lazy read_job
+-- @include use
 -- @lazy retire
 -- @lazy withdraw
 -- @lazy write_entries
@@ -97,7 +98,10 @@ local function write_job(ask, job, ttl)
     'wait_until_ms', job.wait_until_ms, 'deadline_ms', c.now + ask.deadline_ms,
     'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
     'max_tenant_running', is_side(job.class) and 0 or max_tenant_running, 'prefix', ask.remembered)
-  if ask.seen_cost ~= '' then redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost) end
+  if ask.seen_cost ~= '' then
+    redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost, 'seen', ask.seen)
+  end
+  if ask.part ~= '' then redis.call('HSET', key, 'part', ask.part) end
   if ask.form ~= '' then redis.call('HSET', key, 'form', ask.form) end
   if job.supersedes then redis.call('HSET', key, 'supersedes', job.supersedes) end
   if job.prefers then
@@ -138,7 +142,10 @@ local function enqueue(ask)
   if replaced then end_queued(c, replaced.id, replaced, 'superseded') end
   if older and older.flaw then retire(c, id, older.flaw)
   elseif older then withdraw(c, id, older) end
-  if older then redis.call('DEL', K.job .. id) end
+  if older then
+    take_back_use(c, older)
+    redis.call('DEL', K.job .. id)
+  end
 
   count(c, 'sequence', 1)
   count(c, 'enqueued', 1)

@@ -23,7 +23,9 @@
 -- @include take_jobs
 -- @include taken
 -- @include try
+-- @include use
 -- @include work_on
+-- @lazy write_usage
 local ended = read_rows(12, ENDED)
 if not open_claim(c, unpack(ARGV, 1, 11)) then return {'FENCED'} end
 
@@ -100,6 +102,16 @@ local function remember(beginnings, prompt_tokens, completion_tokens)
   end
 end
 
+-- Counts what it has used. What needs no slot uses no tokens.
+local function use_of(attempt)
+  local job, last = attempt.job, {prompt = 0, cached = 0, completion = 0}
+  if not is_side(job.class or '') then
+    last = {prompt = number(attempt.prompt_tokens), cached = number(attempt.cached_tokens),
+      completion = number(attempt.completion_tokens)}
+  end
+  return use(c, job, whole_usage(job.seen, last), slot_ms_of(c, job))
+end
+
 -- What needs no slot is charged by its bytes, and says nothing of answers.
 local function end_attempt(attempt)
   local job, prompt, completion = attempt.job, attempt.prompt_tokens, attempt.completion_tokens
@@ -116,12 +128,12 @@ local function end_attempt(attempt)
     end
   end
   note_end(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
-    'cached_tokens', attempt.cached_tokens, 'cost', cost)
+    'cached_tokens', attempt.cached_tokens, 'cost', cost, use_of(attempt))
 end
 
 -- What ends with a job.
 local FINISHED = {'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
-  'max_tenant_running', 'place', 'class'}
+  'max_tenant_running', 'place', 'class', 'seen', 'slot_ms', 'part'}
 local TEXTS_FINISHED = {'api', 'tenant', 'user', 'tier', 'place', 'class'}
 local NUMBERS_FINISHED = {'weight', 'estimate', 'claimed_ms'}
 
@@ -138,7 +150,9 @@ local function finish_job(attempt)
     return set_counter(c, 'recount', 1)
   end
   local flaw = flaw_of_finished(id, job)
-  if flaw then retire(c, id, flaw, nil, attempt.token, attempt.is_answered)
+  if flaw then
+    use_of(attempt)  -- it was answered all the same
+    retire(c, id, flaw, nil, attempt.token, attempt.is_answered)
   else work_on(c, id, nil, attempt.token, end_attempt, attempt) end
 end
 
@@ -161,6 +175,7 @@ local function finish_all(attempts)
   forget_bodies(attempts)
   for _, attempt in ipairs(attempts) do finish_job(attempt) end
   round_means()
+  if c.used then write_usage(c) end  -- before it takes jobs: their tenants may have used enough
 end
 
 -- Nothing waits for what the bridge has again: it listens to that bell without a claim.

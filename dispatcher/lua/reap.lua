@@ -21,6 +21,7 @@
 -- @include speeds
 -- @include try
 -- @include unclaimed
+-- @include use
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
 
@@ -98,7 +99,7 @@ local function end_astray(id, job)
   stopped_running(c, job)
   charge(c, job, job.estimate, 0)
   tell(job.api, id .. ':' .. job.attempt, 'expired', '{}')
-  end_job(c, id, 'expired')
+  end_job(c, id, 'expired', use_shown(c, job, slot_ms_of(c, job)))
 end
 
 local function is_at_work(id, job)
@@ -115,7 +116,7 @@ local function end_overdue(id, job)
   elseif job.state == 'lost' then
     local token = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
     tell(job.api, token, 'failed', NOT_RESUMED)
-    end_job(c, id, 'failed')
+    end_job(c, id, 'failed', use_shown(c, job))
   elseif job.state == 'running' and is_at_work(id, job) then
     cancel_overdue(id, job)
   elseif job.state == 'running' then

@@ -7,6 +7,7 @@
 --          6 class: what it has been found to need of its worker ('': as before)
 --          7 refusal: a hash of what the server said, where that may be the job's fault ('': it is
 --            not)
+--          8, 9, 10 prompt tokens, cached ones of these, and completion tokens that it has used
 -- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
 --                           cancelled, abandoned; gone: the attempt is not, or no longer, this
 --                           worker's (a call repeated after its reply was cut); nobody: no live
@@ -23,7 +24,7 @@
 -- @include recover
 -- @include taken
 -- @include registration
-local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV)
+local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV, 1, 7)
 local id = split_token(token)
 if not is_registered(worker, epoch) then return {'FENCED'} end
 
@@ -73,7 +74,8 @@ local function release()
   if was_full then ring_worker(worker) end
   note_what_failed()
   c.now = now_ms()
-  return {'OK', recover(c, token, failure)}
+  local used = {prompt = number(ARGV[8]), cached = number(ARGV[9]), completion = number(ARGV[10])}
+  return {'OK', recover(c, token, failure, used)}
 end
 
 return conduct(release)

@@ -7,7 +7,7 @@
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
 --          7 cost of what the client has seen, over all attempts, as far as what is left won't pay
 --            for it
---          8 body
+--          8 what the client has seen: `Shown.text` of dispatcher/cost.py, or ''  9 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
 --          {'GONE', state}    unknown, over, or submitted again since then: nothing was changed. A
@@ -23,9 +23,10 @@
 -- @include spent
 -- @include settle
 -- @include supersede_key
+-- @include use
 -- @include withdraw
 -- @include work_on
-local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, body =
+local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, seen, body =
   unpack(ARGV)
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
 
@@ -41,7 +42,7 @@ local function refusal_of(job)
     return {'GONE', job and job.state or 'unknown'}
   end
   if (job.state == 'lost' or job.state == 'failed') and is_spent(job) then
-    if job.state == 'lost' then end_job(c, id, 'failed') end
+    if job.state == 'lost' then end_job(c, id, 'failed', use_shown(c, job)) end
     return {'SPENT', tonumber(job.attempts) + tonumber(job.setbacks or '0')}
   end
 end
@@ -56,6 +57,9 @@ local function class_of(job)
 end
 
 local function queue_rest(job)
+  c.now = now_ms()
+  take_back_use(c, job)
+  local slot_ms = job.state == 'running' and slot_ms_of(c, job) or number(job.slot_ms)
   withdraw(c, id, job)
   -- What was seen is served now, so that the estimate is only of what is left.
   job.estimate = 0
@@ -67,8 +71,9 @@ local function queue_rest(job)
   redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', generation, 'class', job.class,
     'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms,
     'estimate', estimate, 'prompt_estimate', prompt_tokens,
-    'completion_estimate', completion_tokens, 'seen_cost', seen_cost, 'visible', 1)
-  local ttl = job.deadline_ms - now_ms() + WORKER_TTL_MS
+    'completion_estimate', completion_tokens, 'seen_cost', seen_cost, 'visible', 1,
+    'seen', seen, 'slot_ms', slot_ms)
+  local ttl = job.deadline_ms - c.now + WORKER_TTL_MS
   redis.call('PEXPIRE', K.job .. id, ttl)
   redis.call('SET', K.body .. id, body, 'PX', ttl)
   enter_queue(c, id, job)

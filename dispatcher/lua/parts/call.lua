@@ -4,10 +4,12 @@
 --   charged, has_charged       what running jobs are expected to cost (charges.lua)
 --   classes, waiting, queued   who waits (classes.lua)
 --   waits                      the flows that are known to wait (waiting.lua)
+--   used                       what jobs that have ended used, by tenant and user (use.lua)
 --   rung                       the classes for which a worker was called already (call_workers.lua)
 --   entering                   jobs that enter the queue together (entering.lua)
 -- @include counters
 -- @include charges
+-- @lazy write_usage
 
 local c = {
   known = {}, added = {}, changed = {}, charged = {}, waits = {}, rung = {},
@@ -18,6 +20,7 @@ local function conduct(work, ...)
   local is_well, answer = pcall(work, ...)
   write_charges(c)
   write_counters(c)
+  if c.used then write_usage(c) end
   if not is_well then error(answer, 0) end
   return answer
 end

@@ -4,6 +4,7 @@
 -- @include tell
 -- @include tell_of_flaw
 -- @include unclaimed
+-- @include use
 -- @include withdraw
 -- @lazy retire
 
@@ -12,6 +13,7 @@ local HAS_FAILED = {rejected = true, failed = true, expired = true, superseded =
                     dropped = true}
 
 local function forget(c, id, job)
+  take_back_use(c, job)
   withdraw(c, id, job)
   redis.call('ZREM', K.deadlines, id)
   redis.call('DEL', K.job .. id, K.body .. id)

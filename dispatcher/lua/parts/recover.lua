@@ -10,13 +10,29 @@
 -- @include supersede_key
 -- @include take_off
 -- @include tell
+-- @include use
 -- @include work_on
 
+-- As `Shown.text`.
+local function shown_text(used)
+  return digits(used.completion) .. ' ' .. digits(used.prompt) .. ' ' .. digits(used.cached)
+end
+
+-- Counts what a job has used that ends without an answer: where it has failed, only what its client
+-- was shown.
+local function use_of_unanswered(c, job, verdict, used)
+  if used and verdict ~= 'failed' then
+    return use(c, job, whole_usage(job.seen, used), slot_ms_of(c, job))
+  end
+  return use_shown(c, job, slot_ms_of(c, job))
+end
+
 -- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).
-local function keep_lost(c, id, job)
+local function keep_lost(c, id, job, used)
   redis.call('DEL', K.body .. id)
   redis.call('ZADD', K.deadlines, math.min(c.now + LOST_MS, tonumber(job.deadline_ms)), id)
-  redis.call('HSET', K.job .. id, 'state', 'lost')
+  local shown = used and shown_text(whole_usage(job.seen, used)) or job.seen or ''
+  redis.call('HSET', K.job .. id, 'state', 'lost', 'slot_ms', slot_ms_of(c, job), 'shown', shown)
   count(c, 'lost', 1)
 end
 
@@ -44,15 +60,16 @@ local function queue_again(c, id, job)
 end
 
 -- `error` is what the api is told where it was tried often enough, or the client has seen a part.
-local function recover_sound(c, id, attempt, job, error)
+-- `used` are the tokens of the attempt, where its bridge has told.
+local function recover_sound(c, id, attempt, job, error, used)
   stopped_running(c, job)
   if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
   charge(c, job, job.estimate, 0)
   local verdict = verdict_on(c, job)
   tell(job.api, id .. ':' .. attempt, verdict, error)
   if verdict == 'revoked' then queue_again(c, id, job)
-  elseif verdict == 'lost' then keep_lost(c, id, job)
-  else end_job(c, id, verdict) end
+  elseif verdict == 'lost' then keep_lost(c, id, job, used)
+  else end_job(c, id, verdict, use_of_unanswered(c, job, verdict, used)) end
   return verdict
 end
 
@@ -64,7 +81,7 @@ end
 
 -- The attempt is off its worker already. Back to its old place, unless nobody waits, its time is
 -- up, it was tried often enough, or the client has seen a part of the answer. Returns the verdict.
-local function recover(c, token, error)
+local function recover(c, token, error, used)
   local id, attempt = split_token(token)
   local job = id and read_job(id)
   if not job then
@@ -73,7 +90,8 @@ local function recover(c, token, error)
   end
   local flaw = job.flaw or is_astray(id, attempt, job) and 'its attempt is not its own'
   if not flaw then
-    return work_on(c, id, nil, token, recover_sound, c, id, attempt, job, error) or 'failed'
+    return work_on(c, id, nil, token, recover_sound, c, id, attempt, job, error,
+      used) or 'failed'
   end
   retire(c, id, flaw, nil, token)
   return 'failed'

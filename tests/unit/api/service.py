@@ -19,6 +19,7 @@ from api.directory import Directory
 from api.line import Line
 from api.visit import Room
 from dispatcher.continuation import Continuation
+from dispatcher.cost import Shown
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
 from dispatcher.model_state import ModelState
@@ -57,7 +58,8 @@ class ScriptedQueue:
     `later` are more frames, and after how many seconds they come.
     `place` and `tenant_queued` are what each reply tells; `jobs` are those that came. A job that is
     lost goes on with the next of `continued`, on `needs`; `rests` are what was left of them.
-    `when_submitted` is called for each job that comes.
+    `when_submitted` is called for each job that comes. At its end each job's client was `shown` so
+    much.
     """
 
     def __init__(self) -> None:
@@ -73,6 +75,7 @@ class ScriptedQueue:
         self.needs = ANYBODY
         self.when_submitted: Callable[[], None] = lambda: None
         self.rests: list[Continuation] = []
+        self.shown: list[Shown | None] = []
         self._replies: dict[str, Reply] = {}
 
     async def submit(self, job: Job, news: Callable[[], None]) -> Reply:
@@ -93,8 +96,9 @@ class ScriptedQueue:
         if self.continued:
             _put(reply, job, self.continued.pop(0))
 
-    def close(self, job: Job) -> None:
+    def close(self, job: Job, shown: Callable[[], Shown | None]) -> None:
         """Nothing to cancel."""
+        self.shown.append(shown())
         del self._replies[job.id]
 
 

@@ -41,12 +41,14 @@ def test_pieces_of_a_request_are_let_in_with_the_first(api: Service) -> None:
     told = [(str(job.needs), job.path, job.form, job.is_admitted) for job in api.queue.jobs]
     assert told == [("embeddings", "/v1/embeddings", BODY, first > 0) for first in range(2)]
     assert [len(json.loads(job.body)["input"]) for job in api.queue.jobs] == [3, 3]
+    assert [job.part for job in api.queue.jobs] == ["", "prompt"]
     assert {job.completion_tokens for job in api.queue.jobs} == {0}
 
 
 def test_choices_of_a_chat_are_let_in_one_by_one(api: Service) -> None:
     assert api.chat(make_chat(n=2)).status_code == 200
     assert [job.is_admitted for job in api.queue.jobs] == [False, False]
+    assert [job.part for job in api.queue.jobs] == ["", "choice"]
 
 
 def test_request_that_is_refused_at_its_first_piece_has_no_other(api: Service) -> None:

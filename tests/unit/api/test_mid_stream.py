@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.request_log import log
+from dispatcher.cost import Shown
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.needs import Needs
 from tests.builders import make_chat
@@ -85,6 +86,14 @@ def test_stream_goes_on_as_if_nothing_had_happened(
     assert answer.headers["x-llamaq-worker"] == "w1"
     for part in ("worker=w2", "queue_ms=7", "tokens=4", "status=200"):
         assert part in caplog.text
+    assert rest.shown == Shown(tokens=2, prompt=5)
+
+
+def test_queue_is_told_what_the_client_of_an_answer_that_broke_off_was_shown(api: Service) -> None:
+    api.queue.frames, api.queue.later = BEGUN, ((LOST,), 0.05)
+    api.queue.frames = (*BEGUN[:2], chunk(2, 1, "a", tool_calls=[{"index": 0}]))
+    assert "tool" in api.chat(make_chat(stream=True)).text
+    assert api.queue.shown == [Shown(tokens=1, prompt=5)]
 
 
 def test_stream_goes_on_twice(api: Service) -> None:

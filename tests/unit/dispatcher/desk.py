@@ -6,9 +6,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from dispatcher.arguments import Ended, QueuedJob
+from dispatcher.arguments import Ended, GivenBack, QueuedJob
 from dispatcher.commands import Bounds, Commands, Identity, Offer, Wish, WorkerStatus
 from dispatcher.constants import SIDE_PLACES
+from dispatcher.cost import NOTHING, Usage
 from dispatcher.frames import Frame, Kind, pack, unpack
 from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_token
 from dispatcher.keys import Keys
@@ -52,9 +53,11 @@ def queued_job(
     supersedes: str = "",
     prefixes: tuple[str, ...] = (),
     seen_cost: int | str = "",
+    seen: str = "",
     path: str = CHAT_PATH,
     form: str = CHUNKS,
     is_admitted: int = 0,
+    part: str = "",
     generation: int = 1,
     latest_ms: int = FOR_EVER_MS,
 ) -> QueuedJob:
@@ -77,9 +80,11 @@ def queued_job(
         supersedes=supersedes,
         remembered=" ".join(prefixes[:1]),
         seen_cost=seen_cost,
+        seen=seen,
         path=path,
         form=form,
         is_admitted=is_admitted,
+        part=part,
         body=body,
         beginnings=" ".join(prefixes),
     )
@@ -144,9 +149,10 @@ class Desk:
         limits = Bounds(999, 999, 1000, 2**20, 0, max_tenant_running)
         return await self.commands.enqueue("a", limits, rows)
 
-    async def cancel(self, *jobs: str) -> str:
+    async def cancel(self, *jobs: str, shown: str = "") -> str:
         """The states that they were in."""
-        return ",".join(state.decode() for state in await self.commands.cancel(jobs))
+        pairs = [(job, shown) for job in jobs]
+        return ",".join(state.decode() for state in await self.commands.cancel(pairs))
 
     async def resume(
         self,
@@ -155,13 +161,15 @@ class Desk:
         build: str = "f1",
         estimate: int = 1,
         seen_cost: int = 0,
+        seen: str = "",
         body: bytes = b"the rest",
         generation: int = 0,
     ) -> list[Any]:
         """Has the job of an attempt go on, under the next generation where none is given."""
         job, attempt = split_token(token)
         newer = generation or generation_of(attempt) + 1
-        return await self.commands.resume(job, newer, build, (estimate, 1, 0), seen_cost, body)
+        said = seen_cost, seen
+        return await self.commands.resume(job, newer, build, (estimate, 1, 0), said, body)
 
     # What bridges do.
 
@@ -268,13 +276,14 @@ class Desk:
         class_: str = "",
         refusal: str = "",
         setback: int = 0,
+        used: Usage = NOTHING,
     ) -> list[str]:
         """Gives a job back; a crash costs an attempt in any case."""
         free = Toll.SETBACK if setback else Toll.NOTHING
         toll = Toll.CRASH if crashed else Toll.ATTEMPT if costs else free
-        answer = await self.commands.release(
-            Identity(worker, epoch), token, toll, b'{"e":1}', class_, refusal
-        )
+        counts = used.prompt, used.cached, used.completion
+        given_back = GivenBack(token, toll, b'{"e":1}', class_, refusal, *counts)
+        answer = await self.commands.release(Identity(worker, epoch), given_back)
         return [word.decode() for word in answer]
 
     async def renew(

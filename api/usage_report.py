@@ -1,0 +1,116 @@
+"""GET /v1/usage: what the token's tenant has used."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.auth import credentials
+from api.context import context_of
+from api.errors import bad_request
+from api.paths import READ
+from api.scopes import USAGE, check_scope
+from api.tenant import Tenant
+from dispatcher.connection import LinkedRedis
+from dispatcher.usage import (
+    DEFAULT_DAYS,
+    UsageRow,
+    days_between,
+    keep_usage,
+    known_models,
+    today,
+    usage_of,
+    usage_of_users,
+    with_rest,
+)
+from dispatcher.usage_report import BadPeriod, period, sums, told, total
+
+router = APIRouter()
+
+_KNOWN = ("from", "to", "group_by", "user")
+_BY = ("day", "model", "user")
+_KEEP_EVERY_S = 3600.0
+
+
+@router.api_route("/v1/usage", methods=READ)
+async def usage(request: Request) -> dict[str, Any]:
+    """The sums of what the tenant has used, by UTC day of the current month unless it is asked
+    otherwise. It waits for no model.
+    """
+    context = context_of(request)
+    tenant = await context.authenticator.admit(credentials(request.headers))
+    check_scope(tenant.scopes, USAGE)
+    asked = _asked(request.query_params.multi_items(), tenant)
+    redis, by = context.queue.redis, asked.get("group_by", "day")
+    now = await today(redis)
+    first, last = _period(asked, now)
+    rows = await _rows(redis, tenant, asked, days_between(first, last))
+    return {
+        "object": "usage",
+        "tenant": tenant.subject,
+        **({"user": asked["user"]} if "user" in asked else {}),
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "group_by": by,
+        "data": sums(rows, by),
+        "total": told(total(rows)),
+    }
+
+
+async def _rows(
+    redis: LinkedRedis, tenant: Tenant, asked: Mapping[str, str], days: Sequence[date]
+) -> list[UsageRow]:
+    models = await known_models(redis)
+    whole = await usage_of(redis, models, days, tenant.subject, asked.get("user", ""))
+    if asked.get("group_by") != "user" or "user" in asked:
+        return whole
+    return with_rest(whole, await usage_of_users(redis, models, days, tenant.subject))
+
+
+def _asked(items: Sequence[tuple[str, str]], tenant: Tenant) -> dict[str, str]:
+    """What the query says. Raises `ApiError` 400 for what nobody can answer."""
+    asked: dict[str, str] = {}
+    for name, value in items:
+        if name not in _KNOWN:
+            raise bad_request(
+                f"`{name[:40]}` is unknown: use {', '.join(_KNOWN)}.", param=name[:40]
+            )
+        if name in asked:
+            raise bad_request(f"`{name}` is there twice: give it once.", param=name)
+        asked[name] = value
+    if asked.get("group_by", "day") not in _BY:
+        raise bad_request(f"`group_by` must be one of {', '.join(_BY)}.", param="group_by")
+    for_users = "user" in asked or asked.get("group_by") == "user"
+    if for_users and not tenant.delegate:
+        name = "user" if "user" in asked else "group_by"
+        raise bad_request(
+            "Only a token that speaks for end users (a delegate) has usage by user.", param=name
+        )
+    if not 0 < len(asked.get("user", "-")) <= 256:
+        raise bad_request("`user` must have 1 to 256 characters.", param="user")
+    return asked
+
+
+def _period(asked: Mapping[str, str], now: date) -> tuple[date, date]:
+    try:
+        return period(asked.get("from", ""), asked.get("to", ""), now)
+    except BadPeriod as error:
+        message = f"`from` and `to` name UTC days: {error}."
+        raise bad_request(message, param="from") from error
+
+
+class UsageKeeper:
+    """Has Redis keep usage for `days`; the scripts themselves say only the default."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        self._next_at = float("-inf")
+
+    async def keep(self, redis: LinkedRedis) -> None:
+        """Once an hour, unless it is the default. Raises `RedisUnavailable`."""
+        if self._days == DEFAULT_DAYS or time.monotonic() < self._next_at:
+            return
+        await keep_usage(redis, self._days)
+        self._next_at = time.monotonic() + _KEEP_EVERY_S

@@ -1,0 +1,216 @@
+"""What tenants have used, as the scripts count it: sums of each model and day in Redis."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from redis.exceptions import ResponseError
+
+from dispatcher.connection import LinkedRedis
+from dispatcher.constants import OTHER_USERS, USAGE_TTL_MS, USERS_TTL_MS
+from dispatcher.job import tenant_key
+from dispatcher.keys import MODELS, Keys
+
+DEFAULT_DAYS = USAGE_TTL_MS // 86_400_000
+"""Usage is kept for so long unless an API says otherwise."""
+USERS_DAYS = USERS_TTL_MS // 86_400_000
+"""That of end users is kept for no longer."""
+
+_FIRST, _DAY_S = date(1970, 1, 1), 86400
+_AT_ONCE = 256  # commands
+_SCANNED = 1000  # fields of one command
+_COUNT = re.compile(rb"([a-z_]+)=(\d{1,16})")
+
+log = logging.getLogger("llamaq.usage")
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Requests and tokens; `cached` are those of the `prompt` tokens that were not evaluated."""
+
+    requests: int = 0
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+    slot_ms: int = 0
+
+    def __add__(self, other: "Used") -> "Used":
+        return Used(
+            self.requests + other.requests,
+            self.prompt + other.prompt,
+            self.cached + other.cached,
+            self.completion + other.completion,
+            self.slot_ms + other.slot_ms,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Those of prompts, cached ones too, and of answers."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one tenant has used of one model on one UTC day, or one of its end users.
+
+    `user` is empty for what belongs to none of them, and `OTHER_USERS` for all those that are not
+    counted by themselves.
+    """
+
+    day: date
+    model: str
+    tenant: str
+    user: str
+    used: Used
+
+
+def read_used(text: bytes | None) -> Used:
+    """The value of a field. What can't be read counts as nothing.
+
+    >>> read_used(b"requests=2 prompt=30 cached=9 completion=12 slot_ms=800 users=1")
+    Used(requests=2, prompt=30, cached=9, completion=12, slot_ms=800)
+    """
+    found = {name.decode(): int(number) for name, number in _COUNT.findall(text or b"")}
+    return Used(**{name: found.get(name, 0) for name in Used.__slots__})
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All of them, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+async def today(redis: LinkedRedis) -> date:
+    """The UTC day of Redis' clock. Raises `RedisUnavailable`."""
+    seconds, _ = await redis.link.call("TIME")
+    return _FIRST + timedelta(days=int(seconds) // _DAY_S)
+
+
+async def known_models(redis: LinkedRedis) -> list[str]:
+    """All that were ever served. Raises `RedisUnavailable`."""
+    found = await redis.link.call("ZRANGE", MODELS, 0, -1)
+    return sorted(model.decode(errors="replace") for model in found)
+
+
+async def usage_of(
+    redis: LinkedRedis, models: Iterable[str], days: Sequence[date], tenant: str, user: str = ""
+) -> list[UsageRow]:
+    """What a tenant has used, or one of its end users; what is nothing is left out.
+
+    It takes one HGET for each model and day, in one write. Raises `RedisUnavailable`.
+    """
+    name = "usage_users" if user else "usage"
+    asked = [(model, day) for model in models for day in days]
+    field = _field(tenant, user)
+    found = await _in_turn(redis, [("HGET", _key(name, *each), field) for each in asked])
+    return [
+        UsageRow(day, model, tenant, user, read_used(text))
+        for (model, day), text in zip(asked, found, strict=True)
+        if text
+    ]
+
+
+async def usage_of_all(
+    redis: LinkedRedis, models: Iterable[str], days: Sequence[date]
+) -> list[UsageRow]:
+    """What each tenant has used. Raises `RedisUnavailable`."""
+    asked = [(model, day) for model in models for day in days]
+    found = await _in_turn(redis, [("HGETALL", _key("usage", *each)) for each in asked])
+    return [
+        _row(model, day, field, text)
+        for (model, day), fields in zip(asked, found, strict=True)
+        for field, text in _pairs(fields)
+    ]
+
+
+async def usage_of_users(
+    redis: LinkedRedis, models: Iterable[str], days: Sequence[date], tenant: str = ""
+) -> list[UsageRow]:
+    """What the end users of this tenant have used, or those of all. Raises `RedisUnavailable`."""
+    pattern = f"{_field(tenant)}|*" if tenant else "*"
+    asked = [(model, day) for model in models for day in days]
+    sizes = await _in_turn(redis, [("HLEN", _key("usage_users", *each)) for each in asked])
+    rows = []
+    for (model, day), size in zip(asked, sizes, strict=True):
+        found = await _scan(redis, _key("usage_users", model, day), pattern) if size else {}
+        rows += [_row(model, day, field, text) for field, text in found.items()]
+    return rows
+
+
+def with_rest(whole: Iterable[UsageRow], users: Sequence[UsageRow]) -> list[UsageRow]:
+    """The rows of end users, and what of their tenants' belongs to none of them."""
+    sums: dict[tuple[date, str, str], Used] = {}
+    for row in users:
+        at = row.day, row.model, row.tenant
+        sums[at] = sums.get(at, Used()) + row.used
+    rest = [_less(row, sums.get((row.day, row.model, row.tenant), Used())) for row in whole]
+    return [*users, *(row for row in rest if row.used != Used())]
+
+
+def _less(row: UsageRow, used: Used) -> UsageRow:
+    left = {name: max(0, getattr(row.used, name) - getattr(used, name)) for name in Used.__slots__}
+    return UsageRow(row.day, row.model, row.tenant, "", Used(**left))
+
+
+async def keep_usage(redis: LinkedRedis, kept_days: int) -> None:
+    """Has Redis keep the usage of each day for so many days. Raises `RedisUnavailable`."""
+    last, commands = await today(redis), []
+    days = days_between(last - timedelta(days=max(kept_days, DEFAULT_DAYS)), last)
+    for model in await known_models(redis):
+        for name, kept in (("usage", kept_days), ("usage_users", min(kept_days, USERS_DAYS))):
+            commands += [("EXPIREAT", _key(name, model, day), _ends_s(day, kept)) for day in days]
+    await _in_turn(redis, commands)
+
+
+def _ends_s(day: date, kept_days: int) -> int:
+    return ((day - _FIRST).days + 1 + kept_days) * _DAY_S
+
+
+async def _in_turn(redis: LinkedRedis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The answers, None of a key that holds something else."""
+    answers: list[Any] = []
+    for first in range(0, len(commands), _AT_ONCE):
+        calls = [redis.link.call(*command) for command in commands[first : first + _AT_ONCE]]
+        answers += await asyncio.gather(*calls, return_exceptions=True)
+    for i, answer in enumerate(answers):
+        if isinstance(answer, ResponseError):
+            log.error("%s: %s", commands[i][1], answer)
+            answers[i] = None
+        elif isinstance(answer, BaseException):
+            raise answer
+    return answers
+
+
+async def _scan(redis: LinkedRedis, key: str, pattern: str) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    cursor = b"0"
+    while True:
+        scan = "HSCAN", key, cursor, "MATCH", pattern, "COUNT", _SCANNED
+        cursor, fields = await redis.link.call(*scan)
+        found |= _pairs(fields)
+        if cursor == b"0":
+            return found
+
+
+def _pairs(fields: Sequence[bytes] | None) -> Iterable[tuple[bytes, bytes]]:
+    words = fields or ()
+    return zip(words[::2], words[1::2], strict=True)
+
+
+def _key(name: str, model: str, day: date) -> str:
+    return Keys(model).named(name, day.isoformat())
+
+
+def _field(tenant: str, user: str = "") -> str:
+    if not user:
+        return tenant_key(tenant)
+    return f"{tenant_key(tenant)}|{user if user == OTHER_USERS else tenant_key(user)}"
+
+
+def _row(model: str, day: date, field: bytes, text: bytes) -> UsageRow:
+    tenant, _, user = field.decode(errors="replace").partition("|")
+    return UsageRow(day, model, unquote(tenant), unquote(user), read_used(text))
