@@ -5,6 +5,7 @@ from dataclasses import dataclass
 ALIASES = "llamaq:aliases"
 MODELS = "llamaq:models"
 REVOKED = "llamaq:revoked"
+TENANTS = "llamaq:tenants"
 TOKENS = "llamaq:tokens"
 WRITABLE = "llamaq:writable"
 

@@ -6,7 +6,7 @@ import click
 
 from llamaq.logs import LOG_LEVEL, set_up_logs
 
-_COMMANDS = ("alias", "api", "bridge", "join", "status", "token", "up")
+_COMMANDS = ("alias", "api", "bridge", "join", "status", "tenant", "token", "up")
 
 
 class _LazyGroup(click.Group):

@@ -4,7 +4,7 @@ from redis.asyncio import Redis
 
 from tests.unit.dispatcher.desk import OF_JOBS
 
-_OF_ALL = {"llamaq:models", "llamaq:aliases", "llamaq:revoked", "llamaq:tokens"}
+_OF_ALL = {"llamaq:models", "llamaq:aliases", "llamaq:revoked", "llamaq:tokens", "llamaq:tenants"}
 _FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "side_bell", "counters", "speeds"}
 
 
