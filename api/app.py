@@ -18,6 +18,7 @@ from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
 from api.jwks import Jwks
+from api.limits import Limiter
 from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.openapi import document_route
@@ -43,7 +44,8 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             aliases = parse_aliases(settings.aliases)
             jwks = _jwks(settings)
             authenticator, pulse = Authenticator(settings, jwks), Pulse()
-            readers = [authenticator.read_revocations]
+            limiter = Limiter(queue.redis, queue_settings.lease_s, lambda: directory.models)
+            readers = [authenticator.read_revocations, limiter.look]
             directory = Directory(
                 *(queue.lifeline, settings.model_grace_s, queue.open, aliases, readers)
             )
@@ -51,7 +53,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
-                *(settings, queue, directory, authenticator, pulse, limit),
+                *(settings, queue, directory, authenticator, pulse, limiter, limit),
                 line=line,
                 room=room,
                 answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),

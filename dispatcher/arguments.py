@@ -9,7 +9,7 @@ class QueuedJob(NamedTuple):
     After `latest_ms` of Redis' clock nothing is done for it. `estimate` and `seen_cost` are costs;
     `seen_cost` is "" before its client has seen anything. `beginnings` names those of its
     conversation, the longest first, `remembered` those by which a worker is to be known; both are
-    parted by blanks. With `is_admitted` 1 no bound refuses it.
+    parted by blanks. With `is_admitted` 1 no bound refuses it. `quota` is that of `Job`.
     """
 
     id: str
@@ -34,6 +34,7 @@ class QueuedJob(NamedTuple):
     is_admitted: int
     body: bytes
     beginnings: str
+    quota: str
 
 
 class Ended(NamedTuple):

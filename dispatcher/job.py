@@ -52,7 +52,8 @@ class Job:
     has seen already, None before it has begun: `body` asks for what is left. llama-server answers
     in this `form`: OpenAI's chunks (`CHUNKS`), one JSON value (`BODY`), or else events, the last of
     which has these words in it. One that `is_admitted` is a piece of a request that was let in: no
-    bound refuses it.
+    bound refuses it. `quota` is what is left of its tenant's tokens, as `api.token_budget` writes
+    it, "" where there is no limit.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Job:
     path: str = CHAT_PATH
     form: str = CHUNKS
     is_admitted: bool = False
+    quota: str = ""
 
     @property
     def is_streamed(self) -> bool:

@@ -41,6 +41,13 @@ NAMES = {
     "counters": "counters",
     "aliases": "aliases",
     "loading": "loading",
+    "usage": "usage:",
+    "usage_users": "usage_users:",
+    # Of a tenant.
+    "requests": "requests",
+    "requests_of": "requests:",
+    "open": "open",
+    "open_of": "open:",
 }
 
 
@@ -57,4 +64,20 @@ class Keys:
 
     def named(self, name: str, id_: str = "") -> str:
         """The key of a name in `NAMES`; raises `KeyError` for any other."""
+        return f"{self.prefix}{NAMES[name]}{id_}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantKeys:
+    """The keys of one tenant and its end users, whose name is as `tenant_key` spells it."""
+
+    tenant: str
+
+    @property
+    def prefix(self) -> str:
+        """How every key of the tenant begins."""
+        return f"llamaq:{{tenant:{self.tenant}}}:"
+
+    def named(self, name: str, id_: str = "") -> str:
+        """As `Keys.named`."""
         return f"{self.prefix}{NAMES[name]}{id_}"

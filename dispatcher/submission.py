@@ -159,4 +159,5 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         is_admitted=int(job.is_admitted),
         body=job.body,
         beginnings=" ".join(job.prefixes),
+        quota=job.quota if generation == 1 else "",
     )

@@ -99,6 +99,7 @@ local function write_job(ask, job, ttl)
     'max_tenant_running', is_side(job.class) and 0 or max_tenant_running, 'prefix', ask.remembered)
   if ask.seen_cost ~= '' then redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost) end
   if ask.form ~= '' then redis.call('HSET', key, 'form', ask.form) end
+  if ask.quota ~= '' then redis.call('HSET', key, 'quota', ask.quota) end
   if job.supersedes then redis.call('HSET', key, 'supersedes', job.supersedes) end
   if job.prefers then
     redis.call('HSET', key, 'prefers', job.prefers, 'cached_there', job.cached_there)

@@ -16,7 +16,9 @@ from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.directory import Directory
+from api.limits import Limiter
 from api.visit import Room
+from dispatcher.connection import LinkedRedis
 from dispatcher.continuation import Continuation
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.job import Job
@@ -170,7 +172,8 @@ def service(max_tenant_jobs: int = 0, **settings: Any) -> Iterator[Service]:
     app = assemble(loaded, partial(_beating, pulse))
     room = Room(loaded.held_bytes_of_a_process)
     app.state.context = Context(
-        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs),
+        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse),
+        *(Limiter(cast(LinkedRedis, None), 4, dict), max_tenant_jobs),
         room=room,
         answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),
     )

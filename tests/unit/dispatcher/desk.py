@@ -57,6 +57,7 @@ def queued_job(
     is_admitted: int = 0,
     generation: int = 1,
     latest_ms: int = FOR_EVER_MS,
+    quota: str = "",
 ) -> QueuedJob:
     """A job as an api submits it."""
     return QueuedJob(
@@ -82,6 +83,7 @@ def queued_job(
         is_admitted=is_admitted,
         body=body,
         beginnings=" ".join(prefixes),
+        quota=quota,
     )
 
 
