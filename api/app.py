@@ -18,6 +18,7 @@ from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
 from api.jwks import Jwks
+from api.limits import Limiter
 from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.openapi import document_route
@@ -47,9 +48,11 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
             jwks = _jwks(settings)
             authenticator, pulse = Authenticator(settings, jwks), Pulse()
+            limiter = Limiter(queue.redis, queue_settings.lease_s, lambda: directory.models)
+            usage = UsageKeeper(settings.usage_days)
             directory = Directory(
                 *(queue.lifeline, settings.model_grace_s, queue.open, aliases),
-                readers=[authenticator.read_revocations, UsageKeeper(settings.usage_days).keep],
+                readers=[authenticator.read_revocations, usage.keep, limiter.look],
                 keeper=keeper,
             )
             authenticator.look_first = directory.refresh
@@ -60,7 +63,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             line = Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant)
             room = Room(settings.held_bytes_of_a_process)
             app.state.context = Context(
-                *(settings, queue, directory, authenticator, pulse, limit),
+                *(settings, queue, directory, authenticator, pulse, limiter, limit),
                 line=line,
                 room=room,
                 answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),

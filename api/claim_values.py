@@ -7,15 +7,11 @@ from typing import Any
 
 from dispatcher.aliases import ANY, is_name
 from dispatcher.constants import MAX_WEIGHT, MIN_WEIGHT
-from dispatcher.limits import Limits
+from dispatcher.limits import COUNTED, LARGEST, Limits
 from dispatcher.tier import Tier
 
 MAX_SUBJECT_CHARS = 256
 MOST_MODELS = 256
-COUNTED = "requests_per_minute", "tokens_per_day", "tokens_per_month", "concurrent"
-"""The limits that are numbers."""
-
-_LARGEST = 10**15
 
 
 class InvalidClaim(ValueError):
@@ -69,7 +65,7 @@ def read_limits(limits: Any) -> Limits | None:
     if not isinstance(limits, dict) or not set(limits) <= set(COUNTED):
         raise InvalidClaim(f"`limits` must be an object with some of {', '.join(COUNTED)}")
     for value in limits.values():
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
             raise InvalidClaim("`limits` must have whole numbers from 0, which is no limit")
     return Limits(**limits) if any(limits.values()) else None
 

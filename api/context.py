@@ -11,6 +11,7 @@ from api.answer_room import AnswerRoom
 from api.aside import Aside
 from api.auth import Authenticator
 from api.directory import Directory
+from api.limits import Limiter
 from api.line import Line
 from api.settings import ApiSettings
 from api.visit import Room
@@ -56,6 +57,7 @@ class Context:
     directory: Directory
     authenticator: Authenticator
     pulse: Pulse
+    limiter: Limiter
     max_tenant_jobs: int = 0
     aside: Aside = field(default_factory=Aside)
     line: Line = field(default_factory=Line)

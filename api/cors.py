@@ -13,6 +13,8 @@ _EXPOSED = (
     *("x-llamaq-tier", "x-llamaq-worker", "x-llamaq-queue-ms"),
     *("x-llamaq-queue-position", "x-llamaq-queue-eta", "x-llamaq-ignored", "x-llamaq-lost-tokens"),
     *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+    *("x-ratelimit-reset-requests", "x-ratelimit-limit-tokens"),
+    *("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
 )
 
 

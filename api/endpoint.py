@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from api.errors import OPENAI, ApiError, ErrorForm
+from api.rates import RateForm, openai_headers
 from api.rules import Rule
 from api.settings import ApiSettings
 from api.unknown_fields import Unknown
@@ -169,9 +170,10 @@ class Endpoint(Generic[A]):
     that is not streamed; `shape` makes a stream, whose request has this id; `splice` has a stream
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
-    answer. Its clients may look for the id of a request in a header `id_header` too. The OpenAPI
-    document tells the `fields` of a request, with None for one that has no rule, which of them are
-    `required`, and the `media_type` of its body. Its tokens need the `scope` of `api.scopes`.
+    answer, `rates` that of the headers that tell of limits. Its clients may look for the id of a
+    request in a header `id_header` too. The OpenAPI document tells the `fields` of a request,
+    with None for one that has no rule, which of them are `required`, and the `media_type` of its
+    body. Its tokens need the `scope` of `api.scopes`.
     """
 
     path: str
@@ -183,6 +185,7 @@ class Endpoint(Generic[A]):
     upstream: str = ""
     form: str = CHUNKS
     errors: ErrorForm = OPENAI
+    rates: RateForm = openai_headers
     id_header: str = ""
     fields: Mapping[str, Rule | None] = field(default_factory=dict, repr=False)
     required: Sequence[str] = ()

@@ -22,6 +22,7 @@ from api.embeddings.request import parse_embeddings, parse_native
 from api.endpoint import Endpoint
 from api.messages.answer import assembly as message_assembly
 from api.messages.errors import error_body
+from api.messages.rates import rate_headers
 from api.messages.request import FIELDS as MESSAGE_FIELDS
 from api.messages.request import parse_message
 from api.messages.shape import MessageShape
@@ -89,6 +90,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         also=("/messages",),
         upstream="/v1/chat/completions",
         errors=error_body,
+        rates=rate_headers,
         id_header="request-id",
         fields=MESSAGE_FIELDS,
         required=("messages",),
@@ -233,6 +235,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
         upstream="/v1/chat/completions/input_tokens",
         form=BODY,
         errors=error_body,
+        rates=rate_headers,
         id_header="request-id",
         fields=MESSAGE_FIELDS,
         required=("messages",),

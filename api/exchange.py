@@ -10,11 +10,12 @@ from api.answer import Answer
 from api.context import Context
 from api.departure import Departure
 from api.endpoint import CannotContinue, Piece, Splice
-from api.errors import ApiError, from_llamaq
-from api.failure import cannot_continue, failure, has_no_room, told
+from api.errors import ApiError
+from api.failure import cannot_continue, failure, has_no_room, tenant_queue_full, told
 from api.json_text import read
-from api.reply_headers import place_headers, rate_headers
+from api.reply_headers import rate_headers, way_headers
 from api.request_log import Record
+from api.stay import Stay
 from api.waiting import check_continuation, check_model, expired
 from dispatcher.errors import JobCancelled, LlamaqError, TenantQueueFull
 from dispatcher.frames import Frame, Kind
@@ -31,8 +32,8 @@ class ClientGone(Exception):
 class Exchange:
     """The jobs of one request, one per choice, and what comes back for them.
 
-    `splice` makes what joins the attempts at a job. `begin` comes first; `close` always comes last.
-    It is `done` when every choice is complete.
+    `splice` makes what joins the attempts at a job. `stay` is that of a limited tenant. `begin`
+    comes first; `close` always comes last. It is `done` when every choice is complete.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Exchange:
         self.context = context
         self.record = record
         self.jobs = jobs
+        self.stay: Stay | None = None
         self._new_splice = splice
         self._answers: list[Answer] = []
         self.done = False
@@ -75,16 +77,9 @@ class Exchange:
     def headers(self) -> dict[str, str]:
         """What is known by now of how the request is served."""
         queued = max([answer.reply.tenant_queued for answer in self._answers], default=0)
-        headers = {
-            "x-llamaq-tier": self.jobs[0].tier.value,
-            **rate_headers(self.context.max_tenant_jobs, queued),
-        }
-        if self.record.worker is not None:
-            headers["x-llamaq-worker"] = self.record.worker
-            headers["x-llamaq-queue-ms"] = str(self.record.queue_ms)
-        elif place := self.place:
-            headers |= place_headers(place)
-        return headers
+        headers = way_headers(self.record, self.place)
+        headers |= rate_headers(self.context.max_tenant_jobs, queued)
+        return headers if self.stay is None else headers | self.stay.headers()
 
     async def begin(self, receive: Receive) -> None:
         """Enqueues the jobs. `receive` (ASGI) tells when the client goes.
@@ -93,6 +88,8 @@ class Exchange:
         """
         self._departure = Departure(receive, self._leave)
         self.context.pulse.listeners.add(self.heed)
+        if self.stay is not None:
+            self.jobs = [await self.stay.begin(self.jobs[0], self._refuse), *self.jobs[1:]]
         for choice, job in enumerate(self.jobs):
             reply = await self._submit(job)
             self._answers.append(Answer(choice, job, reply, self._new_splice(job)))
@@ -105,6 +102,8 @@ class Exchange:
         self.context.pulse.listeners.discard(self.heed)
         for answer in self._answers:
             self.context.queue.close(answer.job, answer.shown)
+        if self.stay is not None:
+            self.stay.end(counts=self._was_started or self._client_gone)
         counts = [answer.tokens for answer in self._answers if answer.tokens is not None]
         self.record.tokens = sum(counts) if counts else None
         # They know us: the bodies would stay until a collection.
@@ -115,10 +114,13 @@ class Exchange:
         try:
             return await self.context.queue.submit(job, self.heed)
         except TenantQueueFull as error:
-            refused = from_llamaq(error, self.record.id)
-            limit = self.context.max_tenant_jobs
-            refused.headers |= rate_headers(limit, queued=limit)
-            raise refused from error
+            raise tenant_queue_full(error, self.context.max_tenant_jobs) from error
+
+    def _refuse(self, error: ApiError) -> None:
+        """It is refused, if all of it waits in the queue still, as far as is known."""
+        if all([answer.reply.waits and answer.reply.place for answer in self._answers]):
+            self._failure = error
+            self.heed()
 
     def _leave(self) -> None:
         self._client_gone = True
@@ -228,7 +230,7 @@ class Exchange:
         overdue = self.waited_s >= self.jobs[0].deadline_s
         if frame.kind is Kind.EXPIRED or (overdue and frame.kind in _BY_OTHERS):
             raise self._expired()
-        raise failure(frame)
+        raise failure(frame, self.stay)
 
     def _check_time(self) -> None:
         """Raises what the client is told once it has waited for too long."""

@@ -3,8 +3,17 @@
 import json
 import logging
 
-from api.errors import ApiError, from_llama_server
-from dispatcher.errors import JobCancelled, LlamaqError, QueueFull, Superseded, WorkerFailed
+from api.errors import ApiError, from_llama_server, from_llamaq
+from api.reply_headers import rate_headers
+from api.stay import Stay
+from dispatcher.errors import (
+    JobCancelled,
+    LlamaqError,
+    QueueFull,
+    Superseded,
+    TenantQueueFull,
+    WorkerFailed,
+)
 from dispatcher.frames import Frame, Kind
 
 log = logging.getLogger("llamaq.relay")
@@ -12,8 +21,10 @@ log = logging.getLogger("llamaq.relay")
 _TOO_LONG = "exceed_context_size_error"
 
 
-def failure(frame: Frame) -> LlamaqError | ApiError:
-    """The error to raise for it."""
+def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
+    """The error to raise for it; `stay` is that of a limited tenant."""
+    if frame.kind is Kind.LIMITED and stay is not None:
+        return stay.used_up()
     said = json.loads(frame.payload or b"{}")
     if frame.kind is Kind.REJECTED:
         return from_llama_server(said["status"], said["body"].encode())
@@ -40,6 +51,13 @@ def told(error: Exception) -> LlamaqError | ApiError:
         return error
     log.error("A worker's answer can't be read: %.200r", error)
     return WorkerFailed("The worker's answer can't be read by this API.")
+
+
+def tenant_queue_full(error: TenantQueueFull, limit: int) -> ApiError:
+    """The error for a tenant that has as many jobs in the queue as it may have."""
+    refused = from_llamaq(error, "")
+    refused.headers |= rate_headers(limit, queued=limit)
+    return refused
 
 
 def lost_midway() -> WorkerFailed:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from api.claim_values import (
-    COUNTED,
     InvalidClaim,
     read_limits,
     read_models,
@@ -14,7 +13,7 @@ from api.claim_values import (
 )
 from api.scopes import SCOPES, USUAL, read_scopes
 from api.tenant import Tenant, read_tenant
-from dispatcher.limits import Limits
+from dispatcher.limits import Limits, pairwise, smaller
 from dispatcher.tier import Tier
 
 EVERYBODY = "*"
@@ -45,7 +44,7 @@ class Grant:
             weight=max(self.weight, other.weight),
             scopes=self.scopes | other.scopes,
             models=None if None in (self.models, other.models) else self._models_with(other),
-            limits=_pairwise(self.limits, other.limits, _larger_limit),
+            limits=pairwise(self.limits, other.limits, _larger_limit),
         )
 
     def _models_with(self, other: "Grant") -> frozenset[str]:
@@ -106,7 +105,7 @@ def _names(value: Any) -> Sequence[str]:
 
 def _bounded(grant: Grant, tenant: Tenant, claims: Mapping[str, Any]) -> Tenant:
     """What the groups grant, where a claim does not say less."""
-    limits = _pairwise(grant.limits, tenant.limits or _NO_LIMITS, _smaller_limit)
+    limits = pairwise(grant.limits, tenant.limits or _NO_LIMITS, smaller)
     limits = replace(limits, models=grant.models)
     return replace(
         tenant,
@@ -141,16 +140,5 @@ def _read_scopes(words: Any) -> frozenset[str] | None:
     return scopes
 
 
-def _pairwise(one: Limits, other: Limits, choose: Callable[[int, int], int]) -> Limits:
-    minute, day, month, concurrent = (
-        choose(getattr(one, name), getattr(other, name)) for name in COUNTED
-    )
-    return Limits(minute, day, month, concurrent)
-
-
 def _larger_limit(one: int, other: int) -> int:
     return max(one, other) if one and other else 0
-
-
-def _smaller_limit(one: int, other: int) -> int:
-    return min(one, other) if one and other else one or other

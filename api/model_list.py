@@ -11,6 +11,7 @@ from api.context import context_of
 from api.directory import Directory
 from api.paths import READ
 from api.scopes import MODELS, check_scope
+from api.terms import read_terms
 from dispatcher.errors import ModelNotFound
 from dispatcher.model_state import ModelState
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
@@ -48,7 +49,8 @@ async def _looked_up(request: Request) -> tuple[Directory, Lists]:
     tenant = await context.authenticator.admit(credentials(request.headers))
     check_scope(tenant.scopes, MODELS)
     await context.directory.refresh()
-    return context.directory, tenant.model_lists
+    user = read_terms(tenant, request.headers, {}).user
+    return context.directory, context.limiter.of(tenant, user).lists
 
 
 def _describe(state: ModelState) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from api.allowed_models import require_allowed
+from api.allowed_models import Lists, require_allowed
 from api.answer_room import HeldAnswer
 from api.aside import LARGE_BYTES
 from api.auth import credentials
@@ -108,7 +108,8 @@ class Relay:
             if terms.ignored or asked.unknown.ignored:
                 record.ignored = header_of(asked.unknown.names(terms.ignored))
             record.model, record.tier = asked.model, terms.tier
-            asked, needs = await self._of_its_model(asked, call, tenant)
+            lists, accounts = context.limiter.of(tenant, terms.user)
+            asked, needs = await self._of_its_model(asked, call, lists)
             mean = context.directory.mean_completion(asked.model)
             work = await aside.run(size, asked.work, tenant.subject, mean)
         if needs is not work.needs:
@@ -116,15 +117,17 @@ class Relay:
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
         exchange = Exchange(context, record, jobs, self._endpoint.splice)
+        if accounts:
+            exchange.stay = context.limiter.stay(record.id, accounts, self._endpoint.rates)
         held = work.items and await _held(call, visit, exchange, work.items)
         return exchange, self._answer(asked, exchange, held)
 
-    async def _of_its_model(self, asked: Asked, call: Call, tenant: Tenant) -> tuple[Asked, Needs]:
+    async def _of_its_model(self, asked: Asked, call: Call, lists: Lists) -> tuple[Asked, Needs]:
         """The request by the own name of its model, and what a worker must be able to do for it.
 
         A worker of the model is, and the tenant may use it, or this raises `ApiError`.
         """
-        directory, lists = call.context.directory, tenant.model_lists
+        directory = call.context.directory
         model = await require_allowed(directory, lists, asked.model, asked.needs)
         call.record.model = model
         asked, needs = asked.of_model(model, directory.context(model)), asked.needs

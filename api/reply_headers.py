@@ -1,6 +1,18 @@
 """Headers that tell how a request is served. Pure."""
 
+from api.request_log import Record
 from dispatcher.reply import Place
+
+
+def way_headers(record: Record, place: Place | None) -> dict[str, str]:
+    """Who answers a request, or where it stands in the queue, and in which tier."""
+    headers = {"x-llamaq-tier": record.tier} if record.tier else {}
+    if record.worker is not None:
+        headers["x-llamaq-worker"] = record.worker
+        headers["x-llamaq-queue-ms"] = str(record.queue_ms)
+    elif place is not None:
+        headers |= place_headers(place)
+    return headers
 
 
 def rate_headers(limit: int, queued: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ class QueuedJob(NamedTuple):
     both it and `seen`, what its client has seen (`Shown.text`), are "" before that has seen
     anything. `beginnings` names those of its conversation, the longest first, `remembered` those by
     which a worker is to be known; both are parted by blanks. With `is_admitted` 1 no bound refuses
-    it. `part` is that of `Job`.
+    it. `part` and `quota` are those of `Job`.
     """
 
     id: str
@@ -37,6 +37,7 @@ class QueuedJob(NamedTuple):
     part: str
     body: bytes
     beginnings: str
+    quota: str
 
 
 class Ended(NamedTuple):

@@ -11,6 +11,8 @@ REMEMBERED_MS = 1_800_000
 """A worker is taken to have a conversation in its cache for this long."""
 LOST_MS = 10_000
 """The API may have a job go on that was lost for this long."""
+MINUTE_MS = 60_000
+"""The time over which the requests of a tenant are counted."""
 
 MOST_SEARCHED = 100_000
 """Among so many places that of a damaged job is searched for. A claim finds it, if nothing else."""

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     EXPIRED = "expired"
     DROPPED = "dropped"  # the queue was full, and a tenant with nothing in it got the place
     SUPERSEDED = "superseded"  # a newer job of the same key has taken its place in the queue
+    LIMITED = "limited"  # its tenant had used up its tokens when its turn came
     ABANDONED = "abandoned"
 
 

@@ -61,7 +61,8 @@ class Job:
     them, where the answer goes on behind them. llama-server answers in this `form`: OpenAI's chunks
     (`CHUNKS`), one JSON value (`BODY`), or else events, the last of which has these words in it.
     One that `is_admitted` is a piece of a request that was let in: no bound refuses it. `part` is
-    what it is of its request.
+    what it is of its request. `quota` is what is left of its tenant's tokens, as `api.token_budget`
+    writes it, "" where there is no limit.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Job:
     form: str = CHUNKS
     is_admitted: bool = False
     part: Part = Part.FIRST
+    quota: str = ""
 
     @property
     def is_streamed(self) -> bool:

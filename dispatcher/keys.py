@@ -6,6 +6,7 @@ ALIASES = "llamaq:aliases"
 INVITED = "llamaq:invited"
 MODELS = "llamaq:models"
 REVOKED = "llamaq:revoked"
+TENANTS = "llamaq:tenants"
 TOKENS = "llamaq:tokens"
 WATCH = "llamaq:watch"
 WRITABLE = "llamaq:writable"
@@ -43,6 +44,11 @@ NAMES = {
     "loading": "loading",
     "usage": "usage:",
     "usage_users": "usage_users:",
+    # Of a tenant.
+    "requests": "requests",
+    "requests_of": "requests:",
+    "open": "open",
+    "open_of": "open:",
 }
 
 
@@ -65,3 +71,19 @@ class Keys:
     def aliases(self) -> str:
         """More names of the model. An invited machine can write to no key that begins so."""
         return f"{ALIASES}:{{{self.model}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantKeys:
+    """The keys of one tenant and its end users, whose name is as `tenant_key` spells it."""
+
+    tenant: str
+
+    @property
+    def prefix(self) -> str:
+        """How every key of the tenant begins."""
+        return f"llamaq:{{tenant:{self.tenant}}}:"
+
+    def named(self, name: str, id_: str = "") -> str:
+        """As `Keys.named`."""
+        return f"{self.prefix}{NAMES[name]}{id_}"

@@ -19,7 +19,7 @@ from dispatcher.tier import Tier
 
 LUA = files("dispatcher") / "lua"
 SCRIPTS = (
-    *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "look"),
+    *("admit", "api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "hold", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
     *("weigh", "wipe"),
 )

@@ -161,4 +161,5 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         part=job.part,
         body=job.body,
         beginnings=" ".join(job.prefixes),
+        quota=job.quota if generation == 1 else "",
     )

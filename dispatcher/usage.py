@@ -79,6 +79,15 @@ def read_used(text: bytes | None) -> Used:
     return Used(**{name: found.get(name, 0) for name in Used.__slots__})
 
 
+def place_of(model: str, day: date, tenant: str, user: str = "") -> tuple[str, str]:
+    """The key and the field that have what a tenant has used, or one of its end users.
+
+    >>> place_of("tiny", date(2026, 11, 27), "web", "u 1")
+    ('llamaq:{tiny}:usage_users:2026-11-27', 'web|u%201')
+    """
+    return _key("usage_users" if user else "usage", model, day), _field(tenant, user)
+
+
 def days_between(first: date, last: date) -> list[date]:
     """All of them, both included."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -103,10 +112,9 @@ async def usage_of(
 
     It takes one HGET for each model and day, in one write. Raises `RedisUnavailable`.
     """
-    name = "usage_users" if user else "usage"
     asked = [(model, day) for model in models for day in days]
-    field = _field(tenant, user)
-    found = await _in_turn(redis, [("HGET", _key(name, *each), field) for each in asked])
+    places = [place_of(*each, tenant, user) for each in asked]
+    found = await _in_turn(redis, [("HGET", *place) for place in places])
     return [
         UsageRow(day, model, tenant, user, read_used(text))
         for (model, day), text in zip(asked, found, strict=True)

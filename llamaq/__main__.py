@@ -13,6 +13,7 @@ _COMMANDS = (
     "invite",
     "join",
     "status",
+    "tenant",
     "token",
     "uninvite",
     "up",

@@ -103,6 +103,7 @@ local function write_job(ask, job, ttl)
   end
   if ask.part ~= '' then redis.call('HSET', key, 'part', ask.part) end
   if ask.form ~= '' then redis.call('HSET', key, 'form', ask.form) end
+  if ask.quota ~= '' then redis.call('HSET', key, 'quota', ask.quota) end
   if job.supersedes then redis.call('HSET', key, 'supersedes', job.supersedes) end
   if job.prefers then
     redis.call('HSET', key, 'prefers', job.prefers, 'cached_there', job.cached_there)

@@ -28,7 +28,7 @@
 -- @include work_on
 local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, seen, body =
   unpack(ARGV)
-local OVER = {rejected = true, expired = true, superseded = true, dropped = true}
+local OVER = {rejected = true, expired = true, superseded = true, dropped = true, limited = true}
 
 -- What is answered without a change in the queue; nil where the job goes on.
 local function refusal_of(job)

@@ -2,7 +2,7 @@
 
 local STATES = {queued = true, running = true, lost = true}
 local FINAL = {done = true, rejected = true, failed = true, cancelled = true, expired = true,
-               superseded = true, dropped = true, abandoned = true}
+               superseded = true, dropped = true, abandoned = true, limited = true}
 local OPTIONAL = {'max_tenant_running', 'claimed_ms', 'cached_there', 'left_since_ms', 'seen_cost'}
 
 -- What is wrong with these fields of a job, in words; nil where nothing is.

@@ -4,12 +4,13 @@
 -- @include places
 -- @include read_fields
 -- @include read_place
+-- @lazy is_used_up
 
 -- What a claim needs to know of a job; the place tells the rest.
 local CLAIMED = {'api', 'state', 'wants', 'weight', 'estimate', 'prompt_estimate',
   'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
   'crashes', 'generation', 'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms',
-  'avoids', 'visible', 'supersedes', 'path', 'form', 'protocol'}
+  'avoids', 'visible', 'supersedes', 'path', 'form', 'protocol', 'quota'}
 local TEXTS_CLAIMED = {'api', 'state', 'tier', 'wants'}
 local NUMBERS_CLAIMED = {'weight', 'estimate', 'prompt_estimate', 'completion_estimate', 'bytes',
   'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts', 'crashes', 'generation'}
@@ -36,6 +37,7 @@ local function obstacle(c, job)
   end
   if not lives(c, job.api) then return 'abandoned' end
   if tonumber(job.wait_until_ms) <= c.now then return 'expired' end
+  if job.quota and is_used_up(c, job) then return 'limited' end
 end
 
 -- The job at a place, with its `obstacle`.

@@ -10,7 +10,7 @@
 
 -- What failed while nobody could hear it is not tried again.
 local HAS_FAILED = {rejected = true, failed = true, expired = true, superseded = true,
-                    dropped = true}
+                    dropped = true, limited = true}
 
 local function forget(c, id, job)
   take_back_use(c, job)

@@ -16,8 +16,10 @@ from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
 from api.directory import Directory
+from api.limits import Limiter
 from api.line import Line
 from api.visit import Room
+from dispatcher.connection import LinkedRedis
 from dispatcher.continuation import Continuation
 from dispatcher.cost import Shown
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
@@ -176,7 +178,8 @@ def scripted_app(
     loaded = make_settings(**settings)
     app = assemble(loaded, partial(_beating, pulse))
     app.state.context = Context(
-        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse, max_tenant_jobs),
+        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse),
+        *(Limiter(cast(LinkedRedis, None), 4, dict), max_tenant_jobs),
         line=Line(most_of_tenant=loaded.open_requests_of_a_tenant),
         room=Room(loaded.held_bytes_of_a_process),
         answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),

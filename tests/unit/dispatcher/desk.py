@@ -60,6 +60,7 @@ def queued_job(
     part: str = "",
     generation: int = 1,
     latest_ms: int = FOR_EVER_MS,
+    quota: str = "",
 ) -> QueuedJob:
     """A job as an api submits it."""
     return QueuedJob(
@@ -87,6 +88,7 @@ def queued_job(
         part=part,
         body=body,
         beginnings=" ".join(prefixes),
+        quota=quota,
     )
 
 

@@ -5,7 +5,8 @@ from redis.asyncio import Redis
 from tests.unit.dispatcher.desk import OF_JOBS
 
 _OF_ALL = {
-    *("llamaq:models", "llamaq:aliases", "llamaq:invited", "llamaq:revoked", "llamaq:tokens")
+    *("llamaq:models", "llamaq:aliases", "llamaq:invited", "llamaq:revoked", "llamaq:tenants"),
+    "llamaq:tokens",
 }
 _FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "side_bell", "counters", "speeds"}
 

@@ -24,7 +24,18 @@ from dispatcher.script_text import SCRIPTS, script_text
 
 pytestmark = pytest.mark.real
 
-OF_APIS = {"api_heartbeat", "cancel", "enqueue", "position", "resume", "roster", "weigh", "wipe"}
+OF_APIS = {
+    "admit",
+    "api_heartbeat",
+    "cancel",
+    "enqueue",
+    "hold",
+    "position",
+    "resume",
+    "roster",
+    "weigh",
+    "wipe",
+}
 OF_BRIDGES = {
     *("claim", "emit", "finish", "look", "oldest_waiting", "reap", "register", "release", "renew"),
 }

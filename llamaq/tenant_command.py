@@ -1,0 +1,122 @@
+"""`llamaq tenant`: limits what tenants may use."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api.claim_values import MAX_SUBJECT_CHARS
+from dispatcher.settings import QueueSettings
+from llamaq.amount import Amount
+from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.redis_work import with_redis_url
+from llamaq.settings import describe
+from llamaq.tenant_work import OPTIONS, give, in_words, list_all, show, take
+
+_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+_JSON = click.option("--json", "for_programs", is_flag=True, help="For programs.")
+_USER = click.option(
+    "--user",
+    default="",
+    help="An end user of NAME, which speaks for many (`token create --delegate`); '*' (in quotes) "
+    "stands for each of them.",
+)
+
+
+class _Name(click.ParamType[str]):
+    """The name of a tenant."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if not 0 < len(text) <= MAX_SUBJECT_CHARS or not text.isprintable() or not text.strip():
+            most = f"give 1 to {MAX_SUBJECT_CHARS} characters"
+            self.fail(f"{text[:80]!r} can't be a name: {most}", param, ctx)
+        return text
+
+
+_NAME = click.argument("name", type=_Name())
+
+
+@click.group()
+def tenant() -> None:
+    """What tenants may use per time, kept in Redis.
+
+    A tenant is the subject of a token. What its token claims is the ceiling. The name '*' (in
+    quotes) stands for each tenant for which the limit is not set.
+    """
+
+
+@tenant.command("set", epilog=describe(QueueSettings))
+@_NAME
+@_USER
+@click.option("--rpm", type=Amount(), help="Requests in any 60 seconds.")
+@click.option(
+    "--tokens-per-day", type=Amount(), help="Tokens of prompts and answers; days are UTC."
+)
+@click.option("--tokens-per-month", type=Amount(), help="The same per month.")
+@click.option("--concurrent", type=Amount(), help="Requests that are open at a time.")
+@click.option("--models", help="The models that it may use, with commas between; '*': all.")
+@_DATA_DIR
+def set_(name: str, user: str, data_dir: Path, **options: Any) -> None:
+    """Limit what NAME may use, on every API within a second.
+
+    Limits that are not named stay as they are. 0 is no limit, also where there is one for '*'.
+    """
+    given = {option.replace("_", "-"): value for option, value in options.items()}
+    setting = {OPTIONS[name]: value for name, value in given.items() if value is not None}
+    if not setting:
+        raise click.UsageError("Name a limit, such as --rpm 60.")
+    if "models" in setting:
+        setting["models"] = list(filter(None, map(str.strip, setting["models"].split(","))))
+    changed, unserved = with_redis_url(data_dir, partial(give, name, user, setting))
+    for model in unserved:
+        click.echo(f"Warning: no worker has served a model '{model}' within a day.", err=True)
+    click.echo(f"{_whose(name, user)}: {in_words(changed)}, on every API within a second.")
+
+
+@tenant.command(epilog=describe(QueueSettings))
+@_NAME
+@_USER
+@_DATA_DIR
+def remove(name: str, user: str, data_dir: Path) -> None:
+    """Forget the limits that are set for NAME, on every API within a second."""
+    with_redis_url(data_dir, partial(take, name, user))
+    click.echo(f"{_whose(name, user)}: nothing is set any more. What is set for '*' holds.")
+
+
+@tenant.command("show", epilog=describe(QueueSettings))
+@_NAME
+@_USER
+@_JSON
+@_DATA_DIR
+def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
+    """Show the limits that hold for NAME, those of '*' included."""
+    limits = with_redis_url(data_dir, partial(show, name, user))
+    click.echo(json.dumps(limits, indent=2) if for_programs else in_words(limits))
+
+
+@tenant.command("list", epilog=describe(QueueSettings))
+@_JSON
+@_DATA_DIR
+def list_(for_programs: bool, data_dir: Path) -> None:
+    """Show all limits that are set."""
+    settings = with_redis_url(data_dir, list_all)
+    if for_programs:
+        click.echo(json.dumps(settings, indent=2))
+        return
+    if not settings:
+        click.echo("No limit is set: set one with `llamaq tenant set NAME --rpm 60`.")
+    width = max(map(len, settings), default=0)
+    for name, setting in settings.items():
+        click.echo(f"{name:{width}}  {in_words(setting)}")
+
+
+def _whose(name: str, user: str) -> str:
+    whose = "each tenant without limits of its own" if name == "*" else f"'{name}'"
+    if not user:
+        return whose[0].upper() + whose[1:]
+    return f"{'Each end user' if user == '*' else f'The end user {user!r}'} of {whose}"
