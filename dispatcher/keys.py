@@ -38,6 +38,8 @@ NAMES = {
     "counters": "counters",
     "aliases": "aliases",
     "loading": "loading",
+    "crashes": "crashes",
+    "suspects": "suspects",
 }
 
 

@@ -74,7 +74,7 @@ class Choice:
         if len(waiting) > wanted or len(self._mine) < len(turns.classes):
             return []
         speaks_for_others = (
-            entry.prefers or entry.avoids or entry.crashes or entry.max_tenant_running
+            entry.prefers or entry.avoids or self._is_suspect(entry) or entry.max_tenant_running
             for entry in waiting
         )
         return [] if any(speaks_for_others) else waiting
@@ -155,7 +155,7 @@ class Choice:
 
     def _is_left_for_safety(self, entry: Entry) -> bool:
         """Whom it calls then hangs on their leases, which are not known here."""
-        if entry.crashes and self._worker.suspect:
+        if self._is_suspect(entry) and self._worker.suspect:
             return True
         left_ms = self._left_ms(entry)
         if entry.avoids != self._name or left_ms >= SECOND_TRY_MS:
@@ -167,6 +167,9 @@ class Choice:
             entry.left_since_ms = self._now_ms - left_ms
             self._leave_to("", SECOND_TRY_MS - left_ms)
         return found
+
+    def _is_suspect(self, entry: Entry) -> bool:
+        return self._state.blame.is_suspect(entry, self._now_ms)
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)

@@ -49,15 +49,20 @@ class ReferenceQueue(State):
         entry = self.stop(id_)
         self.turns.settle(entry, entry.estimate if entry.is_side else cost)
         if done and not entry.is_side:
+            self.blame.went_well(entry, now_ms)
             self.learn(now_ms - entry.claimed_ms)
             if entry.prefixes:
                 process = self.workers[entry.worker].process
                 self._remembered[entry.prefixes[0]] = entry.worker, *tokens, process
         del self.jobs[id_]
 
-    def release(self, id_: str, *, costs: bool = False, crashed: bool = False) -> None:
+    def release(self, id_: str, now_ms: int, *, costs: bool = False, crashed: bool = False) -> None:
         """A running job goes back to its place."""
         entry = self.stop(id_)
+        if crashed:
+            worker = self.workers[entry.worker]
+            there = [entry, *(self.jobs[other] for other in worker.running | worker.sides)]
+            self.blame.crashed(entry.worker, there, now_ms)
         entry.crashes += crashed
         if costs:
             entry.avoids = entry.worker

@@ -7,14 +7,16 @@
 --          6 class: what it has been found to need of its worker ('': as before)
 --          7 refusal: a hash of what the server said, where that may be the job's fault ('': it is
 --            not)
--- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
---                           cancelled, abandoned; gone: the attempt is not, or no longer, this
---                           worker's (a call repeated after its reply was cut); nobody: no live
---                           worker has what the job needs; twice: it got this refusal before, from
---                           another worker or the only one there is, which is its answer. In the
---                           last three cases nothing was changed
+-- Returns  {'OK', verdict, name, …}  what became of the job: revoked (queued again), lost, failed,
+--                           expired, cancelled, abandoned; gone: the attempt is not, or no longer,
+--                           this worker's (a call repeated after its reply was cut); nobody: no
+--                           live worker has what the job needs; twice: it got this refusal before,
+--                           from another worker or the only one there is, which is its answer. In
+--                           the last three cases nothing was changed. After a crash, the names of
+--                           those who are under suspicion from now on: tenant|user
 --          {'FENCED'}       register again; nothing was changed
 -- @include attempts
+-- @lazy blame
 -- @include call
 -- @include can_take
 -- @include is_full
@@ -50,13 +52,23 @@ end
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
 if is_refused_again() then return {'OK', 'twice'} end
 
+local suspected = {}
+
+-- Two crashes end a job, unless the second one was rather a suspect's that was there as well.
+local function note_crash_of(job)
+  local is_others
+  suspected, is_others = blame(c, worker, job)
+  if is_others and job.crashes + 1 >= tonumber(job.max_crashes) then return end
+  redis.call('HINCRBY', K.job .. id, 'crashes', 1)
+end
+
 local function note_what_failed()
   local job = read_job(id)
   if not job or job.flaw then return end
   local costs_attempt = toll == 'attempt' or toll == 'crash'
   if not costs_attempt then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if toll == 'setback' then redis.call('HINCRBY', K.job .. id, 'setbacks', 1) end
-  if toll == 'crash' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
+  if toll == 'crash' then note_crash_of(job) end
   if refusal ~= '' then
     redis.call('HSET', K.job .. id, 'refusal', refusal, 'refused_by', worker)
   end
@@ -71,9 +83,9 @@ local function release()
   local was_full = is_full(worker) or side_places_taken(worker) >= SIDE_PLACES
   if not take_off(worker, token) then return {'OK', 'gone'} end
   if was_full then ring_worker(worker) end
-  note_what_failed()
   c.now = now_ms()
-  return {'OK', recover(c, token, failure)}
+  note_what_failed()
+  return {'OK', recover(c, token, failure), unpack(suspected)}
 end
 
 return conduct(release)
