@@ -23,6 +23,7 @@ from dispatcher.insist import insist, wait_out
 from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
 from dispatcher.patience import EAGER, Patience
+from dispatcher.suspects import SUSPECTED
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -196,6 +197,8 @@ class WorkerSession:
             refusal=hashed,
         )
         answer = await insist(lambda: self._run(given_back), "release", log)
+        for name in answer[1:]:
+            log.warning(SUSPECTED, name.decode(errors="replace"))
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:

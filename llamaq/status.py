@@ -13,6 +13,7 @@ from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
 from dispatcher.registry import ModelState, read_models
+from dispatcher.suspects import Suspect, read_suspects
 from dispatcher.turns import Turn, read_turns
 from dispatcher.variants import Variant, variants_of, what_differs
 from dispatcher.worker_state import WorkerState
@@ -20,10 +21,12 @@ from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
 """The tenants that wait, by model."""
+Suspects = Mapping[str, Sequence[Suspect]]
+"""Who is under suspicion, by model."""
 
 
-async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
-    """The state of every model, and who waits. Raises `RedisUnavailable`.
+async def read_status(redis_url: str) -> tuple[list[ModelState], Turns, Suspects]:
+    """The state of every model, who waits, and who is under suspicion. Raises `RedisUnavailable`.
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """
@@ -32,22 +35,25 @@ async def read_status(redis_url: str) -> tuple[list[ModelState], Turns]:
             await check_kind(redis)
         states = {state.model: state for state in await read_models(redis)}
         models = [*with_given(states, await read_aliases(redis)).values()]
-        return models, {state.model: await read_turns(redis, state.model) for state in models}
+        turns = {state.model: await read_turns(redis, state.model) for state in models}
+        names = [state.model for state in models]
+        return models, turns, {name: await read_suspects(redis.link, name) for name in names}
 
 
-def as_json(models: Sequence[ModelState], turns: Turns) -> str:
+def as_json(models: Sequence[ModelState], turns: Turns, suspects: Suspects | None = None) -> str:
     """The state for programs."""
     rows = [
         asdict(model)
         | {"aliases": model.aliases, "accepting": model.accepting, "eta_s": model.eta_s}
         | {"is_default": model.is_default, "variants": _variant_rows(model)}
         | {"waiting": [asdict(turn) for turn in turns[model.model]]}
+        | {"suspects": [asdict(each) for each in (suspects or {}).get(model.model, ())]}
         for model in models
     ]
     return json.dumps(rows, indent=2, default=sorted)  # sets
 
 
-def as_text(models: Sequence[ModelState], turns: Turns) -> str:
+def as_text(models: Sequence[ModelState], turns: Turns, suspects: Suspects | None = None) -> str:
     """The state for people.
 
     >>> as_text([], {})
@@ -65,7 +71,15 @@ def as_text(models: Sequence[ModelState], turns: Turns) -> str:
         lines += _variant_lines(model)
         if waiting := turns.get(model.model):
             lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
+        if named := (suspects or {}).get(model.model):
+            lines.append(
+                f"  suspects (servers crashed under them): {', '.join(map(_named, named))}"
+            )
     return "\n".join(lines)
+
+
+def _named(suspect: Suspect) -> str:
+    return f"{suspect.title} ({suspect.seconds} s more)"
 
 
 def _variant_lines(model: ModelState) -> list[str]:

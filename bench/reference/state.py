@@ -58,6 +58,10 @@ class State:
         mean = float(service_ms) if self.mean_service_ms is None else self.mean_service_ms
         self.mean_service_ms = float(f"{mean + (service_ms - mean) / 16:.3f}")
 
+    def is_suspect(self, entry: Entry, now_ms: int) -> bool:
+        """Whether a worker runs at most one of such jobs."""
+        return self.blame.is_suspect(entry, now_ms)
+
     def begin(self, entry: Entry, worker: str, now_ms: int) -> None:
         """A job begins to run."""
         self.turns.charge(entry, 0, entry.estimate)

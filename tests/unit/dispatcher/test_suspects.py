@@ -3,6 +3,7 @@
 import pytest
 
 from dispatcher.constants import CRASHES_OF_USERS, SAME_CRASH_MS, SUSPECTED_MS, WELL_DONE_MS
+from dispatcher.suspects import read_suspects
 from tests.unit.dispatcher.desk import Desk
 
 # On the fake their scripts take ten times as long.
@@ -198,3 +199,14 @@ async def test_nothing_of_it_stays(stage: Stage) -> None:
     await stage.crash("v", "bad")
     for name in ("crashes", "suspects"):
         assert 0 < await stage.desk.redis.pttl(stage.desk.keys.named(name)) <= SUSPECTED_MS
+
+
+async def test_status_reads_who_is_suspected(desk: Desk) -> None:
+    now_ms = await desk.now_ms()
+    over = {"gone|-": now_ms - 1, "bad|-": now_ms + 60_000, "web|eve": now_ms + 90_000}
+    await desk.redis.zadd(desk.keys.named("suspects"), over)
+    await desk.redis.pexpire(desk.keys.named("suspects"), 90_000)
+    link = desk.redis.link  # type: ignore[attr-defined]
+    eve, bad = await read_suspects(link, "tiny")
+    assert (eve.title, bad.title) == ("web|eve", "bad")
+    assert 59 <= bad.seconds <= 61

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from dispatcher import registry
 from dispatcher.protocol import PROTOCOL
 from dispatcher.registry import ModelState
+from dispatcher.suspects import Suspect
 from dispatcher.turns import Turn
 from dispatcher.worker_state import WorkerState
 from llamaq.__main__ import main
@@ -45,6 +46,15 @@ def test_text_shows_models_workers_slots_and_queues() -> None:
         "  waiting: ann (priority) 2, bob (flex) 5",
         "llama: 1 queued, 0 of 0 slots busy; last worker seen 75 s ago",
     ]
+
+
+def test_suspects_are_named() -> None:
+    suspects = {"qwen": [Suspect("bad%20one|-", 540), Suspect("web|eve", 12)]}
+    assert as_text([BUSY], {}, suspects).splitlines()[-1] == (
+        "  suspects (servers crashed under them): bad one (540 s more), web|eve (12 s more)"
+    )
+    (row,) = json.loads(as_json([BUSY], {"qwen": []}, suspects))
+    assert row["suspects"][1] == {"name": "web|eve", "seconds": 12}
 
 
 def test_text_shows_breakers_of_servers_that_look_well() -> None:
