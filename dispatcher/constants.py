@@ -76,6 +76,8 @@ CRASHES_OF_USERS = 4
 """So many crashes by end users put their tenant under suspicion; of each one two count."""
 SAME_CRASH_MS = 5000
 """A server that crashes twice within this time has crashed once."""
+CRASH_COST = 2_000_000
+"""What a suspect pays at least for a job that crashed a server: 1000 tokens of an answer."""
 CRASHES_KEPT = 1000
 """Rows that tell who was there."""
 

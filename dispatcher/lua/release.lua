@@ -23,6 +23,7 @@
 -- @include is_registered
 -- @include now_ms
 -- @include recover
+-- @include suspects
 -- @include taken
 -- @include registration
 local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV)
@@ -58,6 +59,8 @@ local suspected = {}
 local function note_crash_of(job)
   local is_others
   suspected, is_others = blame(c, worker, job)
+  -- Else a suspect whose jobs crash at once would always be the least served.
+  if suspected_as(c, job.tenant, job.user) then c.crash_cost = CRASH_COST end
   if is_others and job.crashes + 1 >= tonumber(job.max_crashes) then return end
   redis.call('HINCRBY', K.job .. id, 'crashes', 1)
 end

@@ -5,6 +5,7 @@
 --   classes, waiting, queued   who waits (classes.lua)
 --   waits                      the flows that are known to wait (waiting.lua)
 --   rung                       the classes for which a worker was called already (call_workers.lua)
+--   crash_cost                 what a suspect pays for a crash (release.lua)
 --   entering                   jobs that enter the queue together (entering.lua)
 -- @include counters
 -- @include charges

@@ -210,3 +210,30 @@ async def test_status_reads_who_is_suspected(desk: Desk) -> None:
     eve, bad = await read_suspects(link, "tiny")
     assert (eve.title, bad.title) == ("web|eve", "bad")
     assert 59 <= bad.seconds <= 61
+
+
+async def test_good_tenant_is_served_beside_one_that_crashes_servers_all_the_time(
+    stage: Stage,
+) -> None:
+    """In each round a server that holds a job of the hostile tenant crashes; all else is answered.
+
+    Each crash meets both tenants until it is known whose fault it is.
+    """
+    desk, asked, served = stage.desk, dict[str, int](), dict[str, int]()
+    for number in range(25):
+        await stage.ask("bad", f"u{number}", crashes=2)
+        await stage.ask("bad", f"v{number}", crashes=2)
+        asked[await stage.ask("good", crashes=2)] = number
+        for worker in ("w", "v"):
+            desk.later(SAME_CRASH_MS)
+            held = await stage.claim(worker)
+            is_crash = any(token.startswith("bad") for token in held)
+            for token in held:
+                if is_crash:
+                    verdict = (await desk.release(token, worker, crashed=1))[1]
+                    assert verdict == "revoked" or token.startswith("bad"), token
+                else:
+                    await desk.finish(token, worker)
+                    served[jobs_of([token])[0]] = number
+    waited = [served[job] - asked[job] for job in asked if asked[job] < 20]
+    assert max(waited) <= 4, waited
