@@ -8,7 +8,8 @@
 
 local function read_rows_of_crashes(c)
   redis.call('ZREMRANGEBYSCORE', K.crashes, '-inf', c.now - SUSPECTED_MS)
-  redis.call('ZREMRANGEBYRANK', K.crashes, 0, -1 - CRASHES_KEPT)
+  local first = redis.call('ZRANGE', K.crashes, 0 - CRASHES_KEPT, 0 - CRASHES_KEPT, 'WITHSCORES')
+  if first[2] then redis.call('ZREMRANGEBYSCORE', K.crashes, '-inf', '(' .. first[2]) end
   local rows = {}
   for _, text in ipairs(redis.call('ZRANGE', K.crashes, 0, -1)) do
     local tenant, user, at, worker = string.match(text, '^([^|]*)|([^|]*)|(%d+)|(.*)$')

@@ -2,7 +2,13 @@
 
 import pytest
 
-from dispatcher.constants import CRASHES_OF_USERS, SAME_CRASH_MS, SUSPECTED_MS, WELL_DONE_MS
+from dispatcher.constants import (
+    CRASHES_KEPT,
+    CRASHES_OF_USERS,
+    SAME_CRASH_MS,
+    SUSPECTED_MS,
+    WELL_DONE_MS,
+)
 from dispatcher.suspects import read_suspects
 from tests.unit.dispatcher.desk import Desk
 
@@ -192,6 +198,14 @@ async def test_job_that_was_beside_a_suspect_does_not_end_with_it(stage: Stage) 
     stage.desk.later(SAME_CRASH_MS)
     (token,) = await stage.desk.running("w")
     assert (await stage.desk.release(token, "w", crashed=1))[1] == "failed"
+
+
+async def test_what_is_remembered_of_crashes_is_bounded(stage: Stage) -> None:
+    key, now = stage.desk.keys.named("crashes"), await stage.desk.now_ms()
+    rows = {f"t{n}|-|{now}|x{n}": now - CRASHES_KEPT * 2 + n for n in range(CRASHES_KEPT + 500)}
+    await stage.desk.redis.zadd(key, rows)
+    await stage.crash("w", "bad")
+    assert await stage.desk.redis.zcard(key) == CRASHES_KEPT + 1
 
 
 async def test_nothing_of_it_stays(stage: Stage) -> None:
