@@ -86,6 +86,20 @@ SLACK_PARTS = 100
 PEERS_COUNTED = 8
 """Of more workers the attempts are not counted one by one."""
 
+# Who is blamed when servers crash.
+SUSPECTED_MS = 600_000
+"""Whose jobs crashed two servers within this time is under suspicion for as long."""
+WELL_DONE_MS = 100_000
+"""Each answer of theirs that goes well ends that so much sooner."""
+CRASHES_OF_USERS = 4
+"""So many crashes by end users put their tenant under suspicion; of each one two count."""
+SAME_CRASH_MS = 5000
+"""A server that crashes twice within this time has crashed once."""
+CRASH_COST = 2_000_000
+"""What a suspect pays at least for a job that crashed a server: 1000 tokens of an answer."""
+CRASHES_KEPT = 1000
+"""Rows that tell who was there."""
+
 # Bounds on the work of one call.
 HELD_LOOKED_AT = 256
 """Attempts that a bridge holds and that one call looks at."""

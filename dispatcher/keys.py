@@ -42,6 +42,8 @@ NAMES = {
     "replies": "replies:",
     "counters": "counters",
     "loading": "loading",
+    "crashes": "crashes",
+    "suspects": "suspects",
     "usage": "usage:",
     "usage_users": "usage_users:",
     # Of a tenant.

@@ -24,6 +24,7 @@ from dispatcher.job import Claim, Toll
 from dispatcher.needs import Needs
 from dispatcher.patience import EAGER, Patience
 from dispatcher.row import printable
+from dispatcher.suspects import SUSPECTED
 from dispatcher.taken import Taken, read_taken
 
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
@@ -195,6 +196,8 @@ class WorkerSession:
         given_back = GivenBack(token, toll, error, class_, hashed, *counts)
         call = partial(self._commands.release, given_back=given_back)
         answer = await insist(lambda: self._run(call), "release", log)
+        for name in answer[1:]:
+            log.warning(SUSPECTED, name.decode(errors="replace"))
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:

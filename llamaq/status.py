@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from api.names import with_given
@@ -15,6 +15,7 @@ from dispatcher.needs import COMPLETION
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_check import check_kind
 from dispatcher.registry import read_registry
+from dispatcher.suspects import Suspect, read_suspects
 from dispatcher.turns import Turn, read_turns
 from dispatcher.variants import Variant, variants_of, what_differs
 from dispatcher.worker_state import WorkerState
@@ -22,12 +23,22 @@ from llamaq.redis_sentences import told_to_people
 
 Turns = Mapping[str, Sequence[Turn]]
 """The tenants that wait, by model."""
+Suspects = Mapping[str, Sequence[Suspect]]
+"""Who is under suspicion, by model."""
 
 
-async def read_status(redis_url: str) -> tuple[list[ModelState], Turns, list[Invitation]]:
-    """The state of every model, who waits, and the invitations that an API has taken back.
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Every model, who waits, who is under suspicion, and what invitations an API has ended."""
 
-    Raises `RedisUnavailable`.
+    models: Sequence[ModelState]
+    turns: Turns = field(default_factory=dict)
+    suspects: Suspects = field(default_factory=dict)
+    ended: Sequence[Invitation] = ()
+
+
+async def read_status(redis_url: str) -> Status:
+    """Reads it. Raises `RedisUnavailable`.
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """
@@ -37,44 +48,50 @@ async def read_status(redis_url: str) -> tuple[list[ModelState], Turns, list[Inv
         registry = await read_registry(redis)
         states = {state.model: state for state in registry.models}
         models = [*with_given(states, await read_aliases(redis)).values()]
-        turns = {}
+        turns, suspects = {}, {}
         for state in models:
             link = redis.apart(state.model) if state.invited else redis.link
             turns[state.model] = await read_turns(link, state.model)
+            suspects[state.model] = await read_suspects(link, state.model)
         ended = [each for _, each in sorted(registry.invitations.items()) if each.ended]
-        return models, turns, ended
+        return Status(models, turns, suspects, ended)
 
 
-def as_json(models: Sequence[ModelState], turns: Turns) -> str:
+def as_json(status: Status) -> str:
     """The state for programs."""
     rows = [
         asdict(model)
         | {"aliases": model.aliases, "accepting": model.accepting, "eta_s": model.eta_s}
         | {"is_default": model.is_default, "variants": _variant_rows(model)}
-        | {"waiting": [asdict(turn) for turn in turns[model.model]]}
-        for model in models
+        | {"waiting": [asdict(turn) for turn in status.turns[model.model]]}
+        | {"suspects": [asdict(each) for each in status.suspects.get(model.model, ())]}
+        for model in status.models
     ]
     return json.dumps(rows, indent=2, default=sorted)  # sets
 
 
-def as_text(models: Sequence[ModelState], turns: Turns, ended: Sequence[Invitation] = ()) -> str:
-    """The state for people, with the invitations that have `ended`.
+def as_text(status: Status) -> str:
+    """The state for people.
 
-    >>> as_text([], {})
+    >>> as_text(Status([]))
     'No worker has joined yet: start one with `llamaq bridge --server URL`.'
     """
-    lines = [_ended_line(each) for each in ended]
-    if not models:
+    lines = [_ended_line(each) for each in status.ended]
+    if not status.models:
         lines.append("No worker has joined yet: start one with `llamaq bridge --server URL`.")
-    for model in models:
+    for model in status.models:
         lines.append(_model_line(model))
         width = max((len(worker.id) for worker in model.workers), default=0)
         for worker in model.workers:
             lines.append(_worker_line(worker, width))
             lines += [f"    {worker.reason}"] if worker.reason else []
         lines += _variant_lines(model)
-        if waiting := turns.get(model.model):
+        if waiting := status.turns.get(model.model):
             lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
+        if named := status.suspects.get(model.model):
+            lines.append(
+                f"  suspects (servers crashed under them): {', '.join(map(_named, named))}"
+            )
     return "\n".join(lines)
 
 
@@ -83,6 +100,10 @@ def _ended_line(invitation: Invitation) -> str:
         f"The machine {invitation.name} is invited no more: {invitation.ended}. "
         f"Forget it with: llamaq uninvite {invitation.name}"
     )
+
+
+def _named(suspect: Suspect) -> str:
+    return f"{suspect.title} ({suspect.seconds} s more)"
 
 
 def _variant_lines(model: ModelState) -> list[str]:

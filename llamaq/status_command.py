@@ -16,5 +16,5 @@ from llamaq.status import as_json, as_text, read_status
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def status(for_programs: bool, data_dir: Path) -> None:
     """Show the models, their workers, slots and queues."""
-    models, turns, ended = with_redis_url(data_dir, read_status)
-    click.echo(as_json(models, turns) if for_programs else as_text(models, turns, ended))
+    found = with_redis_url(data_dir, read_status)
+    click.echo(as_json(found) if for_programs else as_text(found))

@@ -64,8 +64,9 @@ def parse_rerank(body: bytes, settings: ApiSettings) -> RerankRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     model, query = model_name(fields), fields.get("query")
-    if not isinstance(query, str):
-        raise bad_request("`query` must be a string.", param="query")
+    # llama.cpp b11549 aborts where neither the query nor a document has a token.
+    if not isinstance(query, str) or not query.strip():
+        raise bad_request("`query` must be a string, and not empty.", param="query")
     name = "texts" if "texts" in fields else "documents"
     return RerankRequest(
         model=model,

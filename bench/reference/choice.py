@@ -73,11 +73,12 @@ class Choice:
             return []
         if len(waiting) > wanted or len(self._mine) < len(turns.classes):
             return []
+        now_ms = self._now_ms
         speaks_for_others = (
-            entry.prefers or entry.avoids or entry.crashes or entry.max_tenant_running
-            for entry in waiting
+            each.prefers or each.avoids or self._state.is_suspect(each, now_ms) for each in waiting
         )
-        return [] if any(speaks_for_others) else waiting
+        has_bound = any(entry.max_tenant_running for entry in waiting)
+        return [] if has_bound or any(speaks_for_others) else waiting
 
     def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[int, str]]:
         found: set[tuple[int, str]] = set()
@@ -155,7 +156,7 @@ class Choice:
 
     def _is_left_for_safety(self, entry: Entry) -> bool:
         """Whom it calls then hangs on their leases, which are not known here."""
-        if entry.crashes and self._worker.suspect:
+        if self._state.is_suspect(entry, self._now_ms) and self._worker.suspect:
             return True
         left_ms = self._left_ms(entry)
         if entry.avoids != self._name or left_ms >= SECOND_TRY_MS:

@@ -6,7 +6,7 @@ from bench.reference.choice import Choice
 from bench.reference.state import State
 from bench.reference.turns import Entry
 from bench.reference.worker import Claimed
-from dispatcher.constants import FEW_TOKENS, KEYED, SIDE_PLACES, SLACK_PARTS
+from dispatcher.constants import CRASH_COST, FEW_TOKENS, KEYED, SIDE_PLACES, SLACK_PARTS
 from dispatcher.patience import EAGER, Patience
 
 
@@ -49,19 +49,29 @@ class ReferenceQueue(State):
         entry = self.stop(id_)
         self.turns.settle(entry, entry.estimate if entry.is_side else cost)
         if done and not entry.is_side:
+            self.blame.went_well(entry, now_ms)
             self.learn(now_ms - entry.claimed_ms)
             if entry.prefixes:
                 process = self.workers[entry.worker].process
                 self._remembered[entry.prefixes[0]] = entry.worker, *tokens, process
         del self.jobs[id_]
 
-    def release(self, id_: str, *, costs: bool = False, crashed: bool = False) -> None:
+    def release(self, id_: str, now_ms: int, *, costs: bool = False, crashed: bool = False) -> None:
         """A running job goes back to its place."""
-        entry = self.stop(id_)
+        entry, cost = self.stop(id_), 0
+        if crashed:
+            worker = self.workers[entry.worker]
+            there = [entry, *(self.jobs[other] for other in worker.running | worker.sides)]
+            self.blame.crashed(entry.worker, there, now_ms)
+            if self.blame.suspected_as((entry.tenant, entry.user), now_ms):
+                cost = max(CRASH_COST, entry.estimate)
         entry.crashes += crashed
         if costs:
             entry.avoids = entry.worker
-        self.turns.charge(entry, entry.estimate, 0)
+        if cost:
+            self.turns.settle(entry, cost)
+        else:
+            self.turns.charge(entry, entry.estimate, 0)
         entry.worker = entry.prefers = ""
         entry.cached_there, entry.left_since_ms = 0, None
         self.enter(entry)

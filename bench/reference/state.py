@@ -2,6 +2,7 @@
 
 from bisect import insort
 
+from bench.reference.blame import Blame
 from bench.reference.turns import Entry, Turns
 from bench.reference.worker import Worker
 from dispatcher.needs import read_needs
@@ -12,6 +13,7 @@ class State:
 
     def __init__(self) -> None:
         self.turns = Turns()
+        self.blame = Blame()
         self.workers: dict[str, Worker] = {}
         self.jobs: dict[str, Entry] = {}
         self.running = 0
@@ -56,12 +58,16 @@ class State:
         mean = float(service_ms) if self.mean_service_ms is None else self.mean_service_ms
         self.mean_service_ms = float(f"{mean + (service_ms - mean) / 16:.3f}")
 
+    def is_suspect(self, entry: Entry, now_ms: int) -> bool:
+        """Whether a worker runs at most one of such jobs."""
+        return self.blame.is_suspect(entry, now_ms)
+
     def begin(self, entry: Entry, worker: str, now_ms: int) -> None:
         """A job begins to run."""
         self.turns.charge(entry, 0, entry.estimate)
         self.leave(entry)
         entry.worker, entry.claimed_ms = worker, now_ms
-        if entry.crashes:
+        if self.blame.is_suspect(entry, now_ms):
             self.workers[worker].suspect = entry.id
         if entry.is_side:
             self.workers[worker].sides.add(entry.id)

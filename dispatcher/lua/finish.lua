@@ -22,6 +22,7 @@
 -- @include stopped_running
 -- @include take_jobs
 -- @include taken
+-- @lazy trust_again
 -- @include try
 -- @include use
 -- @include work_on
@@ -120,6 +121,7 @@ local function end_attempt(attempt)
   stopped_running(c, job)
   settle(c, job, cost)
   if needs_slot and attempt.state == 'done' then
+    if number(counter(c, 'suspected_until_ms')) > c.now then trust_again(c, job) end
     remember(job.prefix or '', prompt, completion)
     learn('mean_service_ms', c.now - job.claimed_ms)
     if tonumber(completion) > 0 then  -- a text, and no embeddings
@@ -167,7 +169,7 @@ end
 local function finish_all(attempts)
   if #attempts == 0 then return end
   read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
-    'mean_completion_tokens', 'done', 'queued_bytes', 'parked')
+    'mean_completion_tokens', 'done', 'queued_bytes', 'parked', 'suspected_until_ms')
   for _, attempt in ipairs(attempts) do
     attempt.job = read_hash(K.job .. attempt.id, FINISHED)
   end

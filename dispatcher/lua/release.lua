@@ -8,20 +8,23 @@
 --          7 refusal: a hash of what the server said, where that may be the job's fault ('': it is
 --            not)
 --          8, 9, 10 prompt tokens, cached ones of these, and completion tokens that it has used
--- Returns  {'OK', verdict}  what became of the job: revoked (queued again), lost, failed, expired,
---                           cancelled, abandoned; gone: the attempt is not, or no longer, this
---                           worker's (a call repeated after its reply was cut); nobody: no live
---                           worker has what the job needs; twice: it got this refusal before, from
---                           another worker or the only one there is, which is its answer. In the
---                           last three cases nothing was changed
+-- Returns  {'OK', verdict, name, …}  what became of the job: revoked (queued again), lost, failed,
+--                           expired, cancelled, abandoned; gone: the attempt is not, or no longer,
+--                           this worker's (a call repeated after its reply was cut); nobody: no
+--                           live worker has what the job needs; twice: it got this refusal before,
+--                           from another worker or the only one there is, which is its answer. In
+--                           the last three cases nothing was changed. After a crash, the names of
+--                           those who are under suspicion from now on: tenant|user
 --          {'FENCED'}       register again; nothing was changed
 -- @include attempts
+-- @lazy blame
 -- @include call
 -- @include can_take
 -- @include is_full
 -- @include is_registered
 -- @include now_ms
 -- @include recover
+-- @include suspects
 -- @include taken
 -- @include registration
 local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV, 1, 7)
@@ -51,13 +54,25 @@ end
 if class ~= '' and not somebody_can_take() then return {'OK', 'nobody'} end
 if is_refused_again() then return {'OK', 'twice'} end
 
+local suspected = {}
+
+-- Two crashes end a job, unless the second one was rather a suspect's that was there as well.
+local function note_crash_of(job)
+  local is_others
+  suspected, is_others = blame(c, worker, job)
+  -- Else a suspect whose jobs crash at once would always be the least served.
+  if suspected_as(c, job.tenant, job.user) then c.crash_cost = CRASH_COST end
+  if is_others and job.crashes + 1 >= tonumber(job.max_crashes) then return end
+  redis.call('HINCRBY', K.job .. id, 'crashes', 1)
+end
+
 local function note_what_failed()
   local job = read_job(id)
   if not job or job.flaw then return end
   local costs_attempt = toll == 'attempt' or toll == 'crash'
   if not costs_attempt then redis.call('HINCRBY', K.job .. id, 'attempts', -1) end
   if toll == 'setback' then redis.call('HINCRBY', K.job .. id, 'setbacks', 1) end
-  if toll == 'crash' then redis.call('HINCRBY', K.job .. id, 'crashes', 1) end
+  if toll == 'crash' then note_crash_of(job) end
   if refusal ~= '' then
     redis.call('HSET', K.job .. id, 'refusal', refusal, 'refused_by', worker)
   end
@@ -72,10 +87,10 @@ local function release()
   local was_full = is_full(worker) or side_places_taken(worker) >= SIDE_PLACES
   if not take_off(worker, token) then return {'OK', 'gone'} end
   if was_full then ring_worker(worker) end
-  note_what_failed()
   c.now = now_ms()
+  note_what_failed()
   local used = {prompt = number(ARGV[8]), cached = number(ARGV[9]), completion = number(ARGV[10])}
-  return {'OK', recover(c, token, failure, used)}
+  return {'OK', recover(c, token, failure, used), unpack(suspected)}
 end
 
 return conduct(release)

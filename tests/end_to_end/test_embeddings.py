@@ -169,6 +169,14 @@ def test_request_of_tei_names_no_model(workers: Workers) -> None:
     assert (answer.status_code, len(answer.json())) == (200, len(DOCUMENTS))
 
 
+def test_empty_query_is_refused(workers: Workers) -> None:
+    """With an empty document it ends a server by SIGABRT."""
+    answer = workers.client.post("/v1/rerank", json={"query": "", "documents": [""]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "query")
+    answer = workers.client.post("/v1/rerank", json={"query": "a", "documents": ["", ""]})
+    assert answer.status_code == 200, answer.text
+
+
 def test_official_client_embeds_texts(workers: Workers, fleet: Fleet) -> None:
     client = fleet.openai()
     answer = client.embeddings.create(model="embeds", input=WORDS[:3])

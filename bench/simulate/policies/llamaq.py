@@ -67,7 +67,7 @@ class Llamaq:
         self._speeds.pop(machine.name, None)
         self._listening.pop(machine.name, None)
         for job in jobs:
-            self._queue.release(str(job.number))
+            self._queue.release(str(job.number), int(now_ms))
             self._ring(now_ms)
 
     def returned(self, machine: Machine, now_ms: float) -> None:

@@ -6,6 +6,7 @@
 --   waits                      the flows that are known to wait (waiting.lua)
 --   used                       what jobs that have ended used, by tenant and user (use.lua)
 --   rung                       the classes for which a worker was called already (call_workers.lua)
+--   crash_cost                 what a suspect pays for a crash (release.lua)
 --   entering                   jobs that enter the queue together (entering.lua)
 -- @include counters
 -- @include charges

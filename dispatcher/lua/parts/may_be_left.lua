@@ -3,5 +3,5 @@
 
 -- Most often nothing speaks for another worker.
 local function may_be_left(c, job)
-  return job.prefers or job.avoids or is_suspect(job) or #favourites(c) > 0
+  return job.prefers or job.avoids or is_suspect(c, job) or #favourites(c) > 0
 end

@@ -6,6 +6,7 @@
 --   about, slots               what Redis knows of the worker
 --   running, sides             its taken slots, and its attempts that need none (nil: not counted)
 --   runs_suspect               whether one of these is a suspect
+--   suspects                   names of tenants and end users under suspicion (suspects.lua)
 --   jobs                       rows of the jobs taken so far
 --   mine                       the classes of jobs that wait and that this worker may take now
 --   seen_turns, most_urgent    caches, until a job is taken

@@ -52,7 +52,7 @@ local function another_worker(c, job)
         and fields_of(K.worker .. other, 'accepting', 'suspect') or {}
     if theirs[1] == '1' and can_take(job.class, other) then
       found = true
-      local may = not (is_suspect(job) and theirs[2])
+      local may = not (is_suspect(c, job) and theirs[2])
       if may and not with_room and has_room_for(job.class, other) then with_room = other end
     end
   end

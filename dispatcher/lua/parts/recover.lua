@@ -5,6 +5,7 @@
 -- @include enter_queue
 -- @include forget_attempt
 -- @include read_job
+-- @lazy settle
 -- @include spent
 -- @include stopped_running
 -- @include supersede_key
@@ -64,7 +65,8 @@ end
 local function recover_sound(c, id, attempt, job, error, used)
   stopped_running(c, job)
   if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
-  charge(c, job, job.estimate, 0)
+  if c.crash_cost then settle(c, job, math.max(c.crash_cost, tonumber(job.estimate)))
+  else charge(c, job, job.estimate, 0) end
   local verdict = verdict_on(c, job)
   tell(job.api, id .. ':' .. attempt, verdict, error)
   if verdict == 'revoked' then queue_again(c, id, job)

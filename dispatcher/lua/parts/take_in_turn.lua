@@ -17,7 +17,7 @@ local function take(c, job)
     'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
   redis.call('ZADD', K.running .. c.worker, is_side(job.class) and 0 - c.now or c.now, token)
   begin_running(c, c.worker, token, job)
-  c.runs_suspect = c.runs_suspect or is_suspect(job)
+  c.runs_suspect = c.runs_suspect or is_suspect(c, job)
   c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(job.id, job))
 end
 

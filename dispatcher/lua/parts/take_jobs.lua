@@ -26,7 +26,9 @@ local function take(c, wanted)
   for _, class in ipairs(all_classes(c)) do
     if not is_side(class) and can_take(class, c.worker) then c.mine[#c.mine + 1] = class end
   end
-  if c.known.parked == nil then read_counters(c, 'parked', 'running', 'queued_bytes') end
+  if c.known.parked == nil then
+    read_counters(c, 'parked', 'running', 'queued_bytes', 'suspected_until_ms')
+  end
   local is_free = #c.mine == #all_classes(c) and not c.is_slow and counted(c, 'parked') == 0
   -- For one job it would cost more to ask than it saves.
   if is_free and (queued(c) <= wanted or (wanted > 1 and is_one_flow(c)))

@@ -11,8 +11,8 @@
 -- @lazy forget_key
 
 -- Whether something may speak for another worker, or for this one.
-local function is_for_one(job)
-  return job.prefers or job.avoids or is_suspect(job)
+local function is_for_one(c, job)
+  return job.prefers or job.avoids or is_suspect(c, job)
 end
 
 -- So many jobs of those that wait, oldest first; nil where one of them must be looked at in its
@@ -21,7 +21,7 @@ local function first_jobs(c, most)
   local jobs, last = {}, most < queued(c) and most - 1 or most  -- one more shows that there is one
   for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, last)) do
     local job = job_at(c, place)
-    if not job.sequence or job.obstacle or is_of_other_protocol(job) or is_for_one(job)
+    if not job.sequence or job.obstacle or is_of_other_protocol(job) or is_for_one(c, job)
         or tonumber(job.max_tenant_running or '0') > 0 then
       return nil
     end

@@ -12,14 +12,24 @@ local function left_ms(c, job)
   return c.now - (job.left_since_ms or c.now)
 end
 
--- What has failed here is tried elsewhere first. Of jobs that have crashed a server a worker runs
--- one at a time, so that none is blamed twice for what another one does; it takes the next when
--- that has ended.
+-- One to call that has room and no suspect. There may be many jobs that wait for one.
+local function without_suspect(c, job)
+  c.without_suspect = c.without_suspect or {}
+  if c.without_suspect[job.class] == nil then
+    local _, with_room = another_worker(c, job)
+    c.without_suspect[job.class] = with_room or false
+  end
+  return c.without_suspect[job.class]
+end
+
+-- What has failed here is tried elsewhere first. Of suspects, which are jobs that have crashed a
+-- server and those of tenants under suspicion, a worker runs one at a time, so that none is blamed
+-- for what another one does; it takes the next when that has ended.
 local function left_for_safety(c, job)
-  local waits = is_suspect(job) and c.runs_suspect
+  local waits = is_suspect(c, job) and c.runs_suspect
   if not waits and (job.avoids ~= c.worker or left_ms(c, job) >= SECOND_TRY_MS) then return nil end
+  if waits then return {call = without_suspect(c, job)} end
   local found, with_room = another_worker(c, job)
-  if waits then return {call = with_room} end
   return found and {call = with_room, ms = SECOND_TRY_MS - left_ms(c, job)} or nil
 end
 

@@ -43,6 +43,8 @@ def test_texts_make_it_a_request_of_tei() -> None:
     [
         ({"query": None}, "query"),
         ({"query": 5}, "query"),
+        ({"query": ""}, "query"),
+        ({"query": " "}, "query"),
         *(({"documents": value}, "documents") for value in (None, [], "a", [5], [{"text": "a"}])),
         ({"documents": ["a"] * (MAX_DOCUMENTS + 1)}, "documents"),
         ({"texts": []}, "texts"),

@@ -200,9 +200,18 @@ class Pair:
     async def release(self, pick: int) -> None:
         if entry := self._running(pick):
             worker, costs, crashed = entry.worker, min(1, pick % 3), pick % 3 // 2
-            self.reference.release(entry.id, costs=bool(costs), crashed=bool(crashed))
+            now_ms = self.now_s * 1000
+            self.reference.release(entry.id, now_ms, costs=bool(costs), crashed=bool(crashed))
             token = self.tokens.pop(entry.id)
             await self.desk.release(token, worker, costs=costs, crashed=crashed)
+
+    async def crash(self, pick: int) -> None:
+        """A server crashes: its bridge gives all its jobs back."""
+        name, now_ms = list(WORKERS)[pick % 3], self.now_s * 1000
+        known = self.reference.workers[name]
+        for id_ in sorted(known.running | known.sides, reverse=pick % 2 > 0):
+            self.reference.release(id_, now_ms, costs=True, crashed=True)
+            await self.desk.release(self.tokens.pop(id_), name, crashed=1)
 
     async def cancel(self, pick: int) -> None:
         queued = [id_ for id_ in self.reference.jobs if id_ not in self.tokens]
@@ -240,6 +249,11 @@ class Pair:
         self.reference.turns.forget_idle()
         assert (await self.desk.commands.reap(1000, 100))[0] == b"OK"
 
+    async def much_later(self, _: int) -> None:
+        """What is suspected now is forgotten."""
+        self.now_s += 300
+        await self.desk.redis.set(CLOCK, self.now_s)
+
     async def check(self) -> None:
         """The same are next, with the same counters, and the same run: the first in slots, the
         others beside them.
@@ -275,7 +289,7 @@ class Pair:
         assert await self.desk.of_jobs() == []
 
 
-STEPS = ("release", "cancel", "renew", "restart", "reap", "later")
+STEPS = ("release", "cancel", "renew", "restart", "reap", "later", "much_later", "crash")
 OFTEN = (
     ("enqueue",) * 4 + ("enqueue_some", "finish_some", "finish", "finish") + ("claim",) * 4 + STEPS
 )

@@ -118,6 +118,20 @@ async def test_release_waits_out_a_lost_reply(
     assert await desk.queue() == ["j1"]
 
 
+async def test_who_is_suspected_is_logged_once(
+    desk: Desk, session: WorkerSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.join("v", 1)
+    await desk.enqueue("j1", tenant="bad", attempts=9, crashes=9)
+    await desk.release(await desk.take("v"), "v", crashed=1)
+    await desk.renew(worker="v", slots=1, accepting=0)
+    for _ in range(2):
+        (claim,) = (await session.claim(Offer(1))).claims
+        verdict = await session.release(claim.token, toll=Toll.CRASH, error=b"{}")
+        assert verdict == "revoked"
+    assert caplog.text.count("suspect=bad|-: servers crashed while they had its requests") == 1
+
+
 async def test_renewal_names_foreign_and_unwanted(desk: Desk, session: WorkerSession) -> None:
     await desk.enqueue("j1")
     (claim,) = (await session.claim(Offer(1))).claims

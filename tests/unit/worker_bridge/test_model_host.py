@@ -105,7 +105,7 @@ class Room:
 
     async def ask(self, model: str, **fields: Any) -> httpx.Response:
         asked = QUESTION | {"max_tokens": 3} | fields
-        return await self.stage._client.post("/v1/chat/completions", json={"model": model} | asked)
+        return await self.stage.client.post("/v1/chat/completions", json={"model": model} | asked)
 
 
 @pytest.fixture

@@ -1,0 +1,253 @@
+"""Tenants whose jobs crash servers: who is blamed, for how long, and what the others notice."""
+
+import pytest
+
+from dispatcher.constants import (
+    CRASHES_KEPT,
+    CRASHES_OF_USERS,
+    SAME_CRASH_MS,
+    SUSPECTED_MS,
+    WELL_DONE_MS,
+)
+from dispatcher.suspects import read_suspects
+from tests.unit.dispatcher.desk import Desk
+
+# On the fake their scripts take ten times as long.
+pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
+
+
+def jobs_of(tokens: list[str]) -> list[str]:
+    return [token.rpartition(":")[0] for token in tokens]
+
+
+class Stage:
+    """Two workers with four slots each. A crash gives back all that one of them holds."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._number = 0
+
+    async def join(self) -> None:
+        for worker in ("w", "v"):
+            await self.desk.join(worker, 4)
+
+    async def ask(self, tenant: str, user: str = "-", *, crashes: int = 9) -> str:
+        self._number += 1
+        job = f"{tenant}{self._number}"
+        await self.desk.enqueue(job, tenant=tenant, user=user, attempts=99, crashes=crashes)
+        return job
+
+    async def crash(self, worker: str, *tenants: str, user: str = "-") -> list[str]:
+        """A server that holds a job of each of these; its bridge ends all of them. Returns who is
+        under suspicion since then.
+        """
+        self.desk.later(SAME_CRASH_MS)
+        jobs = [await self.ask(tenant, user) for tenant in tenants]
+        held = jobs_of(await self.claim(worker))
+        assert set(held) == set(jobs)
+        suspected: list[str] = []
+        for token in await self.desk.running(worker):
+            suspected += (await self.desk.release(token, worker, crashed=1))[2:]
+        for job in jobs:
+            await self.desk.cancel(job)
+        return suspected
+
+    async def claim(self, worker: str) -> list[str]:
+        return (await self.desk.claim(worker))[1]
+
+    async def suspects(self) -> set[str]:
+        now = await self.desk.now_ms()
+        names = await self.desk.redis.zrangebyscore(self.desk.keys.named("suspects"), now, "+inf")
+        return {name.decode() for name in names}
+
+
+@pytest.fixture
+async def stage(desk: Desk) -> Stage:
+    stage = Stage(desk)
+    await stage.join()
+    return stage
+
+
+async def test_crashes_of_two_servers_put_a_tenant_under_suspicion(stage: Stage) -> None:
+    assert await stage.crash("w", "bad") == []
+    assert await stage.crash("w", "bad") == []
+    assert await stage.crash("v", "bad", "good") == ["bad|-"]
+    assert await stage.suspects() == {"bad|-"}
+
+
+async def test_each_worker_runs_one_job_of_suspects(stage: Stage) -> None:
+    await stage.crash("w", "bad", "other")
+    assert sorted(await stage.crash("v", "bad", "other")) == ["bad|-", "other|-"]
+    for tenant in ("bad", "bad", "other", "other", "good", "good", "good", "good"):
+        await stage.ask(tenant)
+    for worker in ("w", "v"):
+        held = await stage.claim(worker)
+        assert len([token for token in held if not token.startswith("good")]) == 1
+    token = next(each for each in await stage.desk.running("w") if not each.startswith("good"))
+    *_, (following, *_) = await stage.desk.finish_raw(token)
+    assert not following.startswith(b"good")  # the next of them
+
+
+async def test_a_worker_that_runs_a_suspect_calls_one_that_does_not(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    await stage.ask("bad")
+    await stage.claim("w")
+    await stage.desk.rung("v")
+    await stage.ask("bad")
+    assert await stage.claim("w") == []
+    assert await stage.desk.rung("v")
+    assert len(await stage.claim("v")) == 1
+
+
+async def test_suspicion_ends_by_itself(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    stage.desk.later(SUSPECTED_MS + 1)
+    for worker in ("w", "v"):
+        await stage.desk.renew(worker=worker, slots=4)
+    await stage.desk.heartbeat("a")
+    jobs = [await stage.ask("bad") for _ in range(4)]
+    assert jobs_of(await stage.claim("w")) == jobs
+    assert await stage.suspects() == set()
+
+
+async def test_answers_that_go_well_end_it_sooner(stage: Stage) -> None:
+    """Nobody is condemned for long where machines died that held jobs of many."""
+    await stage.crash("w", "a", "b", "c")
+    await stage.crash("v", "a", "b", "c")
+    for _ in range(SUSPECTED_MS // WELL_DONE_MS):
+        assert "a|-" in await stage.suspects()
+        await stage.ask("a")
+        (token,) = await stage.claim("w")
+        await stage.desk.finish(token)
+    assert await stage.suspects() == {"b|-", "c|-"}
+
+
+async def test_side_requests_that_go_well_end_nothing(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    for number in range(9):
+        await stage.desk.enqueue(f"side{number}", tenant="bad", class_="side")
+        (token,) = await stage.claim("w")
+        await stage.desk.finish(token)
+    assert await stage.suspects() == {"bad|-"}
+
+
+async def test_who_was_beside_a_suspect_is_not_blamed(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    for worker in ("w", "v", "w", "v"):
+        assert await stage.crash(worker, "bad", "good") == []
+    assert await stage.suspects() == {"bad|-"}
+
+
+async def test_a_crash_by_one_suspect_alone_clears_the_other(stage: Stage) -> None:
+    await stage.crash("w", "bad", "good")
+    await stage.crash("v", "bad", "good")
+    assert await stage.suspects() == {"bad|-", "good|-"}
+    await stage.crash("w", "bad")
+    assert await stage.suspects() == {"bad|-"}
+    assert await stage.crash("v", "good", "bad") == []  # nor is anything held against it
+
+
+async def test_one_who_crashed_servers_of_its_own_is_not_cleared(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    await stage.crash("w", "worse")
+    await stage.crash("v", "worse")
+    await stage.crash("w", "bad")
+    assert await stage.suspects() == {"bad|-", "worse|-"}
+
+
+async def test_end_user_is_the_suspect_and_not_those_with_the_same_token(stage: Stage) -> None:
+    await stage.crash("w", "web", user="eve")
+    assert await stage.crash("v", "web", user="eve") == ["web|eve"]
+    await stage.crash("w", "web", user="eve")
+    await stage.crash("v", "web", user="eve")
+    assert await stage.suspects() == {"web|eve"}
+    jobs = [await stage.ask("web", "ann") for _ in range(4)]
+    assert jobs_of(await stage.claim("w")) == jobs
+
+
+async def test_many_end_users_are_one_tenant(stage: Stage) -> None:
+    """As of a delegate that makes up users: each of them crashes one server."""
+    for number in range(CRASHES_OF_USERS):
+        assert await stage.suspects() == set()
+        await stage.crash("wv"[number % 2], "web", user=f"u{number}")
+    assert await stage.suspects() == {"web|-"}
+    for number in range(100, 104):
+        await stage.ask("web", f"u{number}")
+    assert len(await stage.claim("w")) == 1
+
+
+async def test_job_that_was_beside_a_suspect_does_not_end_with_it(stage: Stage) -> None:
+    """A fresh job of the hostile tenant got to the server where the other's job ran once more."""
+    good = await stage.ask("good", crashes=2)
+    for worker in ("w", "v"):
+        stage.desk.later(SAME_CRASH_MS)
+        bad = await stage.ask("bad")
+        held = await stage.claim(worker)
+        assert set(jobs_of(held)) == {good, bad}
+        for token in held:
+            assert (await stage.desk.release(token, worker, crashed=1))[1] == "revoked"
+        await stage.desk.cancel(bad)
+    assert jobs_of(await stage.claim("w")) == [good]
+    await stage.ask("bad")
+    assert await stage.claim("w") == []  # from now on it never is beside one
+    stage.desk.later(SAME_CRASH_MS)
+    (token,) = await stage.desk.running("w")
+    assert (await stage.desk.release(token, "w", crashed=1))[1] == "failed"
+
+
+async def test_what_is_remembered_of_crashes_is_bounded(stage: Stage) -> None:
+    key, now = stage.desk.keys.named("crashes"), await stage.desk.now_ms()
+    rows = {f"t{n}|-|{now}|x{n}": now - CRASHES_KEPT * 2 + n for n in range(CRASHES_KEPT + 500)}
+    await stage.desk.redis.zadd(key, rows)
+    await stage.crash("w", "bad")
+    assert await stage.desk.redis.zcard(key) == CRASHES_KEPT + 1
+
+
+async def test_nothing_of_it_stays(stage: Stage) -> None:
+    await stage.crash("w", "bad")
+    await stage.crash("v", "bad")
+    for name in ("crashes", "suspects"):
+        assert 0 < await stage.desk.redis.pttl(stage.desk.keys.named(name)) <= SUSPECTED_MS
+
+
+async def test_status_reads_who_is_suspected(desk: Desk) -> None:
+    now_ms = await desk.now_ms()
+    over = {"gone|-": now_ms - 1, "bad|-": now_ms + 60_000, "web|eve": now_ms + 90_000}
+    await desk.redis.zadd(desk.keys.named("suspects"), over)
+    await desk.redis.pexpire(desk.keys.named("suspects"), 90_000)
+    link = desk.redis.link  # type: ignore[attr-defined]
+    eve, bad = await read_suspects(link, "tiny")
+    assert (eve.title, bad.title) == ("web|eve", "bad")
+    assert 59 <= bad.seconds <= 61
+
+
+async def test_good_tenant_is_served_beside_one_that_crashes_servers_all_the_time(
+    stage: Stage,
+) -> None:
+    """In each round a server that holds a job of the hostile tenant crashes; all else is answered.
+
+    Each crash meets both tenants until it is known whose fault it is.
+    """
+    desk, asked, served = stage.desk, dict[str, int](), dict[str, int]()
+    for number in range(25):
+        await stage.ask("bad", f"u{number}", crashes=2)
+        await stage.ask("bad", f"v{number}", crashes=2)
+        asked[await stage.ask("good", crashes=2)] = number
+        for worker in ("w", "v"):
+            desk.later(SAME_CRASH_MS)
+            held = await stage.claim(worker)
+            is_crash = any(token.startswith("bad") for token in held)
+            for token in held:
+                if is_crash:
+                    verdict = (await desk.release(token, worker, crashed=1))[1]
+                    assert verdict == "revoked" or token.startswith("bad"), token
+                else:
+                    await desk.finish(token, worker)
+                    served[jobs_of([token])[0]] = number
+    waited = [served[job] - asked[job] for job in asked if asked[job] < 20]
+    assert max(waited) <= 4, waited
