@@ -21,6 +21,7 @@ LUA = files("dispatcher") / "lua"
 SCRIPTS = (
     *("api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume"),
+    *("begin_once", "keep_answer", "free_key", "renew_keys"),
 )
 
 _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
