@@ -16,6 +16,7 @@ from api.directory import Directory
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
+from api.idempotency.once import Once
 from api.line import Line
 from api.not_relayed import not_relayed_routes
 from api.openapi import document_route
@@ -24,6 +25,7 @@ from api.relay import Relay
 from api.settings import ApiSettings
 from api.visit import Room
 from dispatcher.aliases import parse_aliases
+from dispatcher.kept_answers import Bounds, KeptAnswers
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -41,15 +43,18 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             authenticator, pulse = Authenticator(settings), Pulse()
             limit = queue_settings.max_tenant_jobs
             line, room = Line(settings.api_workers), Room(settings.held_bytes_of_a_process)
+            once = _once(settings, queue, pulse)
             app.state.context = Context(
                 *(settings, queue, directory, authenticator, pulse, limit),
                 line=line,
                 room=room,
                 answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),
+                once=once,
             )
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
+                *([go_on("renewal of idempotency keys", once.run)] if once else []),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]
@@ -62,6 +67,14 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             await cancel(tasks)
 
     return assemble(settings, lifespan)
+
+
+def _once(settings: ApiSettings, queue: Queue, pulse: Pulse) -> Once | None:
+    if not settings.idempotency_s:
+        return None
+    bytes_ = settings.idempotency_tenant_bytes, settings.idempotency_bytes
+    kept = KeptAnswers(queue.redis, queue.lifeline, Bounds(settings.idempotency_s, *bytes_))
+    return Once(kept, pulse, settings.queue_position_after_s, settings.client_buffer_bytes)
 
 
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
