@@ -17,6 +17,7 @@ from api.directory import Directory
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
+from api.idempotency.once import Once
 from api.jwks import Jwks
 from api.limits import Limiter
 from api.line import Line
@@ -30,6 +31,7 @@ from api.visit import Room
 from dispatcher.aliases import parse_aliases
 from dispatcher.invited_keeper import InvitedKeeper
 from dispatcher.invited_watch import InvitedWatch
+from dispatcher.kept_answers import Bounds, KeptAnswers
 from dispatcher.queue import Queue
 from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
@@ -62,17 +64,20 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
             limit = queue_settings.max_tenant_jobs
             line = Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant)
             room = Room(settings.held_bytes_of_a_process)
+            once = _once(settings, queue, pulse)
             app.state.context = Context(
                 *(settings, queue, directory, authenticator, pulse, limiter, limit),
                 line=line,
                 room=room,
                 answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),
+                once=once,
             )
             works = (
                 go_on("directory", directory.run),
                 go_on("pulse", pulse.run),
                 *([go_on("jwks", jwks.run)] if jwks else []),
                 go_on("watch over invited machines", watch.run),
+                *([go_on("renewal of idempotency keys", once.run)] if once else []),
                 check_when_back(queue_settings),
             )
             tasks = [asyncio.create_task(work) for work in works]
@@ -96,6 +101,14 @@ def _jwks(settings: ApiSettings) -> Jwks | None:
             "LLAMAQ_JWT_AUDIENCE, so that only those for this API are believed"
         )
     return Jwks(settings.jwks_url)
+
+
+def _once(settings: ApiSettings, queue: Queue, pulse: Pulse) -> Once | None:
+    if not settings.idempotency_s:
+        return None
+    bytes_ = settings.idempotency_tenant_bytes, settings.idempotency_bytes
+    kept = KeptAnswers(queue.redis, queue.lifeline, Bounds(settings.idempotency_s, *bytes_))
+    return Once(kept, pulse, settings.queue_position_after_s, settings.client_buffer_bytes)
 
 
 def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:

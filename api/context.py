@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
@@ -17,6 +17,9 @@ from api.settings import ApiSettings
 from api.visit import Room
 from dispatcher.beat import until_beat_s
 from dispatcher.queue import Queue
+
+if TYPE_CHECKING:
+    from api.idempotency.once import Once
 
 _PULSE_S = 1.0
 
@@ -50,6 +53,7 @@ class Context:
     """The parts of a running API.
 
     `max_tenant_jobs` is how many jobs a tenant may have waiting for a model, 0 if any number.
+    `once` is for requests with an `Idempotency-Key`, None where that has no effect.
     """
 
     settings: ApiSettings
@@ -63,6 +67,7 @@ class Context:
     line: Line = field(default_factory=Line)
     room: Room = field(default_factory=lambda: Room(2**30))
     answers: AnswerRoom = field(default_factory=lambda: AnswerRoom(2**30, 2**30))
+    once: "Once | None" = None
 
 
 def context_of(request: Request) -> Context:

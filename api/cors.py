@@ -12,6 +12,7 @@ _EXPOSED = (
     *("*", "retry-after", "x-request-id", "request-id", "x-should-retry"),
     *("x-llamaq-tier", "x-llamaq-worker", "x-llamaq-queue-ms"),
     *("x-llamaq-queue-position", "x-llamaq-queue-eta", "x-llamaq-ignored", "x-llamaq-lost-tokens"),
+    *("idempotency-replayed", "x-llamaq-not-kept", "x-llamaq-original-request"),
     *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
     *("x-ratelimit-reset-requests", "x-ratelimit-limit-tokens"),
     *("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),

@@ -4,6 +4,7 @@ It knows nothing of what is asked: that is in the endpoint's row of `api.endpoin
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,10 +18,12 @@ from api.auth import credentials
 from api.body import has_left, read_body
 from api.content_coding import is_packed, unpacked, unpacked_bytes
 from api.context import Context
-from api.endpoint import Asked, Endpoint, Items
+from api.endpoint import Asked, Endpoint, Items, Shape
 from api.error_handlers import wrong_method
 from api.errors import ApiError, from_llamaq
 from api.exchange import ClientGone, Exchange
+from api.idempotency.key import KEY_HEADER, fingerprint_of, read_key
+from api.idempotency.keyed import Keyed
 from api.jobs import jobs_of
 from api.refusal import refuse
 from api.request_log import Record
@@ -33,6 +36,7 @@ from api.visit import Visit
 from api.whole import send_whole
 from dispatcher.errors import LlamaqError
 from dispatcher.job import BODY
+from dispatcher.kept_answers import Asker, answer_name
 from dispatcher.needs import COMPLETION, Needs
 
 _Answer = Callable[[Send], Awaitable[None]]
@@ -80,7 +84,17 @@ class Relay:
         check_scope(tenant.scopes, self._endpoint.scope)
         visit = Visit(context.line, context.room, tenant.subject)
         try:
-            exchange, answer = await self._exchange(call, tenant, visit)
+            limit = context.settings.max_body_bytes
+            body = await read_body(call.headers, call.receive, limit, visit.hold)
+            if "content-encoding" in call.headers and is_packed(call.headers):
+                body = await _unpacked(body, context, visit)
+            if KEY_HEADER in call.headers and context.once is not None:
+                request = await self._keyed(call, tenant, visit, body)
+                del body
+                await context.once.serve(request, call.receive, send)
+                return
+            exchange, answer = await self._exchange(call, tenant, visit, body)
+            del body
             try:
                 await exchange.begin(call.receive)
                 visit.work_is_done()
@@ -90,14 +104,38 @@ class Relay:
         finally:
             visit.leave()
 
-    async def _exchange(self, call: Call, tenant: Tenant, visit: Visit) -> tuple[Exchange, _Answer]:
+    async def _keyed(self, call: Call, tenant: Tenant, visit: Visit, body: bytes) -> Keyed:
+        """The request as one that runs once. It holds the body until it runs."""
+        context, record, size = call.context, call.record, len(body)
+        key, read, settings = read_key(call.headers), self._endpoint.read, context.settings
+        user = ""
+        if tenant.delegate:  # whose end users have keys of their own
+            asked = await context.aside.run(size, read, body, settings)
+            user = read_terms(tenant, call.headers, asked.fields).user
+        path = self._endpoint.path
+        fingerprint = await context.aside.run(size, fingerprint_of, path, body)
+        bodies = [body]
+
+        async def run(receive: Receive, send: Send) -> None:
+            own = replace(call, receive=receive)
+            exchange, answer = await self._exchange(own, tenant, visit, bodies.pop())
+            with closing(exchange):
+                await exchange.begin(receive)
+                visit.work_is_done()
+                await answer(send)
+
+        def shape() -> Shape | None:
+            asked = read(bodies[0], settings)
+            return self._endpoint.shape(asked, record.id) if asked.stream else None
+
+        asker = Asker(answer_name(tenant.subject, user, key), fingerprint, record.id)
+        return Keyed(record, asker, run, visit.hold_more, shape)
+
+    async def _exchange(
+        self, call: Call, tenant: Tenant, visit: Visit, body: bytes
+    ) -> tuple[Exchange, _Answer]:
         """What serves the request, and what sends its answer. Neither holds the request itself."""
         context, record = call.context, call.record
-        limit = context.settings.max_body_bytes
-        packed = "content-encoding" in call.headers and is_packed(call.headers)
-        body = await read_body(call.headers, call.receive, limit, visit.hold)
-        if packed:
-            body = await _unpacked(body, context, visit)
         size, aside = len(body), context.aside
         async with aside.alone(tenant.subject, size):
             waited = await visit.turn() or size >= LARGE_BYTES

@@ -75,6 +75,18 @@ class ApiSettings(TokenSettings):
     max_tenant_requests: int = Field(
         4096, ge=0, description="requests that a tenant may have open in the API; 0: no bound"
     )
+    idempotency_s: Annotated[float, Field(ge=0, le=30 * 86_400)] = Field(
+        86_400,
+        description="how long answers to requests with an Idempotency-Key are kept in Redis; 0: "
+        "the header has no effect",
+    )
+    idempotency_bytes: int = Field(
+        128 * 2**20, ge=2**20, description="bytes of kept answers in Redis, of all tenants together"
+    )
+    idempotency_tenant_bytes: int = Field(
+        16 * 2**20, ge=2**20, description="the same for each tenant; its oldest ones make room"
+    )
+
     cors_origins: str = Field(
         "",
         max_length=4096,

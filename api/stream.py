@@ -10,7 +10,7 @@ from api.exchange import Exchange
 from api.sse import comment
 from dispatcher.errors import LlamaqError
 
-_HEAD = (
+HEAD = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
@@ -37,7 +37,7 @@ class StreamedAnswer:
         exchange = self._exchange
         pieces = await self._first()
         headers = [(name.encode(), value.encode()) for name, value in exchange.headers().items()]
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEAD, *headers]})
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEAD, *headers]})
         try:
             last = await self._body(pieces, send)
         except (ApiError, LlamaqError) as error:

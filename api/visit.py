@@ -64,6 +64,10 @@ class Visit:
             self._room.take(self._tenant, more)
             self._held_bytes = size_bytes
 
+    def hold_more(self, size_bytes: int) -> None:
+        """It holds so much more. Raises `ApiError` 429 or 503 where that is too much."""
+        self.hold(self._held_bytes + size_bytes)
+
     async def turn(self) -> bool:
         """Returns when it may do its work, until `work_is_done`; and whether it had to wait."""
         waited = await self._line.turn(self._tenant)

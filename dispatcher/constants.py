@@ -146,3 +146,9 @@ UNREADABLE = (
 """What an API is told of a job that can't be read, for its client."""
 UNFIT = "it can not be worked on"
 """The flaw of a job that looks sound, and can't be worked on."""
+
+# Answers that are kept for whoever asks again.
+KEPT_BESIDE_BYTES = 1024
+"""What Redis takes for a kept answer, beside its bytes."""
+MOST_FORGOTTEN = 256
+"""Kept answers that one call removes."""

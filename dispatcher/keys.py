@@ -51,6 +51,12 @@ NAMES = {
     "requests_of": "requests:",
     "open": "open",
     "open_of": "open:",
+    # Of `KeptKeys`:
+    "kept": "answer:",
+    "kept_until": "until",
+    "kept_of": "of:",
+    "kept_bytes": "bytes",
+    "kept_total": "total",
 }
 
 
@@ -89,3 +95,16 @@ class TenantKeys:
     def named(self, name: str, id_: str = "") -> str:
         """As `Keys.named`."""
         return f"{self.prefix}{NAMES[name]}{id_}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKeys:
+    """The keys of answers that are kept for whoever asks again. One bound holds for all tenants, so
+    a Cluster would have them in one place. No model can be called so that its keys begin like this.
+    """
+
+    prefix: str = "llamaq:kept:{all}:"
+
+    def answer(self, name: str) -> str:
+        """The key of one answer."""
+        return f"{self.prefix}{NAMES['kept']}{name}"

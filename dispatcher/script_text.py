@@ -22,6 +22,7 @@ SCRIPTS = (
     *("admit", "api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "hold", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
     *("weigh", "wipe"),
+    *("begin_once", "keep_answer", "free_key", "renew_keys"),
 )
 
 _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)

@@ -1,18 +1,18 @@
-"""Runs the scripts of lua/*.lua for one model. The contract of each heads its file."""
+"""Runs the scripts of lua/*.lua on some keys. The contract of each heads its file."""
 
 import asyncio
 from typing import Any
 
 from dispatcher import script_text
 from dispatcher.connection import LinkedRedis
-from dispatcher.keys import Keys
+from dispatcher.keys import KeptKeys, Keys
 from dispatcher.link import Link
 from dispatcher.protocol import PROTOCOL
 from dispatcher.redis_address import Arg
 
 
 class Scripts:
-    """The queue's scripts on the keys of one model.
+    """The scripts on the keys of one model, or on those of kept answers.
 
     For tests `clock_offset_ms` moves the scripts' clock, which is Redis' own, and `protocol` is
     another version than this build's. `run` raises `RedisUnavailable`; a script whose reply was
@@ -20,7 +20,11 @@ class Scripts:
     """
 
     def __init__(
-        self, redis: LinkedRedis, keys: Keys, clock_offset_ms: int = 0, protocol: int = PROTOCOL
+        self,
+        redis: LinkedRedis,
+        keys: Keys | KeptKeys,
+        clock_offset_ms: int = 0,
+        protocol: int = PROTOCOL,
     ) -> None:
         self.redis = redis
         self.link = redis.link

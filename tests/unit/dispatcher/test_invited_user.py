@@ -25,16 +25,8 @@ from dispatcher.script_text import SCRIPTS, script_text
 pytestmark = pytest.mark.real
 
 OF_APIS = {
-    "admit",
-    "api_heartbeat",
-    "cancel",
-    "enqueue",
-    "hold",
-    "position",
-    "resume",
-    "roster",
-    "weigh",
-    "wipe",
+    *("admit", "api_heartbeat", "begin_once", "cancel", "enqueue", "free_key", "hold"),
+    *("keep_answer", "position", "renew_keys", "resume", "roster", "weigh", "wipe"),
 }
 OF_BRIDGES = {
     *("claim", "emit", "finish", "look", "oldest_waiting", "reap", "register", "release", "renew"),

@@ -1,0 +1,1 @@
+"""The same answer for whoever asks again with the same `Idempotency-Key`."""
