@@ -1,7 +1,5 @@
 """Numbers that the Lua scripts share with Python: the scripts get them by these names."""
 
-from dispatcher.protocol import PROTOCOL as PROTOCOL
-
 # How long things are kept.
 DONE_TTL_MS = 60_000
 """An ended job stays visible, and answers a repeated call, for this long."""

@@ -29,6 +29,7 @@ _USE = re.compile(r"^-- @(include|lazy) (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*\n|  -- .*$", re.MULTILINE)
 _KEY = re.compile(r"\bK\.(\w+)")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
+_OF_A_CALLER = re.compile(r"\b(?:NOW_MS|PROTOCOL)\b")
 _LOCAL = re.compile(r"^local ", re.MULTILINE)
 
 # An invited machine may run them with as many arguments as it likes, and Redis does nothing else
@@ -45,7 +46,14 @@ NOW_MS = "(function(t) return t[1] * 1000 + math.floor(t[2] / 1000) end)(redis.c
 @cache
 def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     """The text of one script. For tests the clock may be off, in ms, and the protocol another."""
-    values = _values() | {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
+    values = {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
+    return _OF_A_CALLER.sub(lambda found: values[found[0]], _text(name))
+
+
+@cache
+def _text(name: str) -> str:
+    """The same before its clock and its protocol are known: tests move the clock all the time."""
+    values = _values()
     text = (LUA / f"{name}.lua").read_text()
     body = _COMMENT.sub("", _in_layers(_Scope(frozenset(), text).parts_of(text)))
     body = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), body)
@@ -110,7 +118,7 @@ class _Scope:
         return [*self._found, text]
 
     def _add_parts_of(self, text: str) -> None:
-        for kind, part in _USE.findall(text):
+        for kind, part in _uses(text):
             if part not in self._known:
                 (self._include if kind == "include" else self._make_lazy)(part)
 
@@ -143,6 +151,7 @@ end
 """
 
 
+@cache
 def _part(name: str) -> str:
     return (LUA / "parts" / f"{name}.lua").read_text()
 
@@ -150,9 +159,14 @@ def _part(name: str) -> str:
 def _reached(text: str, above: tuple[str, ...] = ()) -> frozenset[str]:
     """The parts that a text includes, and those that these include."""
     found: set[str] = set()
-    for kind, part in _USE.findall(text):
+    for kind, part in _uses(text):
         if part in above:
             raise ValueError(f"a part of lua/ includes itself: {' > '.join((*above, part))}")
         if kind == "include":
             found |= {part, *_reached(_part(part), (*above, part))}
     return frozenset(found)
+
+
+@cache
+def _uses(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_USE.findall(text))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dispatcher.constants import PROTOCOL, RELIED_ON_MS
+from dispatcher.constants import RELIED_ON_MS
+from dispatcher.protocol import PROTOCOL
 from tests.unit.dispatcher.desk import LEASE_MS, Desk, queued_job
 
 # On the fake their scripts take ten times as long.
