@@ -35,6 +35,7 @@ BODY: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Go on."}],
     "ignore_eos": True,
 }
+RUNNING = "llamaq:{small}:running:*"
 SETTINGS = {
     "max_queue_jobs": "2",
     "queue_wait_s": "3",
@@ -50,7 +51,6 @@ class Single:
     url: str
     store: "redis.Redis[Any]"
     bridge: Program
-    folder: Path
 
     def http(self, tenant: str = "me") -> httpx.Client:
         headers = {"Authorization": f"Bearer {make_token(sub=tenant)}"}
@@ -64,17 +64,37 @@ class Single:
         return int(self.store.zcard("llamaq:{small}:queue"))
 
 
-@pytest.fixture
-def single(tmp_path: Path, models: dict[str, Path]) -> Iterator[Single]:
+@contextmanager
+def started(folder: Path, model: Path) -> Iterator[Single]:
     with ExitStack() as stack:
-        redis_url = stack.enter_context(start_valkey(tmp_path))
-        server = LlamaServer(models["small"], free_port(), "small", 1)
-        stack.enter_context(server.running(tmp_path / "server.log"))
-        running = stack.enter_context(bridge(redis_url, server, tmp_path / "bridge.log"))
-        _, url = stack.enter_context(api(redis_url, tmp_path / "api.log", **SETTINGS))
+        redis_url = stack.enter_context(start_valkey(folder))
+        server = LlamaServer(model, free_port(), "small", 1)
+        stack.enter_context(server.running(folder / "server.log"))
+        running = stack.enter_context(bridge(redis_url, server, folder / "bridge.log"))
+        _, url = stack.enter_context(api(redis_url, folder / "api.log", **SETTINGS))
         wait_until(lambda: answers(f"{url}/ready"))
         store = stack.enter_context(redis.Redis.from_url(redis_url))
-        yield Single(url, store, running, tmp_path)
+        yield Single(url, store, running)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> Iterator[Single]:
+    with started(tmp_path_factory.mktemp("single"), models["small"]) as single:
+        yield single
+
+
+@pytest.fixture
+def single(shared: Single) -> Single:
+    """One for the tests that leave it whole; its slot is free, and nobody waits."""
+    wait_until(lambda: shared.queued() == 0 and not shared.store.keys(RUNNING))
+    return shared
+
+
+@pytest.fixture
+def losing(tmp_path: Path, models: dict[str, Path]) -> Iterator[Single]:
+    """One whose bridge the test ends."""
+    with started(tmp_path, models["small"]) as single:
+        yield single
 
 
 @contextmanager
@@ -142,18 +162,18 @@ def test_streaming_client_that_waits_gets_signs_of_life_and_then_the_error(singl
     assert "[DONE]" not in answer.text
 
 
-def test_model_without_workers_is_waited_for_and_then_503(single: Single) -> None:
-    assert single.bridge.stop() == 0
-    wait_until(lambda: not answers(f"{single.url}/ready"))
-    assert answers(f"{single.url}/health")
-    with single.http() as client:
+def test_model_without_workers_is_waited_for_and_then_503(losing: Single) -> None:
+    assert losing.bridge.stop() == 0
+    wait_until(lambda: not answers(f"{losing.url}/ready"))
+    assert answers(f"{losing.url}/health")
+    with losing.http() as client:
         answer = client.post(CHAT, json=BODY)
         unknown = client.post(CHAT, json={**BODY, "model": "other"})
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
     assert "llama-server and its bridge" in answer.json()["error"]["message"]
     assert unknown.status_code == 404
-    wait_until(lambda: single.queued() == 0)  # its cancel comes behind the answer
+    wait_until(lambda: losing.queued() == 0)  # its cancel comes behind the answer
 
 
 def test_worker_that_comes_within_the_grace_time_serves_who_waits(
@@ -226,11 +246,11 @@ def test_api_that_starts_before_redis_says_so_and_serves_when_it_comes(
         wait_until(lambda: answers(f"{url}/ready"))
 
 
-def test_job_whose_only_worker_was_lost_does_not_wait_for_ever(single: Single) -> None:
-    with single.http() as client, ThreadPoolExecutor(1) as pool:
+def test_job_whose_only_worker_was_lost_does_not_wait_for_ever(losing: Single) -> None:
+    with losing.http() as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.post, CHAT, json={**BODY, "max_tokens": 1900})
-        wait_until(lambda: single.store.keys("llamaq:{small}:running:*"))
-        wait_until(lambda: int(single.store.xlen(single.replies())) > 1)  # the API knows
-        single.bridge.kill()
+        wait_until(lambda: losing.store.keys(RUNNING))
+        wait_until(lambda: int(losing.store.xlen(losing.replies())) > 1)  # the API knows
+        losing.bridge.kill()
         assert answer.result(25).status_code == 503
-    wait_until(lambda: single.queued() == 0)
+    wait_until(lambda: losing.queued() == 0)
