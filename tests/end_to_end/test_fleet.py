@@ -12,7 +12,7 @@ from tests.processes import LlamaServer
 pytestmark = pytest.mark.real
 
 CHATS = 50
-TOKENS = 800
+TOKENS = 400
 
 
 def metric(client: httpx.Client, server: LlamaServer, name: str) -> float:
