@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from redis import DriverInfo
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -45,6 +46,7 @@ MOST_READ_APART_BYTES = 24 * 2**20
 """The longest piece of a reply stream that it takes there."""
 
 _ANSWER_S = 3.0
+_DRIVER = DriverInfo()  # reads the version of redis-py from disk: else each connection would
 # redis-py makes types of some codes and takes them off the text.
 _FOR_NOW = (
     *(OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError),
@@ -94,6 +96,7 @@ def open_redis(
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=15,
+        driver_info=_DRIVER,
     )
     if pin:
         pool = redis.connection_pool

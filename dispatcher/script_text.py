@@ -47,12 +47,12 @@ NOW_MS = "(function(t) return t[1] * 1000 + math.floor(t[2] / 1000) end)(redis.c
 def script_text(name: str, clock_offset_ms: int, protocol: int) -> str:
     """The text of one script. For tests the clock may be off, in ms, and the protocol another."""
     values = {"PROTOCOL": str(protocol), "NOW_MS": f"{NOW_MS} + {clock_offset_ms}"}
-    return _OF_A_CALLER.sub(lambda found: values[found[0]], _text(name))
+    return _OF_A_CALLER.sub(lambda found: values[found[0]], timeless_text(name))
 
 
 @cache
-def _text(name: str) -> str:
-    """The same before its clock and its protocol are known: tests move the clock all the time."""
+def timeless_text(name: str) -> str:
+    """The same with `NOW_MS` and `PROTOCOL` still in it: tests move the clock all the time."""
     values = _values()
     text = (LUA / f"{name}.lua").read_text()
     body = _COMMENT.sub("", _in_layers(_Scope(frozenset(), text).parts_of(text)))

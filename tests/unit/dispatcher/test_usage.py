@@ -1,10 +1,11 @@
 """What tenants have used: each job counts once, when it ends for good (lua/parts/use.lua)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import pytest
 
+from dispatcher import constants, script_text
 from dispatcher.arguments import Ended
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.constants import OTHER_USERS, USAGE_TTL_MS
@@ -284,19 +285,26 @@ async def test_what_needs_no_slot_counts_as_a_request_without_tokens(desk: Desk)
     assert await used(desk) == Used(requests=1)
 
 
-async def test_end_users_are_counted_beside_their_tenant_up_to_a_bound(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dispatcher import constants
-    from dispatcher.script_text import script_text
+def forget_scripts() -> None:
+    script_text.script_text.cache_clear()
+    script_text.timeless_text.cache_clear()
 
+
+@pytest.fixture
+def two_users_counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of each tenant, by name."""
     monkeypatch.setattr(constants, "USERS_COUNTED", 2)
-    script_text.cache_clear()
+    forget_scripts()
+    yield
+    forget_scripts()
+
+
+@pytest.mark.usefixtures("two_users_counted")
+async def test_end_users_are_counted_beside_their_tenant_up_to_a_bound(desk: Desk) -> None:
     await desk.join(slots=6)
     for number, user in enumerate(["eve", "eve", "flo", "gil", "hal", "-"]):
         await desk.enqueue(f"j{number}", user=user)
         await finish(desk, await desk.take())
-    script_text.cache_clear()
     now = await today(desk.redis)
     found = await usage_of_users(desk.redis, ["tiny"], [now], "ann")
     requests = {row.user: row.used.requests for row in found}
