@@ -195,7 +195,9 @@ def _read_start(payload: bytes) -> dict[str, Any]:
         raise ValueError("what an attempt says of itself is no object")
     worker, queue_ms, build = said.get("worker"), said.get("queue_ms"), said.get("build", "")
     is_named = isinstance(worker, str) and worker.isprintable() and len(worker) <= _MOST_NAME_CHARS
-    is_timed = isinstance(queue_ms, int) and 0 <= queue_ms <= _LATEST_MS
-    if not (is_named and is_timed and isinstance(build, str)):
+    if not isinstance(queue_ms, int) or abs(queue_ms) > _LATEST_MS:
+        raise ValueError("what an attempt says of its time in the queue can't be true")
+    if not (is_named and isinstance(build, str)):
         raise ValueError("what an attempt says of itself can't be true")
-    return {"worker": worker, "queue_ms": queue_ms, "build": build}
+    # Less than nothing where the clock of Redis was set back.
+    return {"worker": worker, "queue_ms": max(0, queue_ms), "build": build}

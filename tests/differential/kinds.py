@@ -23,6 +23,8 @@ _HONOURED = frozenset(
 _REFUSED = frozenset(
     {"echo", "a suffix", "the best", "in the background", "an earlier response", "dimensions"}
 )
+# Without a token, which may end llama-server.
+_NO_QUERIES = frozenset(f"query {text!r}" for text in ("", " ", "\u2028"))
 _JOINED = frozenset({"two users", "a developer"})
 _NO_TEXTS = frozenset({"top_k", "seed", "cache_prompt", "lora", "id_slot"})
 _FENCE = "```json"  # may stand before JSON, and is held back until that begins
@@ -54,7 +56,8 @@ def _error_form(found: Difference) -> bool:
 
 
 def _bounds(found: Difference) -> bool:
-    return _is_refused(found) and found.own == 200 and found.request.sort == "invalid"
+    is_bad = found.request.sort == "invalid" or found.request.what in _NO_QUERIES
+    return _is_refused(found) and found.own == 200 and is_bad
 
 
 def _own_mistake(found: Difference) -> bool:

@@ -33,7 +33,7 @@ def redis_cli() -> str:
 def commands() -> list[tuple[str, str]]:
     """Each command of the README, and the comment behind it."""
     found = re.findall(r"^redis-cli (.*?)\s+# (.*)$", README.read_text(), re.MULTILINE)
-    assert len(found) == 12
+    assert len(found) == 14
     return found
 
 

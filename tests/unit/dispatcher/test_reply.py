@@ -181,6 +181,12 @@ def started(build: str) -> Frame:
     return Frame(Kind.STARTED, 0, payload=payload)
 
 
+def test_clock_that_was_set_back_fails_no_job(reply: Reply) -> None:
+    payload = b'{"worker": "w", "queue_ms": -6717, "build": "f1"}'
+    reply.put("j:a-1", Frame(Kind.STARTED, 0, payload=payload))
+    assert reply.start["queue_ms"] == 0
+
+
 def test_newer_attempt_follows_one_that_redis_forgot(reply: Reply) -> None:
     reply.put("j:a-1", chunk(0, b"old"))
     reply.put("j:b-1", chunk(0, b"new"))
