@@ -2,9 +2,10 @@
 #   docker build --target llamaq .   the API, and the bridge for a llama-server that runs elsewhere
 #   docker build --target worker .   llama.cpp's own server image with a bridge that supervises the server
 
-ARG PYTHON_IMAGE=python:3.12-slim
-# Any server image of llama.cpp, such as ghcr.io/ggml-org/llama.cpp:server-cuda
-ARG LLAMA_SERVER_IMAGE=ghcr.io/ggml-org/llama.cpp:server
+# Exact tags, so that the same files make the same images; the test of images holds them.
+ARG PYTHON_IMAGE=python:3.12.15-slim-bookworm
+# Any server image of llama.cpp, such as ghcr.io/ggml-org/llama.cpp:server-cuda-b11382
+ARG LLAMA_SERVER_IMAGE=ghcr.io/ggml-org/llama.cpp:server-b11515
 
 
 FROM ${PYTHON_IMAGE} AS llamaq-venv

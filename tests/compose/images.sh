@@ -21,10 +21,13 @@ make_stand_ins() {
     rm -rf "$WORK"/root/etc/apt/sources.list* "$WORK"/root/var/cache/apt/archives/*.deb
     tar -C "$WORK/root" -c . | docker import - llamaq-trial-base >/dev/null
     rm -rf "$WORK/root"
-    stand_in python python:3.12-slim
-    stand_in llama-server ghcr.io/ggml-org/llama.cpp:server
-    stand_in valkey valkey/valkey:8-alpine
+    stand_in python "$(base_image PYTHON_IMAGE)"
+    stand_in llama-server "$(base_image LLAMA_SERVER_IMAGE)"
+    stand_in valkey "$(sed -n 's/^ *image: \(valkey.*\)/\1/p' docker-compose.yml)"
 }
+
+# The image that the Dockerfile's argument $1 names.
+base_image() { sed -n "s/^ARG $1=//p" Dockerfile; }
 
 stand_in() {
     docker build --quiet --tag "$2" --file "$WORK/context/$1.Dockerfile" "$WORK/context" >>"$WORK/build.log" 2>&1

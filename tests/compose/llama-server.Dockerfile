@@ -1,4 +1,4 @@
-# Stands in for ghcr.io/ggml-org/llama.cpp:server, with the same entry point, health check, variable and folder.
+# Stands in for llama.cpp's server image, with the same entry point, health check, variable and folder.
 FROM llamaq-trial-base
 COPY wheels /wheels
 COPY pip.conf /etc/pip.conf

@@ -1,4 +1,4 @@
-# Stands in for python:3.12-slim: `python`, `pip` and `venv`; the packages come from the wheels in this folder, not from an index.
+# Stands in for the official python image: `python`, `pip` and `venv`; the packages come from the wheels in this folder, not from an index.
 FROM llamaq-trial-base
 COPY wheels /wheels
 COPY pip.conf /etc/pip.conf

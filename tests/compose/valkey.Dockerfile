@@ -1,4 +1,4 @@
-# Stands in for valkey/valkey:8-alpine: a real Valkey 8, the same user, folder and entry point.
+# Stands in for the official valkey image: a real Valkey 8, the same user, folder and entry point.
 FROM llamaq-trial-base
 COPY valkey-server valkey-cli docker-entrypoint.sh /usr/local/bin/
 RUN ln -s valkey-cli /usr/local/bin/redis-cli \
