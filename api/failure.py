@@ -3,7 +3,7 @@
 import json
 import logging
 
-from api.errors import ApiError, from_llama_server, from_llamaq
+from api.errors import BY_CODE, ApiError, from_llama_server, from_llamaq
 from api.reply_headers import rate_headers
 from api.stay import Stay
 from dispatcher.errors import (
@@ -29,8 +29,9 @@ def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
     if frame.kind is Kind.REJECTED:
         return from_llama_server(said["status"], said["body"].encode())
     if frame.kind in (Kind.FAILED, Kind.LOST):
-        failed = WorkerFailed(said["message"])
-        failed.code = said["code"]
+        failed = WorkerFailed(str(said["message"]))
+        if said["code"] in list(BY_CODE):  # it may be anything, and not only a text
+            failed.code = said["code"]
         return failed
     if frame.kind is Kind.DROPPED:
         return QueueFull(

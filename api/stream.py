@@ -7,6 +7,7 @@ from starlette.types import Send
 from api.endpoint import Piece, Shape
 from api.errors import ApiError, from_llamaq
 from api.exchange import Exchange
+from api.failure import told
 from api.sse import comment
 from dispatcher.errors import LlamaqError
 
@@ -57,18 +58,27 @@ class StreamedAnswer:
 
     async def _body(self, pieces: list[Piece], send: Send) -> bytes:
         """Sends all but the last part, which it returns."""
-        exchange, take = self._exchange, self._shape.take
+        exchange = self._exchange
         spoke_at = float("-inf")
         while True:
-            part = take(pieces[0]) if len(pieces) == 1 else b"".join(map(take, pieces))
+            part = self._shaped(pieces)
             if exchange.done:
-                return part + self._shape.end()
+                return part
             if not part and (monotonic() - spoke_at >= self._quiet_s or self._loading_is_news()):
                 part = self._sign_of_life()
             if part:
                 spoke_at = monotonic()
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             pieces = await exchange.more()
+
+    def _shaped(self, pieces: list[Piece]) -> bytes:
+        """What the client sees of them, and of the end. Raises what it is told."""
+        take = self._shape.take
+        try:
+            part = take(pieces[0]) if len(pieces) == 1 else b"".join(map(take, pieces))
+            return part + self._shape.end() if self._exchange.done else part
+        except Exception as error:
+            raise told(error) from None
 
     def _sign_of_life(self) -> bytes:
         exchange = self._exchange

@@ -59,11 +59,8 @@ async def _body(
         for piece in await exchange.more():
             if held is not None:
                 _note(piece, held)
-            if piece.restart:
-                assembly.restart(piece.choice)
-            else:
-                assembly.add(piece.choice, piece.events)
-                size += len(piece.events)
+            _add(piece, assembly)
+            size += len(piece.events)
         if blanks is not None:
             await blanks.keep_up()
     try:
@@ -73,6 +70,17 @@ async def _body(
     if held is not None:
         held.learn(len(body))
     return body
+
+
+def _add(piece: Piece, assembly: Assembly) -> None:
+    """Raises what its client is told."""
+    if piece.restart:
+        assembly.restart(piece.choice)
+        return
+    try:
+        assembly.add(piece.choice, piece.events)
+    except Exception as error:
+        raise told(error) from None
 
 
 def _note(piece: Piece, held: HeldAnswer) -> None:
