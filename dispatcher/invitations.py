@@ -17,6 +17,9 @@ from dispatcher.keys import INVITED
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
+_NO_INVITATION = ValueError, TypeError, KeyError, OverflowError, RecursionError
+_LATEST_S = 253402300799  # in the year 9999: no calendar has a later day
+
 log = logging.getLogger("llamaq.invitations")
 
 
@@ -65,7 +68,7 @@ async def read_invitations(redis: LinkedRedis) -> dict[str, Invitation]:
     for name, row in zip(said[::2], said[1::2], strict=True):
         try:
             invitation = _read(name.decode(), row)
-        except (ValueError, TypeError, KeyError, BadInvitation) as error:
+        except (*_NO_INVITATION, BadInvitation) as error:
             log.error("An invitation in %s is left out: %r", INVITED, error)
         else:
             found[invitation.name] = invitation
@@ -103,6 +106,8 @@ def _read(name: str, row: bytes) -> Invitation:
         invited_s=int(about["invited_s"]),
         ended=str(about.get("ended", "")),
     )
+    if not 0 <= read.invited_s <= _LATEST_S:
+        raise ValueError("nobody can have been invited then")
     if not _HASH.fullmatch(read.password_hash):
         raise ValueError("the hash of its password is none")
     return read

@@ -98,17 +98,19 @@ class Lane:
             raise
         except ResponseError as error:
             self.close_reply(job.id)
-            if not self._is_apart:
-                raise
-            raise RedisUnavailable(
-                f"The queue of the model '{job.model}' is damaged: {error}. Invited machines can "
-                "write to it: `llamaq invite --list` shows them."
-            ) from error
+            raise self._damaged(job.model, error) from error
         except BaseException:
             self.close_reply(job.id)  # it may be queued all the same: only the answer was lost
             raise
         self._ask_about(job, reply)
         return reply
+
+    def _damaged(self, model: str, error: ResponseError) -> RedisUnavailable:
+        log.error("The queue of the model %r is damaged: %s", model, error)
+        damaged = f"The queue of the model '{model}' is damaged. The log of the API says more."
+        if self._is_apart:
+            damaged += " Invited machines can write to it: `llamaq invite --list` shows them."
+        return RedisUnavailable(damaged)
 
     def resume(self, job: str, rest: Continuation) -> None:
         """See `dispatcher.queue.Queue.resume`."""

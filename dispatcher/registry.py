@@ -54,9 +54,8 @@ async def read_registry(redis: LinkedRedis) -> Registry:
     seconds, micros = clock
     now = int(seconds) + int(micros) / 1e6
     since = now - REMEMBERED_S
-    seen = await redis.link.call("ZRANGEBYSCORE", MODELS, since, "+inf", "WITHSCORES")
     guests = _guests_of(invitations)
-    seen_at = dict.fromkeys(guests, -inf) | _read_seen(seen)
+    seen_at = dict.fromkeys(guests, -inf) | await _read_seen(redis.link, since)
     states = []
     for name, at in sorted(seen_at.items()):
         look = _Look(name, now, max(0.0, now - at), guests.get(name, ()))
@@ -66,7 +65,12 @@ async def read_registry(redis: LinkedRedis) -> Registry:
     return Registry(states, invitations, now)
 
 
-def _read_seen(rows: list[bytes]) -> dict[str, float]:
+async def _read_seen(link: Link, since: float) -> dict[str, float]:
+    try:
+        rows = await link.call("ZRANGEBYSCORE", MODELS, since, "+inf", "WITHSCORES")
+    except ResponseError as error:
+        log.error("The models in %s can't be read: %s", MODELS, error)
+        return {}
     seen_at = {}
     for name, at in zip(rows[::2], rows[1::2], strict=True):
         try:

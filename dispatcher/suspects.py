@@ -1,11 +1,16 @@
 """Who is under suspicion because servers crashed, as `llamaq status` and the logs show it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from urllib.parse import unquote
+
+from redis.exceptions import ResponseError
 
 from dispatcher.keys import Keys
 from dispatcher.link import Link
+from dispatcher.row import printable
 
 SUSPECTED = (
     "suspect=%s: servers crashed while they had its requests. For ten minutes from its last crash "
@@ -13,6 +18,8 @@ SUSPECTED = (
 )
 """What a bridge logs, once."""
 _MOST = 10
+
+log = logging.getLogger("llamaq.registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +36,27 @@ class Suspect:
     def title(self) -> str:
         """For people.
 
-        >>> Suspect("ann%20b|-", 61).title, Suspect("web|eve", 600).title
-        ('ann b', 'web|eve')
+        >>> Suspect("ann%20b|-", 61).title, Suspect("web|eve%1b[2J", 600).title
+        ('ann b', 'web|eve_[2J')
         """
-        return unquote(self.name.removesuffix("|-"))
+        return printable(unquote(self.name.removesuffix("|-")))
 
 
 async def read_suspects(link: Link, model: str) -> Sequence[Suspect]:
-    """Those of a model, the last ones first, ten at most. Raises `RedisUnavailable`."""
+    """Those of a model, the last ones first, ten at most. Where they can't be read there are none,
+    which is logged. Raises `RedisUnavailable`.
+    """
     seconds, micros = await link.call("TIME")
     key, now_ms = Keys(model).named("suspects"), int(seconds) * 1000 + int(micros) // 1000
     bounds = ("+inf", f"({now_ms}", "WITHSCORES", "LIMIT", 0, _MOST)
-    rows = await link.call("ZREVRANGEBYSCORE", key, *bounds)
+    try:
+        rows = await link.call("ZREVRANGEBYSCORE", key, *bounds)
+    except ResponseError as error:
+        log.error("The suspects of the model %r can't be read: %s", model, error)
+        return []
     pairs = zip(rows[::2], rows[1::2], strict=True)
     return [
         Suspect(name.decode(errors="replace"), round((float(until) - now_ms) / 1000))
         for name, until in pairs
+        if isfinite(float(until))
     ]

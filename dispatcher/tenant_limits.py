@@ -132,7 +132,7 @@ async def read_settings(redis: LinkedRedis) -> dict[str, Setting]:
             continue
         try:
             settings[name] = check_setting(json.loads(text))
-        except (ValueError, BadLimits) as error:
+        except (ValueError, RecursionError, BadLimits) as error:
             log.error("The limits of %r in %s are left out: %s", name[:80], TENANTS, error)
     return settings
 

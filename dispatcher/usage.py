@@ -101,7 +101,11 @@ async def today(redis: LinkedRedis) -> date:
 
 async def known_models(redis: LinkedRedis) -> list[str]:
     """All that were ever served. Raises `RedisUnavailable`."""
-    found = await redis.link.call("ZRANGE", MODELS, 0, -1)
+    try:
+        found = await redis.link.call("ZRANGE", MODELS, 0, -1)
+    except ResponseError as error:
+        log.error("The models in %s can't be read: %s", MODELS, error)
+        return []
     return sorted(model.decode(errors="replace") for model in found)
 
 
