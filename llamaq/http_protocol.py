@@ -66,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._hosts = 0
         self._coding = b""
+        self._is_last = False  # it has asked for another protocol: nothing behind it is read
         self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -177,6 +178,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Takes what has come. Raises `httptools.HttpParserError` for what is not HTTP."""
         self._head_bytes += len(data)
         self._unset_keepalive_if_required()
+        if self._is_last:
+            self._read_rest(data)
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
@@ -187,13 +191,22 @@ class HttpProtocol(HttpToolsProtocol):
 
         Another one reads that. Nothing behind it is read.
         """
-        self.cycle.keep_alive = False
+        self._is_last, self.cycle.keep_alive = True, False
         self.parser = httptools.HttpRequestParser(_RestOfBody(self))
         framing = (b"content-length", b"transfer-encoding")
         lines = [b"%b: %b\r\n" % each for each in self.headers if each[0] in framing]
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines))
-        if self._is_coming:
-            self.parser.feed_data(rest)
+        self._read_rest(rest)
+
+    def _read_rest(self, data: bytes) -> None:
+        """Takes what has come of the last request's body, and nothing behind it."""
+        if not self._is_coming:
+            return
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if self._is_coming:
+                raise
 
     def _end(self, answer: bytes) -> None:
         """Ends the connection, with this answer where the last request has none."""

@@ -256,10 +256,14 @@ UPGRADES = {
     "h2c, and more": Trick(get(HOST, AUTH, H2C) + GET, [200], ends=True),
     "h2c of a POST": served(post(LENGTH, H2C), ends=True),
     "h2c of a POST, and more": served(post(LENGTH, H2C) + POST, ends=True),
+    "h2c of a POST, and odd bytes": served(post(LENGTH, H2C) + b"odd bytes\r\n\r\n", ends=True),
+    "h2c of a POST, twice": served(post(LENGTH, H2C) * 2, ends=True),
     "h2c of chunks, and more": served(post(CHUNKED, H2C, body=chunks()) + POST, ends=True),
     "h2c of bad chunks": bad(post(CHUNKED, H2C, body=b"x\r\n")),
     "h2c of half a body": Trick(post(LENGTH, H2C, body=BODY[:9]), [408], ends=True, waits=True),
     "websocket": Trick(get(HOST, AUTH, SOCKET), [200], ends=True),
+    "h2c, three times": Trick(get(HOST, AUTH, H2C) * 3, [200], ends=True),
+    "websocket of a POST, then h2c": served(post(LENGTH, SOCKET) + post(LENGTH, H2C), ends=True),
     "websocket of a POST": served(post(LENGTH, SOCKET) + GET, ends=True),
 }
 TOKENS = {
