@@ -3,10 +3,12 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from api.allowed_models import Lists, is_allowed
 from api.auth import credentials
 from api.context import Context, context_of
 from api.errors import ApiError
 from api.paths import READ
+from api.terms import read_terms
 from dispatcher.errors import LlamaqError
 
 router = APIRouter()
@@ -23,11 +25,14 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> JSONResponse:
     """200 when Redis takes jobs and a worker accepts them, else 503.
 
-    Only who has a token is told of which models, or why none.
+    Only who has a token is told of which models, or why none: of those that the token is for.
     """
     context = context_of(request)
-    if _is_known(request, context):
-        return JSONResponse({"status": "ready", "models": await _served(context)})
+    lists = await _lists(request, context)
+    if lists is not None:
+        names, directory = await _served(context), context.directory
+        allowed = [name for name in names if is_allowed(name, lists, directory)]
+        return JSONResponse({"status": "ready", "models": allowed})
     try:
         await _served(context, _OF_STRANGERS_S)
     except (ApiError, LlamaqError) as error:
@@ -49,13 +54,19 @@ async def _served(context: Context, max_age_s: float = 0.0) -> list[str]:
     return names
 
 
-def _is_known(request: Request, context: Context) -> bool:
-    """Whether a request has a token of ours. One without any is as good here as a bad one."""
+async def _lists(request: Request, context: Context) -> Lists | None:
+    """Which models the tenant of a request may see; None for one without a good token.
+
+    Raises `RedisUnavailable` where it can't be told whether a token of ours was revoked.
+    """
+    header = credentials(request.headers)
     try:
-        context.authenticator.authenticate(credentials(request.headers))
+        context.authenticator.authenticate(header)
+        tenant = await context.authenticator.admit(header)
+        user = read_terms(tenant, request.headers, {}).user
     except ApiError:
-        return False
-    return True
+        return None
+    return context.limiter.of(tenant, user).lists
 
 
 def _not_ready() -> ApiError:

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import ASGITransport, AsyncClient
 
 from api import health
 from api.app import create_app
 from dispatcher.connection import open_redis
 from dispatcher.errors import RedisUnavailable
+from dispatcher.keys import REVOKED
 from dispatcher.redis_check import WriteProbe
+from dispatcher.revocations import revoke_token
 from dispatcher.settings import QueueSettings
 from tests.builders import make_settings, make_token
-from tests.unit.api.service import a_model, service
+from tests.unit.api.service import a_model, a_worker, service
 
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 
@@ -89,3 +92,32 @@ def test_strangers_hear_only_whether_it_is_ready(headers: dict[str, str]) -> Non
         assert "worker" not in unready.text
         assert api.client.get("/ready", headers=TOKEN).json()["error"]["code"] == "no_worker"
         assert api.client.get("/health", headers=headers).json() == {"status": "ok"}
+
+
+def test_token_is_told_of_its_own_models_alone() -> None:
+    """Before, any good token was told of all, also of those that `/v1/models` kept from it."""
+    with service() as api:
+        api.registry.models |= {"secret": a_model(a_worker(), model="secret")}
+        told = {
+            name: api.client.get(
+                "/ready", headers={"Authorization": f"Bearer {make_token(models=[name])}"}
+            ).json()["models"]
+            for name in ("tiny", "other")
+        }
+        assert told == {"tiny": ["tiny"], "other": []}
+
+
+async def test_revoked_token_is_told_no_more_than_a_stranger(real_redis_url: str) -> None:
+    """Also by the first answer, which waits until it is known what was revoked."""
+    redis = open_redis(real_redis_url)
+    await revoke_token(redis, "gone", 2**31)
+    app = create_app(make_settings(), QueueSettings(redis_url=real_redis_url))  # type: ignore[arg-type]
+    headers = {"Authorization": f"Bearer {make_token(jti='gone')}"}
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://llamaq") as client,
+    ):
+        answer = await client.get("/ready", headers=headers)
+    await redis.delete(REVOKED)
+    await redis.aclose()
+    assert answer.json()["error"]["code"] == "not_ready"
