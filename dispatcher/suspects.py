@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from urllib.parse import unquote
 
 from redis.exceptions import ResponseError
 
+from dispatcher.constants import SUSPECTED_MS
 from dispatcher.keys import Keys
 from dispatcher.link import Link
 from dispatcher.row import printable
@@ -36,15 +36,16 @@ class Suspect:
     def title(self) -> str:
         """For people.
 
-        >>> Suspect("ann%20b|-", 61).title, Suspect("web|eve%1b[2J", 600).title
-        ('ann b', 'web|eve_[2J')
+        >>> Suspect("ann%20b|-", 61).title, Suspect("web|eve%1B", 600).title
+        ('ann b', 'web|eve_')
         """
         return printable(unquote(self.name.removesuffix("|-")))
 
 
 async def read_suspects(link: Link, model: str) -> Sequence[Suspect]:
-    """Those of a model, the last ones first, ten at most. Where they can't be read there are none,
-    which is logged. Raises `RedisUnavailable`.
+    """Those of a model, the last ones first, ten at most; none where they can't be read.
+
+    Raises `RedisUnavailable`.
     """
     seconds, micros = await link.call("TIME")
     key, now_ms = Keys(model).named("suspects"), int(seconds) * 1000 + int(micros) // 1000
@@ -52,11 +53,15 @@ async def read_suspects(link: Link, model: str) -> Sequence[Suspect]:
     try:
         rows = await link.call("ZREVRANGEBYSCORE", key, *bounds)
     except ResponseError as error:
-        log.error("The suspects of the model %r can't be read: %s", model, error)
+        log.error("The suspects in %s can't be read: %s", key, error)
         return []
     pairs = zip(rows[::2], rows[1::2], strict=True)
     return [
-        Suspect(name.decode(errors="replace"), round((float(until) - now_ms) / 1000))
+        Suspect(name.decode(errors="replace"), _seconds(float(until) - now_ms))
         for name, until in pairs
-        if isfinite(float(until))
     ]
+
+
+def _seconds(left_ms: float) -> int:
+    """No suspicion lasts longer than ten minutes, whatever an invited machine has written."""
+    return round(min(left_ms, SUSPECTED_MS) / 1000)

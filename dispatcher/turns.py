@@ -31,7 +31,7 @@ async def read_turns(link: Link, model: str, most: int = 10) -> list[Turn]:
     """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`."""
     keys = Keys(model)
     (found,) = await ask_for_each(link, [("ZRANGE", keys.named("classes"), 0, _CLASSES - 1)])
-    classes = [_name(row) for row in found] if isinstance(found, list) else []
+    classes = [row.decode(errors="replace") for row in found] if isinstance(found, list) else []
     places = [(tier, class_) for tier in Tier for class_ in classes]
     turns = [keys.named("turns", f"{class_}|{tier}") for tier, class_ in places]
     rows = await ask_for_each(link, [("ZRANGE", key, 0, most - 1, "WITHSCORES") for key in turns])
@@ -40,7 +40,7 @@ async def read_turns(link: Link, model: str, most: int = 10) -> list[Turn]:
     waiting = keys.named("waiting")
     counts = await ask_for_each(link, [("ZSCORE", waiting, name) for _, name, _ in in_turn[:most]])
     return [
-        Turn(tier.value, _name(name), _count(count), " ".join(wait.classes))
+        Turn(tier.value, _text(name), _count(count), printable(" ".join(wait.classes)))
         for (tier, name, wait), count in zip(in_turn, counts, strict=False)
     ]
 
@@ -72,8 +72,8 @@ def _merged(
     return waits
 
 
-def _name(row: bytes) -> str:
-    return printable(row.decode(errors="replace"))
+def _text(name: bytes) -> str:
+    return printable(name.decode(errors="replace"))
 
 
 def _count(value: Any) -> int:

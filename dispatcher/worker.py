@@ -197,7 +197,7 @@ class WorkerSession:
         call = partial(self._commands.release, given_back=given_back)
         answer = await insist(lambda: self._run(call), "release", log)
         for name in answer[1:]:
-            log.warning(SUSPECTED, name.decode(errors="replace"))
+            log.warning(SUSPECTED, printable(name.decode(errors="replace")))
         return str(answer[0], "ascii")
 
     async def leave(self, facts: WorkerFacts) -> None:

@@ -10,7 +10,7 @@ from dispatcher.invitations import read_invitations
 from dispatcher.keys import INVITED, MODELS, TENANTS, Keys
 from dispatcher.queue import Queue
 from dispatcher.registry import read_registry
-from dispatcher.suspects import read_suspects
+from dispatcher.suspects import Suspect, read_suspects
 from dispatcher.tenant_limits import read_settings
 from dispatcher.turns import read_turns
 from dispatcher.usage import known_models
@@ -50,7 +50,7 @@ async def test_suspects_that_can_not_be_read_are_none(redis: Redis) -> None:
     """An invited machine could end `llamaq status` with either."""
     key = Keys("tiny").named("suspects")
     await redis.zadd(key, {"eve|-": "inf"})
-    assert await read_suspects(redis.link, "tiny") == []
+    assert await read_suspects(redis.link, "tiny") == [Suspect("eve|-", 600)]
     await redis.delete(key)
     await redis.set(key, "odd", ex=9)
     assert await read_suspects(redis.link, "tiny") == []

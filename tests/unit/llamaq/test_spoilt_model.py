@@ -1,0 +1,74 @@
+"""What operators and tenants are shown where an invited machine writes garbage: on a real server.
+
+It may write whatever it likes to each key of its model. At d26fdb4 `llamaq status` printed the
+escape codes of a worker.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.invitations import Invitation, write_invitation
+from dispatcher.keys import MODELS, Keys
+from llamaq.status import as_json, as_text, read_status
+from llamaq.usage_command import _in_csv, _in_table
+from llamaq.usage_work import report
+
+pytestmark = pytest.mark.real
+
+MODEL, EVIL = "spoilt", "\x1b[2J\nevil"
+KEYS = Keys(MODEL)
+
+
+@pytest.fixture
+async def redis(real_redis_url: str) -> AsyncIterator[LinkedRedis]:
+    client = open_redis(real_redis_url)
+    await client.flushall()
+    await write_invitation(client, Invitation("bob", MODEL, "0" * 64, 1))
+    await client.zadd(MODELS, {MODEL: time.time(), "good": time.time()})
+    yield client
+    await client.flushall()
+    await client.aclose()
+
+
+def named(*names: str) -> list[str]:
+    return [KEYS.named(name) for name in names]
+
+
+ALL = (
+    *named("classes", "waiting", "suspects", "crashes", "counters", "workers", "queue", "loading"),
+    *(KEYS.named("turns", f"any|{tier}") for tier in ("priority", "default", "flex")),
+    *(
+        KEYS.named(name, time.strftime("%Y-%m-%d", time.gmtime()))
+        for name in ("usage", "usage_users")
+    ),
+)
+GARBAGE: Sequence[Sequence[str]] = (
+    ("SET", "x"),
+    ("SADD", EVIL, "b"),
+    ("HSET", EVIL, EVIL, "ann|" + EVIL, "requests=9999999999999999 prompt=x"),
+    ("ZADD", "inf", EVIL, "1", "any", "2", EVIL + "2"),
+    ("ZADD", "1e300", EVIL, "-inf", "any", str(time.time() * 1000 + 60_000), EVIL + "2"),
+)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda words: f"{words[0]} {words[1]!r}"[:20])
+async def test_it_is_shown_as_harmless_text_and_hides_no_other_model(
+    redis: LinkedRedis, real_redis_url: str, garbage: Sequence[str]
+) -> None:
+    command, *values = garbage
+    for key in ALL:
+        await redis.execute_command(command, key, *values)
+    status = await read_status(real_redis_url)
+    text = as_text(status)
+    assert json.loads(as_json(status))
+    assert "good: 0 queued" in text
+    for by in ("tenant", "user", "day", "model"):
+        found = await report("", "", "", by, real_redis_url)
+        text += _in_table(found, by)
+        assert _in_csv(found["data"], by)
+    assert "\x1b" not in text
+    assert "\nevil" not in text
