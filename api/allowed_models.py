@@ -32,11 +32,7 @@ async def require_allowed(
     """
     if not lists:
         return await directory.require(name, needs)
-    name = name or await _unnamed(directory, lists, needs)
-    if not _gets_allowed(name, lists, directory):
-        await directory.refresh()  # it may have come within the last second
-        if not _gets_allowed(name, lists, directory):
-            raise not_allowed(name, lists)
+    name = await allowed_name(directory, lists, name, needs)
     try:
         model = await directory.require(name, needs)
     except ModelNotFound as error:
@@ -46,6 +42,20 @@ async def require_allowed(
     if not is_allowed(model, lists, directory):
         raise not_allowed(name, lists)
     return model
+
+
+async def allowed_name(directory: Directory, lists: Lists, name: str, needs: Needs) -> str:
+    """The same name, or that of the one model which a tenant means without one; whether it is
+    served now or not.
+
+    Raises `ApiError` 403 where the tenant may not use it, and 400 where none is meant.
+    """
+    name = name or await _unnamed(directory, lists, needs)
+    if not _gets_allowed(name, lists, directory):
+        await directory.refresh()  # it may have come within the last second
+        if not _gets_allowed(name, lists, directory):
+            raise not_allowed(name, lists)
+    return name
 
 
 def not_allowed(name: str, lists: Lists) -> ApiError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from api.allowed_models import Lists, require_allowed
+from api.allowed_models import Lists, allowed_name, require_allowed
 from api.answer_room import HeldAnswer
 from api.aside import LARGE_BYTES
 from api.auth import credentials
@@ -108,10 +108,7 @@ class Relay:
         """The request as one that runs once. It holds the body until it runs."""
         context, record, size = call.context, call.record, len(body)
         key, read, settings = read_key(call.headers), self._endpoint.read, context.settings
-        user = ""
-        if tenant.delegate:  # whose end users have keys of their own
-            asked = await context.aside.run(size, read, body, settings)
-            user = read_terms(tenant, call.headers, asked.fields).user
+        user = await self._user_of(call, tenant, body)
         path = self._endpoint.path
         fingerprint = await context.aside.run(size, fingerprint_of, path, body)
         bodies = [body]
@@ -124,12 +121,27 @@ class Relay:
                 visit.work_is_done()
                 await answer(send)
 
-        def shape() -> Shape | None:
-            asked = read(bodies[0], settings)
+        async def shape() -> Shape | None:
+            asked = await context.aside.run(size, read, bodies[0], settings)
             return self._endpoint.shape(asked, record.id) if asked.stream else None
 
         asker = Asker(answer_name(tenant.subject, user, key), fingerprint, record.id)
         return Keyed(record, asker, run, visit.hold_more, shape)
+
+    async def _user_of(self, call: Call, tenant: Tenant, body: bytes) -> str:
+        """The end user of a request with a key; "" for none. A kept answer is for nobody who may
+        not use its model by now: this raises `ApiError` 403 then.
+        """
+        context = call.context
+        has_lists = context.limiter.of(tenant, "").lists
+        if not tenant.delegate and not has_lists:  # most often
+            return ""
+        asked = await context.aside.run(len(body), self._endpoint.read, body, context.settings)
+        user = read_terms(tenant, call.headers, asked.fields).user
+        lists, _ = context.limiter.of(tenant, user)
+        if lists:
+            await allowed_name(context.directory, lists, asked.model, asked.needs)
+        return user
 
     async def _exchange(
         self, call: Call, tenant: Tenant, visit: Visit, body: bytes

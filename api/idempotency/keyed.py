@@ -23,4 +23,4 @@ class Keyed:
     asker: Asker
     run: Callable[[Receive, Send], Awaitable[None]]
     hold: Callable[[int], None]
-    shape: Callable[[], Shape | None]
+    shape: Callable[[], Awaitable[Shape | None]]

@@ -127,7 +127,7 @@ class Once:
                 raise _stopped()
             if not recording.followers:
                 raise ClientGone
-            waiting.keep_up()
+            await waiting.keep_up()
 
     async def _run(self, recording: Recording, request: Keyed) -> None:
         keeping = Keeping(self._kept, recording, request, lambda: self._forget(recording, request))

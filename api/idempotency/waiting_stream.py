@@ -21,12 +21,12 @@ class WaitingStream:
         self._next_at = monotonic() + quiet_s
         self._is_none = False
 
-    def keep_up(self) -> None:
+    async def keep_up(self) -> None:
         """Tells something if it is time."""
         if self._is_none or monotonic() < self._next_at:
             return
         if self.shape is None:
-            self.shape = self._request.shape()
+            self.shape = await self._request.shape()
             if self.shape is None:
                 self._is_none = True
                 return

@@ -4,9 +4,13 @@ import asyncio
 import doctest
 import json
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 
+from api.aside import LARGE_BYTES
+from api.chat.request import parse_chat
 from api.idempotency import key as key_module
 from api.idempotency import replay
 from api.idempotency.keeping import MOST_KEPT_BYTES
@@ -139,6 +143,55 @@ async def test_keys_of_tenants_and_end_users_are_their_own(two: list[Api]) -> No
         api.queue.say(*words(f"answer {job}"), job=job)
     found = {text_of((await client.done()).body) for client in clients}
     assert len(found) == 5
+
+
+@pytest.mark.parametrize("more", [{}, {"delegate": True}])
+async def test_kept_answer_is_for_nobody_who_may_not_use_its_model(
+    two: list[Api], more: dict[str, bool]
+) -> None:
+    """Before, the key alone gave the answer to a token of the same subject for other models."""
+    one, other = two
+    first = one.ask(models=["tiny"], **more)
+    await one.has_jobs(1)
+    joins = one.ask(models=["other"], **more)
+    one.queue.say(*words("Hi"))
+    assert (await first.done()).status == 200
+    for client in (joins, other.ask(models=["other"], **more), one.ask(models=[], **more)):
+        refused = json.loads((await client.done()).body)["error"]
+        assert (client.status, refused["code"]) == (403, "model_not_allowed")
+    assert (await other.ask(models=["other", "tiny"], **more).done()).body == first.body
+
+
+async def test_key_is_of_no_use_without_the_scope(two: list[Api]) -> None:
+    first = two[0].ask()
+    await two[0].has_jobs(1)
+    joins = two[0].ask(scopes=["models"])
+    two[0].queue.say(*words("Hi"))
+    await first.done()
+    for client in (joins, two[1].ask(scopes=["models"])):
+        assert (await client.done()).status == 403
+
+
+async def test_large_request_that_waits_for_another_api_is_read_beside_the_event_loop(
+    redis: LinkedRedis,
+) -> None:
+    body, beside = make_chat(stream=True, user="x" * LARGE_BYTES), []
+    async with apis(redis, 2, queue_position_after_s=0.01) as (one, other):
+        aside = other.app.state.context.aside
+        aside.run = partial(_noted, aside.run, beside)
+        first = one.ask(body)
+        await one.has_jobs(1)
+        second = other.ask(body)
+        await until(lambda: second.status)
+        one.queue.say(*words("Hi"))
+        await first.done()
+        await second.done()
+    assert beside.count(parse_chat) == 1
+
+
+async def _noted(run: Any, beside: list[Any], size: int, work: Any, *values: Any) -> Any:
+    beside.append(work)
+    return await run(size, work, *values)
 
 
 async def test_request_goes_on_while_somebody_waits_and_ends_when_nobody_does(
