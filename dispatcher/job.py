@@ -135,15 +135,15 @@ class Claim:
 def tenant_key(tenant: str) -> str:
     """A tenant's name as it stands in Redis: readable, and free of the separators used there.
 
-    >>> tenant_key("ann@example.org"), tenant_key("a|b c")
-    ('ann@example.org', 'a%7Cb%20c')
+    >>> tenant_key("ann@example.org"), tenant_key("a|b c"), tenant_key(NOBODY)
+    ('ann@example.org', 'a%7Cb%20c', '%2D')
     """
     return _quoted(tenant) if tenant else ""
 
 
 @lru_cache(maxsize=1024)
 def _quoted(tenant: str) -> str:
-    return quote(tenant, safe="@:+,=")
+    return "%2D" if tenant == NOBODY else quote(tenant, safe="@:+,=")
 
 
 def split_token(token: str) -> tuple[str, str]:

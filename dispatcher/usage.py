@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from redis.exceptions import ResponseError
 
 from dispatcher.connection import LinkedRedis
-from dispatcher.constants import OTHER_USERS, USAGE_TTL_MS, USERS_TTL_MS
+from dispatcher.constants import USAGE_TTL_MS, USERS_TTL_MS
 from dispatcher.job import tenant_key
 from dispatcher.keys import MODELS, Keys
 
@@ -58,7 +58,7 @@ class Used:
 class UsageRow:
     """What one tenant has used of one model on one UTC day, or one of its end users.
 
-    `user` is empty for what belongs to none of them, and `OTHER_USERS` for all those that are not
+    `user` is empty for what belongs to none of them, and `(others)` for all those that are not
     counted by themselves.
     """
 
@@ -220,7 +220,7 @@ def _key(name: str, model: str, day: date) -> str:
 def _field(tenant: str, user: str = "") -> str:
     if not user:
         return tenant_key(tenant)
-    return f"{tenant_key(tenant)}|{user if user == OTHER_USERS else tenant_key(user)}"
+    return f"{tenant_key(tenant)}|{tenant_key(user)}"
 
 
 def _row(model: str, day: date, field: bytes, text: bytes) -> UsageRow:

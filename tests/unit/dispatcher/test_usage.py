@@ -11,6 +11,7 @@ from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.constants import OTHER_USERS, USAGE_TTL_MS
 from dispatcher.cost import Shown, Usage
 from dispatcher.frames import Frame, Kind, pack
+from dispatcher.job import NOBODY, tenant_key
 from dispatcher.patience import EAGER
 from dispatcher.usage import (
     DEFAULT_DAYS,
@@ -316,6 +317,21 @@ async def test_end_users_are_counted_beside_their_tenant_up_to_a_bound(desk: Des
     assert rest == [UsageRow(now, "tiny", "ann", "", rest[0].used)]
     assert rest[0].used.requests == 1
     assert await usage_of_users(desk.redis, ["tiny"], [now], "an") == []
+
+
+@pytest.mark.parametrize(
+    "user", ["-", "(others)", "*", "a|b", "{x}", "%2D", "\n\x1b[2J", "é" * 256]
+)
+async def test_end_user_of_any_name_is_counted_and_told_by_it(desk: Desk, user: str) -> None:
+    """Before, nothing was counted of the end user `-`, and `(others)` was asked for another sum: no
+    limit of tokens held for them.
+    """
+    await desk.join()
+    await desk.enqueue("j1", tenant="web", user=tenant_key(user) or NOBODY)
+    await finish(desk, await desk.take())
+    rows = await usage_of_users(desk.redis, await known(desk), [await today(desk.redis)], "web")
+    assert [(row.tenant, row.user, row.used.requests) for row in rows] == [("web", user, 1)]
+    assert (await used(desk, "web", user)).requests == 1
 
 
 async def test_sums_are_of_the_utc_day_of_redis(desk: Desk) -> None:
