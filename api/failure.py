@@ -35,7 +35,7 @@ def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
         return failed
     if frame.kind is Kind.DROPPED:
         return QueueFull(
-            "The model's queue is full, and a tenant with nothing in it got the place of this "
+            "The model's queue is full, and a tenant with less in it got the place of this "
             "request, your newest one. Send fewer requests at a time, or try again later."
         )
     if frame.kind is Kind.SUPERSEDED:

@@ -22,7 +22,7 @@ class Kind(StrEnum):
     REVOKED = "revoked"  # the attempt counts for nothing: the job is queued again
     LOST = "lost"  # the attempt broke off, but the client has seen a part: the job may go on
     EXPIRED = "expired"
-    DROPPED = "dropped"  # the queue was full, and a tenant with nothing in it got the place
+    DROPPED = "dropped"  # the queue was full, and a tenant with less in it got the place
     SUPERSEDED = "superseded"  # a newer job of the same key has taken its place in the queue
     LIMITED = "limited"  # its tenant had used up its tokens when its turn came
     ABANDONED = "abandoned"

@@ -55,6 +55,17 @@ local function find_rival(ask)
   return replaced
 end
 
+-- Whether somebody has so much more in the queue that it may have to give some of it up. One that
+-- comes again and again to a queue that is full of its own is to cost little.
+local function has_less(ask, own, jobs_over, bytes_over)
+  local function most_of(key) return number(redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]) end
+  if own == 0 then return true end
+  if jobs_over > 0 and most_of(K.waiting) <= own + 1 then return false end
+  if bytes_over <= 0 then return true end
+  local own_bytes = number(redis.call('ZSCORE', K.waiting_bytes, ask.tenant))
+  return most_of(K.waiting_bytes) > own_bytes + #ask.body
+end
+
 -- What is answered where there is no room, besides that of the job that it replaces; makes room.
 local function refuse_if_full(ask, replaced)
   local places, freed = replaced and 1 or 0, replaced and replaced.bytes or 0
@@ -67,7 +78,10 @@ local function refuse_if_full(ask, replaced)
   if c.entering then write_entries(c) end
   local own = number(redis.call('ZSCORE', K.waiting, ask.tenant))
   if jobs_over > 0 or bytes_over > 0 then
-    if own > 0 or not make_room(c, jobs_over, bytes_over) then return {'FULL', jobs, bytes} end
+    if not has_less(ask, own, jobs_over, bytes_over)
+        or not make_room(c, ask, own, jobs_over, bytes_over) then
+      return {'FULL', jobs, bytes}
+    end
   end
   if most > 0 and own - places >= most then return {'TENANT_FULL', own} end
 end

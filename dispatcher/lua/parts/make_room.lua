@@ -1,13 +1,18 @@
--- Room in a full queue for a tenant that has nothing in it.
+-- Room in a full queue for a tenant that has less in it than others, or nothing.
 -- @include classes
 -- @include end_queued
 -- @include levels
 -- @include places
 -- @include read_job
 
--- The tenant that has most queued gives up its newest jobs. Returns how many; nil where that makes
--- no room, and nothing was changed. The steps are made in it: few calls need them.
-local function make_room(c, jobs_over, bytes_over)
+-- The tenant that has most queued gives up its newest jobs, unless it would have less than the
+-- newcomer then, whose tenant has `own` jobs. Returns how many; nil where that makes no room, and
+-- nothing was changed. The steps are made in it: few calls need them.
+local function make_room(c, ask, own, jobs_over, bytes_over)
+  local least_jobs, least_bytes = jobs_over > 0 and own + 1 or 1, 0
+  if bytes_over > 0 and own > 0 then
+    least_bytes = number(redis.call('ZSCORE', K.waiting_bytes, ask.tenant)) + #ask.body
+  end
   local tiers = {}  -- the least urgent first
   for tier in pairs(TIER_WEIGHTS) do tiers[#tiers + 1] = tier end
   table.sort(tiers, function(a, b) return TIER_WEIGHTS[a] < TIER_WEIGHTS[b] end)
@@ -34,19 +39,22 @@ local function make_room(c, jobs_over, bytes_over)
     return found
   end
 
-  -- The newest jobs of a tenant's lowest tiers that make this room; nil where it would have none
-  -- left. A job that a bridge has held is not among them: it was accepted, and stays.
+  -- The newest jobs of a tenant's lowest tiers that make this room; nil where it would have less
+  -- left than it may. A job that a bridge has held is not among them: it was accepted, and stays.
   local function find_room(tenant)
     local dropped, left = {}, number(redis.call('ZSCORE', K.waiting, tenant))
+    local bytes_left = number(redis.call('ZSCORE', K.waiting_bytes, tenant))
     local jobs, bytes = jobs_over, bytes_over
-    if left <= 1 then return nil end
+    if left <= least_jobs or bytes_left <= least_bytes then return nil end
     for _, tier in ipairs(tiers) do
       for _, row in ipairs(newest_of(tier .. '|' .. tenant)) do
         if jobs <= 0 and bytes <= 0 then return dropped end
-        local job = left > 1 and read_job(row[2])
-        if job and not job.flaw and job.state == 'queued' and not job.accepted then
+        local job = left > least_jobs and read_job(row[2])
+        if job and not job.flaw and job.state == 'queued' and not job.accepted
+            and bytes_left - job.bytes >= least_bytes then
           dropped[#dropped + 1] = {row[2], job}
-          jobs, bytes, left = jobs - 1, bytes - tonumber(job.bytes), left - 1
+          jobs, left = jobs - 1, left - 1
+          bytes, bytes_left = bytes - job.bytes, bytes_left - job.bytes
         end
       end
     end

@@ -1,4 +1,4 @@
-"""A full queue has room for a tenant with nothing in it: who has most in it gives up the newest."""
+"""A full queue has room for who has less in it: who has most in it gives up the newest."""
 
 import pytest
 
@@ -76,11 +76,36 @@ async def test_where_one_tenant_can_make_no_room_nothing_is_dropped(desk: Desk) 
     assert await come(desk, b"x" * 30) == b"OK"
 
 
-async def test_tenant_that_waits_already_gets_no_room(desk: Desk) -> None:
+async def test_tenant_that_has_less_gets_in_until_it_has_as_much(desk: Desk) -> None:
     await fill(desk, "b1", tenant="bob")
     await fill(desk, "a1", "a2", "a3")
-    refused = await desk.enqueue("b2", tenant="bob", bounds=BOUNDS)
-    assert refused[0] == b"FULL"
+    await fill(desk, "b2", tenant="bob")
+    assert sorted(await desk.queue()) == ["a1", "a2", "b1", "b2"]
+    before = await desk.everything()
+    for tenant in "bob", "ann":
+        assert (await desk.enqueue("x", tenant=tenant, bounds=BOUNDS))[0] == b"FULL"
+    assert await desk.everything() == before
+
+
+async def test_tenant_that_has_fewer_bytes_gets_in_until_it_has_as_many(desk: Desk) -> None:
+    await fill(desk, "b1", tenant="bob", body=b"x" * 20)
+    await fill(desk, "a1", "a2", body=b"x" * 40)
+    before = await desk.everything()
+    refused = await desk.enqueue("b2", tenant="bob", body=b"x" * 25, bounds=BOUNDS)
+    assert (refused[0], await desk.everything()) == (b"FULL", before)
+    await fill(desk, "b2", tenant="bob", body=b"x" * 10)
+    assert sorted(await desk.queue()) == ["a1", "b1", "b2"]
+
+
+async def test_large_jobs_make_room_for_small_ones_of_who_has_more_of_them(desk: Desk) -> None:
+    await fill(desk, "b1", "b2", tenant="bob", body=b"x")
+    await fill(desk, "large", body=b"x" * 97)
+    assert (await desk.enqueue("b3", tenant="bob", body=b"xx", bounds=BOUNDS))[0] == b"FULL"
+    await desk.cancel("large")
+    await fill(desk, "a1", "a2", body=b"x" * 49)
+    await desk.cancel("b2")
+    await fill(desk, "b4", tenant="bob", body=b"xx")
+    assert sorted(await desk.queue()) == ["a1", "b1", "b4"]
 
 
 async def test_job_that_a_bridge_has_held_is_never_dropped(desk: Desk) -> None:
