@@ -95,6 +95,13 @@ SAME_CRASH_MS = 5000
 """A server that crashes twice within this time has crashed once."""
 CRASH_COST = 2_000_000
 """What a suspect pays at least for a job that crashed a server: 1000 tokens of an answer."""
+HELD_BACK_MS = 90_000
+"""So long no job of a suspect begins after a crash that is its own, where the model serves others.
+
+Servers are back by then, and start after their first, short pause again.
+"""
+SPACED_MS = 5000
+"""And then no more than one in so long, on all workers together: they don't crash at once."""
 CRASHES_KEPT = 1000
 """Rows that tell who was there."""
 

@@ -44,6 +44,7 @@ NAMES = {
     "loading": "loading",
     "crashes": "crashes",
     "suspects": "suspects",
+    "held_back": "held_back",
     "usage": "usage:",
     "usage_users": "usage_users:",
     # Of a tenant.

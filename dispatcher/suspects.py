@@ -14,7 +14,8 @@ from dispatcher.row import printable
 
 SUSPECTED = (
     "suspect=%s: servers crashed while they had its requests. For ten minutes from its last crash "
-    "each worker runs one of its jobs at a time."
+    "each worker runs one of its jobs at a time. After a crash of its own none begins for 90 s, "
+    "where the model serves others."
 )
 """What a bridge logs, once."""
 _MOST = 10

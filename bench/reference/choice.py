@@ -69,16 +69,11 @@ class Choice:
     def _all(self, wanted: int) -> list[Entry]:
         """All jobs that wait, oldest first; none where some must be looked at in their turn."""
         turns, waiting = self._state.turns, self._state.waiting
-        if self._patience.is_slow or turns.parked or len(self._worker.prefers):
+        fit = len(waiting) <= wanted and len(self._mine) == len(turns.classes)
+        if not fit or self._patience.is_slow or turns.parked or len(self._worker.prefers):
             return []
-        if len(waiting) > wanted or len(self._mine) < len(turns.classes):
-            return []
-        now_ms = self._now_ms
-        speaks_for_others = (
-            each.prefers or each.avoids or self._state.is_suspect(each, now_ms) for each in waiting
-        )
-        has_bound = any(entry.max_tenant_running for entry in waiting)
-        return [] if has_bound or any(speaks_for_others) else waiting
+        for_others = any(each.prefers or each.avoids or self._is_suspect(each) for each in waiting)
+        return [] if for_others or any(each.max_tenant_running for each in waiting) else waiting
 
     def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[int, str]]:
         found: set[tuple[int, str]] = set()
@@ -90,7 +85,9 @@ class Choice:
 
     def _favourite(self, *, anyhow: bool = False) -> Entry | None:
         for entry in self._favourites_in_turn():
-            if self._may_run(entry) and (anyhow or self._is_near(entry)):
+            if self._is_suspect(entry) or not self._may_run(entry):
+                continue
+            if anyhow or self._is_near(entry):
                 return entry
         return None
 
@@ -156,13 +153,17 @@ class Choice:
 
     def _is_left_for_safety(self, entry: Entry) -> bool:
         """Whom it calls then hangs on their leases, which are not known here."""
-        if self._state.is_suspect(entry, self._now_ms) and self._worker.suspect:
+        left_ms = entry.left_ms(self._now_ms)
+        if held_back_ms := self._state.blame.held_back_ms(entry, self._now_ms):
+            entry.left_since_ms = self._now_ms - left_ms
+            self._leave_to("", held_back_ms)
+        if held_back_ms or (self._is_suspect(entry) and self._worker.suspect):
             return True
-        left_ms = self._left_ms(entry)
         if entry.avoids != self._name or left_ms >= SECOND_TRY_MS:
             return False
-        known = self._state.workers.items()
-        others = (worker for name, worker in known if name != self._name and worker.accepting)
+        others = (
+            w for name, w in self._state.workers.items() if name != self._name and w.accepting
+        )
         found = any(worker.can_take(entry.class_) for worker in others)
         if found:
             entry.left_since_ms = self._now_ms - left_ms
@@ -171,7 +172,7 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        anew_ms, left_ms = self._worker.anew_ms(entry.cached_there), self._left_ms(entry)
+        anew_ms, left_ms = self._worker.anew_ms(entry.cached_there), entry.left_ms(self._now_ms)
         if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
@@ -198,7 +199,7 @@ class Choice:
         return self._state.queued_for_slots <= BACKLOG and sooner
 
     def _is_left_for_balance(self, entry: Entry) -> bool:
-        left_ms = self._left_ms(entry)
+        left_ms = entry.left_ms(self._now_ms)
         if entry.prefers or left_ms >= NEWCOMER_MS:
             return False
         if self._urgency < Tier(entry.tier).weight:
@@ -225,11 +226,11 @@ class Choice:
         turns = self._state.turns.of(entry.class_, entry.tier)
         return turns.get(entry.tenant) is not None and entry.class_ in self._mine
 
-    def _left_ms(self, entry: Entry) -> int:
-        return 0 if entry.left_since_ms is None else self._now_ms - entry.left_since_ms
+    def _is_suspect(self, entry: Entry) -> bool:
+        return self._state.is_suspect(entry, self._now_ms)
 
     def _is_left_for_speed(self, entry: Entry, loss_ms: float) -> bool:
-        left_ms, waited_ms = self._left_ms(entry), self._now_ms - entry.enqueued_ms
+        left_ms, waited_ms = entry.left_ms(self._now_ms), self._now_ms - entry.enqueued_ms
         if not self._patience.leaves(loss_ms, self._state.queued_for_slots, waited_ms, left_ms):
             return False
         faster = self._faster(entry.class_)

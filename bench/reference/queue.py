@@ -47,6 +47,7 @@ class ReferenceQueue(State):
     ) -> None:
         """A running job has ended, with so many tokens of prompt and of answer."""
         entry = self.stop(id_)
+        self.blame.served.add(entry.tenant)
         self.turns.settle(entry, entry.estimate if entry.is_side else cost)
         if done and not entry.is_side:
             self.blame.went_well(entry, now_ms)

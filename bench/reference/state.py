@@ -69,6 +69,7 @@ class State:
         entry.worker, entry.claimed_ms = worker, now_ms
         if self.blame.is_suspect(entry, now_ms):
             self.workers[worker].suspect = entry.id
+            self.blame.space_out(entry, now_ms)
         if entry.is_side:
             self.workers[worker].sides.add(entry.id)
             return

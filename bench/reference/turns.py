@@ -50,6 +50,10 @@ class Entry:
         """The flow to which it belongs, together with its class."""
         return f"{self.tenant_path}|{self.user}"
 
+    def left_ms(self, now_ms: int) -> int:
+        """For how long it is left to others so far."""
+        return 0 if self.left_since_ms is None else now_ms - self.left_since_ms
+
     def levels(self) -> Iterator[tuple[str, str, float]]:
         """Where it is charged: parent, child and the child's weight."""
         yield "", self.tier, Tier(self.tier).weight

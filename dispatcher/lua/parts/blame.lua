@@ -2,12 +2,14 @@
 -- '<tenant>|<user>|<Unix ms>|<worker>', which is a score too. `suspects` (ZSET) has the names of
 -- those under suspicion, '<tenant>|<user>', until when; '<tenant>|-' stands for all its end users.
 -- @include attempts
+-- @include day_of
 -- @include suspects
 -- @include tolerant
 -- @include try
 
 local function read_rows_of_crashes(c)
   redis.call('ZREMRANGEBYSCORE', K.crashes, '-inf', c.now - SUSPECTED_MS)
+  redis.call('ZREMRANGEBYSCORE', K.held_back, '-inf', c.now + HELD_BACK_MS - SUSPECTED_MS)
   local first = redis.call('ZRANGE', K.crashes, 0 - CRASHES_KEPT, 0 - CRASHES_KEPT, 'WITHSCORES')
   if first[2] then redis.call('ZREMRANGEBYSCORE', K.crashes, '-inf', '(' .. first[2]) end
   local rows = {}
@@ -129,6 +131,23 @@ local function find_blamed(c, worker, job)
   return #suspected > 0 and suspected or held, was, #suspected == 1
 end
 
+-- Whether the model has served anybody else today. One who is alone with it harms nobody.
+local function serves_others(c, tenant)
+  local key = K.usage .. day_of(c.now)
+  return redis.call('HLEN', key) > (redis.call('HGET', key, tenant) and 1 or 0)
+end
+
+-- This crash was its own, and it was a suspect already.
+local function hold_back(c, who)
+  if not serves_others(c, who.tenant) then return end
+  for _, name in ipairs({who.name, who.tenant .. '|-'}) do
+    if suspects_of(c)[name] then
+      redis.call('ZADD', K.held_back, c.now + HELD_BACK_MS, name)
+      redis.call('PEXPIRE', K.held_back, SUSPECTED_MS)
+    end
+  end
+end
+
 local function note_crash(c, rows, worker, job)
   local blamed, was, is_sure = find_blamed(c, worker, job)
   for _, who in ipairs(blamed) do
@@ -142,6 +161,7 @@ local function note_crash(c, rows, worker, job)
   if is_sure then
     local tenant, user = string.match(was[blamed[1].name], '^(.*)|(.*)$')
     rows = clear_others(c, rows, {tenant = tenant, user = user})
+    hold_back(c, blamed[1])
   end
   return judge(c, rows, blamed, was)
 end

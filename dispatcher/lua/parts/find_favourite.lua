@@ -3,6 +3,7 @@
 -- @include favourites
 -- @include job_at
 -- @lazy remove
+-- @include suspects
 
 -- The oldest jobs that prefer this worker, those of the least served tenants first.
 local function favourites_in_turn(c)
@@ -35,7 +36,8 @@ local function is_near(c, place, class, tier, tenant, user)
       and sequence_of(place) - sequence_of(head) <= span
 end
 
--- A job that prefers this worker; see choice.lua. `anyhow`: all others are left to others.
+-- A job that prefers this worker, but for suspects; see choice.lua. `anyhow`: all others are left
+-- to others.
 local function find_favourite(c, anyhow)
   for _, place in ipairs(favourites_in_turn(c)) do
     local class, tier, tenant, user = split_place(place)
@@ -46,7 +48,7 @@ local function find_favourite(c, anyhow)
         remove(c, job)
         return CHANGED
       end
-      if not is_of_other_protocol(job) then return job end
+      if not is_of_other_protocol(job) and not is_suspect(c, job) then return job end
     end
   end
 end

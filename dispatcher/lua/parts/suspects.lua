@@ -18,6 +18,42 @@ local function suspected_as(c, tenant, user)
   return found[whole] and whole or found[tenant .. '|-'] and tenant .. '|-' or nil
 end
 
+-- Those who were held back in the last ten minutes, and until when.
+local function read_held_back(c)
+  c.held_back = {}
+  local since = c.now + HELD_BACK_MS - SUSPECTED_MS
+  local rows = redis.pcall('ZRANGEBYSCORE', K.held_back, '(' .. digits(since), '+inf', 'WITHSCORES')
+  for i = 1, rows.err and 0 or #rows, 2 do c.held_back[rows[i]] = tonumber(rows[i + 1]) end
+end
+
+-- The names under which a suspect was held back, and until when; {} where it was not.
+local function held_back_as(c, job)
+  local found, user = {}, job.user or '-'
+  if not suspected_as(c, job.tenant, user) then return found end
+  if not c.held_back then read_held_back(c) end
+  for _, name in ipairs({job.tenant .. '|-', job.tenant .. '|' .. user}) do
+    found[name] = c.held_back[name]
+  end
+  return found
+end
+
+-- For how many ms no job of its tenant, or of its end user, may begin.
+local function held_back_ms(c, job)
+  local longest = 0
+  for _, until_ms in pairs(held_back_as(c, job)) do
+    longest = math.max(longest, until_ms - c.now)
+  end
+  return longest
+end
+
+-- A job of one who was held back begins: the next one has to wait.
+local function space_out(c, job)
+  for name, until_ms in pairs(held_back_as(c, job)) do
+    c.held_back[name] = math.max(until_ms, c.now + SPACED_MS)
+    redis.call('ZADD', K.held_back, c.held_back[name], name)
+  end
+end
+
 -- A job that has crashed a server may do it again, and so may any of a tenant under suspicion. One
 -- whose client has seen a part of the answer went well for a while: it was rather there when its
 -- server crashed, and its client waits for the next token.

@@ -24,9 +24,13 @@ end
 
 -- What has failed here is tried elsewhere first. Of suspects, which are jobs that have crashed a
 -- server and those of tenants under suspicion, a worker runs one at a time, so that none is blamed
--- for what another one does; it takes the next when that has ended.
+-- for what another one does; it takes the next when that has ended. Of one who is held back none
+-- begins.
 local function left_for_safety(c, job)
-  local waits = is_suspect(c, job) and c.runs_suspect
+  local is_of_suspects = is_suspect(c, job)
+  local held_back = is_of_suspects and held_back_ms(c, job) or 0
+  if held_back > 0 then return {ms = held_back} end
+  local waits = is_of_suspects and c.runs_suspect
   if not waits and (job.avoids ~= c.worker or left_ms(c, job) >= SECOND_TRY_MS) then return nil end
   if waits then return {call = without_suspect(c, job)} end
   local found, with_room = another_worker(c, job)

@@ -5,7 +5,9 @@ import pytest
 from dispatcher.constants import (
     CRASHES_KEPT,
     CRASHES_OF_USERS,
+    HELD_BACK_MS,
     SAME_CRASH_MS,
+    SPACED_MS,
     SUSPECTED_MS,
     WELL_DONE_MS,
 )
@@ -29,13 +31,28 @@ class Stage:
 
     async def join(self) -> None:
         for worker in ("w", "v"):
-            await self.desk.join(worker, 4)
+            await self.desk.join(worker, 4, process=f"process of {worker}")
 
-    async def ask(self, tenant: str, user: str = "-", *, crashes: int = 9) -> str:
+    async def ask(self, tenant: str, user: str = "-", *, crashes: int = 9, of: str = "") -> str:
+        """`of` names a conversation."""
         self._number += 1
         job = f"{tenant}{self._number}"
-        await self.desk.enqueue(job, tenant=tenant, user=user, attempts=99, crashes=crashes)
+        told = {"tenant": tenant, "user": user, "prefixes": (of,) if of else ()}
+        await self.desk.enqueue(job, attempts=99, crashes=crashes, wait_ms=SUSPECTED_MS, **told)
         return job
+
+    async def serve(self, tenant: str, of: str = "") -> None:
+        """It asks, and gets its answer from the first worker."""
+        job = await self.ask(tenant, of=of)
+        (token,) = await self.claim("w")
+        assert token.startswith(job)
+        await self.desk.finish(token)
+
+    async def later(self, ms: int) -> None:
+        self.desk.later(ms)
+        for worker in ("w", "v"):
+            await self.desk.renew(worker=worker, slots=4)
+        await self.desk.heartbeat("a")
 
     async def crash(self, worker: str, *tenants: str, user: str = "-") -> list[str]:
         """A server that holds a job of each of these; its bridge ends all of them. Returns who is
@@ -103,10 +120,7 @@ async def test_a_worker_that_runs_a_suspect_calls_one_that_does_not(stage: Stage
 async def test_suspicion_ends_by_itself(stage: Stage) -> None:
     await stage.crash("w", "bad")
     await stage.crash("v", "bad")
-    stage.desk.later(SUSPECTED_MS + 1)
-    for worker in ("w", "v"):
-        await stage.desk.renew(worker=worker, slots=4)
-    await stage.desk.heartbeat("a")
+    await stage.later(SUSPECTED_MS + 1)
     jobs = [await stage.ask("bad") for _ in range(4)]
     assert jobs_of(await stage.claim("w")) == jobs
     assert await stage.suspects() == set()
@@ -122,6 +136,62 @@ async def test_answers_that_go_well_end_it_sooner(stage: Stage) -> None:
         (token,) = await stage.claim("w")
         await stage.desk.finish(token)
     assert await stage.suspects() == {"b|-", "c|-"}
+
+
+async def convict(stage: Stage, user: str = "-") -> None:
+    """`bad` is a suspect, and a server crashes under it alone. Others are served here, too."""
+    await stage.serve("good")
+    for worker in ("w", "v", "w"):
+        await stage.crash(worker, "bad", user=user)
+
+
+async def test_suspect_is_held_back_after_a_crash_that_is_its_own(stage: Stage) -> None:
+    await convict(stage)
+    jobs = {await stage.ask("bad"), await stage.ask("bad")}
+    good = await stage.ask("good")
+    _, _, again_ms, (token, *_) = await stage.desk.claim_raw("w")
+    await stage.desk.finish(token.decode())
+    assert jobs_of([token.decode()]) == [good]
+    assert 0 <= HELD_BACK_MS - int(again_ms) < 10_000
+    assert await stage.claim("v") == []
+    await stage.later(HELD_BACK_MS)
+    held = [*await stage.claim("w"), *await stage.claim("v")]
+    assert len(held) == 1  # the servers don't crash at the same time
+    stage.desk.later(SPACED_MS)
+    assert {*jobs_of([*held, *await stage.claim("v")])} == jobs
+
+
+async def test_who_is_alone_with_a_model_is_not_held_back(stage: Stage) -> None:
+    for worker in ("w", "v", "w", "v"):
+        await stage.crash(worker, "bad")
+    job = await stage.ask("bad")
+    assert jobs_of(await stage.claim("w")) == [job]
+
+
+async def test_end_users_of_a_suspect_are_held_back_together(stage: Stage) -> None:
+    await stage.serve("good")
+    for number in range(CRASHES_OF_USERS + 1):
+        await stage.crash("wv"[number % 2], "web", user=f"u{number}")
+    await stage.ask("web", "another")
+    assert await stage.claim("w") == []
+
+
+async def test_who_was_held_back_stays_a_suspect_though_answers_go_well(stage: Stage) -> None:
+    await convict(stage)
+    await stage.later(HELD_BACK_MS)
+    for _ in range(SUSPECTED_MS // WELL_DONE_MS):
+        await stage.serve("bad")
+        stage.desk.later(SPACED_MS)
+    assert await stage.suspects() == {"bad|-"}
+
+
+async def test_suspect_gains_nothing_by_a_cache(stage: Stage) -> None:
+    """What a worker has of its conversation would take it past what holds it back."""
+    await stage.serve("bad", of="h1")
+    await convict(stage)
+    job = await stage.ask("bad", of="h1")
+    assert (await stage.desk.job(job))["prefers"] == "w"
+    assert await stage.claim("w") == []
 
 
 async def test_side_requests_that_go_well_end_nothing(stage: Stage) -> None:
