@@ -74,12 +74,17 @@ def serve(options: ServerOptions) -> NoReturn:
     """
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
-    import xllamacpp
-
-    server = xllamacpp.Server(_parameters(options))
+    server = start(options)
     click.echo(f"llama.cpp serves {options.model.name} on {server.listening_address}")
     while True:
         signal.pause()
+
+
+def start(options: ServerOptions) -> Any:
+    """A server that answers, in threads of its own. Raises RuntimeError as `serve` does."""
+    import xllamacpp
+
+    return xllamacpp.Server(_parameters(options))
 
 
 def _parameters(options: ServerOptions) -> Any:
