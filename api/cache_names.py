@@ -1,5 +1,6 @@
 """Names for the beginnings of prompts: a worker that has served one has it in its cache. Pure."""
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from api.json_text import canonical
@@ -8,10 +9,23 @@ from dispatcher.constants import KEYED
 MOST = 24
 """How many names a job may have."""
 DIGEST_BYTES = 8
+_SALT_BYTES = blake2b.SALT_SIZE
+
+
+@lru_cache(maxsize=1024)
+def salt_of(subject: str, user: str) -> bytes:
+    """What makes a tenant's names its own, and those of each end user of a delegate.
+
+    Equal prompts of two tenants have no name in common: none is sent where another one's is warm.
+    """
+    return blake2b(canonical([subject, user]), digest_size=_SALT_BYTES).digest()
 
 
 def key_name(subject: str, key: str) -> str:
-    """The name of all prompts that a tenant gives this `prompt_cache_key`."""
+    """The name of all prompts that a tenant gives this `prompt_cache_key`.
+
+    A delegate gives it, so its end users may share it.
+    """
     return KEYED + blake2b(canonical([subject, key]), digest_size=DIGEST_BYTES).hexdigest()
 
 

@@ -83,7 +83,7 @@ class Asked(Protocol):
         `ApiError` 400 for what does not fit into it.
         """
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """What its jobs ask for. `mean_completion` is in tokens, 0 where that is not known."""
 
 

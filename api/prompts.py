@@ -62,13 +62,13 @@ def tokens_of(prompt: Prompt) -> float:
     return len(prompt) - len(texts) + sum(map(bytes_of, texts)) / BYTES_PER_TOKEN
 
 
-def beginnings(prompts: Sequence[Prompt]) -> list[str]:
+def beginnings(prompts: Sequence[Prompt], salt: bytes) -> list[str]:
     """Names for beginnings that all the prompts share, the longest first, at most `MOST`.
 
     They have the sizes of a fixed row, which grow by a fifth on average: so a longer prompt that
-    begins alike has most of the same names.
+    begins alike has most of the same names. They are salted (`api.cache_names.salt_of`).
     """
-    first, *others = [_names(prompt) for prompt in prompts]
+    first, *others = [_names(prompt, salt) for prompt in prompts]
     return [name for name in first if all(name in other for other in others)]
 
 
@@ -120,9 +120,9 @@ def _is_part(part: Any) -> bool:
     return type(part) is int or isinstance(part, str)
 
 
-def _names(prompt: Prompt) -> list[str]:
+def _names(prompt: Prompt, salt: bytes) -> list[str]:
     text = prompt.encode() if isinstance(prompt, str) else compact(prompt)[:-1]
-    so_far, done, names = blake2b(digest_size=DIGEST_BYTES), 0, []
+    so_far, done, names = blake2b(digest_size=DIGEST_BYTES, salt=salt), 0, []
     for size in _sizes(len(text)):
         so_far.update(text[done:size])
         done = size

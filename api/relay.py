@@ -161,7 +161,7 @@ class Relay:
             lists, accounts = context.limiter.of(tenant, terms.user)
             asked, needs = await self._of_its_model(asked, call, lists)
             mean = context.directory.mean_completion(asked.model)
-            work = await aside.run(size, asked.work, tenant.subject, mean)
+            work = await aside.run(size, asked.work, tenant.subject, mean, terms.user)
         if needs is not work.needs:
             work = replace(work, needs=needs)
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)

@@ -18,15 +18,15 @@ def head_of(fields: Mapping[str, Any]) -> bytes:
     return canonical(head) if head else b""
 
 
-def chain(head: bytes, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+def chain(head: bytes, messages: Sequence[Mapping[str, Any]], salt: bytes) -> list[str]:
     """The names of a conversation's beginnings, the longest first: the whole, then without its
-    last message, and so on, at most `MOST`.
+    last message, and so on, at most `MOST`. They are salted (`api.cache_names.salt_of`).
 
     A beginning of system messages alone has none: too many conversations share it.
     """
     own = next((i for i, said in enumerate(messages) if said["role"] not in _SHARED), len(messages))
     first = max(own, len(messages) - MOST)
-    so_far = blake2b(head, digest_size=DIGEST_BYTES)
+    so_far = blake2b(head, digest_size=DIGEST_BYTES, salt=salt)
     names = []
     for i, message in enumerate(messages):
         so_far.update(canonical(message))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.body import parse_object
-from api.cache_names import with_key
+from api.cache_names import salt_of, with_key
 from api.chat.estimate import prompt_tokens
 from api.chat.fields import KNOWN, checked_fields, forwarded
 from api.chat.messages import checked_messages, modalities, prefill
@@ -59,7 +59,7 @@ class ChatRequest:
             return self
         return replace(self, model=model, fields={**self.fields, "model": model})
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
         head, messages = head_of(self.fields), self.fields["messages"]
         return Work(
@@ -75,7 +75,9 @@ class ChatRequest:
             needs=self.needs,
             prompt_tokens=prompt_tokens(head, messages),
             completion_tokens=completion_tokens(self.max_tokens, mean_completion),
-            prefixes=with_key(chain(head, messages), subject, self.cache_key),
+            prefixes=with_key(
+                chain(head, messages, salt_of(subject, user)), subject, self.cache_key
+            ),
         )
 
     def upstream_body(self, choice: int = 0) -> bytes:

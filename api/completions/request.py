@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.body import parse_object
-from api.cache_names import with_key
+from api.cache_names import salt_of, with_key
 from api.completions.fields import KNOWN, checked_fields, forwarded
 from api.endpoint import Work
 from api.estimate import completion_tokens
@@ -52,9 +52,9 @@ class CompletionRequest:
             return self
         return replace(self, model=model, fields={**self.fields, "model": model})
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
-        names = beginnings(self.prompts)
+        names = beginnings(self.prompts, salt_of(subject, user))
         return Work(
             model=self.model,
             bodies=self.upstream_bodies(),

@@ -64,7 +64,7 @@ class EmbeddingRequest:
         """See `api.endpoint.Asked`."""
         return replace(self, model=model, named=self.named or model)
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
         options = {name: self.fields[name] for name in _FORWARDED if name in self.fields}
         options |= self.unknown.passed

@@ -2,7 +2,7 @@
 
 from api.body import parse_object
 from api.native.request import NativeRequest, Prompts, request_of
-from api.prompts import beginnings, checked_prompts, prompt_tokens
+from api.prompts import checked_prompts, prompt_tokens
 from api.request_fields import without_nulls
 from api.settings import ApiSettings
 
@@ -12,5 +12,5 @@ def parse_native_completion(body: bytes, settings: ApiSettings) -> NativeRequest
     fields = without_nulls(parse_object(body, settings.max_json_depth))
     prompts = [prompt or "" for prompt in checked_prompts(fields.get("prompt"))]
     asked = [{"prompt": prompt} for prompt in prompts]
-    about = Prompts(asked, prompt_tokens(prompts), beginnings(prompts))
+    about = Prompts(asked, prompt_tokens(prompts), prompts)
     return request_of(fields, about, settings)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from api.cache_names import with_key
+from api.cache_names import salt_of, with_key
 from api.endpoint import Work
 from api.estimate import completion_tokens
 from api.json_text import compact
 from api.native.fields import KNOWN, checked_fields, forwarded
 from api.output_limit import output_limit
+from api.prompts import Prompt, beginnings
 from api.request_fields import (
     body_of_choice,
     check_answers,
@@ -30,13 +31,13 @@ LAST = '"stop":true'
 class Prompts:
     """What to go on with: the `fields` that tell each prompt.
 
-    One has about so many `tokens`. `names` are those of the beginnings that all share, `cache_key`
-    is for a request that has none itself.
+    One has about so many `tokens`. `begin` are those whose beginnings get names. A request without
+    a `prompt_cache_key` has this `cache_key` of its tenant and end user.
     """
 
     fields: Sequence[Mapping[str, Any]] = field(repr=False)
     tokens: int
-    names: Sequence[str] = ()
+    begin: Sequence[Prompt] = ()
     needs: Needs = ANYBODY
     cache_key: str | None = None
 
@@ -90,10 +91,12 @@ class NativeRequest:
         check_context(self.fields, context)
         return replace(self, model=model, fields={**self.fields, "model": model})
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
         limit, prompts = output_limit(self.fields), self.prompts
-        key = self.fields.get("prompt_cache_key", prompts.cache_key)
+        names = beginnings(prompts.begin, salt_of(subject, user)) if prompts.begin else []
+        own = prompts.cache_key and f"{prompts.cache_key} {user}"
+        key = self.fields.get("prompt_cache_key", own)
         return Work(
             model=self.model,
             bodies=[self.upstream_body(choice) for choice in range(self.choices)],
@@ -107,7 +110,7 @@ class NativeRequest:
             needs=prompts.needs,
             prompt_tokens=prompts.tokens,
             completion_tokens=completion_tokens(limit, mean_completion),
-            prefixes=with_key([*prompts.names], subject, key),
+            prefixes=with_key(names, subject, key),
         )
 
     def upstream_body(self, choice: int = 0) -> bytes:

@@ -88,9 +88,9 @@ class ResponsesRequest:
         """See `api.endpoint.Asked`."""
         return replace(self, chat=self.chat.of_model(model, context))
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
-        return self.chat.work(subject, mean_completion)
+        return self.chat.work(subject, mean_completion, user)
 
 
 def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:

@@ -43,9 +43,9 @@ class AboutChat:
         """See `api.endpoint.Asked`. No chat is too long for it."""
         return replace(self, model=model, chat=self.chat.of_model(model, 0))
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`. llama-server takes the body that it would get of the chat."""
-        body = self.chat.work(subject, mean_completion).bodies[0]
+        body = self.chat.work(subject, mean_completion, user).bodies[0]
         return Work(self.model, [body], frozenset(), self.needs)
 
 

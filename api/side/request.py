@@ -78,7 +78,7 @@ class TokenRequest:
         """See `api.endpoint.Asked`. No text is too long for it."""
         return replace(self, model=model)
 
-    def work(self, subject: str, mean_completion: float) -> Work:
+    def work(self, subject: str, mean_completion: float, user: str = "") -> Work:
         """See `api.endpoint.Asked`."""
         body = compact({"model": self.model, **self.forwarded, **self.unknown.passed})
         return Work(self.model, [body], frozenset(), self.needs)

@@ -62,6 +62,15 @@ def test_job_has_all_that_decides_who_goes_next(api: Service) -> None:
     assert [name.startswith(KEYED) for name in job.prefixes] == [False, True]
 
 
+def test_equal_prompts_of_tenants_and_end_users_have_no_name_in_common(api: Service) -> None:
+    """M5: see tests/unit/api/chat/test_prefix.py. A delegate's key is for all its end users."""
+    for sub, user in (("ada", "u1"), ("ada", "u2"), ("bob", "u1")):
+        api.chat(make_chat(user=user, prompt_cache_key="k"), sub=sub, delegate=True)
+    first, second, third = [job.prefixes for job in api.queue.jobs]
+    assert len({first[0], second[0], third[0]}) == 3
+    assert first[1] == second[1] != third[1]
+
+
 def test_plain_token_gets_the_plain_job(api: Service) -> None:
     api.registry.models = {"tiny": a_model(a_worker(), mean_completion=99.6)}
     api.chat(make_chat(user="u1"), {"X-OpenWebUI-User-Id": "u2"})

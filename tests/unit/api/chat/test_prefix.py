@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cache_names import MOST, key_name
+from api.cache_names import MOST, key_name, salt_of
 from api.chat import prefix
-from api.chat.prefix import chain, head_of
+from api.chat.prefix import head_of
 from api.json_text import canonical
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -24,6 +24,10 @@ SYSTEM = {"role": "system", "content": "You are kind."}
 HEAD = head_of({})
 
 Chat = list[dict[str, Any]]
+
+
+def chain(head: bytes, messages: Chat, tenant: str = "ada", end_user: str = "") -> list[str]:
+    return prefix.chain(head, messages, salt_of(tenant, end_user))
 
 
 def user(text: str) -> dict[str, Any]:
@@ -82,7 +86,17 @@ def test_cache_keys_are_a_tenants_own() -> None:
     assert len(names) == 4
 
 
+@given(CHATS)
+def test_tenants_and_end_users_have_no_name_in_common(chat: Chat) -> None:
+    """M5: at d26fdb4 names had no tenant. Who guessed another one's prompt was sent to the worker
+    that had it in its cache, and `cached_tokens` told how much of the guess was right.
+    """
+    owners = [("ada", ""), ("bob", ""), ("bob", "u1"), ("bob", "u2"), ("bobu1", "")]
+    names = [chain(HEAD, chat, *owner) for owner in owners]
+    assert len(set().union(*names)) == len(owners) * min(len(chat), MOST)
+
+
 def test_names_are_the_same_in_every_process() -> None:
-    assert chain(HEAD, [user("Hi")]) == ["da6597842137534d"]
+    assert chain(HEAD, [user("Hi")]) == ["f7fe43bae46f0362"]
     assert canonical({}) == b"{}"
     assert doctest.testmod(prefix).failed == 0

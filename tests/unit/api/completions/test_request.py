@@ -176,6 +176,14 @@ def test_several_prompts_have_the_names_that_they_share() -> None:
     assert names(TALE, n=2) == names(TALE)
 
 
+def test_tenants_and_end_users_have_no_name_in_common() -> None:
+    """M5, of text completions: see tests/unit/api/chat/test_prefix.py."""
+    owners = [("ann", ""), ("bob", ""), ("bob", "u1"), ("bob", "u2")]
+    asked = parse(TALE)
+    named = [asked.work(subject, 0, user).prefixes for subject, user in owners]
+    assert len(set().union(*named)) == 24 * len(owners)
+
+
 def test_cache_key_is_a_name_too() -> None:
     *rest, key = names(TALE, prompt_cache_key="k")
     assert key.startswith(KEYED)

@@ -166,6 +166,15 @@ def test_requests_of_one_editor_go_where_the_caches_are() -> None:
     assert infill().work("me", 0).prefixes == infill(prompt="b").work("me", 0).prefixes
     assert infill().work("me", 0).prefixes != infill().work("you", 0).prefixes
     assert infill(prompt_cache_key="k").work("me", 0).prefixes != infill().work("me", 0).prefixes
+    assert infill().work("me", 0, "u1").prefixes != infill().work("me", 0, "u2").prefixes
+
+
+def test_names_of_a_prompt_are_its_tenant_s_and_end_user_s_own() -> None:
+    """M5, of llama.cpp's own form: see tests/unit/api/chat/test_prefix.py."""
+    long = completion(prompt="a" * 900)
+    owners = [("me", ""), ("you", ""), ("you", "u1")]
+    named = [long.work(subject, 0, user).prefixes for subject, user in owners]
+    assert len(set().union(*named)) == len(named[0]) * 3 > 0
 
 
 def test_model_that_is_not_named_is_filled_in() -> None:
