@@ -110,10 +110,13 @@ class Assembly(Protocol):
 class Splice(Protocol):
     """Makes one stream of all the attempts at one choice."""
 
-    is_spliced: bool
-    """Whether it goes on after an attempt that was lost."""
-    seen_tokens: int
-    """How many tokens came from attempts that were lost."""
+    @property
+    def is_spliced(self) -> bool:
+        """Whether it goes on after an attempt that was lost."""
+
+    @property
+    def seen_tokens(self) -> int:
+        """How many tokens came from attempts that were lost."""
 
     def note_prompt(self, event: bytes) -> None:
         """Takes an attempt's first event of progress."""

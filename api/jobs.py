@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.endpoint import Endpoint, Work
+from api.isolation import TELLING
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from api.terms import Terms
@@ -22,6 +23,7 @@ def jobs_of(
     What has one JSON value for its answer may come in pieces: with the first, all are admitted.
     """
     in_pieces = endpoint.form == BODY
+    wants = work.wants - TELLING if settings.isolate_cache else work.wants
     streamed = Want.STREAM in work.wants
     deadline_s = settings.stream_timeout_s if streamed else settings.request_timeout_s
     return [
@@ -30,7 +32,7 @@ def jobs_of(
             model=work.model,
             tenant=tenant.subject,
             body=body,
-            wants=work.wants,
+            wants=wants,
             wait_s=min(settings.queue_wait_s, deadline_s),
             deadline_s=deadline_s,
             user=terms.user,

@@ -24,6 +24,7 @@ from api.errors import ApiError, from_llamaq
 from api.exchange import ClientGone, Exchange
 from api.idempotency.key import KEY_HEADER, fingerprint_of, read_key
 from api.idempotency.keyed import Keyed
+from api.isolation import isolated
 from api.jobs import jobs_of
 from api.refusal import refuse
 from api.request_log import Record
@@ -166,7 +167,10 @@ class Relay:
             work = replace(work, needs=needs)
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
         visit.hold(sum([len(job.body) for job in jobs]))
-        exchange = Exchange(context, record, jobs, self._endpoint.splice)
+        splice = self._endpoint.splice
+        if context.settings.isolate_cache:
+            splice = isolated(self._endpoint)
+        exchange = Exchange(context, record, jobs, splice)
         if accounts:
             exchange.stay = context.limiter.stay(record.id, accounts, self._endpoint.rates)
         held = work.items and await _held(call, visit, exchange, work.items)

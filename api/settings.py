@@ -46,6 +46,10 @@ class ApiSettings(TokenSettings):
         description="bytes of request bodies that the API may hold, and again as many of large "
         "answers in one piece, all its processes together",
     )
+    isolate_cache: bool = Field(
+        False,
+        description="hide from clients what tells of caches that tenants share (docs/caches.md)",
+    )
     max_json_depth: int = Field(64, ge=8, le=200, description="deepest nesting of a request body")
     max_choices: int = Field(8, ge=1, le=128, description="largest `n`: answers per request")
     client_buffer_bytes: int = Field(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -47,6 +48,8 @@ async def usage(request: Request) -> dict[str, Any]:
     now = await today(redis)
     first, last = _period(asked, now)
     rows = await _rows(redis, tenant, asked, days_between(first, last))
+    if context.settings.isolate_cache:  # before and after a request it would tell of that one
+        rows = [replace(row, used=replace(row.used, cached=0)) for row in rows]
     return {
         "object": "usage",
         "tenant": tenant.subject,
