@@ -32,9 +32,13 @@ class SmallJob:
 
 @dataclass(slots=True)
 class SmallModel:
-    """All jobs by id; they are numbered in the order in which they came."""
+    """All jobs by id; they are numbered in the order in which they came.
+
+    Servers crashed under the tenants that are `suspects`.
+    """
 
     jobs: dict[str, SmallJob] = field(default_factory=dict)
+    suspects: frozenset[str] = frozenset()
 
     def of(self, state: str, worker: str = "") -> list[str]:
         wanted = ((id_, job) for id_, job in self.jobs.items() if job.state == state)
@@ -44,12 +48,20 @@ class SmallModel:
         """How many of these need a slot, or how many don't."""
         return sum(self.jobs[id_].is_side is sides for id_ in ids)
 
+    def is_suspect(self, id_: str) -> bool:
+        """Whether it runs beside no other suspect."""
+        job = self.jobs[id_]
+        return not job.visible and (job.crashes > 0 or job.tenant in self.suspects)
+
     def eager(self, worker: str) -> list[str]:
-        """The queued jobs that a worker leaves to nobody else."""
-        alone = not any(self.jobs[id_].crashes for id_ in self.of("running", worker))
-        queued = ((id_, self.jobs[id_]) for id_ in self.of("queued"))
+        """The queued jobs that a worker leaves to nobody else, and that need not wait."""
+        alone = not any(map(self.is_suspect, self.of("running", worker)))
+        may_wait = self.suspects if alone else self.suspects | set(TENANTS)
         return [
-            id_ for id_, job in queued if job.avoids != worker and not (job.crashes and not alone)
+            id_
+            for id_ in self.of("queued")
+            if self.jobs[id_].avoids != worker
+            and not (self.is_suspect(id_) and self.jobs[id_].tenant in may_wait)
         ]
 
     def in_turn(self, id_: str, worker: str) -> bool:
