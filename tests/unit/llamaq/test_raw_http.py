@@ -86,6 +86,10 @@ def pieces(sent: bytes, size: int) -> Iterator[bytes]:
     return (sent[at : at + size] for at in range(0, len(sent), size))
 
 
+def test_there_are_many_tricks() -> None:
+    assert len({trick.sent for trick in TRICKS.values()}) >= 150
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 @pytest.mark.parametrize("name", TRICKS)
 async def test_trick_gets_one_defined_answer_for_each_request_and_leaves_nothing(
