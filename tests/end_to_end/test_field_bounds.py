@@ -73,6 +73,7 @@ def test_parameters_of_a_tool_are_bounded_as_other_schemas(client: httpx.Client)
 def test_after_all_that_the_servers_are_the_same_and_no_larger(
     fleet: Fleet, before: list[int]
 ) -> None:
+    """At d26fdb4 one grammar ended both servers (H1), and 60 bytes took gigabytes of one (H2)."""
     assert all(psutil.pid_exists(pid) for pid in fleet.server_pids)
     for was, is_now in zip(before, rss_mib(fleet), strict=True):
         assert is_now < was + MARGIN_MIB, (was, is_now)

@@ -93,6 +93,7 @@ class Fleet:
 
 
 async def test_no_good_token_is_refused_and_no_revoked_one_is_believed(real_redis_url: str) -> None:
+    """At d26fdb4 (M8) there was one secret, and no revocation."""
     fleet = Fleet(real_redis_url)
     redis = open_redis(real_redis_url)
     await redis.flushall()

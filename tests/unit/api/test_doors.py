@@ -36,6 +36,18 @@ def test_what_is_read_is_behind_every_door(api: Service, door: str, path: str) -
     assert without_id(head.headers) == without_id(answer.headers)
 
 
+@pytest.mark.parametrize(
+    "path", ["/health/", "/v1/models/", "/v1/chat/completions/", "//evil.org/"]
+)
+def test_nobody_is_sent_elsewhere(api: Service, path: str) -> None:
+    """At d26fdb4 a slash at the end was answered by an address of the Host header's choice."""
+    url, headers = f"http://testserver{path}", TOKEN | {"Host": "evil.org"}
+    for method in ("GET", "POST"):
+        answer = api.client.request(method, url, headers=headers, follow_redirects=False)
+        assert not answer.is_redirect
+        assert "evil.org" not in str(answer.headers)
+
+
 def without_id(headers: object) -> dict[str, str]:
     return {n: v for n, v in dict(headers).items() if n != "x-request-id"}  # type: ignore[call-overload]
 

@@ -68,6 +68,7 @@ def test_body_of_a_refused_request_is_not_read_as_one(
 
 
 def test_bodies_beyond_the_room_are_refused(chat: Service) -> None:
+    """At d26fdb4 (M4) unfinished bodies had no bound in sum."""
     room = context_of(chat).room
     for tenant in ("a", "b", "c"):
         room.take(tenant, 300_000)

@@ -172,6 +172,7 @@ def test_keys_come_from_an_address_that_nobody_can_forge(url: str, is_good: bool
 
 
 def test_longest_life_needs_a_beginning() -> None:
+    """At d26fdb4 (M8) a token lasted for as long as it said."""
     bounded = Authenticator(make_settings(jwt_longest_life_s=3700))
     key = SECRET.encode()
     assert bounded.authenticate(f"Bearer {token_of('HS256', key)}") == Tenant("me")

@@ -172,3 +172,15 @@ async def test_registry_shows_what_can_be_read(real_redis: Redis) -> None:
     assert [(turn.tenant, turn.queued) for turn in await read_turns(redis.link, "tiny")] == [
         ("ann", 0)
     ]
+
+
+async def test_job_of_a_tiny_weight_stops_no_claim(desk: Desk) -> None:
+    """At d26fdb4 (M2) its cost had more digits than Redis counts: the script failed at every claim,
+    and each failure ended a bridge.
+    """
+    await desk.join()
+    await desk.enqueue("tiny", weight=1e-308, estimate=100)
+    await desk.enqueue("good", tenant="bob")
+    for _ in range(2):
+        await desk.finish(await desk.take())
+    assert await desk.queue() == []

@@ -18,6 +18,7 @@ async def come(desk: Desk, body: bytes = b"x") -> bytes:
 
 
 async def test_tenant_with_most_jobs_loses_the_newest(desk: Desk) -> None:
+    """At d26fdb4 (H4) one tenant filled the queue, and all others got 429."""
     await fill(desk, "b1", tenant="bob")
     await fill(desk, "a1", "a2", "a3")
     answer = await desk.enqueue("new", tenant="new", body=b"x", bounds=BOUNDS)
@@ -135,6 +136,7 @@ async def test_bytes_of_a_tenant_are_those_that_wait(desk: Desk) -> None:
 async def test_key_that_a_job_supersedes_ends_with_its_time_in_the_queue(
     desk: Desk, end: str
 ) -> None:
+    """At d26fdb4 (M6) such keys outlived their jobs by more than an hour: Redis grew."""
     await desk.join()
     key = desk.keys.named("supersede", "ann|-|line")
     await desk.enqueue("old", supersedes="line", wait_ms=500)

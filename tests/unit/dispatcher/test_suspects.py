@@ -299,7 +299,9 @@ async def test_status_reads_who_is_suspected(desk: Desk) -> None:
 async def test_good_tenant_is_served_beside_one_that_crashes_servers_all_the_time(
     stage: Stage,
 ) -> None:
-    """In each round a server that holds a job of the hostile tenant crashes; all else is answered.
+    """At d26fdb4 (H1) crashes counted for jobs alone, never for their tenant.
+
+    In each round a server that holds a job of the hostile tenant crashes; all else is answered.
 
     Each crash meets both tenants until it is known whose fault it is.
     """

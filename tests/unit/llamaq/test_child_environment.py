@@ -1,4 +1,7 @@
-"""Each process of `up` gets the settings that it needs, and no secret more."""
+"""Each process of `up` gets the settings that it needs, and no secret more.
+
+At d26fdb4 (M1) every llama-server had LLAMAQ_JWT_SECRET and the address of Redis.
+"""
 
 from llamaq.child_environment import of_api, of_bridge, of_redis
 

@@ -13,6 +13,7 @@ import pytest
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.invitations import Invitation, write_invitation
 from dispatcher.keys import MODELS, Keys
+from dispatcher.worker_state import FIELDS
 from llamaq.status import as_json, as_text, read_status
 from llamaq.usage_command import _in_csv, _in_table
 from llamaq.usage_work import report
@@ -53,6 +54,20 @@ GARBAGE: Sequence[Sequence[str]] = (
     ("ZADD", "inf", EVIL, "1", "any", "2", EVIL + "2"),
     ("ZADD", "1e300", EVIL, "-inf", "any", str(time.time() * 1000 + 60_000), EVIL + "2"),
 )
+
+
+async def test_what_a_worker_says_of_itself_is_shown_as_harmless_text(
+    redis: LinkedRedis, real_redis_url: str
+) -> None:
+    numbers = dict.fromkeys(("slots", "context", "protocol", "foreign", "size_bytes"), "1")
+    row = dict.fromkeys(FIELDS, EVIL) | numbers | {"prompt_tps": "1", "decode_tps": "1"}
+    row |= {"parameters": "1", "trained_context": "1"}
+    await redis.zadd(KEYS.named("workers"), {"w" + EVIL: time.time() * 1000 + 60_000})
+    await redis.hset(KEYS.named("worker", "w" + EVIL), mapping=row)  # type: ignore[misc]
+    text = as_text(await read_status(real_redis_url))
+    assert "_[2J_evil" in text
+    assert "\x1b" not in text
+    assert "\nevil" not in text
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda words: f"{words[0]} {words[1]!r}"[:20])

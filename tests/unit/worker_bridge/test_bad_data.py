@@ -49,6 +49,7 @@ def once(work: Callable[..., Any], error: Exception) -> Callable[..., Any]:
 async def test_bridge_outlives_scripts_that_fail(
     stage: Stage, written: pytest.LogCaptureFixture
 ) -> None:
+    """At d26fdb4 (M2) an error in a script ended every bridge of the model, and its servers."""
     keys = [Keys(stage.model).named(name) for name in ("classes", "speeds")]
 
     async def told() -> bool:
@@ -114,6 +115,7 @@ async def test_look_at_the_server_that_fails_is_done_again(
 
 
 async def test_worker_that_can_not_be_read_hides_nothing_else(stage: Stage, api_url: str) -> None:
+    """At d26fdb4 (H3) one such field ended the API's look at models for good, with 500s."""
     keys = Keys(stage.model)
     async with stage.bridged(stage.server()), httpx.AsyncClient(base_url=api_url) as client:
         await stage.redis.zadd(keys.named("workers"), {"bad": time.time() * 1000 + 60_000})

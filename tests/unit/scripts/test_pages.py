@@ -1,0 +1,23 @@
+"""Pages name tests that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(("page", "least"), [("failures.md", 25), ("attacks.md", 35)])
+def test_tests_that_a_page_names_exist(page: str, least: int) -> None:
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / "docs" / page).read_text())
+    assert len(named) > least
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def test_page_of_attacks_has_each_that_once_worked() -> None:
+    rows = re.findall(
+        r"^\| ([HML]\d?) \|", (ROOT / "docs" / "attacks.md").read_text(), re.MULTILINE
+    )
+    assert {"H1", "H2", "H3", "H4", "H5", "M1", "M2", "M3", "M4", "M6", "M8", "L"} <= set(rows)
