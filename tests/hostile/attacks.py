@@ -88,6 +88,11 @@ def chat(**fields: object) -> bytes:
     return json.dumps(body | {"ignore_eos": True} | fields).encode()
 
 
+def some_tokens(chance: random.Random) -> int:
+    """As many as others want, in the mean. Answers of one length would all end at the same time."""
+    return chance.randint(TOKENS // 2, TOKENS * 3 // 2)
+
+
 async def grammars(of: Attacker) -> None:
     """All that is known to crash servers, hang them or fill their memory: 20 a second."""
     rate, left = of.rate(20), _all_known(of)
@@ -109,20 +114,6 @@ def _all_known(of: Attacker) -> Iterator[Request]:
             yield known[number // 4 % len(known)]
 
 
-async def bug(of: Attacker) -> None:
-    """Requests that crash the real server by a bug that nobody knows yet, four at a time."""
-
-    async def go_on(number: int) -> None:
-        client = Client(of.port)
-        for turn in itertools.count():
-            text = f"{number}.{turn}: {BUG}"
-            body = chat(messages=[{"role": "user", "content": text}], stream=turn % 2 == 0)
-            await of.send(client, of.request(body))
-            await asyncio.sleep(0.5)
-
-    await asyncio.gather(*(go_on(number) for number in of.many(4)))
-
-
 async def bodies(of: Attacker) -> None:
     """Bodies as large as may be and larger, with many keys, and deep: three a second."""
     rate, requests = of.rate(3), [of.request(body) for body in large_bodies(TOKENS)]
@@ -138,15 +129,14 @@ async def bodies(of: Attacker) -> None:
 
 
 async def queue(of: Attacker) -> None:
-    """1,500 requests at a time; those that are refused come again, 100 a second."""
-    rate, chance = of.rate(100), random.Random(of.seed)  # noqa: S311
+    """1,500 requests at a time; those that are refused come again, 200 a second."""
+    rate, chance = of.rate(200), random.Random(of.seed)  # noqa: S311
 
     async def go_on() -> None:
         client = Client(of.port)
         while True:
             await rate.turn()
-            tokens = chance.randint(TOKENS // 2, TOKENS * 3 // 2)
-            await of.send(client, of.request(chat(max_tokens=tokens)))
+            await of.send(client, of.request(chat(max_tokens=some_tokens(chance))))
 
     await asyncio.gather(*(go_on() for _ in of.many(1500)))
 
@@ -169,9 +159,12 @@ async def users(of: Attacker) -> None:
 async def readers(of: Attacker) -> None:
     """200 streams with much in each token, of which a byte a second is read."""
 
+    chance = random.Random(of.seed)  # noqa: S311
+
     async def go_on() -> None:
         while True:
-            body = chat(stream=True, logprobs=True, top_logprobs=20)
+            tokens = some_tokens(chance)
+            body = chat(stream=True, logprobs=True, top_logprobs=20, max_tokens=tokens)
             await _with_socket(of, of.request(body).content, _read_slowly)
 
     await asyncio.gather(*(go_on() for _ in of.many(200)))
@@ -225,14 +218,6 @@ async def _send_slowly(end: socket.socket) -> None:
         answer.cancel()
 
 
-async def everything(of: Attacker) -> None:
-    """All of it at the same time, each at a quarter of its rate."""
-    of.scale /= 4
-    await asyncio.gather(
-        *(row(of) for name, row in ATTACKS.items() if name not in ("everything", "long"))
-    )
-
-
 async def long(of: Attacker) -> None:
     """64 answers at a time, as long as slots can hold, of one that may have six open."""
     request = of.request(chat(max_tokens=LONG))
@@ -244,6 +229,27 @@ async def long(of: Attacker) -> None:
                 await asyncio.sleep(1)
 
     await asyncio.gather(*(go_on() for _ in of.many(64)))
+
+
+async def everything(of: Attacker) -> None:
+    """All of these at the same time, each at a quarter of its rate."""
+    of.scale /= 4
+    rows = grammars, bodies, queue, readers, senders, users
+    await asyncio.gather(*(row(of) for row in rows))
+
+
+async def bug(of: Attacker) -> None:
+    """Requests that crash the real server by a bug that nobody knows yet, four at a time."""
+
+    async def go_on(number: int) -> None:
+        client = Client(of.port)
+        for turn in itertools.count():
+            text = f"{number}.{turn}: {BUG}"
+            body = chat(messages=[{"role": "user", "content": text}], stream=turn % 2 == 0)
+            await of.send(client, of.request(body))
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(go_on(number) for number in of.many(4)))
 
 
 async def flood(of: Attacker) -> None:
@@ -261,6 +267,6 @@ async def flood(of: Attacker) -> None:
 
 ATTACKS: Mapping[str, Callable[[Attacker], Awaitable[None]]] = {
     row.__name__: row
-    for row in (grammars, bug, bodies, queue, long, readers, senders, users, everything)
+    for row in (grammars, bodies, queue, long, readers, senders, users, everything, bug)
 }
 ROWS = {**ATTACKS, "flood": flood}

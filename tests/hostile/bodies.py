@@ -70,13 +70,16 @@ def large_bodies(tokens: int) -> list[bytes]:
     def of_size(size: int) -> bytes:
         return (begin + "x" * (size - len(begin) - len(end) - 3) + '"}]' + end).encode()
 
-    keys = ", ".join(f'"k{number}": 1' for number in range(190_000))
-    many = f'{{"model": "{MODEL}", "messages": [], {keys}, {keys.replace("k", "j")}}}'
+    def with_keys(number: int) -> bytes:
+        keys = ", ".join(f'"k{nth}": 1' for nth in range(number))
+        return (begin + f'"}}], {keys}' + end).encode()
+
     return [
         of_size(most),
         of_size(most + 1),
         b'{"messages": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
-        many.encode(),
+        with_keys(190_000),
+        with_keys(400_000),
         b'{"model": "tiny", "messages": [' + b"{}," * 240_000 + b"{}]}",
         b'{"a": [' + b"1," * 2_000_000 + b"1]}",
         of_size(10**6),

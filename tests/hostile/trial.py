@@ -49,6 +49,15 @@ class Beside:
             ),
             Finding(f"{name}: the good one's failures", self.seen.failed.total(), most=0),
             Finding(f"{name}: ... of them 429 or 503", self.seen.refused, most=0),
+            *self._of_servers(),
+        ]
+
+    def _of_servers(self) -> Findings:
+        if self.attack == "bug":
+            return [Finding(f"{self.attack}: crashes of servers", self.crashes)]
+        return [
+            Finding(f"{self.attack}: crashes of servers", self.crashes, most=0),
+            Finding(f"{self.attack}: breakers opened", self.opened, most=0),
         ]
 
 
