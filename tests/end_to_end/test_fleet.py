@@ -62,6 +62,6 @@ def test_fifty_chats_at_once_are_all_answered_and_none_waits_inside_a_server(fle
     with Watch(fleet.servers) as watch, ThreadPoolExecutor(CHATS) as pool:
         tokens = list(pool.map(chat, range(CHATS)))
     assert tokens == [TOKENS] * CHATS
-    assert len(watch.deferred) >= 100
+    assert len(watch.deferred) >= 20
     assert max(watch.deferred) == 0
     assert all(max(busy[i] for busy in watch.busy) == SLOTS for i in range(len(fleet.servers)))

@@ -56,7 +56,7 @@ async def test_program_that_does_not_end_is_killed(tmp_path: Path) -> None:
     running = asyncio.create_task(process.run())
     await has_lines(tmp_path / "f", 1)
     await process.stop()
-    await asyncio.wait_for(running, 1)
+    await asyncio.wait_for(running, 5)
 
 
 async def test_hurry_sends_a_second_signal(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ async def test_model_that_can_not_be_loaded_is_an_error_until_its_file_is_anothe
         answer = await room.ask(model)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_unavailable")
         assert f"The model '{model}' could not be loaded on " in answer.text
-        assert "can't be loaded: its server has ended, and wrote last: Error: Cannot" in caplog.text
+        assert "can't be loaded: its server has ended, and wrote last: " in caplog.text
         (standby,) = await room.stage.workers(model)
         assert (standby.health, standby.reason[:21]) == ("failed", "its server has ended,")
         (room.folder / f"{model}.gguf").unlink()
@@ -256,20 +256,20 @@ async def test_model_that_can_not_be_loaded_is_an_error_until_its_file_is_anothe
 
 
 @pytest.mark.parametrize(
-    ("command", "why"),
+    ("command", "timeout_s", "why"),
     [
-        (("/no/such/llama-server",), "[Errno 2] No such file"),
-        (("false",), "its server has ended"),
-        (NEVER, "it was not ready within 0.2 s"),
+        (("/no/such/llama-server",), 20, "[Errno 2] No such file"),
+        (("false",), 20, "its server has ended"),
+        (NEVER, 0.2, "it was not ready within 0.2 s"),
     ],
 )
 async def test_load_tells_why_it_failed_and_leaves_nothing(
-    real_redis_url: str, command: tuple[str, ...], why: str
+    real_redis_url: str, command: tuple[str, ...], timeout_s: float, why: str
 ) -> None:
     commands = open_redis(real_redis_url)
     queue = QueueSettings(redis_url=real_redis_url)
     load = ModelLoad(
-        Shelved("m", ()), BridgeSettings(load_timeout_s=0.2), queue, Shared(commands), command
+        Shelved("m", ()), BridgeSettings(load_timeout_s=timeout_s), queue, Shared(commands), command
     )
     load.begin()
     await eventually(lambda: _soon_true(load.why_failed()))
