@@ -90,7 +90,7 @@ def test_no_claim_and_no_header_is_a_crash(
     ],
 )
 def test_advice_names_what_is_wrong(claims: str, said: str) -> None:
-    """At d26fdb4 a token that had expired and was for another audience was a 500, as were others."""
+    """At d26fdb4 an expired token for another audience was a 500, as were others."""
     assert said in advice(sign(claims, {}))
 
 
