@@ -121,6 +121,11 @@ class Bridge:
         return len(self._attempts)
 
     @property
+    def is_claiming(self) -> bool:
+        """Whether jobs may be on their way to it."""
+        return self._calls.is_claiming
+
+    @property
     def begun(self) -> int:
         """How many it has worked on."""
         return self._attempts.begun

@@ -25,7 +25,8 @@ _SHORTEST_S = 0.005  # Redis before 7.0.8 takes less than 1 ms for for ever
 class Calls:
     """The claims of one worker.
 
-    `waiter` is a connection of their own. `fenced` is called when the registration has ended.
+    `waiter` is a connection of their own. `fenced` is called when the registration has ended. It
+    `is_claiming` while jobs may be on their way.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Calls:
         policy: ClaimPolicy,
         fenced: Callable[[], None],
     ) -> None:
+        self.is_claiming = False
         self._waiter = waiter
         self._keys = keys
         self._session = session
@@ -87,7 +89,11 @@ class Calls:
             slots = NOT_RUNG
         if for_all and not self._has_side_room:
             sides = NOT_RUNG
-        taken = await self._session.claim(Offer(slots, sides), self._policy.patience)
+        self.is_claiming = True
+        try:
+            taken = await self._session.claim(Offer(slots, sides), self._policy.patience)
+        finally:
+            self.is_claiming = False
         for claim in taken.claims:
             self._attempts.start(claim)
         self._has_room, self._has_side_room = taken.free > 0, taken.free_sides > 0

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
 from dispatcher.demand import Demand
 
-SETTLED_S = 0.5
-"""So long after a bridge has stopped claiming no claim is on its way."""
-MAKE_ROOM_S = 1.5
-"""It stops at least this long before a swap: it decides once a second, and has to settle."""
+NOTICE_S = 0.2
+"""A bridge notices within this time that jobs or a server have ended."""
 
 
 class Step(Enum):
@@ -33,21 +32,24 @@ class Patience:
 class Tenure:
     """The model that is loaded.
 
-    It holds so many jobs that `run`, and so many `wait` for it. When it was loaded, `loaded_s` ago,
-    it `owed` a slot to jobs that had waited, and it has `begun` so many since. It was without jobs
-    for `idle_s`, and has made room for `giving_way_s`, 0 where it doesn't. A job holds a slot for
-    `service_s`. It is no longer `wanted` when its file has gone or changed.
+    It holds so many jobs that `run`, and so many `wait` for it. It `is_claiming` while more may be
+    on their way. When it was loaded, `loaded_s` ago, it `owed` a slot to jobs that had waited, and
+    it has `begun` so many since. It was without jobs for `idle_s`. It takes no more where it
+    `gives_way`. A job holds a slot for `service_s`. Its server ends within `parting_s`. It is no
+    longer `wanted` when its file has gone or changed.
     """
 
     name: str
     run: int = 0
     wait: int = 0
+    is_claiming: bool = False
     owed: int = 0
     begun: int = 0
     loaded_s: float = 0
     idle_s: float = 0
-    giving_way_s: float = 0
+    gives_way: bool = False
     service_s: float = 0
+    parting_s: float = 0
     wanted: bool = True
 
 
@@ -72,7 +74,9 @@ def choose(
         return _part(loaded)
     heir = _heir(loaded, waiting, patience.swap_after_s)
     if heir is not None:
-        return _make_way(loaded, heir, waiting[heir].waited_s >= patience.swap_after_s)
+        # The load begins at the bound: the old server has ended by then.
+        due_s = patience.swap_after_s - loaded.parting_s - NOTICE_S
+        return _make_way(loaded, heir, waiting[heir].waited_s >= due_s)
     if not loaded.run and not loaded.wait and 0 < patience.unload_after_s <= loaded.idle_s:
         return _part(loaded)
     return Step.STAY, loaded.name
@@ -88,30 +92,49 @@ def _first(waiting: Mapping[str, Demand], bound_s: float) -> tuple[Step, str]:
     return (Step.LOAD, _longest(due)) if due else (Step.STAY, "")
 
 
+def quiet_s(loaded: Tenure, others: Mapping[str, Demand], patience: Patience) -> float:
+    """After so long the choice may be another one, though nobody comes or goes. Infinite: never.
+
+    >>> round(quiet_s(Tenure("a"), {"b": Demand(jobs=1, waited_s=1)}, Patience(5, 600)), 1)
+    3.6
+    """
+    waiting = {name: demand for name, demand in others.items() if demand.jobs}
+    left_s = _left_s(loaded, waiting, patience.swap_after_s)
+    return max(0.0, min(left_s.values(), default=inf))
+
+
+def _left_s(loaded: Tenure, waiting: Mapping[str, Demand], bound_s: float) -> dict[str, float]:
+    """In how many seconds the model is to make room, for each of those that may have it."""
+    # What runs is to have ended at the bound, and the server too.
+    ends_s = loaded.parting_s + (loaded.service_s if loaded.run else 0)
+    lead_s = min(ends_s + 2 * NOTICE_S, bound_s)
+    has_jobs = loaded.run > 0 or loaded.wait > 0
+    return {
+        name: bound_s - lead_s - demand.waited_s
+        for name, demand in waiting.items()
+        if not (has_jobs and demand.slots)  # its jobs get on elsewhere
+    }
+
+
 def _heir(loaded: Tenure, waiting: Mapping[str, Demand], bound_s: float) -> str | None:
     """The model for which this one is to make room by now."""
-    has_jobs = loaded.run > 0 or loaded.wait > 0
     if loaded.wait and loaded.begun < loaded.owed and loaded.loaded_s < bound_s:
         return None  # else loads would serve nobody
-    # What runs is to end at about the bound.
-    lead_s = max(MAKE_ROOM_S, loaded.service_s if loaded.run else 0)
-    due = {
-        name: demand.waited_s
-        for name, demand in waiting.items()
-        if demand.waited_s >= bound_s - min(lead_s, bound_s)
-        and not (has_jobs and demand.slots)  # its jobs get on elsewhere
-    }
+    left_s = _left_s(loaded, waiting, bound_s)
+    due = {name: waiting[name].waited_s for name, left in left_s.items() if left <= 0}
     return _longest(due) if due else None
 
 
 def _make_way(loaded: Tenure, heir: str, is_due: bool) -> tuple[Step, str]:
-    is_free = not loaded.run and loaded.giving_way_s >= SETTLED_S
-    return (Step.LOAD if is_free and is_due else Step.MAKE_ROOM), heir
+    return (Step.LOAD if is_due and _is_free(loaded) else Step.MAKE_ROOM), heir
 
 
 def _part(loaded: Tenure) -> tuple[Step, str]:
-    is_free = not loaded.run and loaded.giving_way_s >= SETTLED_S
-    return (Step.UNLOAD if is_free else Step.MAKE_ROOM), loaded.name
+    return (Step.UNLOAD if _is_free(loaded) else Step.MAKE_ROOM), loaded.name
+
+
+def _is_free(loaded: Tenure) -> bool:
+    return loaded.gives_way and not loaded.run and not loaded.is_claiming
 
 
 def _longest(waited: Mapping[str, float]) -> str:

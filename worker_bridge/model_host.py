@@ -16,7 +16,7 @@ from worker_bridge import standbys
 from worker_bridge.bridge import Shared
 from worker_bridge.launcher import DEFAULT_COMMAND
 from worker_bridge.load_failures import LoadFailures
-from worker_bridge.model_choice import Patience, Step, choose
+from worker_bridge.model_choice import Patience, Step, Tenure, choose, quiet_s
 from worker_bridge.model_load import ModelLoad
 from worker_bridge.service import started
 from worker_bridge.settings import BridgeSettings
@@ -45,7 +45,10 @@ async def run_host(
 
 
 class ModelHost:
-    """The models of one machine. It looks once a second who waits for them."""
+    """The models of one machine.
+
+    It looks once a second who waits for them, and acts when a bound comes due.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class ModelHost:
         self._shelf = shelf
         self._command = command
         self._patience = Patience(settings.swap_after_s, settings.unload_after_s)
+        self._parting_s = 0.0
         self._failures = LoadFailures()
         self._standbys = Standbys(settings, queue, shared, self._failures)
         self._load: ModelLoad | None = None
@@ -101,17 +105,25 @@ class ModelHost:
 
     async def _rest(self) -> None:
         load = self._load
-        if load is None or (load.is_serving and not load.gives_way):
-            await asyncio.sleep(until_beat_s(standbys.LOOK_S))
+        beat_s = until_beat_s(standbys.LOOK_S)
+        if load is None:
+            await asyncio.sleep(beat_s)
+        elif load.is_serving and not load.gives_way:
+            others = self._standbys.others(self._shelf.found, load)
+            due_s = quiet_s(self._tenure(load), others, self._patience)
+            await load.wait(min(beat_s, max(due_s, _SOON_S)))
         else:
             await load.wait(_SOON_S)
 
     async def _look(self, *, at_once: bool = False) -> None:
         await self._standbys.look(self._shelf.found, self._load, at_once=at_once)
 
-    async def _fill(self) -> None:
-        """Nothing is loaded."""
-        step, name = self._choose(None)
+    async def _fill(self, heir: str = "") -> None:
+        """Nothing is loaded. The model for which another one made room comes first."""
+        others = self._standbys.others(self._shelf.found, None)
+        if heir in others and others[heir].jobs:
+            others = {heir: others[heir]}
+        step, name = choose(None, others, self._patience)
         if step is Step.LOAD:
             await self._begin(self._shelf.found[name])
 
@@ -127,12 +139,14 @@ class ModelHost:
                 log.info("model=%s takes no more jobs: %s", load.name, self._why(load, name))
             load.give_way(to_another=step is Step.MAKE_ROOM)
 
-    def _choose(self, load: ModelLoad | None) -> tuple[Step, str]:
-        tenure, shelf = None, self._shelf.found
-        if load is not None:
-            demand = self._standbys.demands.of(load.name)
-            tenure = load.tenure(demand, wanted=shelf.get(load.name) == load.model)
-        return choose(tenure, self._standbys.others(shelf, load), self._patience)
+    def _choose(self, load: ModelLoad) -> tuple[Step, str]:
+        others = self._standbys.others(self._shelf.found, load)
+        return choose(self._tenure(load), others, self._patience)
+
+    def _tenure(self, load: ModelLoad) -> Tenure:
+        demand = self._standbys.demands.of(load.name)
+        is_there = self._shelf.found.get(load.name) == load.model
+        return load.tenure(demand, wanted=is_there, parting_s=self._parting_s)
 
     def _why(self, load: ModelLoad, name: str) -> str:
         if name != load.name:
@@ -146,6 +160,7 @@ class ModelHost:
             self._standbys.demands.forget(model.name)  # somebody else was faster
             return
         self._load = ModelLoad(model, self._settings, self._queue, self._shared, self._command)
+        self._load.awaited_by = self._standbys.demands.of(model.name).jobs
         for warning in self._load.warnings:
             log.warning("%s", warning)
         log.info("loading model=%s", model.name)
@@ -156,7 +171,7 @@ class ModelHost:
     async def _look_at_loading(self, load: ModelLoad) -> None:
         standby = self._standbys[load.name]
         if load.bridge is not None:
-            load.joined(self._standbys.demands.of(load.name))
+            load.joined()
             standby.remember(load.bridge.facts)
             self._failures.forget(load.name)
             log.info("loaded model=%s in %.1f s", load.name, load.took_s)
@@ -166,6 +181,7 @@ class ModelHost:
             self._failures.note(load.model, why, load.last_words)
             load.end()
         else:
+            load.awaited_by = self._standbys.demands.of(load.name).jobs
             await begin_loading(standby.commands, standby.worker)
 
     async def _part_with(self, load: ModelLoad, name: str) -> None:
@@ -176,17 +192,20 @@ class ModelHost:
         standby.health = UNLOADED
         await standby.say()
         log.info("unloading model=%s: %s", load.name, self._why(load, name))
+        load.heir = name
         load.end()
 
     async def _note_end(self, load: ModelLoad) -> None:
         """Its server is gone: the place is free."""
         if not load.is_ending:
             self._failures.note(load.model, load.why_failed(), load.last_words)
+        elif load.parted_s is not None:
+            self._parting_s = load.parted_s
         self._load = None
         standby = self._standbys[load.name]
         await end_loading(standby.commands, standby.worker)
         await self._look(at_once=True)
-        await self._fill()
+        await self._fill(load.heir)
 
     async def _end(self, signals: Signals) -> None:
         await self._standbys.leave()

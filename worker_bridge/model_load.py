@@ -15,11 +15,15 @@ from worker_bridge.settings import BridgeSettings
 from worker_bridge.shelf import Shelved
 from worker_bridge.signals import Signals
 
+_ROUNDS = 2  # of its slots: so many jobs that waited for a load have their turn after it
+
 
 class ModelLoad:
     """A model's own server and its bridge, from `begin` until `has_ended`.
 
-    It `is_serving` once its worker has joined.
+    It was `awaited_by` so many jobs before it was loaded. It `is_serving` once its worker has
+    joined. It `gives_way` while it takes no jobs, so that another model may come. That one is its
+    `heir` when it ends.
     """
 
     def __init__(
@@ -31,7 +35,6 @@ class ModelLoad:
         command: Sequence[str],
     ) -> None:
         self.model = model
-        self.is_ending = False
         words = (*command, *model.words)
         peers = rpc_peers(words, {**os.environ, **model.variables})
         own = settings.model_copy(update={"model": model.name, "rpc_peers": peers})
@@ -43,7 +46,10 @@ class ModelLoad:
         self._bridge: Bridge | None = None
         self._serving: asyncio.Task[None] | None = None
         self._began_at = self._joined_at = self._busy_at = time.monotonic()
-        self._gives_way_since: float | None = None
+        self.awaited_by = 0
+        self.gives_way = False
+        self.heir = ""
+        self._ends_since: float | None = None
         self._owed: int | None = None
 
     @property
@@ -68,6 +74,16 @@ class ModelLoad:
         return until - self._began_at
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._ends_since is not None
+
+    @property
+    def parted_s(self) -> float | None:
+        """For how long it has been ending; None where it was not told to."""
+        return None if self._ends_since is None else time.monotonic() - self._ends_since
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing of it is left."""
         return self._serving is not None and self._serving.done()
@@ -85,10 +101,10 @@ class ModelLoad:
     def _note(self, bridge: Bridge) -> None:
         self._bridge = bridge
 
-    def joined(self, demand: Demand) -> None:
-        """Its worker takes jobs from now on; so many have waited for that."""
+    def joined(self) -> None:
+        """Its worker takes jobs from now on, first of all those that it was `awaited_by`."""
         slots = self._bridge.slots if self._bridge is not None else 0
-        self._owed = min(slots, demand.jobs)
+        self._owed = min(_ROUNDS * slots, self.awaited_by)
         self._joined_at = self._busy_at = time.monotonic()
 
     def why_failed(self) -> str:
@@ -107,40 +123,34 @@ class ModelLoad:
 
     def give_way(self, *, to_another: bool) -> None:
         """It takes no jobs for now, and those that run end; or it takes jobs again."""
-        if not to_another:
-            self._gives_way_since = None
-        elif self._gives_way_since is None:
-            self._gives_way_since = time.monotonic()
+        self.gives_way = to_another
         if self._bridge is not None:
             self._bridge.give_way(to_another=to_another)
 
-    @property
-    def gives_way(self) -> bool:
-        """Whether it takes no jobs, so that another model may come."""
-        return self._gives_way_since is not None
-
-    def tenure(self, demand: Demand, *, wanted: bool) -> Tenure:
+    def tenure(self, demand: Demand, *, wanted: bool, parting_s: float) -> Tenure:
         """How it does, for `choose`."""
         now, jobs = time.monotonic(), self._bridge.jobs if self._bridge is not None else 0
         if jobs or demand.jobs:
             self._busy_at = now
-        since = self._gives_way_since
         return Tenure(
             self.name,
             run=jobs,
             wait=demand.jobs,
+            is_claiming=self._bridge is not None and self._bridge.is_claiming,
             owed=self._owed or 0,
             begun=self._bridge.begun if self._bridge is not None else 0,
             loaded_s=now - self._joined_at,
             idle_s=now - self._busy_at,
-            giving_way_s=0 if since is None else now - since,
+            gives_way=self.gives_way,
             service_s=demand.service_s,
+            parting_s=parting_s,
             wanted=wanted,
         )
 
     def end(self, signals: Signals | None = None) -> None:
         """Lets its jobs end, then its server, or as the signals of the process say."""
-        self.is_ending = True
+        if self._ends_since is None:
+            self._ends_since = time.monotonic()
         self._signals.drain.set()
         if signals is not None and signals.hurry.is_set():
             self._signals.hurry.set()

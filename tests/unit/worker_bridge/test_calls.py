@@ -52,6 +52,8 @@ class ScriptedSession:
         self.free_sides = 1
         self.claims: list[tuple[float, Offer, Patience]] = []
         self.looks = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def fleet(self, *_: object) -> Fleet:
         self.looks += 1
@@ -61,6 +63,7 @@ class ScriptedSession:
 
     async def claim(self, offer: Offer, patience: Patience) -> Taken:
         self.claims.append((time.monotonic(), offer, patience))
+        await self.answers.wait()
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
@@ -266,3 +269,17 @@ async def test_worker_without_side_places_hears_no_ring_for_them_until_it_has_so
         await scene.say_side_room()
         async with asyncio.timeout(1.6):  # before it would look on its own
             await scene.ring_aside(claims + 1)
+
+
+async def test_jobs_may_be_on_their_way_until_a_claim_is_answered(scene: Scene) -> None:
+    calls = scene._calls
+    scene.session.answers.clear()
+    for fault in (None, RedisUnavailable("away")):
+        scene.session.fault = fault
+        claiming = asyncio.create_task(calls._claim(for_all=False))
+        await asyncio.sleep(0)
+        assert calls.is_claiming
+        scene.session.answers.set()
+        await asyncio.wait({claiming})
+        assert (calls.is_claiming, claiming.exception()) == (False, fault)
+        scene.session.answers.clear()

@@ -1,6 +1,7 @@
 """Which model a bridge loads, and when it parts with it."""
 
 import doctest
+from math import inf
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dispatcher.demand import Demand
 from worker_bridge import demands, model_choice, presets
 from worker_bridge.demands import Demands
-from worker_bridge.model_choice import Patience, Step, Tenure, choose
+from worker_bridge.model_choice import Patience, Step, Tenure, choose, quiet_s
 
 BOUND_S = 5
 PATIENCE = Patience(swap_after_s=BOUND_S, unload_after_s=600)
@@ -24,7 +25,7 @@ def loaded(**more: Any) -> Tenure:
     return Tenure("a", **{"loaded_s": 100, **more})
 
 
-READY = {"giving_way_s": 1}
+READY = {"gives_way": True}
 
 
 @pytest.mark.parametrize("module", [model_choice, presets])
@@ -58,16 +59,24 @@ def test_where_nothing_is_loaded(others: dict[str, Demand], step: tuple[Step, st
         (loaded(run=1, wait=9), NOBODY, (Step.STAY, "a")),
         (loaded(run=1, **READY), NOBODY, (Step.STAY, "a")),
         # Somebody does, and not for long.
-        (loaded(), {"b": wanted(3.4)}, (Step.STAY, "a")),
-        (loaded(), {"b": wanted(3.5)}, (Step.MAKE_ROOM, "b")),
-        (loaded(**READY), {"b": wanted(4.9)}, (Step.MAKE_ROOM, "b")),
-        (loaded(**READY), {"b": wanted(5)}, (Step.LOAD, "b")),
+        (loaded(), {"b": wanted(4.5)}, (Step.STAY, "a")),
+        (loaded(), {"b": wanted(4.6)}, (Step.MAKE_ROOM, "b")),
+        (loaded(**READY), {"b": wanted(4.7)}, (Step.MAKE_ROOM, "b")),
+        (loaded(**READY), {"b": wanted(4.8)}, (Step.LOAD, "b")),
+        # The old server has ended at the bound: its end has its time before.
+        (loaded(parting_s=2), {"b": wanted(2.5)}, (Step.STAY, "a")),
+        (loaded(parting_s=2), {"b": wanted(2.6)}, (Step.MAKE_ROOM, "b")),
+        (loaded(parting_s=2, **READY), {"b": wanted(2.7)}, (Step.MAKE_ROOM, "b")),
+        (loaded(parting_s=2, **READY), {"b": wanted(2.8)}, (Step.LOAD, "b")),
+        (loaded(parting_s=99, **READY), {"b": wanted(0)}, (Step.LOAD, "b")),
         # No claim may be on its way.
-        (loaded(giving_way_s=0.1), {"b": wanted(50)}, (Step.MAKE_ROOM, "b")),
+        (loaded(is_claiming=True, **READY), {"b": wanted(50)}, (Step.MAKE_ROOM, "b")),
+        (loaded(), {"b": wanted(50)}, (Step.MAKE_ROOM, "b")),
         # What runs ends first, at about the bound: it stops claiming by so much earlier.
         (loaded(run=1, **READY), {"b": wanted(500)}, (Step.MAKE_ROOM, "b")),
-        (loaded(run=1, service_s=3), {"b": wanted(1.9)}, (Step.STAY, "a")),
-        (loaded(run=1, service_s=3), {"b": wanted(2)}, (Step.MAKE_ROOM, "b")),
+        (loaded(run=1, service_s=3), {"b": wanted(1.5)}, (Step.STAY, "a")),
+        (loaded(run=1, service_s=3), {"b": wanted(1.6)}, (Step.MAKE_ROOM, "b")),
+        (loaded(run=1, service_s=2, parting_s=1), {"b": wanted(1.6)}, (Step.MAKE_ROOM, "b")),
         (loaded(wait=1, service_s=3), {"b": wanted(2)}, (Step.STAY, "a")),
         (loaded(run=1, service_s=99), {"b": wanted(0)}, (Step.MAKE_ROOM, "b")),
         (loaded(run=1, service_s=99), {"b": Demand()}, (Step.STAY, "a")),
@@ -98,12 +107,31 @@ def test_where_a_model_is_loaded(
     assert choose(tenure, others, PATIENCE) == step
 
 
+@pytest.mark.parametrize(
+    ("tenure", "others", "left_s"),
+    [
+        (loaded(), NOBODY, inf),
+        (loaded(), {"b": Demand()}, inf),
+        (loaded(), {"b": wanted(1)}, 3.6),
+        (loaded(), {"b": wanted(1), "c": wanted(2)}, 2.6),
+        (loaded(run=1, service_s=1, parting_s=0.5), {"b": wanted(1)}, 2.1),
+        (loaded(), {"b": wanted(9)}, 0),
+        (loaded(run=1), {"b": wanted(9, slots=1)}, inf),
+    ],
+)
+def test_bridge_knows_when_a_bound_comes_due(
+    tenure: Tenure, others: dict[str, Demand], left_s: float
+) -> None:
+    """It wakes then, and needs not look again and again."""
+    assert quiet_s(tenure, others, PATIENCE) == pytest.approx(left_s)
+
+
 def test_model_is_never_unloaded_where_that_is_said() -> None:
     assert choose(loaded(idle_s=1e9), NOBODY, Patience(5, 0)) == (Step.STAY, "a")
 
 
 def test_short_bound_makes_room_at_once() -> None:
-    assert choose(loaded(run=1), {"b": wanted(0)}, Patience(0.5, 0))[0] is Step.MAKE_ROOM
+    assert choose(loaded(run=1), {"b": wanted(0)}, Patience(0.4, 0))[0] is Step.MAKE_ROOM
 
 
 def test_jobs_wait_on_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standbys, "LOOK_S", 0.1)
     monkeypatch.setattr(model_host, "_SOON_S", 0.05)
     monkeypatch.setattr(shelf_watch, "_EVERY_S", 0.1)
-    monkeypatch.setattr(model_choice, "MAKE_ROOM_S", 0.2)
-    monkeypatch.setattr(model_choice, "SETTLED_S", 0.1)
+    monkeypatch.setattr(model_choice, "NOTICE_S", 0.1)
     monkeypatch.setattr(demand, "_LOADING_MS", 500)
 
 
@@ -100,6 +99,14 @@ class Room:
         async def check() -> bool:
             found = [worker.health for worker in await self.stage.workers(model)]
             return sorted(found) == sorted(health)
+
+        return check
+
+    def waits(self, model: str) -> Callable[[], Awaitable[bool]]:
+        """Whether requests for it wait for a slot."""
+
+        async def check() -> bool:
+            return bool(await self.stage.redis.zcard(f"llamaq:{{{model}}}:queue"))
 
         return check
 
@@ -189,6 +196,40 @@ async def test_model_that_made_room_takes_requests_again_where_nobody_waits_any_
         assert (await room.ask(model)).status_code == 200
         assert (await running).status_code == 200
         assert loads(caplog) == [model]
+
+
+async def test_bridge_wakes_when_a_bound_comes_due_and_not_at_its_next_look(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, other = room.put("a"), room.put("b")
+    async with room.host() as (host, _, _):
+        assert (await room.ask(model)).status_code == 200
+
+        def until_beat_s(every_s: float) -> float:
+            return 60 if host._standbys.demands.of(other).jobs else every_s
+
+        monkeypatch.setattr(model_host, "until_beat_s", until_beat_s)
+        asked = asyncio.gather(*(room.ask(other) for _ in range(3)))
+        assert [answer.status_code for answer in await asyncio.wait_for(asked, 20)] == [200] * 3
+        assert loads(caplog) == [model, other]
+        # Those who waited have their turn; the next old server has its time to end.
+        assert (host._load and host._load.awaited_by, host._parting_s > 0) == (3, True)
+
+
+async def test_model_that_made_room_is_not_loaded_again_before_the_one_that_was_to_come(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though some of its own requests have waited for longer."""
+    model, other = room.put("a"), room.put("b")
+    async with room.host():
+        assert (await room.ask(model)).status_code == 200
+        flood = [asyncio.create_task(room.ask(model, max_tokens=900)) for _ in range(6)]
+        await eventually(room.waits(model))
+        assert (await room.ask(other)).status_code == 200
+        assert loads(caplog)[:2] == [model, other]
+        assert not all(each.done() for each in flood)
+        for each in flood:
+            each.cancel()
 
 
 async def test_one_of_two_bridges_loads_a_model_and_the_other_one_helps_after_the_bound(
