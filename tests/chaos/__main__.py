@@ -19,6 +19,7 @@ from tests.chaos.faults import Fault, inject, plan
 from tests.chaos.fleet import MODEL, Fleet
 from tests.chaos.ledger import Ledger
 from tests.chaos.memory import Memory
+from tests.chaos.usage import UsageLedger
 from tests.chaos.verdict import mistakes, settled
 
 PROMPTS = 6
@@ -33,6 +34,7 @@ class Chaos:
         self._options = options
         self._fleet = Fleet(folder, folder / f"{MODEL}.gguf", workers=4, apis=2)
         self._ledger = Ledger(self._fleet)
+        self._usage = UsageLedger(self._fleet)
         self._memory = Memory(self._fleet)
         self._log = (folder / "chaos.log").open("w")
         self._began = time.monotonic()
@@ -45,6 +47,7 @@ class Chaos:
             self._began = time.monotonic()
             faults = await self._break(known)
             left = await self._settle()
+            left += [] if left else await self._usage.wrong()
         self._report(faults)
         return [*self._ledger.wrong, *left, *mistakes(self._fleet.folder)]
 
@@ -76,6 +79,7 @@ class Chaos:
 
     def _done(self, asked: Asked) -> None:
         wrong = self._ledger.enter(asked)
+        self._usage.enter(asked)
         self._write(f"{asked}")
         for fault in wrong:
             self.say(f"WRONG {asked}: {fault}")
@@ -95,6 +99,7 @@ class Chaos:
         self.say(f"{len(faults)} faults: " + ", ".join(f"{k} {n}" for k, n in kinds.items()))
         ends = ", ".join(f"{end} {n}" for end, n in self._ledger.ends.most_common())
         self.say(f"{self._ledger.total} requests: {ends}")
+        self.say(f"usage is known exactly of {self._usage.exact()} requests")
         for line in self._memory.report():
             self.say(line)
 

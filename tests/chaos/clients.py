@@ -28,6 +28,7 @@ class Known:
 
     prompt: str
     text: str
+    prompt_tokens: int
 
 
 class Manner(StrEnum):
@@ -60,8 +61,12 @@ class End(StrEnum):
 
 @dataclass(slots=True)
 class Asked:
-    """A request, and what has come of it. Times are of the monotonic clock, in seconds."""
+    """A request, and what has come of it. Times are of the monotonic clock, in seconds.
 
+    It is an end user of its own, so that llamaq tells what it has used.
+    """
+
+    client: str
     name: str
     api: str
     known: Known
@@ -86,6 +91,11 @@ class Asked:
         )
 
 
+def token_of(client: str) -> str:
+    """What lets a client in, to speak for end users."""
+    return make_token(sub=client, delegate=True)
+
+
 async def learn(server_url: str, number: int) -> list[Known]:
     """Prompts whose greedy answer is the same in every batch and on every worker.
 
@@ -105,10 +115,12 @@ async def learn(server_url: str, number: int) -> list[Known]:
 
 async def _ask_server(client: httpx.AsyncClient, url: str, prompt: str) -> tuple[Known, float]:
     body = _body(prompt, LONGEST) | {"logprobs": True, "top_logprobs": 2}
-    choice = (await client.post(url + _PATH, json=body)).json()["choices"][0]
+    answer = (await client.post(url + _PATH, json=body)).json()
+    choice = answer["choices"][0]
     tops = [token["top_logprobs"] for token in choice["logprobs"]["content"]]
     least = min(first["logprob"] - second["logprob"] for first, second in tops)
-    return Known(prompt, choice["message"]["content"]), least
+    text, prompt_tokens = choice["message"]["content"], answer["usage"]["prompt_tokens"]
+    return Known(prompt, text, prompt_tokens), least
 
 
 def _body(prompt: str, tokens: int) -> dict[str, Any]:
@@ -137,7 +149,7 @@ class Client:
         self._known = known
         self._done = done
         self._chance = Random(f"{seed} {name}")  # noqa: S311
-        self._headers = {"Authorization": f"Bearer {make_token(sub=name)}"}
+        self._headers = {"Authorization": f"Bearer {token_of(name)}"}
 
     async def run(self, over: asyncio.Event) -> None:
         for number in count(1):
@@ -150,6 +162,7 @@ class Client:
     def _next(self, name: str) -> Asked:
         chance = self._chance
         return Asked(
+            self._name,
             name,
             chance.choice(self._fleet.apis),
             chance.choice(self._known),
@@ -176,7 +189,7 @@ class Client:
         return asked
 
     async def _exchange(self, asked: Asked) -> None:
-        body = _body(asked.known.prompt, asked.tokens)
+        body = _body(asked.known.prompt, asked.tokens) | {"user": asked.name}
         url = self._fleet.api_url(asked.api) + _PATH
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113
             if asked.manner is Manner.WHOLE:
@@ -245,5 +258,7 @@ class Client:
         asked.end, asked.code, asked.message = End.ERROR, str(error["code"]), error["message"]
 
     def _check_usage(self, asked: Asked, usage: dict[str, Any] | None) -> None:
-        if usage is None or usage["completion_tokens"] != asked.tokens:
+        expected = asked.known.prompt_tokens, asked.tokens
+        told = usage or {}
+        if (told.get("prompt_tokens"), told.get("completion_tokens")) != expected:
             asked.wrong.append(f"usage {usage}")

@@ -18,6 +18,7 @@ from tests.chaos.launcher import CLOCK_KEY
 Act = Callable[[Fleet, str], AbstractAsyncContextManager[None]]
 
 CLOCK_STEP_MS = 8000
+FORGETS = "Redis forgets"
 _UNDO_S = 20.0
 
 
@@ -153,21 +154,25 @@ async def _until_answers(fleet: Fleet, api: str) -> None:
 @asynccontextmanager
 async def redis_emptied(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """SIGKILL of a Redis that has no data when it comes back."""
-    fleet.parts[name].kill()
-    fleet.replace_redis_data(None)
-    yield
-    fleet.parts[name].start()
+    with fleet.trouble(FORGETS):
+        fleet.parts[name].kill()
+        fleet.forget(await fleet.usage_in(fleet.redis_folder), {})
+        fleet.replace_redis_data(None)
+        yield
+        fleet.parts[name].start()
 
 
 @asynccontextmanager
 async def redis_restored(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """A Redis that has forgotten the last moment, as after a failover."""
-    copy = fleet.copy_redis_data()
-    await asyncio.sleep(1)
-    fleet.parts[name].kill()
-    fleet.replace_redis_data(copy)
-    yield
-    fleet.parts[name].start()
+    with fleet.trouble(FORGETS):
+        copy = fleet.copy_redis_data()
+        await asyncio.sleep(1)
+        fleet.parts[name].kill()
+        fleet.forget(await fleet.usage_in(fleet.redis_folder), await fleet.usage_in(copy))
+        fleet.replace_redis_data(copy)
+        yield
+        fleet.parts[name].start()
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from dispatcher.registry import read_models
 from llamaq.embedded_redis import find_server
 from tests.builders import SECRET
 from tests.chaos.proxy import Link
+from tests.chaos.sums import Sums, add, read_sums
 from tests.processes import LlamaServer, free_port
 
 MODEL = "tiny"
@@ -87,6 +88,7 @@ class Fleet:
         self.links: dict[str, Link] = {}
         self.redis_folder = folder / "redis"
         self._redis_port = free_port()
+        self.forgotten: Sums = {}
         self._troubles: dict[str, list[list[float]]] = {}
         self.parts["redis"] = self._redis("redis", self._redis_port, self.redis_folder)
         for name in self.servers:
@@ -108,7 +110,12 @@ class Fleet:
 
     def open_redis(self) -> Redis:
         """A client that no fault of a link touches."""
-        return open_redis(f"redis://127.0.0.1:{self._redis_port}")
+        return open_redis(self.redis_url)
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is, past its proxies."""
+        return f"redis://127.0.0.1:{self._redis_port}"
 
     @contextmanager
     def trouble(self, what: str) -> Iterator[None]:
@@ -157,6 +164,22 @@ class Fleet:
             link.target_port = here
             link.cut()
             old.kill()
+
+    async def usage_in(self, folder: Path) -> Sums:
+        """What end users have used, as `tenant|user`, by the data of a Redis that is down."""
+        reader = self._redis("usage-redis", port := free_port(), folder)
+        reader.start()
+        redis = open_redis(f"redis://127.0.0.1:{port}")
+        try:
+            return await read_sums(redis, MODEL)
+        finally:
+            await redis.aclose()
+            reader.kill()
+
+    def forget(self, had: Sums, has: Sums) -> None:
+        """Notes what Redis knew of usage, and does not know any more."""
+        add(self.forgotten, had)
+        add(self.forgotten, has, -1)
 
     async def until_ready(self, timeout_s: float = START_S) -> None:
         """Returns when every API and every worker serves; raises TimeoutError."""

@@ -49,7 +49,7 @@ class Stage:
             number = len(self._asking)
             client = Client(f"r{number}", 0, self.fleet, self._known, lambda asked: None)
             known = self._known[number % len(self._known)]
-            asked = Asked(f"r{number}", self.fleet.apis[0], known, tokens, manner)
+            asked = Asked(f"r{number}", f"r{number}", self.fleet.apis[0], known, tokens, manner)
             self._asking.append(asyncio.create_task(client.ask(asked)))
 
     async def answers(self) -> list[Asked]:
