@@ -1,4 +1,4 @@
-"""Pages name tests that there are."""
+"""Pages name tests and other pages that there are."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize(("page", "least"), [("failures.md", 25), ("attacks.md", 35)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("docs/failures.md", 25), ("docs/attacks.md", 35), ("SECURITY.md", 15)]
+)
 def test_tests_that_a_page_names_exist(page: str, least: int) -> None:
-    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / "docs" / page).read_text())
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / page).read_text())
     assert len(named) > least
     for path, name in named:
         assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
@@ -21,3 +23,9 @@ def test_page_of_attacks_has_each_that_once_worked() -> None:
         r"^\| ([HML]\d?) \|", (ROOT / "docs" / "attacks.md").read_text(), re.MULTILINE
     )
     assert {"H1", "H2", "H3", "H4", "H5", "M1", "M2", "M3", "M4", "M6", "M8", "L"} <= set(rows)
+
+
+def test_pages_that_security_names_exist() -> None:
+    named = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).is_file()] == []
