@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,14 @@ from dispatcher.connection import open_redis
 from dispatcher.revocations import revoke_subject, revoke_token
 from dispatcher.settings import QueueSettings
 from tests.builders import make_settings, make_token
-from tests.processes import valkey
+from tests.processes import api, valkey
 
 pytestmark = pytest.mark.real
 
 OLD, NEW = "the secret of yesterday, of 32 bytes", "the secret of tomorrow, of 32 bytes"
 WITHIN_S = 10.0
 CLIENTS = 8
+MANY = 32
 
 
 @pytest.fixture
@@ -128,6 +130,67 @@ async def test_no_good_token_is_refused_and_no_revoked_one_is_believed(real_redi
     assert set(fleet.seen) == {403}
     assert fleet.seen[403] > 100
     print(f"{fleet.seen[403]} requests; revoked within {took_s:.2f} s")
+
+
+async def test_under_load_processes_of_two_secrets_refuse_no_good_token(
+    real_redis_url: str, tmp_path: Path
+) -> None:
+    """Two processes amid a replacement, one with each secret, which many ask at once."""
+    redis, seen = open_redis(real_redis_url), Counter[int | str]()
+    await redis.flushall()
+    kept, lost, gone, new = (
+        a_token(secret, sub, sub)
+        for secret, sub in ((OLD, "kept"), (OLD, "lost"), (OLD, "gone"), (NEW, "new"))
+    )
+    good, bad = {kept, lost, gone, new}, (lost, gone)
+    async with AsyncExitStack() as stack, AsyncClient(trust_env=False) as client:
+        urls = await two_processes(stack, real_redis_url, tmp_path)
+        tasks = [asyncio.create_task(ask_for_models(client, urls, good, seen)) for _ in range(MANY)]
+        while seen[200] < 10 * MANY:
+            await asyncio.gather(*(models_status(client, url, kept) for url in urls))
+        good -= {*bad}
+        await revoke_token(redis, "lost", int(time.time()) + 3600)
+        await revoke_subject(redis, "gone", 0)
+        async with asyncio.timeout(WITHIN_S):
+            for url, token in product(urls, bad):
+                while await models_status(client, url, token) != 401:
+                    seen["asked again"] += 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert {await models_status(client, url, token) for url in urls for token in good} == {200}
+    await redis.aclose()
+    assert set(seen) <= {200, "asked again"}
+
+
+async def two_processes(stack: AsyncExitStack, redis_url: str, folder: Path) -> list[str]:
+    """Two APIs, each of which signs with a secret that the other one believes."""
+    pairs = ((OLD, NEW), (NEW, OLD))
+    running = [
+        api(redis_url, folder / f"{number}.log", jwt_secret=own, jwt_old_secrets=f"{other}\n")
+        for number, (own, other) in enumerate(pairs)
+    ]
+    begun = await asyncio.gather(*(asyncio.to_thread(each.__enter__) for each in running))
+    for each in running:
+        stack.push(each.__exit__)
+    return [url for _, url in begun]
+
+
+async def ask_for_models(
+    client: AsyncClient, urls: list[str], good: set[str], seen: Counter[int | str]
+) -> None:
+    """Asks all of them with all good tokens, for ever."""
+    while True:
+        for url in list(urls):
+            for token in list(good):
+                answer = await models_status(client, url, token)
+                if token in good:
+                    seen[answer] += 1
+
+
+async def models_status(client: AsyncClient, url: str, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    return (await client.get(f"{url}/v1/models", headers=headers)).status_code
 
 
 async def test_revocation_outlives_redis_and_the_api(tmp_path: Path) -> None:
