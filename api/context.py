@@ -14,6 +14,7 @@ from api.directory import Directory
 from api.limits import Limiter
 from api.line import Line
 from api.settings import ApiSettings
+from api.turns import Gate
 from api.visit import Room
 from dispatcher.beat import until_beat_s
 from dispatcher.queue import Queue
@@ -53,7 +54,8 @@ class Context:
     """The parts of a running API.
 
     `max_tenant_jobs` is how many jobs a tenant may have waiting for a model, 0 if any number.
-    `once` is for requests with an `Idempotency-Key`, None where that has no effect.
+    `once` is for requests with an `Idempotency-Key`, None where that has no effect. `reports` lets
+    one large report of usage be made at a time.
     """
 
     settings: ApiSettings
@@ -68,6 +70,7 @@ class Context:
     room: Room = field(default_factory=lambda: Room(2**30))
     answers: AnswerRoom = field(default_factory=lambda: AnswerRoom(2**30, 2**30))
     once: "Once | None" = None
+    reports: Gate = field(default_factory=Gate)
 
 
 def context_of(request: Request) -> Context:

@@ -4,39 +4,39 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from api.auth import credentials
-from api.context import context_of
+from api.context import Context, context_of
 from api.errors import bad_request
 from api.paths import READ
 from api.scopes import USAGE, check_scope
 from api.tenant import Tenant
+from api.usage_by_user import sums_by_user
 from dispatcher.connection import LinkedRedis
 from dispatcher.usage import (
     DEFAULT_DAYS,
-    UsageRow,
+    Used,
     days_between,
     keep_usage,
     known_models,
     today,
     usage_of,
-    usage_of_users,
-    with_rest,
 )
-from dispatcher.usage_report import BadPeriod, period, sums, told, total
+from dispatcher.usage_report import BadPeriod, period, sums_of, told
 
 router = APIRouter()
 
 _KNOWN = ("from", "to", "group_by", "user")
 _BY = ("day", "model", "user")
 _KEEP_EVERY_S = 3600.0
+_ROW_BYTES = 160
 
 
 @router.api_route("/v1/usage", methods=READ)
-async def usage(request: Request) -> dict[str, Any]:
+async def usage(request: Request) -> JSONResponse:
     """The sums of what the tenant has used, by UTC day of the current month unless it is asked
     otherwise. It waits for no model.
     """
@@ -44,32 +44,37 @@ async def usage(request: Request) -> dict[str, Any]:
     tenant = await context.authenticator.admit(credentials(request.headers))
     check_scope(tenant.scopes, USAGE)
     asked = _asked(request.query_params.multi_items(), tenant)
-    redis, by = context.queue.redis, asked.get("group_by", "day")
-    now = await today(redis)
+    by = asked.get("group_by", "day")
+    now = await today(context.queue.redis)
     first, last = _period(asked, now)
-    rows = await _rows(redis, tenant, asked, days_between(first, last))
+    found = await _sums(context, tenant, asked, days_between(first, last))
     if context.settings.isolate_cache:  # before and after a request it would tell of that one
-        rows = [replace(row, used=replace(row.used, cached=0)) for row in rows]
-    return {
+        found = {name: replace(used, cached=0) for name, used in found.items()}
+    about = {
         "object": "usage",
         "tenant": tenant.subject,
         **({"user": asked["user"]} if "user" in asked else {}),
         "from": first.isoformat(),
         "to": last.isoformat(),
         "group_by": by,
-        "data": sums(rows, by),
-        "total": told(total(rows)),
     }
+    return await context.aside.run(len(found) * _ROW_BYTES, _answer, about, found)
 
 
-async def _rows(
-    redis: LinkedRedis, tenant: Tenant, asked: Mapping[str, str], days: Sequence[date]
-) -> list[UsageRow]:
+def _answer(about: Mapping[str, str], found: Mapping[str, Used]) -> JSONResponse:
+    data = [{about["group_by"]: name, **told(used)} for name, used in sorted(found.items())]
+    return JSONResponse({**about, "data": data, "total": told(sum(found.values(), Used()))})
+
+
+async def _sums(
+    context: Context, tenant: Tenant, asked: Mapping[str, str], days: Sequence[date]
+) -> dict[str, Used]:
+    redis, by = context.queue.redis, asked.get("group_by", "day")
     models = await known_models(redis)
     whole = await usage_of(redis, models, days, tenant.subject, asked.get("user", ""))
-    if asked.get("group_by") != "user" or "user" in asked:
-        return whole
-    return with_rest(whole, await usage_of_users(redis, models, days, tenant.subject))
+    if by == "user" and "user" not in asked:
+        return await sums_by_user(context, whole, models, days)
+    return sums_of(whole, by)
 
 
 def _asked(items: Sequence[tuple[str, str]], tenant: Tenant) -> dict[str, str]:

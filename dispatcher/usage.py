@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from redis.exceptions import ResponseError
@@ -139,18 +139,36 @@ async def usage_of_all(
     ]
 
 
-async def usage_of_users(
+class DayOfUsers(NamedTuple):
+    """End users of one model and day, as Redis has them: `rows` reads them, which takes a while."""
+
+    model: str
+    day: date
+    fields: Mapping[bytes, bytes]
+
+    def rows(self) -> list[UsageRow]:
+        """What each has used."""
+        return [_row(self.model, self.day, *each) for each in self.fields.items()]
+
+
+async def users_by_day(
     redis: LinkedRedis, models: Iterable[str], days: Sequence[date], tenant: str = ""
-) -> list[UsageRow]:
-    """What the end users of this tenant have used, or those of all. Raises `RedisUnavailable`."""
+) -> AsyncIterator[DayOfUsers]:
+    """The end users of this tenant, or those of all. Raises `RedisUnavailable`."""
     pattern = f"{_field(tenant)}|*" if tenant else "*"
     asked = [(model, day) for model in models for day in days]
     sizes = await _in_turn(redis, [("HLEN", _key("usage_users", *each)) for each in asked])
-    rows = []
-    for (model, day), size in zip(asked, sizes, strict=True):
-        found = await _scan(redis, _key("usage_users", model, day), pattern) if size else {}
-        rows += [_row(model, day, field, text) for field, text in found.items()]
-    return rows
+    for each, size in zip(asked, sizes, strict=True):
+        if size:
+            yield DayOfUsers(*each, await _scan(redis, _key("usage_users", *each), pattern))
+
+
+async def usage_of_users(
+    redis: LinkedRedis, models: Iterable[str], days: Sequence[date], tenant: str = ""
+) -> list[UsageRow]:
+    """What they have used. Raises `RedisUnavailable`."""
+    found = users_by_day(redis, models, days, tenant)
+    return [row async for each in found for row in each.rows()]
 
 
 def with_rest(whole: Iterable[UsageRow], users: Sequence[UsageRow]) -> list[UsageRow]:

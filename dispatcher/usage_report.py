@@ -61,11 +61,16 @@ def _day(text: str) -> date:
 
 def sums(rows: Iterable[UsageRow], by: str) -> list[dict[str, Any]]:
     """The sums of what one of `GROUPS` tells apart, each with its name, in order."""
+    return [{by: name, **told(used)} for name, used in sorted(sums_of(rows, by).items())]
+
+
+def sums_of(rows: Iterable[UsageRow], by: str) -> dict[str, Used]:
+    """The same by name."""
     found: dict[str, Used] = {}
     for row in rows:
         name = str(getattr(row, by))
         found[name] = found.get(name, Used()) + row.used
-    return [{by: name, **told(used)} for name, used in sorted(found.items())]
+    return found
 
 
 def total(rows: Iterable[UsageRow]) -> Used:

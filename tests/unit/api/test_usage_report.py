@@ -1,12 +1,15 @@
 """GET /v1/usage, on a real Redis."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 import redis
 
+from api import usage_by_user
 from dispatcher.connection import open_redis
+from dispatcher.usage import DayOfUsers
 from tests.builders import make_token
 from tests.unit.api.service import Service, service
 
@@ -85,6 +88,33 @@ def test_delegate_sees_its_users(api: Service) -> None:
     assert found == [{"user": "", **counts(2, 36, 9, 12, 1.8)}, eve]
     one = ask(api, f"{NOVEMBER}&user=eve", delegate=True).json()
     assert (one["user"], one["total"]) == ("eve", counts(1, 4, 0, 5, 0.5))
+
+
+def test_report_of_very_many_users_is_made_beside_the_event_loop_and_is_bounded(
+    api: Service, real_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, one such report of 200,000 rows kept all other requests waiting for over a second."""
+    threads = set()
+    add = usage_by_user.SumsByUser.add
+
+    def noted(made: usage_by_user.SumsByUser, users: DayOfUsers) -> None:
+        threads.add(threading.current_thread() is threading.main_thread())
+        threads.add(threading.current_thread().name.startswith("large-bodies"))
+        add(made, users)
+
+    monkeypatch.setattr(usage_by_user.SumsByUser, "add", noted)
+    monkeypatch.setattr(usage_by_user, "MOST_USERS", 3)
+    one = "requests=1 prompt=2 cached=0 completion=3 slot_ms=0"
+    with redis.Redis.from_url(real_redis_url) as client:
+        client.hset("llamaq:{tiny}:usage:2026-11-03", "me", "requests=9 prompt=9 users=4")
+        for model in ("tiny", "large"):
+            users = {f"me|{model}-{n}": one for n in range(4)}
+            client.hset(f"llamaq:{{{model}}}:usage_users:2026-11-03", mapping=users)
+    found = ask(api, f"{NOVEMBER}&group_by=user", delegate=True).json()
+    names = [row["user"] for row in found["data"]]
+    assert ("" in names, "(others)" in names, len(names)) == (True, True, 5)
+    assert found["total"]["requests"] == 3 + 9 + 4
+    assert threads == {True, False}
 
 
 @pytest.mark.parametrize(

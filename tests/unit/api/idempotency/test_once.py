@@ -162,6 +162,17 @@ async def test_kept_answer_is_for_nobody_who_may_not_use_its_model(
     assert (await other.ask(models=["other", "tiny"], **more).done()).body == first.body
 
 
+async def test_replay_counts_for_no_limit(two: list[Api]) -> None:
+    limits = {"limits": {"requests_per_minute": 1}}
+    first = two[0].ask(**limits)
+    await two[0].has_jobs(1)
+    joins = two[0].ask(**limits)
+    two[0].queue.say(*words("Hi"))
+    for client in (first, joins, two[1].ask(**limits)):
+        assert (await client.done()).status == 200
+    assert (await two[1].ask(key="key-2", **limits).done()).status == 429
+
+
 async def test_key_is_of_no_use_without_the_scope(two: list[Api]) -> None:
     first = two[0].ask()
     await two[0].has_jobs(1)
