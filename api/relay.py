@@ -109,9 +109,10 @@ class Relay:
         """The request as one that runs once. It holds the body until it runs."""
         context, record, size = call.context, call.record, len(body)
         key, read, settings = read_key(call.headers), self._endpoint.read, context.settings
-        user = await self._user_of(call, tenant, body)
         path = self._endpoint.path
-        fingerprint = await context.aside.run(size, fingerprint_of, path, body)
+        async with context.aside.alone(tenant.subject, size):
+            user = await self._user_of(call, tenant, body)
+            fingerprint = await context.aside.run(size, fingerprint_of, path, body)
         bodies = [body]
 
         async def run(receive: Receive, send: Send) -> None:

@@ -200,6 +200,18 @@ async def test_large_request_that_waits_for_another_api_is_read_beside_the_event
     assert beside.count(parse_chat) == 1
 
 
+async def test_large_requests_with_keys_are_read_tenant_by_tenant(two: list[Api]) -> None:
+    """Before, many of one tenant stood in the thread's line before those of all others."""
+    api, alone = two[0], []
+    aside = api.app.state.context.aside
+    gate = aside.alone
+    aside.alone = lambda tenant, size: alone.append((tenant, size)) or gate(tenant, size)
+    body = make_chat(messages=[{"role": "user", "content": "x" * LARGE_BYTES}])
+    api.ask(body, sub="ui", delegate=True)
+    await until(lambda: len(alone) == 2)
+    assert alone == [("ui", len(body))] * 2
+
+
 async def _noted(run: Any, beside: list[Any], size: int, work: Any, *values: Any) -> Any:
     beside.append(work)
     return await run(size, work, *values)
