@@ -26,6 +26,9 @@ USERS_COUNTED = 10_000
 """Of a tenant's end users so many are counted by themselves on one day, and the others together."""
 OTHER_USERS = "(others)"
 """No end user is called so in Redis: braces have another form there."""
+MOST_USED_BYTES = 256
+MOST_USER_BYTES = 8192
+"""No text of usage is longer, and no field that has one."""
 
 # Who goes next.
 FAN = 4

@@ -21,7 +21,7 @@ LUA = files("dispatcher") / "lua"
 SCRIPTS = (
     *("admit", "api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "hold", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
-    *("weigh", "wipe"),
+    *("used", "used_by_each", "weigh", "wipe"),
     *("begin_once", "keep_answer", "free_key", "renew_keys"),
 )
 

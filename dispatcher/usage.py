@@ -15,6 +15,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.constants import USAGE_TTL_MS, USERS_TTL_MS
 from dispatcher.job import tenant_key
 from dispatcher.keys import MODELS, Keys
+from dispatcher.usage_texts import Place, texts_at, texts_in
 
 DEFAULT_DAYS = USAGE_TTL_MS // 86_400_000
 """Usage is kept for so long unless an API says otherwise."""
@@ -23,7 +24,6 @@ USERS_DAYS = USERS_TTL_MS // 86_400_000
 
 _FIRST, _DAY_S = date(1970, 1, 1), 86400
 _AT_ONCE = 256  # commands
-_SCANNED = 1000  # fields of one command
 _COUNT = re.compile(rb"([a-z_]+)=(\d{1,16})")
 
 log = logging.getLogger("llamaq.usage")
@@ -79,13 +79,14 @@ def read_used(text: bytes | None) -> Used:
     return Used(**{name: found.get(name, 0) for name in Used.__slots__})
 
 
-def place_of(model: str, day: date, tenant: str, user: str = "") -> tuple[str, str]:
-    """The key and the field that have what a tenant has used, or one of its end users.
+def place_of(model: str, day: date, tenant: str, user: str = "") -> Place:
+    """Where it is told what a tenant has used, or one of its end users.
 
-    >>> place_of("tiny", date(2026, 11, 27), "web", "u 1")
+    >>> place_of("tiny", date(2026, 11, 27), "web", "u 1")[1:]
     ('llamaq:{tiny}:usage_users:2026-11-27', 'web|u%201')
     """
-    return _key("usage_users" if user else "usage", model, day), _field(tenant, user)
+    key = _key("usage_users" if user else "usage", model, day)
+    return Place(model, key, _field(tenant, user))
 
 
 def days_between(first: date, last: date) -> list[date]:
@@ -114,14 +115,13 @@ async def usage_of(
 ) -> list[UsageRow]:
     """What a tenant has used, or one of its end users; what is nothing is left out.
 
-    It takes one HGET for each model and day, in one write. Raises `RedisUnavailable`.
+    It takes one call for each model, in one write. Raises `RedisUnavailable`.
     """
     asked = [(model, day) for model in models for day in days]
-    places = [place_of(*each, tenant, user) for each in asked]
-    found = await _in_turn(redis, [("HGET", *place) for place in places])
+    texts = await texts_at(redis, [place_of(*each, tenant, user) for each in asked])
     return [
         UsageRow(day, model, tenant, user, read_used(text))
-        for (model, day), text in zip(asked, found, strict=True)
+        for (model, day), text in zip(asked, texts, strict=True)
         if text
     ]
 
@@ -130,12 +130,11 @@ async def usage_of_all(
     redis: LinkedRedis, models: Iterable[str], days: Sequence[date]
 ) -> list[UsageRow]:
     """What each tenant has used. Raises `RedisUnavailable`."""
-    asked = [(model, day) for model in models for day in days]
-    found = await _in_turn(redis, [("HGETALL", _key("usage", *each)) for each in asked])
     return [
         _row(model, day, field, text)
-        for (model, day), fields in zip(asked, found, strict=True)
-        for field, text in _pairs(fields)
+        for model in models
+        for day in days
+        for field, text in (await texts_in(redis, model, _key("usage", model, day), "*")).items()
     ]
 
 
@@ -160,7 +159,8 @@ async def users_by_day(
     sizes = await _in_turn(redis, [("HLEN", _key("usage_users", *each)) for each in asked])
     for each, size in zip(asked, sizes, strict=True):
         if size:
-            yield DayOfUsers(*each, await _scan(redis, _key("usage_users", *each), pattern))
+            key = _key("usage_users", *each)
+            yield DayOfUsers(*each, await texts_in(redis, each[0], key, pattern))
 
 
 async def usage_of_users(
@@ -213,22 +213,6 @@ async def _in_turn(redis: LinkedRedis, commands: Sequence[tuple[Any, ...]]) -> l
         elif isinstance(answer, BaseException):
             raise answer
     return answers
-
-
-async def _scan(redis: LinkedRedis, key: str, pattern: str) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    cursor = b"0"
-    while True:
-        scan = "HSCAN", key, cursor, "MATCH", pattern, "COUNT", _SCANNED
-        cursor, fields = await redis.link.call(*scan)
-        found |= _pairs(fields)
-        if cursor == b"0":
-            return found
-
-
-def _pairs(fields: Sequence[bytes] | None) -> Iterable[tuple[bytes, bytes]]:
-    words = fields or ()
-    return zip(words[::2], words[1::2], strict=True)
 
 
 def _key(name: str, model: str, day: date) -> str:

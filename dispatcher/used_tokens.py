@@ -1,25 +1,20 @@
 """The tokens that tenants have used, as the workers of all models have reported them."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from redis.exceptions import ResponseError
-
 from dispatcher.connection import LinkedRedis
 from dispatcher.limits import Account
 from dispatcher.redis_clock import RedisClock
-from dispatcher.registry import ask_for_each
 from dispatcher.usage import known_models, place_of, read_used
+from dispatcher.usage_texts import texts_at
 
 _PAST_S = 600.0  # what was used on earlier days is read again after so long
 _EARLY_S = 10.0  # on a new day, an answer may still be counted for the day before
 _MOST_KNOWN = 10_000
-
-log = logging.getLogger("llamaq.limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +87,7 @@ class UsedTokens:
             for day in days
             for account in accounts
         ]
-        found = await ask_for_each(self._redis.link, [("HGET", *place) for place in asked])
-        counts = []
-        for (key, field), text in zip(asked, found, strict=True):
-            if isinstance(text, ResponseError):
-                log.error("The usage of %s in %s can't be read: %s", field, key, text)
-            counts.append(0 if isinstance(text, ResponseError) else read_used(text).tokens)
+        counts = [read_used(text).tokens for text in await texts_at(self._redis, asked)]
         return [counts[at : at + len(accounts)] for at in range(0, len(counts), len(accounts))]
 
 

@@ -31,7 +31,7 @@ def statuses(answers: Iterable[Response]) -> dict[int, int]:
 async def use(two: Stage, tokens: int, model: str = "tiny") -> None:
     """The tenant has used so many tokens of a model today."""
     day = datetime.fromtimestamp((await two.redis.time())[0], UTC).date()
-    place = place_of(model, day, "ann")
+    place = place_of(model, day, "ann")[1:]
     text = f"requests=1 prompt={tokens} cached=0 completion=0 slot_ms=1"
     await two.redis.hset(*place, text)
 

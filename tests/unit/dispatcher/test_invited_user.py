@@ -26,7 +26,8 @@ pytestmark = pytest.mark.real
 
 OF_APIS = {
     *("admit", "api_heartbeat", "begin_once", "cancel", "enqueue", "free_key", "hold"),
-    *("keep_answer", "position", "renew_keys", "resume", "roster", "weigh", "wipe"),
+    *("keep_answer", "position", "renew_keys", "resume", "roster", "used", "used_by_each"),
+    *("weigh", "wipe"),
 }
 OF_BRIDGES = {
     *("claim", "emit", "finish", "look", "oldest_waiting", "reap", "register", "release", "renew"),

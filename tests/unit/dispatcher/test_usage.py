@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from dispatcher.constants import OTHER_USERS, USAGE_TTL_MS
 from dispatcher.cost import Shown, Usage
 from dispatcher.frames import Frame, Kind, pack
 from dispatcher.job import NOBODY, tenant_key
+from dispatcher.limits import Account, Limits
 from dispatcher.patience import EAGER
+from dispatcher.redis_clock import RedisClock
 from dispatcher.usage import (
     DEFAULT_DAYS,
     USERS_DAYS,
@@ -21,12 +24,14 @@ from dispatcher.usage import (
     days_between,
     keep_usage,
     known_models,
+    place_of,
     today,
     usage_of,
     usage_of_all,
     usage_of_users,
     with_rest,
 )
+from dispatcher.used_tokens import UsedTokens
 from tests.unit.dispatcher.desk import LEASE_MS, Desk, queued_job
 
 # On the fake their scripts take ten times as long.
@@ -332,6 +337,35 @@ async def test_end_user_of_any_name_is_counted_and_told_by_it(desk: Desk, user: 
     rows = await usage_of_users(desk.redis, await known(desk), [await today(desk.redis)], "web")
     assert [(row.tenant, row.user, row.used.requests) for row in rows] == [("web", user, 1)]
     assert (await used(desk, "web", user)).requests == 1
+
+
+async def test_what_is_no_text_of_ours_is_not_even_read(desk: Desk) -> None:
+    """An invited machine can write to the usage of its model. Before, an API read any length of it,
+    on the link that all models share.
+    """
+    day, huge = await today(desk.redis), "prompt=1 " * 100_000
+    text = "requests=1 prompt=2 cached=0 completion=3 slot_ms=0"
+    places = place_of("tiny", day, "ann"), place_of("tiny", day, "ann", "u")
+    for place in places:
+        await desk.redis.hset(place.key, mapping={place.field: huge, "bob|v": text, huge: text})
+    read = desk.redis.link.call
+    answers: list[int] = []
+
+    async def noted(*words: Any) -> Any:
+        answer = await read(*words)
+        answers.append(len(repr(answer)))
+        return answer
+
+    desk.redis.link.call = noted  # type: ignore[method-assign, assignment]
+    days, models = [day], await known(desk)
+    assert await usage_of(desk.redis, models, days, "ann") == []
+    assert [row.user for row in await usage_of_users(desk.redis, models, days)] == ["v"]
+    assert [row.user for row in await usage_of_all(desk.redis, models, days)] == ["v"]
+    account = Account("ann", "", Limits(tokens_per_day=9))
+    used = UsedTokens(desk.redis, RedisClock(), lambda: models)
+    assert (await used.read([account], "tiny", day))[0].day == 0
+    assert max(answers) < 1000
+    await desk.redis.delete(*(place.key for place in places))
 
 
 async def test_sums_are_of_the_utc_day_of_redis(desk: Desk) -> None:
