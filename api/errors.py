@@ -51,7 +51,8 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        # A worker may say half of a surrogate pair, which no UTF-8 has.
+        self.message = message.encode(errors="replace").decode()
         self.type = type
         self.code = code
         self.param = param

@@ -1,6 +1,8 @@
 """Answers of workers that nobody can read: what fuzzing has found. Each was a 500, or a cut."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,22 @@ def test_failure_of_a_kind_that_nobody_knows_is_a_502(api: Service, code: bytes)
     api.queue.frames = (STARTED, Frame(Kind.FAILED, FROM_SCRIPT, payload=said))
     answer = api.chat(make_chat())
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "worker_failed")
+
+
+HALF = b'{"error": {"message": "no \\ud800", "type": "x"}}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Kind.FAILED, {"code": "worker_failed", "message": "no \ud800"}),
+        (Kind.REJECTED, {"status": 502, "body": HALF.decode()}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_half_of_a_surrogate_pair_in_an_error_is_replaced(
+    api: Service, kind: Kind, said: dict[str, Any], path: str
+) -> None:
+    api.queue.frames = (STARTED, Frame(kind, FROM_SCRIPT, payload=json.dumps(said).encode()))
+    answer = api.chat(make_chat(max_tokens=4), path=path)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (502, "no ?")
