@@ -5,7 +5,7 @@ from time import monotonic
 from starlette.types import Send
 
 from api.endpoint import Piece, Shape
-from api.errors import ApiError, from_llamaq
+from api.errors import ApiError, from_llamaq, sse_error
 from api.exchange import Exchange
 from api.failure import told
 from api.sse import comment
@@ -45,7 +45,7 @@ class StreamedAnswer:
             record = exchange.record
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
             record.status = shown.status
-            last = self._shape.fail(shown)
+            last = self._failed(shown)
         await send({"type": "http.response.body", "body": last})
 
     async def _first(self) -> list[Piece]:
@@ -79,6 +79,14 @@ class StreamedAnswer:
             return part + self._shape.end() if self._exchange.done else part
         except Exception as error:
             raise told(error) from None
+
+    def _failed(self, shown: ApiError) -> bytes:
+        """The end that tells of it, in a plain form where what came before it fits no other."""
+        try:
+            return self._shape.fail(shown)
+        except Exception as error:
+            told(error)
+            return sse_error(shown)
 
     def _sign_of_life(self) -> bytes:
         exchange = self._exchange

@@ -10,6 +10,9 @@ from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from tests.builders import make_chat
 from tests.unit.api.service import ANSWER, STARTED, Service, service
 
+FAILED = Frame(
+    Kind.FAILED, FROM_SCRIPT, payload=b'{"code": "worker_failed", "message": "It broke off."}'
+)
 PROMPT = b'{"model": "tiny", "prompt": "Hi"}'
 
 
@@ -63,3 +66,10 @@ def test_half_of_a_surrogate_pair_in_an_error_is_replaced(
     api.queue.frames = (STARTED, Frame(kind, FROM_SCRIPT, payload=json.dumps(said).encode()))
     answer = api.chat(make_chat(max_tokens=4), path=path)
     assert (answer.status_code, answer.json()["error"]["message"]) == (502, "no ?")
+
+
+def test_stream_whose_usage_is_none_ends_with_an_error(api: Service) -> None:
+    api.queue.frames = frames(b'data: {"choices":[],"usage":[],"id":"a"}\n\n')[:2]
+    api.queue.later = (FAILED,), 0.0
+    answer = api.chat(b'{"model": "tiny", "input": "Hi", "stream": true}', path="/v1/responses")
+    assert '"worker_failed"' in answer.text.strip().rpartition("\n\n")[2]
