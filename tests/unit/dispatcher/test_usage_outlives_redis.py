@@ -1,0 +1,162 @@
+"""What becomes of usage where Redis is killed: it keeps its data as `llamaq up` has it do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dispatcher.arguments import Ended
+from dispatcher.commands import Identity, Offer, Wish
+from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.errors import RedisUnavailable
+from dispatcher.frames import Frame, Kind, pack
+from dispatcher.job import split_token
+from dispatcher.patience import EAGER
+from dispatcher.usage import Used, today, usage_of
+from llamaq.embedded_redis import find_server, plan, prepare, wait_until_ready
+from tests.processes import Program, program
+from tests.unit.dispatcher.desk import Desk, queued_job
+from tests.unit.dispatcher.waiting import until
+
+pytestmark = pytest.mark.real
+
+JOBS, AT_ONCE, CALLERS = 600, 2, 4
+EACH = Used(1, 50, 40, 7)
+
+
+class Killable:
+    """The server of `llamaq up`, which a test can kill, and a client of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = plan(find_server(), folder, listen=None, password=None)
+        prepare(self._server)
+        self._log = folder / "log"
+        self._clients: list[LinkedRedis] = []
+        self._stack = ExitStack()
+        self._program: Program
+
+    async def start(self) -> LinkedRedis:
+        """A client of one that has read its data."""
+        self._server.socket_path.unlink(missing_ok=True)
+        self._program = self._stack.enter_context(program(self._server.command, self._log))
+        await wait_until_ready(self._server.url, 10)
+        self._clients.append(open_redis(self._server.url))
+        return self._clients[-1]
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._program.kill()
+
+    async def close(self) -> None:
+        """Ends it for good."""
+        for client in self._clients:
+            await client.aclose()
+        self._stack.close()
+
+    def written(self) -> Path:
+        """The file that commands are appended to."""
+        return max(self._server.config_path.parent.glob("appendonlydir/*.incr.aof"))
+
+
+@pytest.fixture
+async def killable(tmp_path: Path) -> AsyncIterator[Killable]:
+    server = Killable(tmp_path)
+    yield server
+    await server.close()
+
+
+class Work:
+    """Bridges that end jobs as fast as they can, and say again what Redis may not have heard."""
+
+    def __init__(self, desk: Desk, tokens: list[str]) -> None:
+        self.desk = desk
+        self.left = [tokens[i : i + AT_ONCE] for i in range(0, len(tokens), AT_ONCE)]
+        self.said = 0  # jobs: Redis has answered
+        self.unheard: list[list[str]] = []
+
+    async def run(self) -> None:
+        """Until all is said, or Redis is away."""
+        await asyncio.gather(*(self._end_jobs() for _ in range(CALLERS)))
+
+    async def _end_jobs(self) -> None:
+        while self.left:
+            tokens = self.left.pop()
+            try:
+                await end(self.desk, tokens)
+            except RedisUnavailable:
+                self.unheard.append(tokens)
+                return
+            self.said += len(tokens)
+
+    async def until_said(self, jobs: int) -> None:
+        """Returns when Redis has heard of so many."""
+        await until(lambda: asyncio.sleep(0, self.said >= jobs))
+
+
+async def end(desk: Desk, tokens: list[str]) -> None:
+    counts = EACH.prompt, EACH.completion, EACH.cached, 1
+    ended = [Ended(token, "done", pack([Frame(Kind.DONE, 0)]), *counts) for token in tokens]
+    await desk.commands.finish(Identity("w", "e"), Wish(Offer(), tokens[0], 0, EAGER), ended)
+
+
+async def begin(redis: LinkedRedis) -> Work:
+    """All jobs run."""
+    desk = Desk(redis)
+    await desk.heartbeat("a")
+    await desk.join(slots=JOBS)
+    for start in range(0, JOBS, 50):
+        await desk.enqueue_together(*(queued_job(f"j{i}") for i in range(start, start + 50)))
+    tokens: list[str] = []
+    while len(tokens) < JOBS:
+        tokens += (await desk.claim())[1]
+    return Work(desk, tokens)
+
+
+async def used(redis: LinkedRedis) -> Used:
+    (row,) = await usage_of(redis, ["tiny"], [await today(redis)], "ann")
+    assert (row.used.prompt, row.used.completion) == (50 * row.used.requests, 7 * row.used.requests)
+    return row.used
+
+
+async def test_nothing_that_was_said_is_missing_and_nothing_counts_twice(
+    killable: Killable,
+) -> None:
+    work = await begin(await killable.start())
+    running = asyncio.create_task(work.run())
+    await work.until_said(JOBS // 2)
+    killable.kill()
+    await running
+    assert work.unheard
+    again = await killable.start()
+    kept = (await used(again)).requests
+    assert work.said <= kept <= work.said + sum(map(len, work.unheard))
+    rest = Work(Desk(again), [])
+    rest.left = [*work.left, *work.unheard]
+    await rest.run()
+    assert (await used(again)).requests == JOBS
+
+
+async def test_what_the_disk_has_lost_is_counted_when_it_is_done_again(killable: Killable) -> None:
+    """The last second of its file is gone, in the middle of a script."""
+    redis = await killable.start()
+    work = await begin(redis)
+    running = asyncio.create_task(work.run())
+    await work.until_said(JOBS // 3)
+    written, before = killable.written(), work.said
+    size = written.stat().st_size
+    await work.until_said(JOBS // 2)
+    killable.kill()
+    await running
+    with written.open("r+b") as file:
+        file.truncate(size + 1234)
+    again = await killable.start()
+    desk = Desk(again)
+    still = await desk.running("w")
+    kept = (await used(again)).requests
+    assert before <= kept == JOBS - len(still) < work.said
+    states = [await again.hget(desk.keys.named("job", split_token(t)[0]), "state") for t in still]
+    assert set(states) == {b"running"}
+    await Work(desk, still).run()
+    assert (await used(again)).requests == JOBS
