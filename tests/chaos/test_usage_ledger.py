@@ -64,7 +64,7 @@ def test_what_redis_was_made_to_forget_is_added(ledger: UsageLedger) -> None:
 
 
 def test_usage_that_nobody_asked_for_is_told(ledger: UsageLedger) -> None:
-    ledger.bounds["c1"] = {}
+    ledger.requests["c1"] = {}
     assert ledger.wrong_of("c1", {"c1.9": WHOLE})
 
 

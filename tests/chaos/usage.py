@@ -15,6 +15,7 @@ from tests.chaos.faults import FORGETS, away
 from tests.chaos.fleet import Fleet
 from tests.chaos.sums import Sums
 
+_UNHEARD_S = 15.0  # a Redis that is slow, and then empty, has not heard of what ended by itself
 _TIMES = 3  # a request is done again after each loss of memory that it sees, and they are rare
 _UNBEGUN = {"queue_full", "model_unavailable"}
 _COUNTED = "requests", "prompt", "completion"
@@ -39,36 +40,36 @@ class Bounds:
 
 @dataclass(slots=True)
 class UsageLedger:
-    """The bounds of all requests, by tenant and end user."""
+    """All requests, by tenant and end user."""
 
     fleet: Fleet
-    bounds: dict[str, dict[str, tuple[Bounds, str]]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Asked]] = field(default_factory=dict)
 
     def enter(self, asked: Asked) -> None:
         """Notes a request that has ended."""
-        about = self.bounds.setdefault(asked.client, {})
-        about[asked.name] = self._bounds_of(asked), str(asked)
+        self.requests.setdefault(asked.client, {})[asked.name] = asked
 
     async def wrong(self) -> list[str]:
         """A line for each request that is not counted as it must be. Waits for nothing."""
-        told = {tenant: await self._told(tenant) for tenant in self.bounds}
-        found = [line for tenant in self.bounds for line in self.wrong_of(tenant, told[tenant])]
+        told = {tenant: await self._told(tenant) for tenant in self.requests}
+        found = [line for tenant in self.requests for line in self.wrong_of(tenant, told[tenant])]
         return [*found, *await self._other_reports(told)]
 
     def wrong_of(self, tenant: str, told: Sums) -> list[str]:
         """As `wrong`, of a tenant of which so much is told."""
         found: list[str] = []
         forgotten = self.fleet.forgotten
-        for name, (bounds, asked) in self.bounds[tenant].items():
+        for name, asked in self.requests[tenant].items():
             used = told.get(name, Used()) + forgotten.get(f"{tenant}|{name}", Used())
-            found += [f"usage of {asked}: {fault}" for fault in bounds.wrong(used)]
-        strange = told.keys() - self.bounds[tenant].keys()
+            found += [f"usage of {asked}: {fault}" for fault in self._bounds_of(asked).wrong(used)]
+        strange = told.keys() - self.requests[tenant].keys()
         return [*found, *(f"usage of {tenant} for {user!r}: {told[user]}" for user in strange)]
 
     def exact(self) -> int:
         """Of how many requests everything is known."""
-        rows = [row for rows in self.bounds.values() for row, _ in rows.values()]
-        return sum(row.least == row.most for row in rows)
+        asked = [each for of_tenant in self.requests.values() for each in of_tenant.values()]
+        found = [self._bounds_of(each) for each in asked]
+        return sum(bounds.least == bounds.most for bounds in found)
 
     def _bounds_of(self, asked: Asked) -> Bounds:
         shown, prompt = len(asked.text), asked.known.prompt_tokens
@@ -78,15 +79,16 @@ class UsageLedger:
             most = least
         elif asked.end is End.ERROR and asked.code in _UNBEGUN:
             most = Used()
-        if self._had(asked, FORGETS):
+        after_s = 0 if asked.end is End.COMPLETE else _UNHEARD_S
+        if self._had(asked, FORGETS, after_s):
             return Bounds(Used(), sum([most] * _TIMES, Used()))
         api_was_away = self._had(asked, asked.api) or self._had(asked, away(asked.api))
         if asked.end is not End.COMPLETE and api_was_away:
             return Bounds(Used(), Used(1, prompt, 0, asked.tokens))
         return Bounds(least, most)
 
-    def _had(self, asked: Asked, what: str) -> bool:
-        return self.fleet.had_trouble(what, asked.began, asked.ended)
+    def _had(self, asked: Asked, what: str, after_s: float = 0) -> bool:
+        return self.fleet.had_trouble(what, asked.began, asked.ended + after_s)
 
     async def _told(self, tenant: str, api: int = 0) -> Sums:
         url = f"{self.fleet.api_url(self.fleet.apis[api])}/v1/usage"

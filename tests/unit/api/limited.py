@@ -30,6 +30,7 @@ class Worker:
         self.open = asyncio.Event()
         self.open.set()
         self.taken: list[str] = []
+        self.used = USED
         self._session = WorkerSession(model, Commands(redis, Keys(model)), 60)
         self._facts = WorkerFacts(model, "http://server", "healthy", 2048, "b1", "f1")
 
@@ -50,7 +51,7 @@ class Worker:
 
     async def _answer(self, token: str) -> None:
         await self.open.wait()
-        await self._session.finish(token, "done", list(ANSWER), USED)
+        await self._session.finish(token, "done", list(ANSWER), self.used)
 
 
 class Stage:

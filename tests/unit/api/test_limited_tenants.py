@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from httpx import Response
 
-from dispatcher.usage import place_of
+from dispatcher.cost import Usage
+from dispatcher.usage import place_of, today, usage_of
 from tests.unit.api.limited import Stage, stage
 from tests.unit.dispatcher.waiting import until
 
@@ -120,6 +121,19 @@ async def test_tokens_that_are_used_up_refuse_what_comes_and_what_waits(two: Sta
             assert refused.headers["x-ratelimit-limit-requests"] == "9"
     assert await two.redis.zcard("llamaq:{tenant:ann}:requests") == 2
     assert len(two.worker.taken) == 2
+
+
+async def test_no_more_is_used_beyond_a_limit_than_what_runs(two: Stage) -> None:
+    slots, each = 4, 100
+    await two.limit(tokens_per_day=1000)
+    await two.worker.join(slots)
+    two.worker.used = Usage(60, 40)
+    answers = await two.many(MANY)
+    begun = len(two.worker.taken)
+    assert 10 <= begun < 10 + slots
+    assert statuses(answers) == {200: begun, 429: MANY - begun}
+    (row,) = await usage_of(two.redis, ["tiny"], [await today(two.redis)], "ann")
+    assert (row.used.requests, row.used.tokens) == (begun, begun * each)
 
 
 async def test_what_is_used_of_another_model_is_known_within_a_second(two: Stage) -> None:

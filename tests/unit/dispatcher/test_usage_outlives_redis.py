@@ -2,21 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dispatcher.arguments import Ended
 from dispatcher.commands import Identity, Offer, Wish
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame, Kind, pack
 from dispatcher.job import split_token
 from dispatcher.patience import EAGER
 from dispatcher.usage import Used, today, usage_of
-from llamaq.embedded_redis import find_server, plan, prepare, wait_until_ready
-from tests.processes import Program, program
+from tests.killable import Killable
 from tests.unit.dispatcher.desk import Desk, queued_job
 from tests.unit.dispatcher.waiting import until
 
@@ -24,40 +22,6 @@ pytestmark = pytest.mark.real
 
 JOBS, AT_ONCE, CALLERS = 600, 2, 4
 EACH = Used(1, 50, 40, 7)
-
-
-class Killable:
-    """The server of `llamaq up`, which a test can kill, and a client of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = plan(find_server(), folder, listen=None, password=None)
-        prepare(self._server)
-        self._log = folder / "log"
-        self._clients: list[LinkedRedis] = []
-        self._stack = ExitStack()
-        self._program: Program
-
-    async def start(self) -> LinkedRedis:
-        """A client of one that has read its data."""
-        self._server.socket_path.unlink(missing_ok=True)
-        self._program = self._stack.enter_context(program(self._server.command, self._log))
-        await wait_until_ready(self._server.url, 10)
-        self._clients.append(open_redis(self._server.url))
-        return self._clients[-1]
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._program.kill()
-
-    async def close(self) -> None:
-        """Ends it for good."""
-        for client in self._clients:
-            await client.aclose()
-        self._stack.close()
-
-    def written(self) -> Path:
-        """The file that commands are appended to."""
-        return max(self._server.config_path.parent.glob("appendonlydir/*.incr.aof"))
 
 
 @pytest.fixture
