@@ -15,6 +15,7 @@ FOR_NOW = re.compile(
 )
 _ENDS_LINK = re.compile("(^|^ERR |-)(NOSCRIPT|READONLY|MOVED) ")
 _NO_SCRIPT = re.compile("(^|^ERR |-)NOSCRIPT ")
+_FULL = re.compile("(^|^ERR |-)OOM ")
 _LOGIN = re.compile("WRONGPASS |NOAUTH |ERR (AUTH|invalid password)")
 
 _SCRIPTS_ARE_GONE = (
@@ -22,12 +23,18 @@ _SCRIPTS_ARE_GONE = (
     "bridge that was not invited. An invited machine needs the same version of llamaq as the API."
 )
 
+_IS_FULL = (
+    "Redis refuses work: its memory is full (maxmemory). What is queued goes on: please send the "
+    "request again later. Its operator gives it more: maxmemory, of `llamaq up` "
+    "LLAMAQ_REDIS_MAX_BYTES; or queues less: LLAMAQ_MAX_QUEUE_BYTES."
+)
+
 
 def error_of(text: str) -> RedisUnavailable | ResponseError:
     """The exception for an error reply: `ResponseError` where the command or the script is wrong.
 
-    >>> error_of("OOM command not allowed")
-    RedisUnavailable('Redis refuses work: OOM command not allowed')
+    >>> str(error_of("OOM command not allowed"))[:59]
+    'Redis refuses work: its memory is full (maxmemory). What is'
     >>> type(error_of("ERR READONLY You can't write. script: on @user_script:163."))
     <class 'dispatcher.errors.RedisUnavailable'>
     >>> str(error_of("ERR wrong number of arguments"))
@@ -37,6 +44,8 @@ def error_of(text: str) -> RedisUnavailable | ResponseError:
         return RedisUnavailable(f"Redis refuses our login: {text}")
     if _NO_SCRIPT.search(text):
         return RedisUnavailable(_SCRIPTS_ARE_GONE)
+    if _FULL.search(text):
+        return RedisUnavailable(_IS_FULL)
     if FOR_NOW.search(text):
         return RedisUnavailable(f"Redis refuses work: {text}")
     return ResponseError(text.removeprefix("ERR "))

@@ -1,27 +1,46 @@
-"""A private Valkey or Redis for `llamaq up`: its program, its configuration, its readiness."""
+"""A private Valkey or Redis for `llamaq up`: its program and its configuration."""
 
-import asyncio
 import importlib.util
 import os
 import re
 import shutil
+import stat
 import tempfile
-import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
+
+from llamaq.machine_memory import memory_bytes
 
 DEFAULT_PORT = 6379
 # The kernel's limit is 108 bytes on Linux and 104 on macOS.
 SOCKET_PATH_BYTES = 100
-POLL_S = 0.02
+REWRITE_S = 900.0
+"""Seconds from one time that the files are written anew to the next."""
+FEWEST_BYTES = 64 * 2**20
+_MEMORY_PART = 4
+_MOST_BYTES, _LEAST_BYTES = 8 * 2**30, 256 * 2**20
 _LOG = "redis.log"
 LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[\d.]+))(?::(?P<port>\d+))?", re.ASCII)
 
 
 class NoServerFoundError(Exception):
     """There is no Redis-protocol server on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The memory that a server may use, None for `usual_bytes`; the folder for what it keeps, None
+    for that of its socket; and how often it writes its files anew, in seconds.
+    """
+
+    max_bytes: int | None = None
+    folder: Path | None = None
+    rewrite_s: float = REWRITE_S
+
+
+_AS_USUAL = Keeping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +52,17 @@ class EmbeddedRedis:
     config: str = field(repr=False)
     socket_path: Path
     url: str = field(repr=False)
+    keeping: Keeping = _AS_USUAL
 
     @property
     def log_path(self) -> Path:
         """The file that it logs to."""
         return self.config_path.parent / _LOG
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what it keeps."""
+        return self.keeping.folder or self.config_path.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +90,12 @@ def find_server() -> Path:
 
 
 def plan(
-    binary: Path, data_dir: Path, *, listen: ListenAddress | None, password: str | None
+    binary: Path,
+    data_dir: Path,
+    *,
+    listen: ListenAddress | None,
+    password: str | None,
+    keeping: Keeping = _AS_USUAL,
 ) -> EmbeddedRedis:
     """Keep the server's files in `data_dir`/redis and listen there on a socket, and on `listen`.
 
@@ -79,24 +109,34 @@ def plan(
     return EmbeddedRedis(
         command=(str(binary), str(config_path)),
         config_path=config_path,
-        config=render_config(home, socket_path, listen=listen, password=password),
+        config=render_config(home, socket_path, listen=listen, password=password, keeping=keeping),
         socket_path=socket_path,
         url=socket_url(socket_path, password),
+        keeping=keeping,
     )
 
 
 def prepare(server: EmbeddedRedis) -> None:
-    """Write the configuration into a folder that only this user can read: prompts are there too."""
-    home = server.config_path.parent
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.chmod(0o700)
+    """Write the configuration into a folder that only this user can read, as is that of prompts.
+
+    Raises `OSError`, and `ValueError` where the folder for prompts is somebody else's.
+    """
+    _own(server.config_path.parent)
+    if server.keeping.folder:
+        _check_owner(server.keeping.folder)
+        _own(server.keeping.folder)
     server.config_path.touch(mode=0o600)
     server.config_path.chmod(0o600)
     server.config_path.write_text(server.config)
 
 
 def render_config(
-    home: Path, socket_path: Path, *, listen: ListenAddress | None, password: str | None
+    home: Path,
+    socket_path: Path,
+    *,
+    listen: ListenAddress | None,
+    password: str | None,
+    keeping: Keeping = _AS_USUAL,
 ) -> str:
     """The server's configuration file; a password on the command line would show in `ps`.
 
@@ -110,16 +150,26 @@ def render_config(
         *([f"requirepass {_quoted(password)}"] if password else []),
         f"unixsocket {_quoted(str(socket_path))}",
         "unixsocketperm 700",
-        f"dir {_quoted(str(home))}",
+        f"dir {_quoted(str(keeping.folder or home))}",
         "appendonly yes",
         "appendfsync everysec",
         'save ""',
+        f"maxmemory {keeping.max_bytes or usual_bytes(memory_bytes())}",
         "maxmemory-policy noeviction",
         "daemonize no",
         "loglevel warning",
         f"logfile {_quoted(str(home / _LOG))}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def usual_bytes(of_machine_bytes: int) -> int:
+    """The memory that the server may use on such a machine: the llama-servers need the rest.
+
+    >>> [usual_bytes(gib * 2**30) // 2**20 for gib in (0, 4, 256)]
+    [256, 1024, 8192]
+    """
+    return max(_LEAST_BYTES, min(_MOST_BYTES, of_machine_bytes // _MEMORY_PART))
 
 
 def parse_listen(text: str) -> ListenAddress:
@@ -149,45 +199,22 @@ def socket_url(socket_path: Path, password: str | None) -> str:
     return f"unix://{login}{quote(str(socket_path))}"
 
 
-async def wait_until_ready(url: str, timeout_s: float) -> None:
-    """Return once the server answers, its data loaded; raises TimeoutError with the reason.
-
-    It speaks to the socket itself: who waits here stays for months, and loads no client for it.
-    """
-    until, reason = time.monotonic() + timeout_s, ""
-    while (left_s := until - time.monotonic()) > 0:
-        try:
-            reason = await asyncio.wait_for(_ping(url), left_s)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            reason = str(error) or "no answer"
-        if reason == "+PONG":
-            return
-        await asyncio.sleep(POLL_S)
-    raise TimeoutError(f"The Redis server did not answer within {timeout_s:g} s: {reason}")
+def _own(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
-async def _ping(url: str) -> str:
-    """What the server on this socket says to a ping."""
-    where = urlsplit(url)
-    reader, writer = await asyncio.open_unix_connection(unquote(where.path))
+def _check_owner(folder: Path) -> None:
+    """Anybody may have made a folder of this name in a place that is for all, such as /dev/shm."""
     try:
-        if where.password is not None:
-            writer.write(_command("AUTH", unquote(where.password)))
-            if not (said := await _line(reader)).startswith("+"):
-                return said
-        writer.write(_command("PING"))
-        return await _line(reader)
-    finally:
-        writer.close()
-
-
-def _command(*words: str) -> bytes:
-    bulks = (f"${len(word.encode())}\r\n{word}\r\n" for word in words)
-    return f"*{len(words)}\r\n{''.join(bulks)}".encode()
-
-
-async def _line(reader: asyncio.StreamReader) -> str:
-    return (await reader.readuntil(b"\r\n")).decode().strip()
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ValueError(
+            f"LLAMAQ_REDIS_DIR={folder} is not a folder of this user: name another one, or remove "
+            "it if nobody needs it."
+        )
 
 
 def _quoted(value: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from dispatcher.tasks import first_of
-from llamaq.embedded_redis import EmbeddedRedis, wait_until_ready
+from llamaq.embedded_redis import EmbeddedRedis
+from llamaq.redis_socket import wait_until_ready
 from worker_bridge.kept_process import KeptProcess
 
 _HEAD = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] ")
@@ -45,7 +46,7 @@ def why_it_ended(log: str, server: EmbeddedRedis) -> str:
 
 
 def _repair(reason: str, server: EmbeddedRedis) -> str:
-    folder = server.config_path.parent / "appendonlydir"
+    folder = server.folder / "appendonlydir"
     drop = f"move {folder} away: the queue is empty then."
     broken = _BROKEN_FILE.search(reason)
     if broken is None:

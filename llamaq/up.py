@@ -5,6 +5,7 @@ python -m llamaq.up PLAN
 PLAN is an open file that `up_command.py` has written.
 """
 
+import asyncio
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ import click
 from dispatcher.tasks import first_of
 from llamaq.folder_sentences import sentence
 from llamaq.home import write_private
+from llamaq.redis_rewrite import keep_rewriting
 from llamaq.redis_start import wait_for_start
 from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, supervise
 from llamaq.up_plan import UpPlan
@@ -35,6 +37,7 @@ class Up:
         self._redis: list[KeptProcess] = []
         self._api: list[KeptProcess] = []
         self._bridges: list[KeptProcess] = []
+        self._rewriting: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Runs until a signal, or until the demonstration is over where it is to run once."""
@@ -58,6 +61,8 @@ class Up:
             self._redis.append(process)
             await wait_for_start(plan.redis, process, _REDIS_START_S)
             write_private(plan.home.redis_url, f"{plan.redis.url}\n")
+            every_s = plan.redis.keeping.rewrite_s
+            self._rewriting = asyncio.create_task(keep_rewriting(plan.redis.url, every_s))
             if plan.redis_tls:
                 door = self._keep("redis-tls", plan.redis_tls, _REDIS_STOP_S, orphaned)
                 self._redis.append(door)

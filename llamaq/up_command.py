@@ -26,6 +26,7 @@ from llamaq.embedded_redis import (
     parse_listen,
     plan,
 )
+from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
@@ -44,7 +45,7 @@ from worker_bridge.settings import BridgeSettings
 _TOKEN_S = 24 * 3600
 
 
-@click.command(epilog=describe(QueueSettings, ApiSettings))
+@click.command(epilog=describe(QueueSettings, ApiSettings, EmbeddedSettings))
 @click.option("--host", help="Address the API listens on.")
 @click.option("--port", type=int, help="Port the API listens on.")
 @tls_options
@@ -219,8 +220,13 @@ def _redis(
     if listen:
         check_port(listen.host, listen.port, "--redis-listen ADDR:PORT")
     try:
+        settings: EmbeddedSettings = load({EmbeddedSettings: {}})[EmbeddedSettings]
         return plan(
-            find_server(), home.folder, listen=None if has_tls else listen, password=password
+            find_server(),
+            home.folder,
+            listen=None if has_tls else listen,
+            password=password,
+            keeping=settings.keeping,
         )
     except NoServerFoundError as error:
         raise click.ClickException(str(error)) from error

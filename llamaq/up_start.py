@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Mapping
 from typing import NoReturn
 
+import click
+
 from api.settings import ApiSettings
 from llamaq.child_environment import of_api, of_bridge, of_redis
 from llamaq.embedded_redis import prepare
@@ -36,7 +38,10 @@ def environments(
 def start(plan: UpPlan) -> NoReturn:
     """Becomes the program that runs what was planned. Raises `OSError`."""
     if plan.redis is not None:
-        prepare(plan.redis)
+        try:
+            prepare(plan.redis)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
     with tempfile.TemporaryFile(dir=plan.home.folder) as file:  # only this user can read it
         pickle.dump(plan, file)
         file.seek(0)

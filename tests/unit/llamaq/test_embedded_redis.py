@@ -1,10 +1,12 @@
 """The embedded server's configuration, and a real one that is killed and started again."""
 
+import asyncio
+import doctest
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 from redis import Redis
 from redis.asyncio.connection import parse_url
 
+from llamaq import embedded_redis
 from llamaq.embedded_redis import (
     EmbeddedRedis,
+    Keeping,
     ListenAddress,
     NoServerFoundError,
     find_server,
@@ -22,8 +26,12 @@ from llamaq.embedded_redis import (
     prepare,
     render_config,
     socket_url,
-    wait_until_ready,
 )
+from llamaq.embedded_settings import EmbeddedSettings
+from llamaq.machine_memory import memory_bytes
+from llamaq.redis_rewrite import keep_rewriting
+from llamaq.redis_socket import wait_until_ready
+from tests.processes import wait_until
 
 BINARY = Path("/opt/valkey-server")
 PASSWORD = 'p:@/ "\\%é\nq'
@@ -84,6 +92,8 @@ def test_tcp_without_a_password_is_refused(tmp_path: Path) -> None:
 def test_configuration_keeps_every_write_and_evicts_nothing(tmp_path: Path) -> None:
     lines = render_config(tmp_path, tmp_path / "s", listen=None, password=None).splitlines()
     assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(lines)
+    (bound,) = [line for line in lines if line.startswith("maxmemory ")]
+    assert 2**28 <= int(bound.split()[1]) <= 2**33
 
 
 def test_password_is_not_on_the_command_line(tmp_path: Path) -> None:
@@ -163,6 +173,93 @@ async def test_wrong_password_is_the_reason_given(tmp_path: Path) -> None:
         await wait_until_ready(server.url, 10)
         with pytest.raises(TimeoutError, match="invalid username-password pair"):
             await wait_until_ready(socket_url(server.socket_path, "wrong"), 0.2)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    await asyncio.to_thread(wait_until, condition, 10)
+
+
+def is_kept(folder: Path, text: bytes) -> bool:
+    return any(text in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.real
+async def test_answered_prompts_leave_the_disk_in_time(tmp_path: Path) -> None:
+    """M7: at d26fdb4 they stayed in the AOF until it had grown by 64 MB."""
+    server = plan(find_server(), tmp_path, listen=None, password=PASSWORD)
+    prompt = b"tell nobody"
+    with running(server):
+        await wait_until_ready(server.url, 10)
+        rewriting = asyncio.create_task(keep_rewriting(server.url, 0.05))
+        with Redis.from_url(server.url) as client:
+            client.set("body", prompt)
+            client.set("queued", b"still here")
+            await until(lambda: is_kept(server.folder, prompt))
+            client.delete("body")
+        await until(lambda: not is_kept(server.folder, prompt))
+        rewriting.cancel()
+    assert is_kept(server.folder, b"still here")
+
+
+@pytest.mark.real
+async def test_prompts_lie_in_the_folder_that_is_named_and_nowhere_else(tmp_path: Path) -> None:
+    """M7: with a folder in memory they are on no disk, and survive a kill all the same."""
+    keeping = Keeping(folder=tmp_path / "memory")
+    server = plan(find_server(), tmp_path / "disk", listen=None, password=None, keeping=keeping)
+    for number in range(2):
+        with running(server) as process:
+            await wait_until_ready(server.url, 10)
+            with Redis.from_url(server.url) as client:
+                assert client.get("body") == (b"tell nobody" if number else None)
+                client.set("body", b"tell nobody")
+                client.execute_command("WAITAOF", 1, 0, 5000)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert is_kept(tmp_path / "memory", b"tell nobody")
+    assert not is_kept(tmp_path / "disk", b"tell nobody")
+    assert stat.S_IMODE((tmp_path / "memory").stat().st_mode) == 0o700
+
+
+def test_folder_that_is_another_one_in_truth_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "memory").symlink_to(tmp_path / "theirs")
+    keeping = Keeping(folder=tmp_path / "memory")
+    server = plan(BINARY, tmp_path / "a", listen=None, password=None, keeping=keeping)
+    with pytest.raises(ValueError, match=r"LLAMAQ_REDIS_DIR=.* is not a folder of this user"):
+        prepare(server)
+
+
+async def test_what_can_not_be_written_anew_is_told_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = socket_url(tmp_path / "none.sock", None)
+    rewriting = asyncio.create_task(keep_rewriting(url, 0.01))
+    await until(lambda: len(caplog.messages) >= 2)
+    rewriting.cancel()
+    assert "answered prompts stay on the disk for another 0.01 s: " in caplog.messages[0]
+
+
+def test_memory_of_a_container_counts(tmp_path: Path) -> None:
+    whole = memory_bytes(())
+    for text, found in (("1048576\n", 2**20), ("max\n", whole), (str(2**63), whole)):
+        (tmp_path / "memory.max").write_text(text)
+        assert memory_bytes((tmp_path / "memory.max", tmp_path / "none")) == found
+
+
+def test_settings_say_how_the_server_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMAQ_REDIS_MAX_BYTES", "100000000")
+    monkeypatch.setenv("LLAMAQ_REDIS_DIR", "/dev/shm/llamaq")
+    monkeypatch.setenv("LLAMAQ_REDIS_REWRITE_S", "60")
+    keeping = EmbeddedSettings().keeping
+    assert keeping == Keeping(100_000_000, Path("/dev/shm/llamaq"), 60)
+    lines = render_config(
+        Path("/home"), Path("/s"), listen=None, password=None, keeping=keeping
+    ).splitlines()
+    assert {"maxmemory 100000000", 'dir "/dev/shm/llamaq"'} <= set(lines)
+
+
+def test_examples_in_the_text_are_true() -> None:
+    assert doctest.testmod(embedded_redis).failed == 0
 
 
 async def test_absent_server_is_given_up(tmp_path: Path) -> None:
