@@ -54,6 +54,7 @@ class Directory:
         self._readers = readers
         self._grace_s = grace_s
         self._read_at = self._back_at = float("-inf")
+        self._failure: str | None = None
         self._reading = asyncio.Lock()
         self._notices = Notices()
 
@@ -67,11 +68,16 @@ class Directory:
             await asyncio.sleep(until_beat_s(_REFRESH_S))
 
     async def refresh(self, max_age_s: float = 0.0) -> None:
-        """Reads it, unless it was lately; callers share one look. Raises `RedisUnavailable`."""
+        """Reads it, unless it was lately; callers share one look, and what it fails of.
+
+        Raises `RedisUnavailable`.
+        """
         asked_at = time.monotonic() - max_age_s
         async with self._reading:
             if self._read_at < asked_at:
                 await self._read()
+            elif self._failure is not None:
+                raise RedisUnavailable(self._failure)
 
     async def _read(self) -> None:
         last_at, self._read_at = self._read_at, time.monotonic()
@@ -80,9 +86,10 @@ class Directory:
             registry, set_, _ = await asyncio.gather(
                 read_registry(redis), read_aliases(redis), asyncio.gather(*others)
             )
-        except RedisUnavailable:
-            self._back_at = float("inf")
+        except RedisUnavailable as error:
+            self._back_at, self._failure = float("inf"), error.message
             raise
+        self._failure = None
         self._back_at = min(self._back_at, time.monotonic())
         kept = as_if_left(self.models, self._read_at - last_at)
         self.aliases = {**self._kept_aliases, **set_}

@@ -1,5 +1,6 @@
 """Which models are served, which are waited for, and which are not known."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,19 @@ async def test_nobody_is_given_up_before_workers_could_come_back_from_an_outage_
         await directory.refresh()
         assert not directory.given_up("m", waited_s=40)
         await client.aclose()
+
+
+async def test_all_who_share_a_look_hear_that_redis_is_away(redis_url: str, tmp_path: Path) -> None:
+    """Else an API that has just begun takes the nothing that it knows for the truth."""
+    async with relay_to(redis_url, tmp_path / "relay.sock") as relay:
+        client = open_redis(relay.url)
+        directory = Directory(client, grace_s=1)
+        relay.cut_next_reply(times=2)  # the third one shares the look of the second
+        looks = [directory.refresh() for _ in range(3)]
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        await directory.refresh()
+        await client.aclose()
+    assert [type(each) for each in found] == [RedisUnavailable] * 3
 
 
 async def test_request_by_any_name_goes_to_the_model(redis: Redis) -> None:
