@@ -31,6 +31,8 @@ MOST_USER_BYTES = 8192
 """No text of usage is longer, and no field that has one."""
 
 # Who goes next.
+JUST_BEHIND = 2**-10
+"""What puts who comes behind who waits with as much. A sum of whole costs and these is exact."""
 FAN = 4
 """Of each level this many are looked at, where the first are left to others."""
 WIDE = 32

@@ -78,6 +78,10 @@ class RedisUnavailable(LlamaqError):
     code = "redis_unavailable"
 
 
+class RedisFull(RedisUnavailable):
+    """Redis takes nothing that needs memory."""
+
+
 class Fenced(LlamaqError):
     """This bridge is not, or no longer, who it thinks it is: another one may hold its jobs."""
 

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
-from dispatcher.errors import RedisUnavailable
+from dispatcher.errors import RedisFull, RedisUnavailable
 from dispatcher.invitations import Invitations, end_invitation
 from dispatcher.invited_clients import read_held
 from dispatcher.invited_user import pattern_of
@@ -89,10 +89,8 @@ class InvitedWatch:
         call = self._redis.link.call
         try:
             await call("SET", WATCH, self._api, "NX", "PX", _WATCH_MS)
-        except RedisUnavailable as error:
-            if "OOM " in error.message:  # all may be needed now
-                return True
-            raise
+        except RedisFull:  # all may be needed now
+            return True
         if await call("GET", WATCH) != self._api.encode():
             return False
         await call("PEXPIRE", WATCH, _WATCH_MS)

@@ -4,7 +4,7 @@ import re
 
 from redis.exceptions import ResponseError
 
-from dispatcher.errors import RedisUnavailable
+from dispatcher.errors import RedisFull, RedisUnavailable
 
 # What a server says that fails over, starts, is out of memory, or has become a Redis Cluster.
 # Redis 6 wraps what a script met into the text, behind a hyphen. A script that passes on what it
@@ -45,7 +45,7 @@ def error_of(text: str) -> RedisUnavailable | ResponseError:
     if _NO_SCRIPT.search(text):
         return RedisUnavailable(_SCRIPTS_ARE_GONE)
     if _FULL.search(text):
-        return RedisUnavailable(_IS_FULL)
+        return RedisFull(_IS_FULL)
     if FOR_NOW.search(text):
         return RedisUnavailable(f"Redis refuses work: {text}")
     return ResponseError(text.removeprefix("ERR "))

@@ -4,7 +4,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dispatcher.connection import LinkedRedis, open_redis
-from llamaq.embedded_redis import find_server, plan, prepare, wait_until_ready
+from llamaq.embedded_redis import find_server, plan, prepare
+from llamaq.redis_socket import wait_until_ready
 from tests.processes import Program, program
 
 

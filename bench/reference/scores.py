@@ -7,17 +7,17 @@ class Scores:
     """Equal scores stand in the order of their names."""
 
     def __init__(self) -> None:
-        self._scores: dict[str, int] = {}
-        self._order: list[tuple[int, str]] = []
+        self._scores: dict[str, float] = {}
+        self._order: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def get(self, name: str) -> int | None:
+    def get(self, name: str) -> float | None:
         """The score of a name, or None."""
         return self._scores.get(name)
 
-    def set(self, name: str, score: int) -> None:
+    def set(self, name: str, score: float) -> None:
         """Adds a name, or moves it."""
         self.remove(name)
         self._scores[name] = score
@@ -35,10 +35,10 @@ class Scores:
         """How many have a lower score."""
         return bisect_left(self._order, (self._scores[name], name))
 
-    def first(self, number: int) -> list[tuple[int, str]]:
+    def first(self, number: int) -> list[tuple[float, str]]:
         """The least scores."""
         return self._order[:number]
 
-    def least(self, default: int) -> int:
+    def least(self, default: float) -> float:
         """The least score."""
         return self._order[0][0] if self._order else default

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.reference.scores import Scores
+from dispatcher.constants import JUST_BEHIND
 from dispatcher.cost import share
 from dispatcher.needs import read_needs
 from dispatcher.tier import Tier
@@ -66,7 +67,7 @@ class Level:
     """What the children of one parent were served and are charged; `idle` is the sum of both."""
 
     served: Scores = field(default_factory=Scores)
-    idle: dict[str, int] = field(default_factory=dict)
+    idle: dict[str, float] = field(default_factory=dict)
     charged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
@@ -146,7 +147,8 @@ class Turns:
         charged = level.charged[child]
         if served is None:
             own = level.idle.pop(child, charged) - charged
-            served = max(own, level.served.least(own))
+            behind = JUST_BEHIND if parent and level.served else 0
+            served = max(own, level.served.least(own) + behind)
             level.served.set(child, served)
         turns.set(child, served + charged)
         return True

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dispatcher.connection import LinkedRedis, open_redis
-from dispatcher.errors import RedisUnavailable
+from dispatcher.errors import RedisFull, RedisUnavailable
 from dispatcher.wire import MOST_UNSENT_BYTES
 from tests.processes import valkey
 from tests.unit.dispatcher.relay import Relay, relay_to
@@ -375,7 +375,7 @@ async def test_full_server_refuses_what_it_can_not_keep_and_nothing_else(real: L
     call = real.link.call
     await real.config_set("maxmemory", "1")
     try:
-        assert await outcomes(call("SET", KEY, 1), call("PING")) == [RedisUnavailable, b"PONG"]
+        assert await outcomes(call("SET", KEY, 1), call("PING")) == [RedisFull, b"PONG"]
     finally:
         await real.config_set("maxmemory", "0")
 
@@ -390,7 +390,7 @@ async def test_user_with_the_documented_rights_works(
             script = client.link.load(PUSH)
             assert await client.link.call("EVALSHA", script, 1, KEY, "a") == 1
             assert await client.link.call("CLIENT", "INFO")
-            with pytest.raises(RedisUnavailable, match="NOPERM"):
+            with pytest.raises(RedisFull, match="NOPERM"):
                 await client.link.call("SET", "other", 1)
         async with client_of(url.replace("secret", "wrong")) as stranger:
             with pytest.raises(RedisUnavailable, match="refuses our login: WRONGPASS"):

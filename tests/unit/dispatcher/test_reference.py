@@ -270,7 +270,7 @@ class Pair:
                 key = self.desk.keys.named("turns", f"{class_}|{parent}" if parent else class_)
                 row = await self.desk.redis.zrange(key, 0, -1, withscores=True)
                 expected = self.reference.turns.of(class_, parent).first(99)
-                assert [(int(score), name.decode()) for name, score in row] == expected
+                assert [(score, name.decode()) for name, score in row] == expected
 
     async def run_dry(self) -> None:
         """Everything can be brought to an end, and nothing is left."""

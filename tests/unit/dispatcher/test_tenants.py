@@ -56,9 +56,21 @@ async def test_leaving_for_a_moment_clears_no_debt(desk: Desk) -> None:
     await desk.join(slots=99)
     await desk.enqueue(*(f"b{number}" for number in range(9)), tenant="bob", estimate=1)
     await desk.enqueue("a1", tenant="ann", estimate=5)
-    assert await served(desk, 1) == ["ann"]
+    assert await served(desk, 2) == ["bob", "ann"]
     await desk.enqueue("a2", tenant="ann", estimate=5)
     assert await served(desk, 7) == ["bob"] * 5 + ["ann", "bob"]
+
+
+async def test_ever_new_tenants_do_not_starve_one_who_waits(desk: Desk) -> None:
+    """At equal turns names decided: each that began with an a went first."""
+    await desk.join(slots=99)
+    await desk.enqueue("z", tenant="zoe")
+    turns = []
+    for number in range(5):
+        await desk.enqueue(f"a{number}", tenant=f"a{number}")
+        turns += await served(desk, 1)
+    assert turns[0] == "zoe"
+    assert turns[1:] == [f"a{number}" for number in range(4)]
 
 
 async def test_who_was_served_long_ago_does_not_wait_for_a_newcomer(desk: Desk) -> None:

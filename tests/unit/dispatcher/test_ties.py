@@ -1,0 +1,20 @@
+"""Who waits is next before those who come later, whatever their names."""
+
+import pytest
+
+from tests.unit.dispatcher.desk import Desk
+
+
+@pytest.mark.parametrize("of", ["tenant", "user"])
+async def test_ever_new_names_starve_nobody(desk: Desk, of: str) -> None:
+    """As of a delegate that names another end user in each request."""
+    await desk.join(slots=1)
+    for name in ("a0", "zed"):
+        await desk.enqueue(name, **{of: name})
+    served = []
+    for number in range(1, 6):
+        token = await desk.take()
+        served.append(token.partition(":")[0])
+        await desk.enqueue(f"a{number}", **{of: f"a{number}"})
+        await desk.finish(token)
+    assert "zed" in served[:3], served
