@@ -120,7 +120,7 @@ def test_side_requests_are_answered_while_all_slots_are_busy(
             stack.enter_context(long_stream(fleet))
         wait_until(lambda: redis.zcard("llamaq:{tiny}:queue") == 1)
         before = running(redis)
-        for _ in range(10):
+        for _ in range(3):  # ten take a busy machine as long as the streams
             answer = relayed.post("/tokenize", json={"content": "Once"})
             assert answer.json() == {"tokens": [79, 110, 99, 101]}
         assert running(redis) == before, "a stream has ended: this shows nothing"
