@@ -75,8 +75,8 @@ class Choice:
         for_others = any(each.prefers or each.avoids or self._is_suspect(each) for each in waiting)
         return [] if for_others or any(each.max_tenant_running for each in waiting) else waiting
 
-    def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[int, str]]:
-        found: set[tuple[int, str]] = set()
+    def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[float, str]]:
+        found: set[tuple[float, str]] = set()
         for class_ in self._mine:
             found.update(self._state.turns.of(class_, parent).first(most))
         if not parent:  # of tiers that are even the more urgent one is first
