@@ -71,8 +71,10 @@ class Exchange:
     @property
     def place(self) -> Place | None:
         """Where the first of the jobs that are still queued stands, as far as is known."""
-        waiting = (answer.reply.place for answer in self._answers if answer.reply.waits)
-        return next((place for place in waiting if place), None)
+        for answer in self._answers:  # each whole answer asks
+            if answer.reply.waits and (place := answer.reply.place):
+                return place
+        return None
 
     def headers(self) -> dict[str, str]:
         """What is known by now of how the request is served."""

@@ -167,7 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
         self._wait_for_the_next()
         self.cycle = self._running = ANSWERED
-        self.scope = self.headers = cast(Any, None)
+        self.scope = self.headers = None  # type: ignore[assignment]
 
     def _wait_for_the_next(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
