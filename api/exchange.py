@@ -47,10 +47,9 @@ class Exchange:
         self.record = record
         self.jobs = jobs
         self.stay: Stay | None = None
-        self._new_splice = splice
-        self._answers: list[Answer] = []
         self.done = False
-        self._open = len(jobs)
+        self._new_splice, self._open = splice, len(jobs)
+        self._answers: list[Answer] = []
         self._loop = asyncio.get_running_loop()
         self._departure: Departure | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -79,9 +78,9 @@ class Exchange:
     def headers(self) -> dict[str, str]:
         """What is known by now of how the request is served."""
         queued = max([answer.reply.tenant_queued for answer in self._answers], default=0)
-        headers = way_headers(self.record, self.place)
-        headers |= rate_headers(self.context.max_tenant_jobs, queued)
-        return headers if self.stay is None else headers | self.stay.headers()
+        rates = rate_headers(self.context.max_tenant_jobs, queued)
+        rates |= self.stay.headers() if self.stay is not None else {}
+        return way_headers(self.record, self.place) | rates
 
     async def begin(self, receive: Receive) -> None:
         """Enqueues the jobs. `receive` (ASGI) tells when the client goes.
