@@ -177,3 +177,24 @@ async def test_claims_are_the_ceiling_and_shape_of_the_client_is_kept(two: Stage
     assert answers[0].headers["anthropic-ratelimit-requests-reset"].endswith("Z")
     assert answers[2].json()["error"]["type"] == "rate_limit_error"
     assert answers[2].headers["retry-after"]
+
+
+FORMS = [
+    ("/v1/completions", {"prompt": "Hi"}, "x-ratelimit-{0}-requests"),
+    ("/v1/responses", {"input": "Hi"}, "x-ratelimit-{0}-requests"),
+    ("/tokenize", {"content": "Hi"}, "x-ratelimit-{0}-requests"),
+    ("/v1/messages", {"max_tokens": 5}, "anthropic-ratelimit-requests-{0}"),
+]
+
+
+async def test_refusal_has_the_form_of_its_endpoint(two: Stage) -> None:
+    await two.limit(requests_per_minute=1)
+    assert (await two.chat()).status_code == 200
+    for path, fields, name in FORMS:
+        refused = await two.chat(path=path, fields=fields)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+        assert ("request_id" in refused.json()) is (path == "/v1/messages")
+        told = [refused.headers[name.format(each)] for each in ("limit", "remaining")]
+        assert (path, told) == (path, ["1", "0"])
+        assert refused.headers[name.format("reset")]
+        assert 50 <= int(refused.headers["retry-after"]) <= 60
