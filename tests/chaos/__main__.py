@@ -120,8 +120,8 @@ def _options() -> argparse.Namespace:
 def main() -> int:
     root_certificates.read_once()
     options = _options()
-    folder = options.folder or Path(tempfile.mkdtemp(prefix="llamaq-chaos-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="llamaq-chaos-")) / "run"
+    folder.mkdir(parents=True)  # a new one: the usage of another run would count
     wrong = asyncio.run(Chaos(options, folder).run())
     for line in wrong:
         print("WRONG", line)
