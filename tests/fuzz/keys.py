@@ -132,6 +132,7 @@ class Fleet:
         self._stack = AsyncExitStack()
         self._crashes = Crashes()
         self._log = logging.getLogger("llamaq")
+        self._level = logging.getLogger().level  # the commands set another one
 
     def __enter__(self) -> "Fleet":
         self._log.addHandler(self._crashes)
@@ -147,6 +148,7 @@ class Fleet:
         self._runner.run(self._stack.aclose())
         self._runner.close()
         self._log.removeHandler(self._crashes)
+        logging.getLogger().setLevel(self._level)
 
     async def _open(self) -> None:
         app = create_app(make_settings(), QueueSettings(redis_url=self.redis_url))
