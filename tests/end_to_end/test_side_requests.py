@@ -26,7 +26,9 @@ COUNT = "/v1/chat/completions/input_tokens"
 @pytest.fixture(scope="module")
 def direct(fleet: Fleet) -> Iterator[httpx.Client]:
     """A client of one of the servers."""
-    with httpx.Client(base_url=fleet.servers[0].url, timeout=60, trust_env=False) as client:
+    with httpx.Client(
+        base_url=fleet.servers[0].url, headers={"Connection": "close"}, timeout=60, trust_env=False
+    ) as client:
         yield client
 
 

@@ -67,7 +67,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[httpx.Client]:
     process, url = start(model, "--alias", "tiny", "--ctx-size", "4096")
-    with process, httpx.Client(base_url=url, timeout=60) as client:
+    close = {"Connection": "close"}  # after a stream it ends a connection without a word
+    with process, httpx.Client(base_url=url, headers=close, timeout=60) as client:
         yield client
         process.kill()
 
