@@ -91,9 +91,12 @@ check_redis_cli() {
     done
     wait_for 30 status_says 'trial: 3 queued[^,]*, 12 of 12 slots busy'
     docker compose exec api llamaq alias set gpt-4o trial
+    docker compose exec api llamaq tenant set nobody --rpm 60
+    docker compose exec api llamaq token revoke --subject nobody
     readme_block '## Look inside' >"$WORK/commands"
     while read -r line <&3; do look "$line"; done 3<"$WORK/commands"
     docker compose exec api llamaq alias remove gpt-4o
+    docker compose exec api llamaq tenant remove nobody
     [ "$(grep -c '^redis-cli ' "$WORK/commands")" -ge 10 ]
     # shellcheck disable=SC2086
     kill $crowd
