@@ -118,8 +118,10 @@ def test_side_requests_are_answered_while_all_slots_are_busy(
 ) -> None:
     redis = Redis.from_url(fleet.redis_url)
     with ExitStack() as stack:
-        for _ in range(len(fleet.servers) * SLOTS + 1):
+        slots = len(fleet.servers) * SLOTS
+        for _ in range(slots + 1):
             stack.enter_context(long_stream(fleet))
+        wait_until(lambda: len(running(redis)) == slots)
         wait_until(lambda: redis.zcard("llamaq:{tiny}:queue") == 1)
         before = running(redis)
         for _ in range(3):  # ten take a busy machine as long as the streams

@@ -153,7 +153,9 @@ async def test_all_that_wait_are_refused_together_when_redis_is_silent(
             answers = await outcomes(*(silent.link.call("PING") for _ in range(1000)))
         assert answers == [RedisUnavailable] * 1000
         relay.let_go()
-        assert await silent.link.call("PING") == b"PONG"
+        async with asyncio.timeout(5):
+            while await outcomes(silent.link.call("PING")) != [b"PONG"]:
+                pass  # a busy machine may take longer to connect again
 
 
 async def test_slow_server_is_waited_for(tmp_path: Path) -> None:
