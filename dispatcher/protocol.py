@@ -1,6 +1,6 @@
 """What bridges and APIs of different builds can say to each other: docs/adr/0013."""
 
-PROTOCOL = 3
+PROTOCOL = 4
 """The version of the keys, scripts and frames. It grows with each change that older builds would
 not understand. Builds from before the first version count as 0."""
 
@@ -9,7 +9,7 @@ def api_is_strange(api: str, version: int) -> str:
     """What a bridge says of an API that speaks another version.
 
     >>> api_is_strange("api-1", 0)[:78]
-    'This bridge speaks protocol 3, the API api-1 speaks protocol 0 (an old build).'
+    'This bridge speaks protocol 4, the API api-1 speaks protocol 0 (an old build).'
     """
     return (
         f"This bridge speaks protocol {PROTOCOL}, the API {api} speaks {_named(version)}. The "
