@@ -15,6 +15,7 @@ from api.errors import OPENAI, ApiError, ErrorForm
 from api.json_text import compact
 from api.paths import PREFIX
 from api.rule_schemas import schema_of
+from api.usage_report import answer_schema, query_schemas
 
 Json = dict[str, Any]
 
@@ -36,6 +37,7 @@ _STATUSES: Mapping[int, str] = {
     503: "No model server is there now: try again after `Retry-After`",
     504: "The deadline has passed",
 }
+_AN_OBJECT: Mapping[str, Any] = {"type": "object"}
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -162,8 +164,8 @@ def _looks() -> Json:
             "get": _get(401, 403, 404, 503, security=_login()),
         },
         "/v1/usage": {
-            "parameters": [_in_query(name) for name in ("from", "to", "group_by", "user")],
-            "get": _get(400, 401, 403, 503, security=_login()),
+            "parameters": [_in_query(name, rule) for name, rule in query_schemas().items()],
+            "get": _get(400, 401, 403, 503, security=_login(), answer=answer_schema()),
         },
         "/health": {"get": _get()},
         "/ready": {"get": _get(503)},
@@ -171,15 +173,17 @@ def _looks() -> Json:
     }
 
 
-def _in_query(name: str) -> Json:
-    return {"name": name, "in": "query", "schema": {"type": "string"}}
+def _in_query(name: str, schema: Mapping[str, Any]) -> Json:
+    return {"name": name, "in": "query", "schema": schema}
 
 
-def _get(*statuses: int, security: Sequence[Json] = ()) -> Json:
-    answer = {_JSON: {"schema": {"type": "object"}}}
+def _get(
+    *statuses: int, security: Sequence[Json] = (), answer: Mapping[str, Any] = _AN_OBJECT
+) -> Json:
+    said = _response("The answer", {_JSON: {"schema": answer}})
     return {
         "security": list(security),
-        "responses": {"200": _response("The answer", answer), **_errors(OPENAI, *statuses)},
+        "responses": {"200": said, **_errors(OPENAI, *statuses)},
     }
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -30,6 +31,7 @@ from dispatcher.usage_report import BadPeriod, period, sums_of, told
 router = APIRouter()
 
 _KNOWN = ("from", "to", "group_by", "user")
+_LONGEST_USER = 256
 _BY = ("day", "model", "user")
 _KEEP_EVERY_S = 3600.0
 _ROW_BYTES = 160
@@ -96,8 +98,9 @@ def _asked(items: Sequence[tuple[str, str]], tenant: Tenant) -> dict[str, str]:
         raise bad_request(
             "Only a token that speaks for end users (a delegate) has usage by user.", param=name
         )
-    if not 0 < len(asked.get("user", "-")) <= 256:
-        raise bad_request("`user` must have 1 to 256 characters.", param="user")
+    if not 0 < len(asked.get("user", "-")) <= _LONGEST_USER:
+        message = f"`user` must have 1 to {_LONGEST_USER} characters."
+        raise bad_request(message, param="user")
     return asked
 
 
@@ -107,6 +110,33 @@ def _period(asked: Mapping[str, str], now: date) -> tuple[date, date]:
     except BadPeriod as error:
         message = f"`from` and `to` name UTC days: {error}."
         raise bad_request(message, param="from") from error
+
+
+def query_schemas() -> dict[str, Any]:
+    """The JSON schemas of what a query may say, by name."""
+    day = {"type": "string", "format": "date"}
+    by = {"type": "string", "enum": list(_BY)}
+    user = {"type": "string", "minLength": 1, "maxLength": _LONGEST_USER}
+    return {"from": day, "to": day, "group_by": by, "user": user}
+
+
+def answer_schema() -> dict[str, Any]:
+    """The JSON schema of an answer."""
+    total = _object({name: _sum_schema(value) for name, value in told(Used()).items()})
+    names = {by: {"type": "string"} for by in _BY}
+    row = total | {"properties": names | total["properties"]}
+    about = {name: {"type": "string"} for name in ("tenant", "from", "to", "group_by")}
+    told_of = {"object": {"const": "usage"}, **about, "total": total}
+    answer = _object(told_of | {"data": {"type": "array", "items": row}})
+    return answer | {"properties": {"user": {"type": "string"}, **answer["properties"]}}
+
+
+def _sum_schema(value: float) -> dict[str, Any]:
+    return {"type": "integer" if isinstance(value, int) else "number", "minimum": 0}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": sorted(properties)}
 
 
 class UsageKeeper:

@@ -1,6 +1,7 @@
 """Transcriptions on a real server that hears: what it says itself, also over a loss."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Hearing:
 
     own: httpx.Client
     ours: httpx.Client
+    redis_url: str
 
     def both(self, **fields: str) -> tuple[httpx.Response, httpx.Response]:
         asked = {"data": GREEDY | fields, "files": FILE}
@@ -60,7 +62,33 @@ def hearing(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -
         own = httpx.Client(base_url=server.url, headers={"Connection": "close"}, **kept)  # type: ignore[arg-type]
         token = {"Authorization": f"Bearer {make_token()}"}
         ours = httpx.Client(base_url=url, headers=token, **kept)  # type: ignore[arg-type]
-        yield Hearing(stack.enter_context(own), stack.enter_context(ours))
+        yield Hearing(stack.enter_context(own), stack.enter_context(ours), redis_url)
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_isolated_transcription_tells_nothing_of_caches(
+    hearing: Hearing, isolated: httpx.Client, stream: str
+) -> None:
+    fields = GREEDY | {"prompt": "Write it down, please, in English", "stream": stream}
+    texts = [
+        client.post(PATH, data=fields, files=FILE).text
+        for client in (*[hearing.ours] * 3, isolated)  # each of the two slots has it then
+    ]
+    cached = [re.findall(r'"cached_tokens":\s?(\d+)', text) for text in texts]
+    assert int(cached[-2][0]) > 0
+    assert cached[-1] == ["0"], texts[-1]
+    assert not re.search(r'"timings"|"id_slot":\s?\d', texts[-1]), texts[-1]
+
+
+@pytest.fixture(scope="module")
+def isolated(hearing: Hearing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Asks another API of the same fleet, which isolates."""
+    log = tmp_path_factory.mktemp("isolated") / "api.log"
+    token = {"Authorization": f"Bearer {make_token(sub='thief')}"}
+    with api(hearing.redis_url, log, isolate_cache="1") as (_, url):
+        wait_until(lambda: answers(f"{url}/ready"))
+        with httpx.Client(base_url=url, headers=token, timeout=60, trust_env=False) as client:
+            yield client
 
 
 def comparable(answer: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from httpx import ASGITransport, AsyncClient, Response
@@ -34,10 +35,10 @@ class Worker:
         self._session = WorkerSession(model, Commands(redis, Keys(model)), 60)
         self._facts = WorkerFacts(model, "http://server", "healthy", 2048, "b1", "f1")
 
-    async def join(self, slots: int = SLOTS) -> None:
+    async def join(self, slots: int = SLOTS, **facts: Any) -> None:
         """Serves with so many slots from now on."""
         self._session.end_epoch()
-        await self._session.register(slots, True, self._facts)
+        await self._session.register(slots, True, replace(self._facts, **facts))
 
     async def run(self) -> None:
         """Takes what comes, for ever."""

@@ -10,13 +10,17 @@ import pytest
 from httpx import Response
 
 from dispatcher.cost import Usage
+from dispatcher.needs import COMPLETION, EMBEDDINGS
+from dispatcher.tasks import cancel
 from dispatcher.usage import place_of, today, usage_of
+from llamaq.tenant_work import list_all, take
 from tests.unit.api.limited import Stage, stage
 from tests.unit.dispatcher.waiting import until
 
 pytestmark = pytest.mark.real
 
 MANY = 64
+WITHIN_S = 1.0
 
 
 @pytest.fixture
@@ -177,6 +181,34 @@ async def test_claims_are_the_ceiling_and_shape_of_the_client_is_kept(two: Stage
     assert answers[0].headers["anthropic-ratelimit-requests-reset"].endswith("Z")
     assert answers[2].json()["error"]["type"] == "rate_limit_error"
     assert answers[2].headers["retry-after"]
+
+
+async def test_embeddings_count_as_one_request_and_are_refused(two: Stage) -> None:
+    await two.worker.join(endpoints=f"{COMPLETION},{EMBEDDINGS}")
+    await two.limit(requests_per_minute=2)
+    inputs = {"input": ["a text " * 30] * 300}  # shared by several jobs
+    assert (await two.chat()).status_code == 200
+    two.worker.open.clear()
+    asked = asyncio.create_task(two.chat(1, "/v1/embeddings", fields=inputs))
+    await until(lambda: asyncio.sleep(0, len(two.worker.taken) > 2))
+    refused = await two.chat(0, "/v1/embeddings", fields=inputs)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+    assert refused.headers["x-ratelimit-limit-requests"] == "2"
+    assert await two.redis.zcard("llamaq:{tenant:ann}:requests") == 2
+    await cancel([asked])
+
+
+async def test_limits_are_removed_and_listed_at_every_api_within_a_second(
+    two: Stage, real_redis_url: str
+) -> None:
+    url = real_redis_url
+    await two.limit(requests_per_minute=1)
+    assert statuses(await two.many(4)) == {200: 1, 429: 3}
+    assert await list_all(url) == {"ann": {"requests_per_minute": 1}}
+    await take("ann", "", url)
+    assert await list_all(url) == {}
+    await asyncio.sleep(WITHIN_S)
+    assert statuses(await two.many(8)) == {200: 8}
 
 
 FORMS = [

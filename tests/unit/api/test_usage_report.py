@@ -8,6 +8,8 @@ import pytest
 import redis
 
 from api import usage_by_user
+from api.endpoints import ENDPOINTS
+from api.openapi import document
 from dispatcher.connection import open_redis
 from dispatcher.usage import DayOfUsers
 from tests.builders import make_token
@@ -65,6 +67,20 @@ def test_tenant_sees_its_own_by_day(api: Service) -> None:
     (of_model,) = ask(api, f"{NOVEMBER}&group_by=model", "/usage/").json()["data"]
     assert of_model == {"model": "tiny", **counts(3, 40, 9, 17, 2.3)}
     assert ask(api, NOVEMBER, sub="nobody").json()["data"] == []
+
+
+def test_document_tells_all_of_an_answer(api: Service) -> None:
+    usage = document(ENDPOINTS)["paths"]["/v1/usage"]
+    schema = usage["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    asked = {each["name"] for each in usage["parameters"]}
+    assert asked == {"from", "to", "group_by", "user"}
+    whole = ask(api, f"{NOVEMBER}&user=eve", delegate=True).json()
+    assert set(whole) == set(schema["properties"])
+    assert set(whole) - {"user"} == set(schema["required"])
+    row, total = schema["properties"]["data"]["items"], schema["properties"]["total"]
+    assert set(whole["total"]) == set(total["required"]) == set(total["properties"])
+    assert set(whole["data"][0]) - {"day"} == set(row["required"])
+    assert set(row["properties"]) - set(row["required"]) == {"day", "model", "user"}
 
 
 def counts(requests: int, prompt: int, cached: int, completion: int, slot_s: float) -> Any:

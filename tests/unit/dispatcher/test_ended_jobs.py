@@ -11,6 +11,7 @@ from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, Desk
 End = Callable[[Desk, str], Awaitable[Any]]
 
 AN_HOUR_MS = 3_600_000
+FAR_MS = 9_999_999_999_999
 OF_THE_LIVING = {"counters", "workers", "speeds", "apis"}
 """The keys without a time to live that a model has whose worker and API live."""
 
@@ -69,6 +70,12 @@ async def dropped(desk: Desk, job: str) -> None:
         await desk.finish(await desk.take())
 
 
+async def limited(desk: Desk, job: str) -> None:
+    await enqueue(desk, job, quota=f"{FAR_MS} 2026-11-27 0 -")  # nothing is left
+    assert (await desk.claim())[1] == []
+    assert await desk.state(job) == "limited"
+
+
 async def refused(desk: Desk, job: str) -> None:
     await enqueue(desk, job, bounds=(0, 2**20))
 
@@ -95,7 +102,7 @@ async def abandoned(desk: Desk, job: str) -> None:
 ENDS: list[End] = [
     *(partial(finished, state=state) for state in ("done", "failed", "rejected")),
     *(cancelled_while_queued, cancelled_while_running, superseded, expired, overdue),
-    *(dropped, refused, crashed, abandoned),
+    *(dropped, limited, refused, crashed, abandoned),
 ]
 
 
