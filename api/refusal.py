@@ -30,26 +30,27 @@ def overloaded(wait_s: float) -> ApiError:
 
 def too_much_of_a_tenant(wait_s: float) -> ApiError:
     """A 429: the tenant's own requests have taken the memory that it may have."""
-    seconds = spread_s(wait_s)
-    return ApiError(
-        429,
-        "Your open requests hold as much memory as you may have. "
-        f"Please wait for some of them, or try again in {seconds} s.",
-        type="rate_limit_error",
-        code="tenant_memory_full",
-        headers={"Retry-After": str(seconds)},
-    )
+    message = "Your open requests hold as much memory as you may have. Please wait for some of them"
+    return refused_for_a_while("tenant_memory_full", message, wait_s)
 
 
 def too_many_of_a_tenant(most: int) -> ApiError:
     """A 429: the tenant has as many open requests as it may have."""
-    seconds = spread_s(_A_WHILE_S)
+    message = (
+        f"You have {most} open requests, which is as many as you may have at a time. "
+        "Please wait for some of them"
+    )
+    return refused_for_a_while("tenant_requests_full", message, _A_WHILE_S)
+
+
+def refused_for_a_while(code: str, message: str, wait_s: float) -> ApiError:
+    """A 429 of this code. The message, without its full stop, goes on with when to come again."""
+    seconds = spread_s(wait_s)
     return ApiError(
         429,
-        f"You have {most} open requests, which is as many as you may have at a time. "
-        f"Please wait for some of them, or try again in {seconds} s.",
+        f"{message}, or try again in {seconds} s.",
         type="rate_limit_error",
-        code="tenant_requests_full",
+        code=code,
         headers={"Retry-After": str(seconds)},
     )
 

@@ -8,7 +8,7 @@ from api.admission import Holdings
 from api.errors import ApiError
 from api.paths import PROBES, canonical
 from api.proxies import Proxies
-from api.refusal import CLOSE, overloaded, refuse, spread_s
+from api.refusal import CLOSE, overloaded, refuse, refused_for_a_while
 
 log = logging.getLogger("llamaq.api")
 
@@ -91,15 +91,11 @@ class Places:
 
 def too_many_of_an_address(count: int) -> ApiError:
     """A 429 for an address with so many connections."""
-    seconds = spread_s(_CROWDED_S)
-    return ApiError(
-        429,
+    message = (
         f"Your address has {count} connections to this API, which is as many as it may have. "
-        f"Please close some or use them again, or try again in {seconds} s.",
-        type="rate_limit_error",
-        code="too_many_connections",
-        headers={"Retry-After": str(seconds)},
+        "Please close some or use them again"
     )
+    return refused_for_a_while("too_many_connections", message, _CROWDED_S)
 
 
 async def serve_refusal(

@@ -1,0 +1,95 @@
+"""Makes the parts of a running API, and what they do for as long as it runs."""
+
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.answer_room import AnswerRoom
+from api.auth import Authenticator
+from api.context import Context, Pulse
+from api.directory import Directory
+from api.idempotency.once import Once
+from api.jwks import Jwks
+from api.limits import Limiter
+from api.line import Line
+from api.settings import ApiSettings
+from api.usage_report import UsageKeeper
+from api.visit import Room
+from dispatcher.aliases import parse_aliases
+from dispatcher.invited_keeper import InvitedKeeper
+from dispatcher.invited_watch import InvitedWatch
+from dispatcher.kept_answers import Bounds, KeptAnswers
+from dispatcher.queue import Queue
+from dispatcher.redis_check import check_when_back
+from dispatcher.settings import QueueSettings
+from dispatcher.tasks import go_on
+
+log = logging.getLogger("llamaq.api")
+
+Work = Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What requests need, and `works`, which makes what runs beside them until the API ends."""
+
+    context: Context
+    works: Callable[[], Sequence[Work]]
+
+
+def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
+    """Those of an API on this queue."""
+    jwks, pulse = _jwks(settings), Pulse()
+    authenticator = Authenticator(settings, jwks)
+    usage = UsageKeeper(settings.usage_days)
+    keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
+    limiter = Limiter(queue.redis, queue_settings.lease_s, lambda: directory.models)
+    directory = Directory(
+        *(queue.lifeline, settings.model_grace_s, queue.open, parse_aliases(settings.aliases)),
+        readers=[authenticator.read_revocations, usage.keep, limiter.look],
+        keeper=keeper,
+    )
+    authenticator.look_first = directory.refresh
+    once = _once(settings, queue, pulse)
+    context = Context(
+        *(settings, queue, directory, authenticator, pulse, limiter),
+        max_tenant_jobs=queue_settings.max_tenant_jobs,
+        line=Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant),
+        room=Room(settings.held_bytes_of_a_process),
+        answers=AnswerRoom(settings.held_bytes_of_a_process, settings.max_held_bytes),
+        once=once,
+    )
+    most_bytes = queue_settings.max_invited_bytes
+    watch = InvitedWatch(queue.redis, queue.api, lambda: keeper.invited, most_bytes)
+
+    def works() -> Sequence[Work]:
+        return (
+            go_on("directory", directory.run),
+            go_on("pulse", pulse.run),
+            *([go_on("jwks", jwks.run)] if jwks else []),
+            go_on("watch over invited machines", watch.run),
+            *([go_on("renewal of idempotency keys", once.run)] if once else []),
+            check_when_back(queue_settings),
+        )
+
+    return Parts(context, works)
+
+
+def _jwks(settings: ApiSettings) -> Jwks | None:
+    if not settings.jwks_url:
+        return None
+    if settings.jwt_issuer is None or settings.jwt_audience is None:
+        log.warning(
+            "An identity provider signs tokens for others too: set LLAMAQ_JWT_ISSUER and "
+            "LLAMAQ_JWT_AUDIENCE, so that only those for this API are believed"
+        )
+    return Jwks(settings.jwks_url)
+
+
+def _once(settings: ApiSettings, queue: Queue, pulse: Pulse) -> Once | None:
+    if not settings.idempotency_s:
+        return None
+    bytes_ = settings.idempotency_tenant_bytes, settings.idempotency_bytes
+    kept = KeptAnswers(queue.redis, queue.lifeline, Bounds(settings.idempotency_s, *bytes_))
+    return Once(kept, pulse, settings.queue_position_after_s, settings.client_buffer_bytes)
