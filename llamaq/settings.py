@@ -50,8 +50,11 @@ def describe(*kinds: type[BaseSettings]) -> str:
     for kind in kinds:
         for name, field in sorted(kind.model_fields.items()):
             lines.append(f"  {variable(name, field)}")
-            text = f"{field.description}{_default(field)}"
-            lines += textwrap.wrap(text, 72, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            default = default_of(field)
+            text = f"{field.description} (default: {default})" if default else field.description
+            lines += textwrap.wrap(
+                text or "", 72, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
     return "\n".join(lines)
 
 
@@ -61,10 +64,11 @@ def variable(name: str, field: FieldInfo) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"LLAMAQ_{name.upper()}"
 
 
-def _default(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
+    """What people are told of a setting's default; "" where there is none to tell."""
     if field.is_required() or field.default is None or field.validate_default:
         return ""
-    return f" (default: {field.default})"
+    return str(field.default)
 
 
 def _problems(kind: type[BaseSettings], error: ValidationError) -> Iterator[str]:
