@@ -51,9 +51,8 @@ def _upgrade(
                 crowd.wait_for_more()
         broken = crowd.end()
         answered = Counter(asked.worker for asked in crowd.asked)
-    print(
-        f"{old} → {new}, {' before '.join(order)}: {len(crowd.asked)} requests, {len(broken)} of them not whole"
-    )
+    counts = f"{len(crowd.asked)} requests, {len(broken)} of them not whole"
+    print(f"{old} → {new}, {' before '.join(order)}: {counts}")
     print("  by worker: " + ", ".join(f"{name} {count}" for name, count in answered.items()))
     for asked in broken[:5]:
         print(f"  {asked.said!r}", file=sys.stderr)
