@@ -12,7 +12,7 @@ from api.jwks import Jwks
 from api.tenant import Tenant
 from api.token_check import LEEWAY_S, BadToken, Rules, TokenCheck, UnknownKey
 from api.token_keys import secret_key
-from api.token_settings import TokenSettings
+from api.token_values import TokenValues
 from dispatcher.connection import LinkedRedis
 from dispatcher.revocations import Revocations
 
@@ -52,12 +52,12 @@ class Authenticator:
 
     def __init__(
         self,
-        settings: TokenSettings,
+        values: TokenValues,
         jwks: Jwks | None = None,
         revocations: Revocations | None = None,
     ) -> None:
-        self.check = token_check(settings)
-        self._groups = settings.grants()
+        self.check = token_check(values)
+        self._groups = values.groups
         self._jwks = jwks
         if jwks is not None:
             jwks.on_change = self._take_fetched
@@ -137,12 +137,11 @@ class Authenticator:
         return _Known(tenant, begins_s - LEEWAY_S, ends_s + LEEWAY_S)
 
 
-def token_check(settings: TokenSettings) -> TokenCheck:
-    """What believes the tokens that these settings tell of."""
-    keys = [*map(secret_key, settings.secrets), *settings.public_keys()]
-    life_s = settings.jwt_longest_life_s
-    rules = Rules(settings.jwt_audience, settings.jwt_issuer, life_s)
-    return TokenCheck(keys, rules, [] if settings.jwks_url else None)
+def token_check(values: TokenValues) -> TokenCheck:
+    """What believes the tokens that these values tell of."""
+    keys = [*map(secret_key, values.secrets), *values.keys]
+    rules = Rules(values.audience, values.issuer, values.longest_life_s)
+    return TokenCheck(keys, rules, [] if values.jwks_url else None)
 
 
 class _NewKey(ApiError):

@@ -41,7 +41,7 @@ class Parts:
 def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
     """Those of an API on this queue."""
     jwks, pulse = _jwks(settings), Pulse()
-    authenticator = Authenticator(settings, jwks)
+    authenticator = Authenticator(settings.token_values, jwks)
     usage = UsageKeeper(settings.usage_days)
     keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
     limiter = Limiter(queue.redis, queue_settings.lease_s, lambda: directory.models)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.exceptions import (
@@ -19,7 +20,9 @@ from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
 from dispatcher.invited_user import machine_of
 from dispatcher.keys import MODELS, WRITABLE
-from dispatcher.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from dispatcher.settings import QueueSettings
 
 log = logging.getLogger("llamaq.redis")
 
@@ -43,13 +46,13 @@ class UnfitRedis(Exception):
     """This Redis can't hold the queue. The message tells its operator what to do."""
 
 
-async def check_at_start(settings: QueueSettings) -> None:
+async def check_at_start(settings: "QueueSettings") -> None:
     """Raises `UnfitRedis`. A server that is away now is waited for by `check_when_back`."""
     with suppress(RedisUnavailable):  # whoever goes on reports it
         await _check(settings)
 
 
-async def check_when_back(settings: QueueSettings) -> None:
+async def check_when_back(settings: "QueueSettings") -> None:
     """Returns when the server has passed. Until then it logs what is wrong.
 
     It ends nothing: requests may have been accepted meanwhile.
@@ -66,7 +69,7 @@ async def check_when_back(settings: QueueSettings) -> None:
         await asyncio.sleep(_AGAIN_S)
 
 
-async def _check(settings: QueueSettings) -> None:
+async def _check(settings: "QueueSettings") -> None:
     redis = open_redis(settings.redis_url.get_secret_value())
     try:
         await check_redis(redis, may_evict=settings.allow_eviction)

@@ -6,10 +6,8 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.asyncio.connection import parse_url
 
-from dispatcher.pinned_tls import BadPin, split_pin
-from dispatcher.redis_login import with_password
+from dispatcher.queue_address import ABOUT, OTHER_URL, PASSWORD_FILE, URL, checked_address
 
 # How each part reads its settings. What is not valid is told without its value: it may be a secret.
 FROM_ENVIRONMENT = SettingsConfigDict(
@@ -42,13 +40,9 @@ class QueueSettings(BaseSettings):
 
     model_config = FROM_ENVIRONMENT
 
-    redis_password_file: Path | None = Field(
-        None, description="file with the password of Redis, where the address has none"
-    )
+    redis_password_file: Path | None = Field(None, description=ABOUT[PASSWORD_FILE])
     redis_url: SecretStr = Field(
-        validation_alias=AliasChoices("LLAMAQ_REDIS_URL", "REDIS_URL"),
-        description="redis://, rediss:// (TLS) or unix:// address of Redis or Valkey; "
-        "REDIS_URL is read where this is not set",
+        validation_alias=AliasChoices(URL, OTHER_URL), description=ABOUT[URL]
     )
     allow_eviction: bool = Field(
         False, description="start though Redis evicts keys when its memory is full: it loses jobs"
@@ -83,24 +77,5 @@ class QueueSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_address(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        try:
-            parse_url(split_pin(url.get_secret_value())[0])
-        except BadPin:
-            raise
-        except ValueError:
-            raise ValueError("must be a redis://, rediss:// or unix:// address") from None
         file = info.data.get("redis_password_file")
-        if file is None:
-            return url
-        return SecretStr(with_password(url.get_secret_value(), _read(file)))
-
-
-def _read(file: Path) -> str:
-    try:
-        password = file.expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ValueError(f"the password can't be read from {file}: {reason}") from None
-    if not password:
-        raise ValueError(f"the password can't be read from {file}: it is empty")
-    return password
+        return SecretStr(checked_address(url.get_secret_value(), file))

@@ -1,31 +1,39 @@
 """The command line: a group that loads a command's module when that command is used."""
 
+from collections.abc import Mapping
 from importlib import import_module
 
 import click
 
 from llamaq.logs import LOG_LEVEL, set_up_logs
 
-_COMMANDS = (
-    "alias",
-    "api",
-    "bridge",
-    "invite",
-    "join",
-    "status",
-    "tenant",
-    "token",
-    "uninvite",
-    "up",
-    "usage",
-)
+_COMMANDS: Mapping[str, str] = {
+    "alias": "More names for models, kept in Redis.",
+    "api": "Serve the API.",
+    "bridge": "Bridge llama-servers that run, or one that COMMAND starts.",
+    "invite": "Let the machine NAME, which you need not trust with more, serve one model.",
+    "join": "Print the line that joins the llama-server of another machine of yours.",
+    "status": "Show the models, their workers, slots and queues.",
+    "tenant": "What tenants may use per time, kept in Redis.",
+    "token": "Tokens of access.",
+    "uninvite": "End the access of the machine NAME at once; its requests go to other workers.",
+    "up": "Run everything on this machine: Redis, the API, and the bridges.",
+    "usage": "Show what tenants have used, or this TENANT: requests, tokens, and seconds in slots.",
+}
+"""Each command and what it does, so that `--help` need not load them."""
 
 
 class _LazyGroup(click.Group):
-    """Each command is in a module of its own: `up` in `llamaq/up_command.py`."""
+    """Each command is in a module of its own, which is loaded when the command is used: `up` is in
+    `llamaq/up_command.py`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from dispatcher.settings import QueueSettings
 from llamaq.alias_work import give, list_all, take
 from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 _DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 
@@ -24,7 +22,7 @@ def alias() -> None:
     """
 
 
-@alias.command("set", epilog=describe(QueueSettings))
+@alias.command("set", epilog=REDIS_SETTINGS)
 @click.argument("name")
 @click.argument("model")
 @_DATA_DIR
@@ -40,7 +38,7 @@ def set_(name: str, model: str, data_dir: Path) -> None:
     click.echo(f"Requests {whose} go to the model '{model}', on every API within a second.")
 
 
-@alias.command(epilog=describe(QueueSettings))
+@alias.command(epilog=REDIS_SETTINGS)
 @click.argument("name")
 @_DATA_DIR
 def remove(name: str, data_dir: Path) -> None:
@@ -49,7 +47,7 @@ def remove(name: str, data_dir: Path) -> None:
     click.echo(f"'{name}' is no alias any more. One in LLAMAQ_ALIASES of the API stays.")
 
 
-@alias.command("list", epilog=describe(QueueSettings))
+@alias.command("list", epilog=REDIS_SETTINGS)
 @click.option("--json", "for_programs", is_flag=True, help="For programs.")
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:

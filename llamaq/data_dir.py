@@ -8,8 +8,8 @@ import click
 from click.core import ParameterSource
 
 from llamaq.embedded_redis import ListenAddress, parse_listen
+from llamaq.environment import is_set
 from llamaq.home import Home
-from llamaq.settings import is_set
 
 BESIDE_UP = (
     "Folder of a `llamaq up`. On the command line it goes before what the environment says; "

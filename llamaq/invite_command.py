@@ -11,21 +11,20 @@ import click
 from dispatcher.invitations import Invitation
 from dispatcher.invited_user import user_of
 from dispatcher.redis_login import with_login
-from dispatcher.settings import QueueSettings
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.greeting import bridge_line
 from llamaq.home import write_private
 from llamaq.invite_work import invite as invite_machine
 from llamaq.invite_work import list_all
 from llamaq.redis_elsewhere import url_for_others
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe, load
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
+from llamaq.settings import load
 from worker_bridge.settings import BridgeSettings
 
 _INSTALL = "pipx install --pip-args='--constraint constraints.txt' ."
 
 
-@click.command(epilog=describe(QueueSettings))
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("name", required=False)
 @click.argument("address", required=False)
 @click.option("--model", help="The only model that it may serve, by its own name.")

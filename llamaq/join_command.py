@@ -4,14 +4,13 @@ from pathlib import Path
 
 import click
 
-from dispatcher.settings import QueueSettings
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.greeting import bridge_line
 from llamaq.redis_elsewhere import url_for_others
-from llamaq.settings import describe
+from llamaq.redis_work import REDIS_SETTINGS
 
 
-@click.command(epilog=describe(QueueSettings))
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("address", required=False)
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def join(address: str | None, data_dir: Path) -> None:

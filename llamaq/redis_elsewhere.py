@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from dispatcher.settings import QueueSettings
 from llamaq.data_dir import kept_listen, kept_redis_url
 from llamaq.greeting import elsewhere, other_addresses, redis_addresses, tcp_url
-from llamaq.settings import load
+from llamaq.redis_work import redis_url_in_environment
 
 
 def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
@@ -23,8 +22,7 @@ def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
         if address is None and (others := other_addresses(listen)):
             click.echo(f"{others} For these: {command}", err=True)
     else:
-        settings: QueueSettings = load({QueueSettings: {}})[QueueSettings]
-        url = settings.redis_url.get_secret_value()
+        url = redis_url_in_environment()
         if address is None:
             raise click.UsageError("give the ADDRESS where the other machine reaches this Redis")
     return elsewhere(url, address) if address else url

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dispatcher.redis_login import with_password
-from llamaq.settings import is_set
+from llamaq.environment import is_set
 
 _FILE = "LLAMAQ_REDIS_PASSWORD_FILE"
 

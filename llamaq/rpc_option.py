@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from llamaq.settings import is_set
+from llamaq.environment import is_set
 
 rpc_peers_option = click.option(
     "--rpc-peers",

@@ -1,14 +1,13 @@
 """Reads the settings of all parts at once, and tells people what each of them is."""
 
-import os
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+from llamaq.environment import described, not_valid
 
 
 def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[BaseSettings], Any]:
@@ -16,7 +15,7 @@ def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[Bas
     environment. Every invalid setting of all of them is told at once, as a `click.UsageError`.
     """
     loaded: dict[type[BaseSettings], Any] = {}
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for kind, values in given.items():
         try:
             told = {name: value for name, value in values.items() if value is not None}
@@ -24,19 +23,8 @@ def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[Bas
         except ValidationError as error:
             problems += _problems(kind, error)
     if problems:
-        raise click.UsageError("these settings are missing or not valid:\n" + "\n".join(problems))
+        raise not_valid(problems)
     return loaded
-
-
-def is_set(name: str) -> bool:
-    """Whether the environment has a value for this variable."""
-    return bool(os.environ.get(name))
-
-
-def set_default(name: str, value: str) -> None:
-    """The value of a variable that the environment leaves out."""
-    if not is_set(name):
-        os.environ[name] = value
 
 
 def variables(*kinds: type[BaseSettings]) -> set[str]:
@@ -45,17 +33,17 @@ def variables(*kinds: type[BaseSettings]) -> set[str]:
 
 
 def describe(*kinds: type[BaseSettings]) -> str:
-    """What every setting is, for `--help`; none of its paragraphs is filled again by click."""
-    lines = ["\b", "Settings, each an environment variable:"]
-    for kind in kinds:
-        for name, field in sorted(kind.model_fields.items()):
-            lines.append(f"  {variable(name, field)}")
-            default = default_of(field)
-            text = f"{field.description} (default: {default})" if default else field.description
-            lines += textwrap.wrap(
-                text or "", 72, initial_indent=" " * 6, subsequent_indent=" " * 6
-            )
-    return "\n".join(lines)
+    """What every setting is, for `--help`."""
+    return described(
+        (variable(name, field), _told(field))
+        for kind in kinds
+        for name, field in sorted(kind.model_fields.items())
+    )
+
+
+def _told(field: FieldInfo) -> str:
+    default = default_of(field)
+    return f"{field.description} (default: {default})" if default else field.description or ""
 
 
 def variable(name: str, field: FieldInfo) -> str:
@@ -71,13 +59,13 @@ def default_of(field: FieldInfo) -> str:
     return str(field.default)
 
 
-def _problems(kind: type[BaseSettings], error: ValidationError) -> Iterator[str]:
+def _problems(kind: type[BaseSettings], error: ValidationError) -> Iterator[tuple[str, str]]:
     for problem in error.errors():
         name = str(problem["loc"][0])
         field = kind.model_fields.get(name)
         shown = variable(name, field) if field else name
         if problem["type"] == "missing":
             known = next((f for n, f in kind.model_fields.items() if variable(n, f) == shown), None)
-            yield f"  {shown}: must be set: {known.description if known else 'no default'}"
+            yield shown, f"must be set: {known.description if known else 'no default'}"
         else:
-            yield f"  {shown}: {problem['msg'].removeprefix('Value error, ')}"
+            yield shown, problem["msg"].removeprefix("Value error, ")

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import click
 
-from dispatcher.settings import QueueSettings
 from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.status import as_json, as_text, read_status
 
 
-@click.command(epilog=describe(QueueSettings))
+@click.command(epilog=REDIS_SETTINGS)
 @click.option("--json", "for_programs", is_flag=True, help="For programs.")
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def status(for_programs: bool, data_dir: Path) -> None:

@@ -8,11 +8,9 @@ from typing import Any
 import click
 
 from api.claim_values import MAX_SUBJECT_CHARS
-from dispatcher.settings import QueueSettings
 from llamaq.amount import Amount
 from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.tenant_work import OPTIONS, give, in_words, list_all, show, take
 
 _DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
@@ -50,7 +48,7 @@ def tenant() -> None:
     """
 
 
-@tenant.command("set", epilog=describe(QueueSettings))
+@tenant.command("set", epilog=REDIS_SETTINGS)
 @_NAME
 @_USER
 @click.option("--rpm", type=Amount(), help="Requests in any 60 seconds.")
@@ -78,7 +76,7 @@ def set_(name: str, user: str, data_dir: Path, **options: Any) -> None:
     click.echo(f"{_whose(name, user)}: {in_words(changed)}, on every API within a second.")
 
 
-@tenant.command(epilog=describe(QueueSettings))
+@tenant.command(epilog=REDIS_SETTINGS)
 @_NAME
 @_USER
 @_DATA_DIR
@@ -88,7 +86,7 @@ def remove(name: str, user: str, data_dir: Path) -> None:
     click.echo(f"{_whose(name, user)}: nothing is set any more. What is set for '*' holds.")
 
 
-@tenant.command("show", epilog=describe(QueueSettings))
+@tenant.command("show", epilog=REDIS_SETTINGS)
 @_NAME
 @_USER
 @_JSON
@@ -99,7 +97,7 @@ def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
     click.echo(json.dumps(limits, indent=2) if for_programs else in_words(limits))
 
 
-@tenant.command("list", epilog=describe(QueueSettings))
+@tenant.command("list", epilog=REDIS_SETTINGS)
 @_JSON
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """`llamaq token`: makes tokens of access, tells of them, and revokes them."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,17 +14,19 @@ from api.claim_values import InvalidClaim
 from api.new_token import new_claims, signed
 from api.scopes import SCOPES
 from api.tenant import Tenant, read_tenant
-from api.token_settings import TokenSettings
-from dispatcher.settings import QueueSettings
+from api.token_values import ABOUT, BadValues, TokenValues, read_longest_life, values_in
 from dispatcher.tier import Tier
 from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_secret
 from llamaq.duration import Duration
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe, is_set, load
+from llamaq.environment import described, is_set, not_valid
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.token_text import in_lines, in_table
 
 _DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET or LLAMAQ_REDIS_URL"))
 _STDIN = "-"
+_TOKEN_SETTINGS = described(
+    (f"LLAMAQ_{name.upper()}", text) for name, text in sorted(ABOUT.items())
+)
 
 
 class _Names(click.ParamType[list[str]]):
@@ -44,7 +47,7 @@ def token() -> None:
     """Tokens of access."""
 
 
-@token.command(epilog=describe(TokenSettings))
+@token.command(epilog=_TOKEN_SETTINGS)
 @click.argument("subject")
 @click.option("--ttl", type=Duration(), default="90d", show_default=True, help="How long it lasts.")
 @click.option(
@@ -79,12 +82,14 @@ def token() -> None:
 def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
     tenant = _tenant({"sub": subject} | {k: v for k, v in claims.items() if v is not None})
-    settings = _load(kept_secret(data_dir))
-    longest_s = settings.jwt_longest_life_s
+    values = _load(kept_secret(data_dir))
+    longest_s = values.longest_life_s
     if longest_s and ttl > longest_s:
         raise click.UsageError(f"LLAMAQ_JWT_LONGEST_LIFE_S allows {longest_s} s: give less --ttl")
-    new = new_claims(tenant, ttl, settings.jwt_audience, settings.jwt_issuer)
-    click.echo(signed(new, settings.jwt_secret.get_secret_value()))
+    if not values.secrets:
+        raise click.UsageError("set LLAMAQ_JWT_SECRET: tokens of other keys are made elsewhere")
+    new = new_claims(tenant, ttl, values.audience, values.issuer)
+    click.echo(signed(new, values.secrets[0]))
     from llamaq.token_work import record
 
     try:
@@ -107,13 +112,13 @@ def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
     from llamaq.token_work import report_on, revoked_in
 
     text = _from_stdin() if token == _STDIN else token.strip()
-    settings = _settings(data_dir)
+    values = _values(data_dir)
     try:
         with_redis = with_redis_url(data_dir, revoked_in)
     except click.ClickException as error:
         with_redis = None
         click.echo(f"Whether it was revoked is not known: {error.message}", err=True)
-    report = report_on(text, settings, with_redis)
+    report = report_on(text, values, with_redis)
     click.echo(json.dumps(report, indent=2) if for_programs else in_lines(report))
     if not report["believed"]:
         sys.exit(1)
@@ -136,11 +141,11 @@ def revoke(ids: Sequence[str], subject: str | None, data_dir: Path) -> None:
     if subject is not None:
         _tenant({"sub": subject})
     named = [_from_stdin() if id_ == _STDIN else id_ for id_ in ids]
-    for line in with_redis_url(data_dir, partial(revoke_all, named, subject)):
+    for line in with_redis_url(data_dir, partial(revoke_all, named, subject, _longest_life_s())):
         click.echo(line)
 
 
-@token.command("list", epilog=describe(QueueSettings))
+@token.command("list", epilog=REDIS_SETTINGS)
 @click.option("--json", "for_programs", is_flag=True, help="For programs.")
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
@@ -164,7 +169,7 @@ def _tenant(claims: dict[str, Any]) -> Tenant:
         raise click.UsageError(f"a token's {error}") from error
 
 
-def _settings(data_dir: Path) -> TokenSettings:
+def _values(data_dir: Path) -> TokenValues:
     """Without a secret where tokens of other keys are all that is believed."""
     try:
         secret = kept_secret(data_dir)
@@ -175,9 +180,19 @@ def _settings(data_dir: Path) -> TokenSettings:
     return _load(secret)
 
 
-def _load(secret: str | None) -> TokenSettings:
-    settings: TokenSettings = load({TokenSettings: {"jwt_secret": secret}})[TokenSettings]
-    return settings
+def _load(secret: str | None) -> TokenValues:
+    try:
+        return values_in(os.environ, secret)
+    except BadValues as error:
+        raise not_valid(error.problems) from None
+
+
+def _longest_life_s() -> int:
+    name = "LLAMAQ_JWT_LONGEST_LIFE_S"
+    try:
+        return read_longest_life(os.environ.get(name, ""))
+    except ValueError as error:
+        raise not_valid([(name, str(error))]) from None
 
 
 def _from_stdin() -> str:

@@ -15,7 +15,7 @@ from api.errors import ApiError
 from api.jwks import Jwks
 from api.tenant import Tenant
 from api.token_check import BadToken, unverified
-from api.token_settings import LifeSettings, TokenSettings
+from api.token_values import TokenValues
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.redis_check import check_kind
 from dispatcher.revocations import (
@@ -27,7 +27,6 @@ from dispatcher.revocations import (
 )
 from dispatcher.token_records import TooManyTokens, read_tokens, record_token
 from llamaq.redis_sentences import told_to_people
-from llamaq.settings import load
 from llamaq.token_text import plain
 
 _SECOND_S = 1.2  # and a little more, for those who are busy
@@ -57,13 +56,15 @@ async def revoked_in(redis_url: str) -> Revocations:
         return await _revocations(redis)
 
 
-async def revoke_all(named: Sequence[str], subject: str | None, redis_url: str) -> list[str]:
+async def revoke_all(
+    named: Sequence[str], subject: str | None, longest_s: int, redis_url: str
+) -> list[str]:
     """Revokes tokens by their ids, or as a whole, and those of a subject. Returns what was done.
+
+    No token lasts longer than `longest_s`; 0: any may.
 
     It returns when every API knows, and a new token of the subject is believed.
     """
-    settings: LifeSettings = load({LifeSettings: {}})[LifeSettings]
-    longest_s = settings.jwt_longest_life_s
     async with _tokens_in(redis_url) as redis:
         records = {str(each["jti"]): each for each in await read_tokens(redis)}
         done = [await _revoke(redis, name, records, longest_s) for name in named]
@@ -98,7 +99,7 @@ def _claims_of(token: str) -> Mapping[str, Any]:
         raise click.ClickException(str(error)) from error
 
 
-def report_on(token: str, settings: TokenSettings, revoked: Revocations | None) -> dict[str, Any]:
+def report_on(token: str, values: TokenValues, revoked: Revocations | None) -> dict[str, Any]:
     """What a token says, whether it is believed, and as whom, or why not."""
     try:
         header, claims = unverified(token)
@@ -106,14 +107,14 @@ def report_on(token: str, settings: TokenSettings, revoked: Revocations | None) 
         raise click.ClickException(str(error)) from error
     report = {"header": header, "claims": claims, "believed": True}
     try:
-        return {**report, "tenant": _shown(asyncio.run(_admitted(token, settings, revoked)))}
+        return {**report, "tenant": _shown(asyncio.run(_admitted(token, values, revoked)))}
     except ApiError as error:
         return {**report, "believed": False, "why": error.message}
 
 
-async def _admitted(token: str, settings: TokenSettings, revoked: Revocations | None) -> Tenant:
-    jwks = Jwks(settings.jwks_url) if settings.jwks_url else None
-    return await Authenticator(settings, jwks, revoked).admit(f"Bearer {token}")
+async def _admitted(token: str, values: TokenValues, revoked: Revocations | None) -> Tenant:
+    jwks = Jwks(values.jwks_url) if values.jwks_url else None
+    return await Authenticator(values, jwks, revoked).admit(f"Bearer {token}")
 
 
 def _shown(tenant: Tenant) -> dict[str, Any]:

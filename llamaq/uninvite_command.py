@@ -8,11 +8,11 @@ import click
 from dispatcher.settings import QueueSettings
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.invite_work import uninvite as uninvite_machine
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe, load
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
+from llamaq.settings import load
 
 
-@click.command(epilog=describe(QueueSettings))
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("name")
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def uninvite(name: str, data_dir: Path) -> None:

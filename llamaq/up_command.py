@@ -27,6 +27,7 @@ from llamaq.embedded_redis import (
     plan,
 )
 from llamaq.embedded_settings import EmbeddedSettings
+from llamaq.environment import is_set, set_default
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
@@ -35,7 +36,7 @@ from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.redis_tls import plan_tls
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
-from llamaq.settings import describe, is_set, load, set_default
+from llamaq.settings import describe, load
 from llamaq.tls import certificate
 from llamaq.tls_options import tls_options
 from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
@@ -89,8 +90,9 @@ def up(  # noqa: PLR0913  # one argument per option
     redis_listen: str | None,
     redis_tls: bool,
 ) -> None:
-    """Run everything on this machine: Redis, the API, a bridge for all --servers and one for the
-    --models.
+    """Run everything on this machine: Redis, the API, and the bridges.
+
+    There is one bridge for all --servers, and one for the --models.
     """
     if redis_tls and not (lan or redis_listen):
         raise click.UsageError("--redis-tls goes with --redis-listen or --lan")

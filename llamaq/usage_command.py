@@ -10,14 +10,12 @@ from typing import Any
 
 import click
 
-from dispatcher.settings import QueueSettings
 from dispatcher.usage_report import GROUPS, BadPeriod, month
 from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import describe
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
-@click.command(epilog=describe(QueueSettings))
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("tenant", default="")
 @click.option("--month", "month_", default="", metavar="YYYY-MM", help="Of this month.")
 @click.option("--from", "first", default="", metavar="DAY", help="From this UTC day on.")

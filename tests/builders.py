@@ -6,6 +6,8 @@ from typing import Any
 
 import jwt
 
+from api.auth import Authenticator
+from api.jwks import Jwks
 from api.settings import ApiSettings
 
 BOUNDARY = "b"
@@ -14,6 +16,11 @@ SECRET = "a secret for tests, long enough for HS256"
 
 def make_settings(**changes: Any) -> ApiSettings:
     return ApiSettings(**{"jwt_secret": SECRET} | changes)
+
+
+def make_authenticator(jwks: Jwks | None = None, **changes: Any) -> Authenticator:
+    """Believes what such settings tell."""
+    return Authenticator(make_settings(**changes).token_values, jwks)
 
 
 def make_token(*, secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:

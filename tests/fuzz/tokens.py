@@ -6,9 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from api.auth import Authenticator
 from api.errors import ApiError
-from tests.builders import SECRET, make_settings
+from tests.builders import SECRET, make_authenticator
 from tests.fuzz.edge import Wrong
 from tests.fuzz.values import NUMBERS, ODD, cut_up
 from tests.unit.api.signers import claims, hmac_token, token_of
@@ -23,7 +22,7 @@ _SETTINGS: Sequence[dict[str, str]] = (
     *({}, {"groups": _GROUPS}, {"jwt_audience": "llamaq"}),
     {"jwt_issuer": "home", "jwt_longest_life_s": "3600"},
 )
-_BELIEVERS = [Authenticator(make_settings(**settings)) for settings in _SETTINGS]
+_BELIEVERS = [make_authenticator(**settings) for settings in _SETTINGS]
 
 
 @st.composite

@@ -178,7 +178,7 @@ def scripted_app(
     loaded = make_settings(**settings)
     app = assemble(loaded, partial(_beating, pulse))
     app.state.context = Context(
-        *(loaded, cast("Queue", queue), registry, Authenticator(loaded), pulse),
+        *(loaded, cast("Queue", queue), registry, Authenticator(loaded.token_values), pulse),
         *(Limiter(cast(LinkedRedis, None), 4, dict), max_tenant_jobs),
         line=Line(most_of_tenant=loaded.open_requests_of_a_tenant),
         room=Room(loaded.held_bytes_of_a_process),

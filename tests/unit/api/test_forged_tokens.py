@@ -35,7 +35,7 @@ def believer(pem: str) -> Authenticator:
     """It has two secrets, keys of each kind in a file, and others of an identity provider."""
     settings = make_settings(jwt_keys=pem, jwks_url=URL, jwt_old_secrets="an old secret " * 3)
     jwks = Jwks(URL)
-    made = Authenticator(settings, jwks)
+    made = Authenticator(settings.token_values, jwks)
     theirs = [public_jwk(kind, private_key(kind, "theirs"), kid=kind) for kind in ALGORITHMS]
     jwks.keys = read_jwks(key_set(*theirs))
     jwks.on_change()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api import groups as module
-from api.auth import Authenticator
 from api.claim_values import COUNTED
 from api.groups import groups_of, read_groups, tenant_of
 from api.scopes import SCOPES, USUAL
@@ -20,7 +19,7 @@ from api.tenant import Tenant, read_tenant
 from api.token_settings import TokenSettings
 from dispatcher.limits import Limits
 from dispatcher.tier import Tier
-from tests.builders import SECRET, make_chat, make_settings
+from tests.builders import SECRET, make_authenticator, make_chat, make_settings
 from tests.unit.api.service import service
 from tests.unit.api.signers import private_key, public_pem, token_of
 
@@ -170,9 +169,11 @@ def test_setting_may_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "groups.json").write_text(json.dumps(SAID))
     toml = '[staff]\ntier = "priority"\nweight = 4\nlimits = { concurrent = 8 }\n'
     (tmp_path / "groups.toml").write_text(toml)
-    assert make_settings(groups=json.dumps(SAID)).grants() == GROUPS
-    assert make_settings(groups=f"{tmp_path}/groups.json").grants() == GROUPS
-    assert make_settings(groups=f"{tmp_path}/groups.toml").grants() == {"staff": GROUPS["staff"]}
+    assert make_settings(groups=json.dumps(SAID)).token_values.groups == GROUPS
+    assert make_settings(groups=f"{tmp_path}/groups.json").token_values.groups == GROUPS
+    assert make_settings(groups=f"{tmp_path}/groups.toml").token_values.groups == {
+        "staff": GROUPS["staff"]
+    }
 
 
 def test_documented_groups_are_read() -> None:
@@ -188,7 +189,7 @@ def test_api_heeds_the_groups_of_a_provider(tmp_path: Path) -> None:
     settings = {"jwt_keys": str(path), "groups": json.dumps({"students": students})}
     token = token_of("ES256", key, groups=["students"])
     header = {"Authorization": f"Bearer {token}"}
-    assert Authenticator(make_settings(**settings)).authenticate(f"Bearer {token}").weight == 0.5
+    assert make_authenticator(**settings).authenticate(f"Bearer {token}").weight == 0.5
     with service(**settings) as api:
         for model, status in (("tiny", 200), ("big", 403)):
             body = make_chat(model=model)

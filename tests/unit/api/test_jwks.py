@@ -11,7 +11,7 @@ from api import jwks as module
 from api.auth import Authenticator
 from api.errors import ApiError
 from api.jwks import MOST_BYTES, MOST_WAITING, CannotFetch, Jwks, fetch_bounded
-from tests.builders import make_settings, make_token
+from tests.builders import make_authenticator, make_token
 from tests.unit.api.signers import key_set, private_key, public_jwk, token_of
 
 URL = "https://login.example.org/jwks"
@@ -49,7 +49,7 @@ class Provider:
         return self.text
 
     def believer(self) -> Authenticator:
-        return Authenticator(make_settings(jwks_url=URL), Jwks(URL, self.fetch))
+        return make_authenticator(Jwks(URL, self.fetch), jwks_url=URL)
 
 
 async def refusal(believer: Authenticator, header: str) -> ApiError:
@@ -79,7 +79,7 @@ async def test_key_that_is_on_its_way_is_not_asked_for_again(
     monkeypatch.setattr(module, "APART_S", 3600.0)
     provider = Provider("a")
     found = Jwks(URL, provider.fetch)
-    believer = Authenticator(make_settings(jwks_url=URL), found)
+    believer = make_authenticator(found, jwks_url=URL)
     looking = asyncio.create_task(found.run())
     await provider.was_asked.wait()
     async with asyncio.timeout(10):

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.auth import Authenticator
 from api.errors import ApiError
 from api.tenant import Tenant
 from dispatcher.job import tenant_key
-from tests.builders import SECRET, make_settings, make_token
+from tests.builders import SECRET, make_authenticator, make_token
 from tests.unit.api.service import service
 
 SURROGATES = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -47,7 +46,7 @@ def sign(claims: str, header: dict[str, Any]) -> str:
 def advice(token: str, **settings: str) -> str:
     """Of the 401; empty where there is none."""
     try:
-        tenant = Authenticator(make_settings(**settings)).authenticate(f"Bearer {token}")
+        tenant = make_authenticator(**settings).authenticate(f"Bearer {token}")
     except ApiError as error:
         refusal = error
     else:
@@ -108,4 +107,4 @@ def test_weight_has_a_least_value() -> None:
     """At d26fdb4 (M2) a weight of 1e-308 ended every bridge of the model, again and again."""
     assert "from 0.001 to 1000" in advice(make_token(weight=1e-308))
     header = f"Bearer {make_token(weight=0.001)}"
-    assert Authenticator(make_settings()).authenticate(header) == Tenant("me", 0.001)
+    assert make_authenticator().authenticate(header) == Tenant("me", 0.001)

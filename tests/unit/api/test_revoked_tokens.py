@@ -13,7 +13,7 @@ from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import REVOKED
 from dispatcher.revocations import revoke_subject, revoke_token
-from tests.builders import make_settings, make_token
+from tests.builders import make_authenticator, make_token
 
 LATER = int(time.time()) + 3600
 REVOKED_ERROR = "The token was revoked: ask for a new one."
@@ -34,7 +34,7 @@ def subject(believer: Authenticator, header: str) -> str:
 
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_token_is_refused_by_its_id(redis: LinkedRedis, is_known: bool) -> None:
-    believer = Authenticator(make_settings())
+    believer = make_authenticator()
     revoked, other = bearer(jti="a"), bearer(jti="b")
     if is_known:
         assert subject(believer, revoked) == "me"
@@ -45,7 +45,7 @@ async def test_token_is_refused_by_its_id(redis: LinkedRedis, is_known: bool) ->
 
 
 async def test_tokens_of_a_subject_are_refused_and_new_ones_are_not(redis: LinkedRedis) -> None:
-    believer = Authenticator(make_settings())
+    believer = make_authenticator()
     second = await revoke_subject(redis, "me", 0)
     await believer.read_revocations(redis)
     for revoked in (bearer(iat=second), bearer(iat=second - 99), bearer(iat=None, jti="a")):
@@ -55,7 +55,7 @@ async def test_tokens_of_a_subject_are_refused_and_new_ones_are_not(redis: Linke
 
 
 async def test_what_was_verified_stays_known_while_nothing_is_revoked(redis: LinkedRedis) -> None:
-    believer, header = Authenticator(make_settings()), bearer()
+    believer, header = make_authenticator(), bearer()
     tenant = believer.authenticate(header)
     await believer.read_revocations(redis)
     assert believer.authenticate(header) is tenant
@@ -64,7 +64,7 @@ async def test_what_was_verified_stays_known_while_nothing_is_revoked(redis: Lin
 async def test_revoked_token_is_turned_away_at_no_door(
     redis: LinkedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line, believer = Line(), Authenticator(make_settings())
+    line, believer = Line(), make_authenticator()
     monkeypatch.setattr(line, "is_closed_to", lambda tenant: True)
     door = Door(line, believer, {PATH})
     header = [(b"authorization", bearer(jti="a").encode())]
@@ -77,7 +77,7 @@ async def test_revoked_token_is_turned_away_at_no_door(
 
 
 async def test_nobody_is_admitted_before_the_revocations_are_known(redis: LinkedRedis) -> None:
-    believer, looks = Authenticator(make_settings()), []
+    believer, looks = make_authenticator(), []
 
     async def look() -> None:
         looks.append(len(looks))
@@ -98,7 +98,7 @@ async def test_nobody_is_admitted_before_the_revocations_are_known(redis: Linked
 async def test_nobody_is_admitted_where_they_cannot_be_read(real_redis_url: str) -> None:
     client: Redis = Redis.from_url(real_redis_url)
     await client.set(REVOKED, "x")
-    believer = Authenticator(make_settings())
+    believer = make_authenticator()
 
     async def look() -> None:
         redis = open_redis(real_redis_url)

@@ -18,7 +18,7 @@ from api.errors import ApiError
 from api.tenant import Tenant
 from api.token_keys import BadKey, read_jwks, read_pem
 from api.token_settings import TokenSettings
-from tests.builders import SECRET, make_settings, make_token
+from tests.builders import SECRET, make_authenticator, make_settings, make_token
 from tests.unit.api.signers import (
     ALGORITHMS,
     key_set,
@@ -45,12 +45,12 @@ def test_token_of_a_key_in_a_file_is_believed(tmp_path: Path, algorithm: str) ->
     settings = TokenSettings(jwt_keys=f"{tmp_path}/a.pem,", jwt_secret="")
     for key in (ours, other):
         token = token_of(algorithm, key, {"kid": "any"}, sub="ann")
-        assert Authenticator(settings).authenticate(f"Bearer {token}") == Tenant("ann")
+        assert Authenticator(settings.token_values).authenticate(f"Bearer {token}") == Tenant("ann")
     with pytest.raises(ApiError, match=f"signed with {algorithm}"):
-        Authenticator(settings).authenticate(f"Bearer {make_token()}")
+        Authenticator(settings.token_values).authenticate(f"Bearer {make_token()}")
     token = token_of(algorithm, private_key(algorithm, "third"))
     with pytest.raises(ApiError, match="signed with another key"):
-        Authenticator(settings).authenticate(f"Bearer {token}")
+        Authenticator(settings.token_values).authenticate(f"Bearer {token}")
 
 
 def test_certificate_is_a_key() -> None:
@@ -128,15 +128,15 @@ def test_tokens_of_old_secrets_are_believed(listed: str) -> None:
     settings = make_settings(jwt_old_secrets=listed)
     for secret in (SECRET, OLD):
         header = f"Bearer {make_token(secret=secret)}"
-        assert Authenticator(settings).authenticate(header) == Tenant("me")
+        assert Authenticator(settings.token_values).authenticate(header) == Tenant("me")
     with pytest.raises(ApiError, match="another secret"):
-        Authenticator(make_settings()).authenticate(f"Bearer {make_token(secret=OLD)}")
+        make_authenticator().authenticate(f"Bearer {make_token(secret=OLD)}")
 
 
 def test_a_secret_is_needed_where_there_is_no_key() -> None:
     assert "openssl rand -hex 32" in problem()
     url = "https://login.example.org/keys"
-    assert TokenSettings(jwks_url=url).secrets == []
+    assert TokenSettings(jwks_url=url).token_values.secrets == []
     assert "32 bytes" in problem(jwks_url=url, jwt_secret="short")
     assert "32 bytes" in problem(jwt_secret=SECRET, jwt_old_secrets=f"{OLD},short")
     assert OLD not in problem(jwt_secret=SECRET, jwt_old_secrets=f"{OLD},short")
@@ -173,7 +173,7 @@ def test_keys_come_from_an_address_that_nobody_can_forge(url: str, is_good: bool
 
 def test_longest_life_needs_a_beginning() -> None:
     """At d26fdb4 (M8) a token lasted for as long as it said."""
-    bounded = Authenticator(make_settings(jwt_longest_life_s=3700))
+    bounded = make_authenticator(jwt_longest_life_s=3700)
     key = SECRET.encode()
     assert bounded.authenticate(f"Bearer {token_of('HS256', key)}") == Tenant("me")
     for changes, said in (({"iat": None}, "no `iat`"), ({"exp": 9999999999}, "lasts for longer")):

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from api.auth import Authenticator
 from llamaq.__main__ import main
 from llamaq.home import Home
-from tests.builders import make_settings
+from tests.builders import make_authenticator
 
 KEPT, SET = "k" * 32, "s" * 32
 
@@ -47,7 +46,7 @@ def secret_of_token(*arguments: str, **environment: str) -> str:
     assert result.exit_code == 0, result.stderr
     for secret in (KEPT, SET):
         try:
-            Authenticator(make_settings(jwt_secret=secret)).authenticate(f"Bearer {result.stdout}")
+            make_authenticator(jwt_secret=secret).authenticate(f"Bearer {result.stdout}")
         except Exception:  # noqa: S112  # the other one then
             continue
         return secret

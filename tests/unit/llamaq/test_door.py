@@ -5,11 +5,10 @@ import logging
 
 import pytest
 
-from api.auth import Authenticator
 from api.door import Door
 from api.line import Line
 from llamaq.http_limits import BoundedProtocol
-from tests.builders import make_settings, make_token
+from tests.builders import make_authenticator, make_token
 from tests.unit.llamaq.test_http_limits import Server
 from tests.unit.llamaq.wire import Wire
 
@@ -36,7 +35,7 @@ async def connection(line: Line, monkeypatch: pytest.MonkeyPatch) -> tuple[Bound
     """To an app that answers with the size of the body."""
 
     class AtDoor(BoundedProtocol):
-        door = Door(line, Authenticator(make_settings()), {PATH, "/chat/completions/"})
+        door = Door(line, make_authenticator(), {PATH, "/chat/completions/"})
 
     monkeypatch.setattr(Line, "expected_wait_s", 9.0)
     monkeypatch.setattr(line, "long_since", float("-inf"))

@@ -5,7 +5,8 @@ from pydantic_settings import BaseSettings
 
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings
-from llamaq.settings import describe, is_set, load, set_default, variable
+from llamaq.environment import is_set, set_default
+from llamaq.settings import describe, load, variable
 from tests.builders import SECRET
 from worker_bridge.settings import BridgeSettings
 

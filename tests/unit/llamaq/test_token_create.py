@@ -4,11 +4,10 @@ import jwt
 import pytest
 from click.testing import CliRunner, Result
 
-from api.auth import Authenticator
 from api.tenant import Tenant
 from dispatcher.tier import Tier
 from llamaq.__main__ import main
-from tests.builders import SECRET, make_settings
+from tests.builders import SECRET, make_authenticator
 
 
 def create(*arguments: str) -> Result:
@@ -18,7 +17,7 @@ def create(*arguments: str) -> Result:
 
 def test_options_become_claims() -> None:
     result = create("ada", "--weight", "2.5", "--tier", "flex", "--delegate")
-    tenant = Authenticator(make_settings()).authenticate(f"Bearer {result.stdout}")
+    tenant = make_authenticator().authenticate(f"Bearer {result.stdout}")
     assert tenant == Tenant("ada", 2.5, Tier.FLEX, delegate=True)
 
 

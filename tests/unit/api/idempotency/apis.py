@@ -106,7 +106,13 @@ class Api:
         self.once = Once(KeptAnswers(redis, redis, bounds), self.pulse, quiet_s, most)
         self.app = assemble(loaded, cast(Any, None))
         self.app.state.context = Context(
-            *(loaded, cast(Queue, self.queue), Registry(), Authenticator(loaded), self.pulse),
+            *(
+                loaded,
+                cast(Queue, self.queue),
+                Registry(),
+                Authenticator(loaded.token_values),
+                self.pulse,
+            ),
             Limiter(redis, 4, dict),
             once=self.once,
         )
