@@ -127,6 +127,14 @@ class Commands:
         """The state that each was in. With each job comes `Shown.text`, or ""."""
         return await self._run("cancel", *_flat(jobs))
 
+    async def call_off(self, jobs: Iterable[str]) -> list[Any]:
+        """The state that each was in."""
+        return await self._run("call_off", *jobs)
+
+    async def drain(self, place: str, *, drained: bool) -> list[Any]:
+        """Whether that changed the order for the place, and the workers there."""
+        return await self._run("drain", place, int(drained))
+
     async def position(self, jobs: Iterable[str]) -> list[Any]:
         """Slots, mean milliseconds that a job holds one, and the position of each job."""
         return await self._run("position", *jobs)

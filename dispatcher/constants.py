@@ -117,6 +117,8 @@ PIECE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64
 """Jobs of one claim; the ring that it passes on calls for the others."""
+MOST_DRAINED = 256
+"""Places whose workers operators have drained; the oldest order is forgotten first."""
 MOST_RECOVERED = 64
 """Attempts that one call gives back, of all workers together."""
 MOST_RECOUNTED = 10_000

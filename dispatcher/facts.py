@@ -6,6 +6,8 @@ from dispatcher.redis_address import Arg
 
 LEFT = "left"
 """The health of a worker that has said that it is gone."""
+DRAINING = "draining"
+"""And of one that takes no more jobs as its bridge ends."""
 UNLOADED, LOADING, FAILED = "unloaded", "loading", "failed"
 """The health of a worker whose bridge could load the model; does so now; has just failed at it."""
 
@@ -22,7 +24,9 @@ class WorkerFacts:
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     `reason` says in words why its `health` is what it is, where there is more to say.
-    `invited` is the name under which an operator has invited its machine.
+    `invited` is the name under which an operator has invited its machine. `place` names what comes
+    back when its bridge starts again: orders hold there (dispatcher/orders.py). The owner of its
+    machine has paused it until `paused_until_s`, Unix time; 0: no.
     """
 
     model: str
@@ -47,6 +51,8 @@ class WorkerFacts:
     trained_context: int = 0
     reason: str = ""
     invited: str = ""
+    place: str = ""
+    paused_until_s: int = 0
 
     @property
     def pairs(self) -> list[Arg]:

@@ -32,6 +32,7 @@ NAMES = {
     "deadlines": "deadlines",
     "workers": "workers",
     "worker": "worker:",
+    "drained": "drained",
     "running": "running:",
     "cancels": "cancels:",
     "bell": "bell",

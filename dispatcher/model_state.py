@@ -63,7 +63,7 @@ class ModelState:
     def accepting(self) -> bool:
         """Whether a worker takes jobs of this build, be it only once it has loaded the model."""
         return any(
-            worker.is_understood and (worker.accepting or worker.is_standby)
+            worker.is_understood and (worker.accepting or (worker.is_standby and not worker.rests))
             for worker in self.workers
             if not worker.has_failed
         )

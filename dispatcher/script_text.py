@@ -19,7 +19,8 @@ from dispatcher.tier import Tier
 
 LUA = files("dispatcher") / "lua"
 SCRIPTS = (
-    *("admit", "api_heartbeat", "cancel", "claim", "emit", "enqueue", "finish", "hold", "look"),
+    *("admit", "api_heartbeat", "call_off", "cancel", "claim", "drain", "emit", "enqueue"),
+    *("finish", "hold", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
     *("used", "used_by_each", "weigh", "wipe"),
     *("begin_once", "keep_answer", "free_key", "renew_keys"),

@@ -38,12 +38,13 @@ log = logging.getLogger("llamaq.worker")
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What Redis says of the attempts that a bridge holds.
+    """What Redis says of a worker, and of the attempts that its bridge holds.
 
-    The `foreign` ones are not, or no longer, this worker's. Nobody waits for the `unwanted` ones.
-    The API of the `orphaned` ones was taken for dead.
+    An operator has `drained` the worker. The `foreign` attempts are not, or no longer, its own.
+    Nobody waits for the `unwanted` ones. The API of the `orphaned` ones was taken for dead.
     """
 
+    drained: bool
     foreign: list[str]
     unwanted: list[str]
     orphaned: list[str]
@@ -102,13 +103,13 @@ class WorkerSession:
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
         asked = items[:HELD_LOOKED_AT] + named[HELD_LOOKED_AT:]
         answer = await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, asked))
-        now_s, found = answer[0], [answer[1:4]]
-        self.strangers = _read_versions(answer[4:])
+        now_s, drained, found = answer[0], answer[1] == 1, [answer[2:5]]
+        self.strangers = _read_versions(answer[5:])
         for first in range(HELD_LOOKED_AT, len(items), HELD_LOOKED_AT):  # others get their turn
             piece = items[first : first + HELD_LOOKED_AT]
             found.append(await self._run(partial(self._commands.look, held=piece)))
         await self._announce(facts, now_s)
-        return Renewal(*(_tokens(lists) for lists in zip(*found, strict=True)))
+        return Renewal(drained, *(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def _announce(self, facts: WorkerFacts, now_s: int) -> None:
         link, keys, is_new = self._commands.redis.link, self._commands.keys, not self._is_announced

@@ -32,12 +32,16 @@ _STOPS = {
 
 @dataclass(frozen=True, slots=True, eq=False)  # its hash is cheap then
 class Served:
-    """What a worker serves: clients call `model` what its server calls `model_id`."""
+    """What a worker serves: clients call `model` what its server calls `model_id`.
+
+    Orders for its `place` hold for it (`dispatcher.orders`).
+    """
 
     worker: str
     model: str
     model_id: str
     fingerprint: str
+    place: str = ""
 
 
 class Attempt:

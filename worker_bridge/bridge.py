@@ -19,6 +19,7 @@ from dispatcher.crowd import Crowd
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.keys import Keys
+from dispatcher.orders import place_of
 from dispatcher.outbox import Outbox
 from dispatcher.reaper import run_reaper
 from dispatcher.settings import QueueSettings
@@ -85,7 +86,7 @@ class Bridge:
         self._settings = settings
         self._lease_s = queue.lease_s
         self._state = state
-        self._served = _served(settings, state)
+        self._served = _served(settings, state, is_own=monitor.our_own)
         keys = Keys(self._served.model)
         self._commands = Commands(clients.shared.commands, keys)
         session = WorkerSession(
@@ -198,13 +199,14 @@ class Bridge:
         log.info("left worker=%s", self._served.worker)
 
 
-def _served(settings: BridgeSettings, state: ServerState) -> Served:
+def _served(settings: BridgeSettings, state: ServerState, *, is_own: bool) -> Served:
     name, props = settings.worker_name or socket.gethostname(), state.begin_to_serve()
     return Served(
         worker=f"{name}-{secrets.token_hex(3)}",
         model=settings.model or props.model,
         model_id=props.model_id,
         fingerprint=props.fingerprint,
+        place=place_of(name, "" if is_own else state.url),  # its own server has a new port
     )
 
 

@@ -39,7 +39,7 @@ class HealthMonitor:
         *,
         our_own: bool = False,
     ) -> None:
-        self._our_own = our_own
+        self.our_own = our_own
         self._server = server
         self._state = state
         self._peers = peers or RpcPeers(())
@@ -66,7 +66,7 @@ class HealthMonitor:
         while True:
             await self._look()
             try:
-                is_starting = self._our_own and not self._state.is_known
+                is_starting = self.our_own and not self._state.is_known
                 tick_s = _OWN_TICK_S if is_starting else until_beat_s(_TICK_S)
                 async with asyncio.timeout(tick_s):
                     await self._doubted.wait()

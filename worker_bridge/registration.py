@@ -75,6 +75,7 @@ class Registration:
 
     async def _renew(self) -> None:
         renewal = await self._session.renew(*self._report(), self._attempts.moving())
+        self._state.heed_order(drained=renewal.drained)
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
@@ -137,4 +138,5 @@ class Registration:
             prompt_tps=prompt_tps,
             decode_tps=decode_tps,
             invited=self._session.invited,
+            place=self._served.place,
         )

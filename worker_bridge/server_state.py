@@ -24,7 +24,7 @@ class ServerState:
     its engine. At `moved_at` a job got something from the engine. All three are seconds of the
     monotonic clock. It `is_replaced` when it has another model than its worker serves, or the same
     one in another form, which must not go on with answers that this one has begun. While it is
-    `giving_way` to another model it takes no jobs.
+    `giving_way` to another model it takes no jobs, nor while an operator has `drained` the worker.
     """
 
     def __init__(self, url: str) -> None:
@@ -34,7 +34,7 @@ class ServerState:
         self.breaker = Breaker()
         self.speed = Speedometer()
         self.renew_soon = asyncio.Event()
-        self.draining = self.fenced = self.giving_way = False
+        self.draining = self.fenced = self.giving_way = self.drained = False
         self.others = 0
         self.held = 0
         self.asking = 0
@@ -64,7 +64,7 @@ class ServerState:
     @property
     def accepting(self) -> bool:
         """Whether the worker takes jobs."""
-        if self.draining or self.giving_way or self.is_replaced:
+        if self.draining or self.giving_way or self.is_replaced or self.drained:
             return False
         return self.health is Health.HEALTHY and self.breaker.mode is not Mode.OPEN
 
@@ -145,6 +145,15 @@ class ServerState:
         """The worker takes no jobs for now, as another model is wanted; or it takes jobs again."""
         if to_another != self.giving_way:
             self.giving_way = to_another
+            self.renew_soon.set()
+
+    def heed_order(self, *, drained: bool) -> None:
+        """An operator lets the worker take no jobs; or it takes jobs again."""
+        if drained != self.drained:
+            log.warning(
+                "server=%s %s by an operator", self.url, "drained" if drained else "resumed"
+            )
+            self.drained = drained
             self.renew_soon.set()
 
     def fence(self) -> None:

@@ -11,12 +11,14 @@ from dispatcher.commands import Commands
 from dispatcher.demand import Demand, read_demand
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import UNLOADED, WorkerFacts
+from dispatcher.orders import place_of
 from dispatcher.worker import WorkerSession
 
 
 class Standby:
     """The registration of one model while it is not loaded: as a worker without slots.
 
+    While an operator has drained it nobody seems to wait, so that it is not loaded.
     Every call raises `RedisUnavailable` and `ResponseError`.
     """
 
@@ -26,8 +28,9 @@ class Standby:
         self.commands = commands
         self.health, self.reason = UNLOADED, ""
         self._session = WorkerSession(self.worker, commands, lease_s)
-        self._is_here = False
-        self._about = WorkerFacts(model, "", UNLOADED, 0, "", "", host=socket.gethostname())
+        self._is_here = self._is_drained = False
+        about = WorkerFacts(model, "", UNLOADED, 0, "", "", host=socket.gethostname())
+        self._about = replace(about, place=place_of(name))
 
     def remember(self, facts: WorkerFacts) -> None:
         """What the model was like when it was loaded: it will be so again."""
@@ -45,19 +48,25 @@ class Standby:
     async def say(self) -> None:
         """Joins, or renews the registration."""
         facts = replace(self._about, health=self.health, reason=self.reason)
-        if self._is_here:
-            try:
-                await self._session.renew(0, False, facts, {})
-                return
-            except Fenced:
-                self._session.end_epoch()
+        try:
+            if not self._is_here:
+                await self._join(facts)
+            await self._renew(facts)
+        except Fenced:
+            self._session.end_epoch()
+            await self._join(facts)
+
+    async def _join(self, facts: WorkerFacts) -> None:
         await self._session.register(0, False, facts)
         self._is_here = True
+
+    async def _renew(self, facts: WorkerFacts) -> None:
+        self._is_drained = (await self._session.renew(0, False, facts, {})).drained
 
     async def look(self) -> Demand:
         """Renews, and says who waits for the model."""
         await self.say()
-        return await read_demand(self.commands, self.worker)
+        return Demand() if self._is_drained else await read_demand(self.commands, self.worker)
 
     async def leave(self) -> None:
         """Another worker of this bridge serves the model now, or none will."""

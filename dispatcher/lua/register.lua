@@ -47,6 +47,15 @@ local function begin_epoch()
   return #tokens, true
 end
 
+-- An operator's order holds for whoever comes to the place.
+local function drained_at()
+  local place = worker
+  for i = 6, #ARGV, 2 do
+    if ARGV[i] == 'place' and ARGV[i + 1] ~= '' then place = ARGV[i + 1] end
+  end
+  return redis.call('ZSCORE', K.drained, place)
+end
+
 local function register()
   local rival = find_rival()
   if rival then return rival end
@@ -54,7 +63,9 @@ local function register()
   if not is_registered(worker, epoch) then recovered, are_all = begin_epoch() end
   if not are_all then return {'AGAIN', recovered} end
   redis.call('HSET', K.worker .. worker, 'epoch', epoch)
-  write_worker(c, worker, slots, accepting, 6, #ARGV)
+  local drained = drained_at()
+  if drained then redis.call('HSET', K.worker .. worker, 'drained', drained) end
+  write_worker(c, worker, slots, drained and '0' or accepting, 6, #ARGV)
   redis.call('ZADD', K.workers, c.now + lease_ms, worker)
   ring_worker(worker)
   return {'OK', recovered, c.now / 1000, unpack(other_apis())}

@@ -5,11 +5,12 @@
 --          7 number of pairs of field and value that follow; behind them pairs of a token that is
 --          held and what it has cost so far ('': another call looks at it)
 -- Returns  {'FENCED'}                       register again
---          {'OK', now, {token, …}, {token, …}, {token, …}}  the time (Unix s); those that are not,
---                                           or no longer, this worker's; those whose client has
---                                           gone; and those whose api was taken for dead. Behind
---                                           them the live apis that speak another protocol, as
---                                           register names them
+--          {'OK', now, drained, {token, …}, {token, …}, {token, …}}  the time (Unix s); 1 where an
+--                                           operator has drained the worker, else 0; those that are
+--                                           not, or no longer, this worker's; those whose client
+--                                           has gone; and those whose api was taken for dead.
+--                                           Behind them the live apis that speak another protocol,
+--                                           as register names them
 -- @include call
 -- @include is_registered
 -- @include look_at_held
@@ -28,11 +29,13 @@ local first_held = 8 + facts * 2
 if not (first_held >= 8 and first_held <= #ARGV + 1) then error('its facts are not complete', 0) end
 
 local function write_state()
-  local before = fields_of(K.worker .. worker, 'slots', 'accepting')
+  local before = fields_of(K.worker .. worker, 'slots', 'accepting', 'drained')
+  if before[3] then accepting = '0' end
   extend_lease(worker, c.now + lease_ms)
   write_worker(c, worker, slots, accepting, 8, first_held - 1)
   local has_more = before[2] ~= '1' or tonumber(slots) > number(before[1])
   if accepting == '1' and has_more then ring_worker(worker) end
+  return before[3] and 1 or 0
 end
 
 -- What the bridge does not name it has lost.
@@ -52,11 +55,11 @@ local function recover_missing(held)
 end
 
 local function renew()
-  write_state()
+  local is_drained = write_state()
   local foreign, unwanted, orphaned, held = look_at_held(c, worker, first_held)
   recover_missing(held)
   redis.call('PEXPIRE', K.running .. worker, WORKER_TTL_MS)
-  return {'OK', c.now / 1000, foreign, unwanted, orphaned, unpack(other_apis())}
+  return {'OK', c.now / 1000, is_drained, foreign, unwanted, orphaned, unpack(other_apis())}
 end
 
 return conduct(renew)

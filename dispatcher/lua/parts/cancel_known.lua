@@ -1,14 +1,9 @@
+-- @include cancel_running
 -- @include end_job
 -- @include leave_queue
 -- @include read_job
 -- @include use
 -- @lazy retire
-
-local function cancel_running(id, job)
-  redis.call('HSET', K.job .. id, 'cancelled', 1, 'shown', job.shown or '')
-  redis.call('ZADD', K.cancels .. job.worker, 0, id .. ':' .. job.attempt)
-  redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
-end
 
 -- `shown` is what its client was shown, '' where the api does not tell. Returns the state that the
 -- job was in.

@@ -288,6 +288,11 @@ class Desk:
         answer = await self.commands.release(Identity(worker, epoch), given_back)
         return [word.decode() for word in answer]
 
+    async def is_drained(self, worker: str) -> bool:
+        """What a renewal of a worker that would take jobs tells its bridge."""
+        status = WorkerStatus(LEASE_MS, 1, 1, ("health", "healthy"))
+        return bool((await self.commands.renew(Identity(worker, "e"), status, 5000, ()))[2])
+
     async def renew(
         self,
         *held: str,
@@ -300,7 +305,7 @@ class Desk:
         status = WorkerStatus(LEASE_MS, slots, accepting, ("health", "healthy"))
         rows = [(token, cost) for token in held]
         verdict, *rest = await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
-        return [verdict, *rest[1:]]  # without the time
+        return [verdict, *rest[2:]]  # without the time, and whether it is drained
 
     # What both do.
 

@@ -9,6 +9,7 @@ _OF_ALL = {
     "llamaq:tokens",
 }
 _FOR_EVER = {"queue", "deadlines", "workers", "apis", "bell", "side_bell", "counters", "speeds"}
+_FOR_EVER |= {"drained"}  # it has a bound
 
 
 def _may_stay(key: str) -> bool:

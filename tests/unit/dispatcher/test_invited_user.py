@@ -25,7 +25,8 @@ from dispatcher.script_text import SCRIPTS, script_text
 pytestmark = pytest.mark.real
 
 OF_APIS = {
-    *("admit", "api_heartbeat", "begin_once", "cancel", "enqueue", "free_key", "hold"),
+    *("admit", "api_heartbeat", "begin_once", "call_off", "cancel", "drain", "enqueue", "free_key"),
+    "hold",
     *("keep_answer", "position", "renew_keys", "resume", "roster", "used", "used_by_each"),
     *("weigh", "wipe"),
 }

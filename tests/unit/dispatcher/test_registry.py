@@ -30,7 +30,9 @@ async def test_worker_with_its_slots_and_queue(desk: Desk) -> None:
     await session.claim(Offer(1))
     (model,) = await read_models(desk.redis)
     assert model.workers == (
-        WorkerState("w", "http://127.0.0.1:8080", "healthy", True, 2, 1, 2048, "b1", "f1"),
+        WorkerState(
+            *("w", "http://127.0.0.1:8080", "healthy", True, 2, 1, 2048, "b1", "f1"), place="w"
+        ),
     )
     assert (model.model, model.queued, model.queued_bytes, model.accepting) == ("tiny", 1, 4, True)
     assert 0 <= model.seen_s < 5
