@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from api.errors import ApiError
-from api.inability import never_served, not_loaded, unable, unnamed
+from api.inability import at_rest, never_served, not_loaded, unable, unnamed
 from api.names import is_here, models_meant, with_given
 from api.notices import Notices
 from api.past_models import as_if_left
@@ -117,7 +117,7 @@ class Directory:
         if len(meant) != 1:
             raise self._not_found(name)
         state = self.models[meant[0]]
-        if state.workers and not self.serves(state.model):
+        if state.workers and not self.serves(state.model) and not self._rests(state.model):
             if not all(worker.is_understood for worker in state.workers):
                 await self._tell_of_strangers(state.model)
             raise self.unavailable(state.model)
@@ -169,10 +169,14 @@ class Directory:
     def _workers(self, model: str) -> list[WorkerState]:
         """Those that understand this API, and have the model or could load it."""
         state = self.models.get(model)
-        return [worker for worker in state.workers if _may_serve(worker)] if state else []
+        return [worker for worker in state.workers if worker.may_serve] if state else []
+
+    def _rests(self, model: str) -> bool:
+        """Whether a worker of this model could serve it, were it not drained or paused."""
+        return any(worker.rests for worker in self._workers(model))
 
     def is_able(self, model: str, needs: Needs) -> bool:
-        """Whether the model has a worker that meets these needs, or none at all."""
+        """Whether the model has a worker, be it at rest, that meets these needs, or none at all."""
         if needs == ANYBODY:
             return True
         workers = self._workers(model)
@@ -185,7 +189,7 @@ class Directory:
         state = self.models.get(model)
         if state is not None:
             for worker in state.workers:
-                if _may_serve(worker):
+                if worker.may_serve and not worker.rests:
                     return True
         return False
 
@@ -223,10 +227,14 @@ class Directory:
         """Whether the workers of this model don't meet these needs, and one who has waited for so
         long has waited long enough for one that does.
         """
-        return waited_s > self._grace_s and not self.is_able(model, needs)
+        workers = self._workers(model)
+        rest = all(worker.rests for worker in workers if worker.may_meet(needs))
+        return waited_s > self._grace_s and bool(workers) and rest
 
     def unavailable(self, model: str) -> ModelUnavailable:
         """What to tell those who need this model."""
+        if self._rests(model):
+            return at_rest(model)
         state = self.models.get(model)
         for worker in state.workers if state and not self.serves(model) else ():
             if worker.is_understood:
@@ -237,7 +245,3 @@ class Directory:
             f"No worker serves {which} now. Start its llama-server and its bridge, "
             "or try again later."
         )
-
-
-def _may_serve(worker: WorkerState) -> bool:
-    return worker.is_understood and not worker.has_failed

@@ -23,6 +23,7 @@ BY_CODE: Mapping[str, tuple[int, str, Mapping[str, str]]] = {
     "tenant_queue_full": (429, "rate_limit_error", {"Retry-After": "5"}),
     "worker_failed": (502, "server_error", NO_RETRY),
     "cancelled": (503, "server_error", {"Retry-After": "2"}),
+    "cancelled_by_operator": (503, "server_error", NO_RETRY),
     "model_unavailable": (503, "server_error", {"Retry-After": "10"}),
     "redis_unavailable": (503, "server_error", {"Retry-After": "2"}),
     "deadline_exceeded": (504, "timeout_error", NO_RETRY),

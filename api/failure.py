@@ -7,7 +7,7 @@ from api.errors import BY_CODE, ApiError, from_llama_server, from_llamaq
 from api.reply_headers import rate_headers
 from api.stay import Stay
 from dispatcher.errors import (
-    JobCancelled,
+    CalledOff,
     LlamaqError,
     QueueFull,
     Superseded,
@@ -43,7 +43,10 @@ def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
             "A newer request with the same `x-llamaq-supersede` key took this one's place in "
             "the queue: use the answer to that one."
         )
-    return JobCancelled("The request was cancelled on the server's side. Please send it again.")
+    return CalledOff(
+        "The request was cancelled on the server's side, by an operator. Ask them before you send "
+        "it again."
+    )
 
 
 def told(error: Exception) -> LlamaqError | ApiError:

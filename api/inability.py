@@ -64,6 +64,14 @@ def not_loaded(model: str, worker: WorkerState) -> ModelUnavailable:
     )
 
 
+def at_rest(model: str) -> ModelUnavailable:
+    """The error for a model whose workers are drained or paused."""
+    return ModelUnavailable(
+        f"All workers of the model '{model}' that could serve this are drained or paused for now: "
+        "`llamaq status` shows them. Choose another model, or try again later."
+    )
+
+
 def _not_served(message: str) -> ApiError:
     return ApiError(
         501, message, type="not_supported_error", code="not_supported", headers=NO_RETRY

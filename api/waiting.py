@@ -29,6 +29,8 @@ def check_model(job: Job, directory: Directory, waited_s: float) -> None:
     if directory.given_up(job.model, waited_s):
         raise directory.unavailable(job.model)
     if directory.lacks(job.model, job.needs, waited_s):
+        if directory.is_able(job.model, job.needs):
+            raise directory.unavailable(job.model)
         raise unable(job.model, job.needs)
 
 

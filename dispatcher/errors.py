@@ -67,9 +67,15 @@ class SlowClient(LlamaqError):
 
 
 class JobCancelled(LlamaqError):
-    """The job was cancelled by somebody else than its client."""
+    """The API that waits for the job has to stop."""
 
     code = "cancelled"
+
+
+class CalledOff(LlamaqError):
+    """An operator has cancelled the job."""
+
+    code = "cancelled_by_operator"
 
 
 class RedisUnavailable(LlamaqError):

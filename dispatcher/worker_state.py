@@ -79,6 +79,11 @@ class WorkerState:
         return self.protocol == PROTOCOL
 
     @property
+    def may_serve(self) -> bool:
+        """Whether this process can have jobs done there, once it takes some."""
+        return self.is_understood and not self.has_failed
+
+    @property
     def is_standby(self) -> bool:
         """Whether its bridge could load the model, or loads it: it has no server so far."""
         return not self.server and self.health in (UNLOADED, LOADING, FAILED)

@@ -148,7 +148,7 @@ def _worker_line(worker: WorkerState, width: int) -> str:
     special = ", ".join(sorted(worker.endpoints - {COMPLETION}))
     serves = f"  serves {special}" if special else ""
     trusted = worker.health != "healthy" or worker.breaker == "closed"
-    state = worker.health if trusted else f"breaker {worker.breaker}"
+    state = worker.condition if trusted or worker.rests else f"breaker {worker.breaker}"
     if not worker.is_understood:
         state = f"protocol {worker.protocol}, this is {PROTOCOL}: update the older one"
     invited = f"  invited as {worker.invited}" if worker.invited else ""

@@ -10,12 +10,15 @@ from redis.asyncio import Redis
 
 from api.directory import Directory
 from api.errors import ApiError
+from api.waiting import check_model
 from dispatcher.aliases import remove_alias, set_alias
 from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.errors import ModelNotFound, ModelUnavailable, RedisUnavailable
+from dispatcher.job import Job
 from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import Needs
+from dispatcher.orders import drain, resume
 from dispatcher.worker import WorkerFacts, WorkerSession
 from tests.unit.dispatcher.relay import relay_to
 
@@ -303,3 +306,36 @@ async def test_name_of_two_models_goes_to_the_first_and_is_told_once(
         "'a' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
         "'chat' is a name of a, b: 'a' gets its requests. Give the others another --alias.",
     ]
+
+
+async def test_model_whose_workers_are_drained_is_waited_for_like_one_without(redis: Redis) -> None:
+    directory = Directory(redis, grace_s=30)
+    await join(redis, "m")
+    await drain(redis, "w")
+    await directory.refresh()
+    await directory.require("m")  # it may be resumed within the grace time
+    assert not directory.serves("m")
+    assert not directory.given_up("m", waited_s=29)
+    directory._back_at = float("-inf")
+    assert directory.given_up("m", waited_s=31)
+    assert "drained or paused" in directory.unavailable("m").message
+    await resume(redis, "w")
+    await directory.refresh()
+    assert directory.serves("m")
+
+
+async def test_what_only_a_drained_worker_can_do_is_unavailable_and_not_impossible(
+    redis: Redis,
+) -> None:
+    directory, images = Directory(redis, grace_s=30), Needs(frozenset({"vision"}))
+    session = WorkerSession("seer", Commands(redis, Keys("m")), lease_s=4)
+    await session.register(2, True, replace(facts("m", "vision"), server_id="other"))
+    await join(redis, "m")
+    await drain(redis, "seer")
+    await directory.refresh()
+    await directory.require_able("m", images)
+    assert not directory.lacks("m", images, waited_s=29)
+    assert directory.lacks("m", images, waited_s=31)
+    job = Job("j", "m", "ann", b"", frozenset(), 60, 60, needs=images)
+    with pytest.raises(ModelUnavailable, match="could serve this are drained or paused"):
+        check_model(job, directory, waited_s=31)

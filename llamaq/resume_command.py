@@ -1,0 +1,33 @@
+"""`llamaq resume`: a drained worker takes jobs again."""
+
+import json
+from pathlib import Path
+
+import click
+
+from llamaq.data_dir import BESIDE_UP, data_dir_option
+
+
+@click.command()
+@click.argument("worker")
+@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+def resume(worker: str, for_programs: bool, data_dir: Path) -> None:
+    """Let WORKER take jobs again, which `llamaq drain` has stopped.
+
+    WORKER is an id of `llamaq status`, or a name: of all workers of that name, also of one that is
+    away. A worker that the owner of its machine has paused stays so.
+    """
+    from functools import partial
+
+    from llamaq import order_work
+    from llamaq.redis_work import with_redis_url
+
+    given = with_redis_url(data_dir, partial(order_work.resume, worker))
+    if for_programs:
+        click.echo(json.dumps(order_work.rows(given), indent=2))
+        return
+    for order in given:
+        what = "takes jobs again" if order.is_news else "was not drained"
+        away = "" if order.is_here else " when it comes back"
+        click.echo(f"{order.worker} ({order.model}) {what}{away}.")
