@@ -28,14 +28,19 @@ from worker_bridge.settings import BridgeSettings
     help="Models to load when they are asked for: a folder of GGUF files, or a file of presets.",
 )
 @click.option("--model", help="Name to serve the model under.")
+@click.option(
+    "--hours",
+    help="Hours of each day in which it works, by the clock here: 22-07, or 9:30-12,13-17.",
+)
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
 @redis_password_options
 @rpc_peers_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def bridge(
+def bridge(  # noqa: PLR0913  # one argument per option
     servers: Sequence[str],
     models: Path | None,
     model: str | None,
+    hours: str | None,
     name: str | None,
     rpc_peers: Sequence[str],
     command: Sequence[str],
@@ -53,7 +58,8 @@ def bridge(
     """
     if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
-    given = {"model": model, "worker_name": name, "models": models}
+    named = {"model": model, "worker_name": name, "hours": hours}
+    given = named | {"models": models}
     told = load({QueueSettings: {}, BridgeSettings: given})
     queue, one = told[QueueSettings], told[BridgeSettings]
     peers = dict(peers_by_server(servers, rpc_peers))
@@ -63,9 +69,9 @@ def bridge(
         check_host(place, command)
         work = run_host(one, queue, place, command)
     else:
-        if command and (named := peers_of_command(command, os.environ)):
-            peers.setdefault("", named)
-        work = run_bridge(list(_settings(servers, model, name, peers)), queue, command)
+        if command and (own_peers := peers_of_command(command, os.environ)):
+            peers.setdefault("", own_peers)
+        work = run_bridge(list(_settings(servers, named, peers)), queue, command)
     try:
         event_loop.run(work)
     except (ServerTaken, UnfitRedis) as error:
@@ -84,13 +90,12 @@ def _check_goes_with_models(settings: BridgeSettings, servers: Sequence[str]) ->
 
 
 def _settings(
-    servers: Sequence[str], model: str | None, name: str | None, peers: Mapping[str, str]
+    servers: Sequence[str], named: Mapping[str, str | None], peers: Mapping[str, str]
 ) -> Iterator[BridgeSettings]:
     """Those of each worker."""
     seen: set[str] = set()
     for number, server in enumerate(servers or (None,), start=1):
-        given = {"server": server, "model": model, "worker_name": name}
-        given["rpc_peers"] = peers.get(server or "")
+        given = {**named, "server": server, "rpc_peers": peers.get(server or "")}
         one: BridgeSettings = load({BridgeSettings: given})[BridgeSettings]
         if len(servers) > 1 and one.worker_name:
             given["worker_name"] = f"{one.worker_name}-{number}"

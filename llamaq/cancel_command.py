@@ -20,9 +20,9 @@ _SENTENCES = {
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 @click.pass_context
 def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> None:
-    """Cancel JOB, queued or running: a job of `llamaq status`, or the x-request-id of an answer.
+    """Cancel JOB, queued or running.
 
-    Its client gets the error `cancelled_by_operator`. The exit status is 1 if all of it was over
+    JOB is a job of `llamaq status`, or the x-request-id of an answer. Its client gets the error `cancelled_by_operator`. The exit status is 1 if all of it was over
     already.
     """
     from functools import partial

@@ -119,7 +119,7 @@ def up(  # noqa: PLR0913  # one argument per option
     _remember(home, listen, greeting.redis_ca)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
-    known = environments(api, url, log_level)
+    known = environments(api, url, log_level, home.folder)
     to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
     door = tls.command if tls else ()
     start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once, door))

@@ -4,6 +4,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -18,7 +19,7 @@ from llamaq.up_plan import UpPlan
 
 
 def environments(
-    api: ApiSettings, redis_url: str, log_level: str
+    api: ApiSettings, redis_url: str, log_level: str, folder: Path
 ) -> Mapping[str, Mapping[str, str]]:
     """That of each kind of process."""
     told = {"LLAMAQ_REDIS_URL": redis_url, LOG_LEVEL: log_level}
@@ -28,10 +29,12 @@ def environments(
         "LLAMAQ_PORT": str(api.port),
         **tls_variables(api),
     }
+    # Only one bridge gets models; and all look there whether this machine's owner has paused them.
+    of_bridges = {"LLAMAQ_MODELS": "", "LLAMAQ_DATA_DIR": str(folder.absolute())}
     return {
         "redis": of_redis(os.environ),
         "api": of_api(os.environ, told | of_its_own),
-        "bridge": of_bridge(os.environ, told | {"LLAMAQ_MODELS": ""}),  # only one gets them
+        "bridge": of_bridge(os.environ, told | of_bridges),
     }
 
 

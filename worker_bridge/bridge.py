@@ -35,6 +35,7 @@ from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.joining import ServerTaken
 from worker_bridge.llama import LlamaServer
 from worker_bridge.names import Aliases
+from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.recovery import Recovery
 from worker_bridge.registration import Registration
 from worker_bridge.server_state import ServerState
@@ -55,6 +56,7 @@ class Shared:
     crowd: Crowd = field(default_factory=Crowd)
     reaping: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     watches: dict[str, FleetWatch] = field(default_factory=dict)
+    pause: PauseWatch = field(default_factory=PauseWatch)
 
     def watch(self, keys: Keys) -> FleetWatch:
         """The one that looks at the fleet of a model."""
@@ -104,7 +106,8 @@ class Bridge:
         self._recovery = Recovery(worker, settings.stall_first_token_s)
         self._foreign = ForeignLoad(worker, self._attempts)
         aliases = Aliases(self._served.model, only=settings.model is not None)
-        self._registration = Registration(worker, self._attempts, aliases, queue.lease_s / 4)
+        pause, every_s = clients.shared.pause, queue.lease_s / 4
+        self._registration = Registration(worker, self._attempts, aliases, pause, every_s)
 
     @property
     def worker(self) -> str:
@@ -125,6 +128,11 @@ class Bridge:
     def is_claiming(self) -> bool:
         """Whether jobs may be on their way to it."""
         return self._calls.is_claiming
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is paused, and has no job, nor is one on its way."""
+        return self._state.paused_until_s > 0 and not self.jobs and not self.is_claiming
 
     @property
     def begun(self) -> int:

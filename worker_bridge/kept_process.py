@@ -29,6 +29,7 @@ class KeptProcess:
     On Linux it also ends when this process is killed: it then gets the signal `orphaned`.
 
     It sees `environment` and nothing of this process' own, but for the descriptors `inherited`.
+    It `is_held` from `hold` to `go_on`: it does not run then.
     `stop_s` is how long it may take to end politely. `ended` is set as soon as it has ended by
     itself. What it writes as errors goes by way of `last_words`, where it is given any.
     """
@@ -53,6 +54,13 @@ class KeptProcess:
         self._inherited = inherited
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is not to run for now."""
+        return not self._wanted.is_set()
 
     async def run(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         """Starts the program, again and again; returns when it has ended after `stop`.
@@ -61,32 +69,48 @@ class KeptProcess:
         Raises `OSError` where it can't be started at all.
         """
         pause_s = _FIRST_PAUSE_S
-        while not self._stopping:
+        while await self._is_wanted():
             if before is not None:
                 await before()
             started = time.monotonic()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
-                env=self._environment,
-                start_new_session=True,
-                pass_fds=self._inherited,
-                preexec_fn=_ending_with_parent(self._orphaned),
-            )
-            if self.last_words is not None and self._process.stderr is not None:
-                self.last_words.follow(self._process.stderr)
-            log.info("started %s pid=%s", self.name, self._process.pid)
-            if self._stopping:  # meanwhile
-                self._process.terminate()
-            code = await self._process.wait()
-            if self._stopping:
-                return
+            code = await self._run_once()
+            if self._stopping or self.is_held:
+                continue
             self.ended.set()
             if time.monotonic() - started > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
             log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    async def _is_wanted(self) -> bool:
+        await self._wanted.wait()
+        return not self._stopping
+
+    async def _run_once(self) -> int:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+            pass_fds=self._inherited,
+            preexec_fn=_ending_with_parent(self._orphaned),
+        )
+        if self.last_words is not None and self._process.stderr is not None:
+            self.last_words.follow(self._process.stderr)
+        log.info("started %s pid=%s", self.name, self._process.pid)
+        if self._stopping or self.is_held:  # meanwhile
+            self._process.terminate()
+        return await self._process.wait()
+
+    async def hold(self) -> None:
+        """Ends the program as `stop` does, until `go_on`."""
+        self._wanted.clear()
+        await self._end(None)
+
+    def go_on(self) -> None:
+        """Has a program that was held start again."""
+        self._wanted.set()
 
     def kill(self) -> None:
         """Ends the program at once; `run` starts it again."""
@@ -99,6 +123,10 @@ class KeptProcess:
         A program that heeds a second SIGTERM, as `hurry` sends it, gets 5 s more.
         """
         self._stopping = True
+        self._wanted.set()
+        await self._end(hurry)
+
+    async def _end(self, hurry: asyncio.Event | None) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return

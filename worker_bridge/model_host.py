@@ -18,6 +18,7 @@ from worker_bridge.launcher import DEFAULT_COMMAND
 from worker_bridge.load_failures import LoadFailures
 from worker_bridge.model_choice import Patience, Step, Tenure, choose, quiet_s
 from worker_bridge.model_load import ModelLoad
+from worker_bridge.pause_watch import watch_pause
 from worker_bridge.service import started
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.shelf import Shelved, read_shelf
@@ -40,7 +41,8 @@ async def run_host(
     """
     shelf = ShelfWatch(place, await asyncio.to_thread(read_shelf, place))
     async with started(queue) as (signals, commands):
-        host = ModelHost(settings, queue, Shared(commands), shelf, command or DEFAULT_COMMAND)
+        shared = Shared(commands, pause=watch_pause(settings, frees=True))
+        host = ModelHost(settings, queue, shared, shelf, command or DEFAULT_COMMAND)
         await host.run(signals)
 
 
@@ -146,11 +148,14 @@ class ModelHost:
     def _tenure(self, load: ModelLoad) -> Tenure:
         demand = self._standbys.demands.of(load.name)
         is_there = self._shelf.found.get(load.name) == load.model
-        return load.tenure(demand, wanted=is_there, parting_s=self._parting_s)
+        wanted = is_there and not self._shared.pause.unloads
+        return load.tenure(demand, wanted=wanted, parting_s=self._parting_s)
 
     def _why(self, load: ModelLoad, name: str) -> str:
         if name != load.name:
             return f"model={name} is wanted"
+        if self._shared.pause.unloads:
+            return self._shared.pause.reason
         is_there = self._shelf.found.get(name) == load.model
         return "nobody has asked for it lately" if is_there else "its file or preset has changed"
 

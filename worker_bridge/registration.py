@@ -12,6 +12,7 @@ from dispatcher.protocol import api_is_strange
 from worker_bridge.attempts import Attempts
 from worker_bridge.joining import ServerTaken, join
 from worker_bridge.names import Aliases
+from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.server_id import server_id
 from worker_bridge.stop import Stop
 from worker_bridge.worker import Worker
@@ -28,7 +29,12 @@ class Registration:
     """
 
     def __init__(
-        self, worker: Worker, attempts: Attempts, aliases: Aliases, every_s: float
+        self,
+        worker: Worker,
+        attempts: Attempts,
+        aliases: Aliases,
+        pause: PauseWatch,
+        every_s: float,
     ) -> None:
         self.replaced = asyncio.Event()
         self._session = worker.session
@@ -38,6 +44,7 @@ class Registration:
         self._first = worker.state.props
         self._attempts = attempts
         self._aliases = aliases
+        self._pause = pause
         self._every_s = every_s
         self._strangers: set[str] = set()  # those that were told of
 
@@ -107,6 +114,8 @@ class Registration:
             self.replaced.set()
 
     def _report(self) -> tuple[int, bool, WorkerFacts]:
+        self._pause.look()
+        self._state.paused_until_s = self._pause.until_s
         return self._state.slots, self._state.accepting, self.facts
 
     @property
@@ -119,7 +128,7 @@ class Registration:
             model=self._served.model,
             server=state.url,
             health=state.shown_health,
-            reason=state.reason,
+            reason=self._pause.reason or state.reason,
             breaker=state.breaker.mode.value,
             context=props.context,
             build=props.build,
@@ -139,4 +148,5 @@ class Registration:
             decode_tps=decode_tps,
             invited=self._session.invited,
             place=self._served.place,
+            paused_until_s=int(state.paused_until_s),
         )

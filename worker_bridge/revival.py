@@ -20,7 +20,7 @@ async def revive(process: KeptProcess, state: ServerState, patience_s: float) ->
     while True:
         await asyncio.sleep(_TICK_S)
         since = state.silent_since
-        if since is not None and time.monotonic() - since > patience_s:
+        if since is not None and not process.is_held and time.monotonic() - since > patience_s:
             log.warning("%s gave no answer for %.0f s: killing it", process.name, patience_s)
             process.kill()
             state.silent_since = None

@@ -25,6 +25,7 @@ class ServerState:
     monotonic clock. It `is_replaced` when it has another model than its worker serves, or the same
     one in another form, which must not go on with answers that this one has begun. While it is
     `giving_way` to another model it takes no jobs, nor while an operator has `drained` the worker.
+    It is paused until `paused_until_s`, Unix time; 0: it is not.
     """
 
     def __init__(self, url: str) -> None:
@@ -35,6 +36,7 @@ class ServerState:
         self.speed = Speedometer()
         self.renew_soon = asyncio.Event()
         self.draining = self.fenced = self.giving_way = self.drained = False
+        self.paused_until_s = 0.0
         self.others = 0
         self.held = 0
         self.asking = 0
@@ -64,7 +66,9 @@ class ServerState:
     @property
     def accepting(self) -> bool:
         """Whether the worker takes jobs."""
-        if self.draining or self.giving_way or self.is_replaced or self.drained:
+        if self.draining or self.giving_way or self.is_replaced:
+            return False
+        if self.drained or self.paused_until_s:
             return False
         return self.health is Health.HEALTHY and self.breaker.mode is not Mode.OPEN
 

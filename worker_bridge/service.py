@@ -27,6 +27,8 @@ from worker_bridge.kept_process import KeptProcess
 from worker_bridge.last_words import LastWords
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer
+from worker_bridge.pause_watch import watch_pause
+from worker_bridge.rest import resting
 from worker_bridge.revival import heed_losses, revive
 from worker_bridge.rpc_peers import RpcPeers, until_all_answer
 from worker_bridge.server_state import ServerState
@@ -61,15 +63,17 @@ async def run_bridge(
     alone; of several, one that fails is tried again and stops no other.
     """
     async with started(queue) as (signals, commands):
+        shared = Shared(commands, pause=watch_pause(settings[0], frees=bool(command)))
         if command:
             own = OwnServer(settings[0], command)
             for warning in own.warnings:
                 log.warning("%s", warning)
-            await own.serve(queue, Shared(commands), signals)
+            async with resting(own.process, shared.pause) as rest:
+                await own.serve(queue, shared, signals, rest.note)
         elif len(settings) == 1:
-            await serve(settings[0], queue, Shared(commands), signals)
+            await serve(settings[0], queue, shared, signals)
         else:
-            await serve_all(settings, queue, commands, signals)
+            await serve_all(settings, queue, shared, signals)
 
 
 @asynccontextmanager
@@ -96,11 +100,10 @@ async def started(queue: QueueSettings) -> AsyncIterator[tuple[Signals, LinkedRe
 async def serve_all(
     settings: Sequence[BridgeSettings],
     queue: QueueSettings,
-    commands: LinkedRedis,
+    shared: Shared,
     signals: Signals,
 ) -> None:
     """Bridges several servers, each as if it were alone, until all are to drain."""
-    shared = Shared(commands)
     async with asyncio.TaskGroup() as group:
         for each in settings:
             group.create_task(_serve_again_and_again(each, queue, shared, signals))

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
+from worker_bridge.hours import Hours, parse_hours
 from worker_bridge.names import MAX_NAME_CHARS, PLAIN_NAME
 from worker_bridge.rpc_peer import Peer, read_peers
 
@@ -54,6 +55,16 @@ class BridgeSettings(BaseSettings):
         600, ge=0, le=7 * 24 * 3600, description="a model without requests is unloaded; 0: never"
     )
     load_timeout_s: Seconds = Field(600, description="longest time for a model to be loaded")
+    hours: str = Field(
+        "",
+        max_length=256,
+        description="hours of each day in which the bridge works, by the clock of its machine: "
+        "22-07, or 9:30-12,13-17; else always",
+    )
+    data_dir: Path = Field(
+        Path("~/.local/share/llamaq"),
+        description="folder in which `llamaq pause` tells the bridges of this user what to do",
+    )
     drain_s: Seconds = Field(120, description="time for running jobs to end after SIGTERM")
     stall_prompt_s: Seconds = Field(120, description="longest time without progress on a prompt")
     stall_first_token_s: Seconds = Field(
@@ -72,6 +83,18 @@ class BridgeSettings(BaseSettings):
     def _are_peers(cls, peers: str) -> str:
         read_peers(peers)
         return peers
+
+    @field_validator("hours")
+    @classmethod
+    def _are_hours(cls, hours: str) -> str:
+        if hours:
+            parse_hours(hours)
+        return hours
+
+    @property
+    def work(self) -> Hours | None:
+        """The hours in which it works; None: always."""
+        return parse_hours(self.hours) if self.hours else None
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -18,7 +18,8 @@ from dispatcher.worker import WorkerSession
 class Standby:
     """The registration of one model while it is not loaded: as a worker without slots.
 
-    While an operator has drained it nobody seems to wait, so that it is not loaded.
+    While an operator has drained it, or it is `paused_until_s`, nobody seems to wait, so that it is
+    not loaded.
     Every call raises `RedisUnavailable` and `ResponseError`.
     """
 
@@ -26,7 +27,7 @@ class Standby:
         self.model = model
         self.worker = f"{name}-{secrets.token_hex(3)}"
         self.commands = commands
-        self.health, self.reason = UNLOADED, ""
+        self.health, self.reason, self.paused_until_s = UNLOADED, "", 0
         self._session = WorkerSession(self.worker, commands, lease_s)
         self._is_here = self._is_drained = False
         about = WorkerFacts(model, "", UNLOADED, 0, "", "", host=socket.gethostname())
@@ -47,7 +48,8 @@ class Standby:
 
     async def say(self) -> None:
         """Joins, or renews the registration."""
-        facts = replace(self._about, health=self.health, reason=self.reason)
+        about, until_s = self._about, self.paused_until_s
+        facts = replace(about, health=self.health, reason=self.reason, paused_until_s=until_s)
         try:
             if not self._is_here:
                 await self._join(facts)
@@ -66,7 +68,8 @@ class Standby:
     async def look(self) -> Demand:
         """Renews, and says who waits for the model."""
         await self.say()
-        return Demand() if self._is_drained else await read_demand(self.commands, self.worker)
+        rests = self._is_drained or self.paused_until_s > 0
+        return Demand() if rests else await read_demand(self.commands, self.worker)
 
     async def leave(self) -> None:
         """Another worker of this bridge serves the model now, or none will."""

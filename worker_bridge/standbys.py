@@ -38,6 +38,7 @@ class Standbys:
         self._lease_s = queue.lease_s
         self._commands = partial(Commands, shared.commands)
         self._failures = failures
+        self._pause = shared.pause
         self._known: dict[str, Standby] = {}
         self._looked_at = float("-inf")
 
@@ -60,6 +61,7 @@ class Standbys:
         if not at_once and time.monotonic() - self._looked_at < LOOK_S / 2:
             return
         self._looked_at = time.monotonic()
+        self._pause.look()
         asked = {name: self._ask(one, shelf, load) for name, one in self._known.items()}
         found = await asyncio.gather(*asked.values(), return_exceptions=True)
         for name, demand in zip(asked, found, strict=True):
@@ -72,11 +74,11 @@ class Standbys:
             log.error("model=%s can't be looked after: %r", name, demand)
 
     def _ask(self, standby: Standby, shelf: Shelf, load: ModelLoad | None) -> Awaitable[Demand]:
-        standby.reason = ""
+        standby.reason, standby.paused_until_s = self._pause.reason, int(self._pause.until_s)
         if load is None or load.name != standby.model or load.is_ending:
             rests = self._failures.rests(shelf.get(standby.model))
             standby.health = FAILED if rests else UNLOADED
-            standby.reason = self._failures.why(standby.model) if rests else ""
+            standby.reason = self._failures.why(standby.model) if rests else standby.reason
         elif load.bridge is None:
             standby.health = LOADING
         else:

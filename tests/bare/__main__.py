@@ -1,8 +1,8 @@
 """Runs `scripts/demo --once` on bare Debians without a network: how much CPU time does it take?
 
-Each Debian is made by debootstrap, with what README.md says that it needs. Its user is not root, and
-finds all packages in one folder. It exits with 1 where no answer comes, or more than 30 s of CPU
-time are used.
+Each Debian is made by debootstrap, with what README.md says that it needs. Its user is not root,
+and finds all packages in one folder. It exits with 1 where no answer comes, or more than 30 s of
+CPU time are used.
 """
 
 import os

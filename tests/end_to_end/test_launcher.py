@@ -1,5 +1,6 @@
 """`llamaq bridge -- COMMAND`: a bridge that starts its own real llama.cpp server."""
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+from llamaq.__main__ import main
 from tests.builders import make_token
 from tests.processes import Program, answers, api, llamaq, program, valkey, wait_until
 
@@ -124,6 +127,34 @@ def test_sigterm_lets_the_answer_end_before_the_server(
         assert launch.bridge.process.wait(5) == 0
         assert not lives(server)
         assert "Traceback" not in launch.bridge.output
+
+
+def test_paused_machine_has_its_memory_back_until_the_pause_ends(
+    queue: tuple[str, str], models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its owner names neither Redis nor a token."""
+
+    def pause(*words: str) -> Result:
+        return CliRunner().invoke(main, ["pause", *words], env={"LLAMAQ_DATA_DIR": str(tmp_path)})
+
+    about = {"LLAMAQ_DATA_DIR": str(tmp_path), "LLAMAQ_WORKER_NAME": "desk"}
+    with (
+        launched(queue, models["small"], tmp_path / "log", "-np", "2", **about) as launch,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        streamed = pool.submit(launch.ask, max_tokens=300, stream=True)
+        wait_until(launch.is_busy)
+        server = launch.server_pid
+        paused = pause("--for", "2h", "--unload")
+        assert (paused.exit_code, paused.stderr) == (0, "")
+        assert "It is heeded by: desk\ndesk: its llama-server ends when" in paused.stdout
+        assert streamed.result(30).text.endswith("data: [DONE]\n\n")
+        wait_until(lambda: not lives(server))
+        waiting = pool.submit(launch.ask, max_tokens=5)
+        assert json.loads(pause("--json").stdout)["bridges"] == [{"name": "desk", "frees": True}]
+        assert pause("--end").exit_code == 0
+        assert waiting.result(30).status_code == 200
+        assert launch.server_pid != server
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's death")

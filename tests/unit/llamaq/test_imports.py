@@ -42,6 +42,8 @@ def loaded(redis_url: str, *arguments: str) -> set[str]:
         (["alias", "list"], _HEAVY | {"jwt"}),
         (["usage"], _HEAVY | {"jwt"}),
         (["join", "192.168.1.5"], _HEAVY | {"jwt"}),
+        (["drain", "--help"], _HEAVY | {"jwt"}),
+        (["pause", "--help"], _HEAVY | {"jwt", "redis"}),
         (["bridge", "--help"], _SERVING | {"jwt"}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",

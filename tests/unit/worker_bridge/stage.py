@@ -18,12 +18,14 @@ from dispatcher.settings import QueueSettings
 from dispatcher.worker_state import WorkerState
 from tests.fakes.llama_server import FakeLlamaServer, Reply
 from worker_bridge.bridge import Shared
+from worker_bridge.pause_watch import watch_pause
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.signals import Signals
 
 QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
 WHOLE = "Hello world"
+NO_FOLDER = "/nonexistent"  # this machine's owner may have paused it
 
 
 class Stage:
@@ -59,7 +61,8 @@ class Stage:
         told = self.settings(server, **settings)
         queue = QueueSettings(redis_url=self.bridge_url, lease_s=lease_s)
         commands = open_redis(self.bridge_url)
-        serving = asyncio.create_task(serve(told, queue, Shared(commands), signals))
+        shared = Shared(commands, pause=watch_pause(told, frees=False))
+        serving = asyncio.create_task(serve(told, queue, shared, signals))
         try:
             yield serving
         finally:
@@ -71,7 +74,8 @@ class Stage:
     def settings(self, server: FakeLlamaServer, **settings: Any) -> BridgeSettings:
         """Those of the worker of a server."""
         url, key, name = server.url, server.key, f"w{server.port}"
-        return BridgeSettings(server=url, server_key=key, worker_name=name, **settings)
+        told = {"server": url, "server_key": key, "worker_name": name, "data_dir": NO_FOLDER}
+        return BridgeSettings(**told | settings)
 
     def drain(self, server: FakeLlamaServer) -> None:
         """SIGTERM for the last bridge of this server."""

@@ -83,3 +83,27 @@ async def test_stop_during_the_pause_before_a_restart_starts_nothing_more(tmp_pa
 async def test_program_that_can_not_be_started_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         await KeptProcess("nothing", ["/no/such/program"], {}, 1).run()
+
+
+async def test_program_that_is_held_starts_again_at_once_when_it_may(tmp_path: Path) -> None:
+    process = kept(POLITE, tmp_path / "f")
+    running = asyncio.create_task(process.run())
+    await has_lines(tmp_path / "f", 1)
+    await process.hold()
+    assert (process.is_held, process.ended.is_set()) == (True, False)
+    assert (tmp_path / "f").read_text() == "x\nbye\n"
+    process.go_on()
+    await has_lines(tmp_path / "f", 3)
+    await process.stop()
+    await running
+    assert (tmp_path / "f").read_text() == "x\nbye\nx\nbye\n"
+
+
+async def test_program_that_is_held_can_be_stopped(tmp_path: Path) -> None:
+    process = kept(POLITE, tmp_path / "f")
+    await process.hold()
+    running = asyncio.create_task(process.run())
+    await asyncio.sleep(0)
+    await process.stop()
+    await asyncio.wait_for(running, 5)
+    assert not (tmp_path / "f").exists()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,14 +14,24 @@ import pytest
 
 import dispatcher.demand as demand
 from dispatcher.connection import open_redis
+from dispatcher.orders import drain, resume
 from dispatcher.settings import QueueSettings
 from llamaq.demo_model import write_demo_model
-from tests.unit.worker_bridge.stage import QUESTION, Stage, eventually
-from worker_bridge import load_failures, model_choice, model_host, shelf_watch, standbys
+from tests.unit.worker_bridge.stage import NO_FOLDER, QUESTION, Stage, eventually
+from worker_bridge import (
+    load_failures,
+    model_choice,
+    model_host,
+    pause_watch,
+    shelf_watch,
+    standbys,
+)
 from worker_bridge.bridge import Shared
 from worker_bridge.load_failures import LoadFailures
 from worker_bridge.model_host import ModelHost
 from worker_bridge.model_load import ModelLoad
+from worker_bridge.pause import NO_PAUSE, Pause, write_pause
+from worker_bridge.pause_watch import watch_pause
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.shelf import Shelved, read_shelf
 from worker_bridge.shelf_watch import ShelfWatch
@@ -43,6 +54,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standbys, "LOOK_S", 0.1)
     monkeypatch.setattr(model_host, "_SOON_S", 0.05)
     monkeypatch.setattr(shelf_watch, "_EVERY_S", 0.1)
+    monkeypatch.setattr(pause_watch, "_EVERY_S", 0.05)
     monkeypatch.setattr(model_choice, "NOTICE_S", 0.1)
     monkeypatch.setattr(demand, "_LOADING_MS", 500)
 
@@ -78,10 +90,13 @@ class Room:
         self, command: tuple[str, ...] = SERVER, *, is_first: bool = True, **settings: Any
     ) -> AsyncIterator[tuple[ModelHost, Signals, asyncio.Task[None]]]:
         signals, commands = Signals(), open_redis(self.stage.redis_url)
-        told = BridgeSettings(**{"swap_after_s": BOUND_S, "worker_name": "host", **settings})
+        told = BridgeSettings(
+            **{"data_dir": NO_FOLDER, "swap_after_s": BOUND_S, "worker_name": "host", **settings}
+        )
         queue = QueueSettings(redis_url=self.stage.redis_url, lease_s=4)
         found = read_shelf(self.folder)
-        host = ModelHost(told, queue, Shared(commands), ShelfWatch(self.folder, found), command)
+        shared = Shared(commands, pause=watch_pause(told, frees=True))
+        host = ModelHost(told, queue, shared, ShelfWatch(self.folder, found), command)
         running = asyncio.create_task(host.run(signals))
         try:
             for model in found if is_first else ():
@@ -176,6 +191,40 @@ async def test_model_is_served_though_another_one_has_a_constant_flow(
             each.cancel()
         assert (answer.status_code, set(answers)) == (200, {200})
         assert loads(caplog)[:2] == [busy, wanted]
+
+
+async def test_paused_machine_frees_its_memory_and_loads_nothing_until_the_pause_ends(
+    room: Room, caplog: pytest.LogCaptureFixture, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    model, home = room.put("a"), tmp_path_factory.mktemp("home")
+    async with room.host(data_dir=home):
+        running = asyncio.create_task(room.ask(model, max_tokens=600))
+        await eventually(room.has(model, "healthy"))
+        write_pause(home, Pause(until_s=time.time() + 3600, unload=True))
+        assert (await running).status_code == 200
+        await eventually(room.has(model, "unloaded"))
+        asking = asyncio.create_task(room.ask(model))
+        await eventually(room.waits(model))
+        (standby,) = await room.stage.workers(model)
+        assert (standby.condition, "has paused it until" in standby.reason) == ("paused", True)
+        assert loads(caplog) == [model]
+        write_pause(home, NO_PAUSE)
+        assert (await asking).status_code == 200
+        assert loads(caplog) == [model, model]
+
+
+async def test_drained_machine_loads_nothing_until_it_is_resumed(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = room.put("a")
+    async with room.host():
+        await drain(room.stage.redis, "host")
+        asking = asyncio.create_task(room.ask(model))
+        await eventually(room.waits(model))
+        await asyncio.sleep(3 * standbys.LOOK_S)
+        assert loads(caplog) == []
+        await resume(room.stage.redis, "host")
+        assert (await asking).status_code == 200
 
 
 async def _soon_true(value: object) -> bool:

@@ -17,6 +17,7 @@ from tests.fakes.llama_server import Chat, FakeLlamaServer
 from tests.processes import llamaq, program, wait_until
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 from worker_bridge import bridge, service
+from worker_bridge.bridge import Shared
 from worker_bridge.registration import Registration
 from worker_bridge.service import serve_all
 from worker_bridge.signals import Signals
@@ -42,7 +43,7 @@ async def bridged(stage: Stage, *servers: FakeLlamaServer) -> AsyncIterator[Sign
     signals, commands = Signals(), open_redis(stage.redis_url)
     settings = [stage.settings(server) for server in servers]
     queue = QueueSettings(redis_url=stage.redis_url, lease_s=4)
-    serving = asyncio.create_task(serve_all(settings, queue, commands, signals))
+    serving = asyncio.create_task(serve_all(settings, queue, Shared(commands), signals))
     try:
         yield signals
     finally:
