@@ -15,7 +15,7 @@ _COMMANDS: Mapping[str, str] = {
     "drain": "Let WORKER take no more jobs; those that it works on end normally.",
     "invite": "Let the machine NAME, which you need not trust with more, serve one model.",
     "join": "Print the line that joins the llama-server of another machine of yours.",
-    "pause": "Let the workers of this user on this machine take no jobs; those that run end normally.",
+    "pause": "Let the workers of this user on this machine take no jobs.",
     "resume": "Let WORKER take jobs again, which `llamaq drain` has stopped.",
     "status": "Show the models, their workers, slots and queues.",
     "tenant": "What tenants may use per time, kept in Redis.",

@@ -22,8 +22,8 @@ _SENTENCES = {
 def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> None:
     """Cancel JOB, queued or running.
 
-    JOB is a job of `llamaq status`, or the x-request-id of an answer. Its client gets the error `cancelled_by_operator`. The exit status is 1 if all of it was over
-    already.
+    JOB is a job of `llamaq status`, or the x-request-id of an answer. Its client gets the error
+    `cancelled_by_operator`. The exit status is 1 if all of it was over already.
     """
     from functools import partial
 

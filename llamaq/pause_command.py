@@ -39,9 +39,9 @@ def pause(
     for_programs: bool,
     data_dir: Path,
 ) -> None:
-    """Let the workers of this user on this machine take no jobs; those that run end normally.
+    """Let the workers of this user on this machine take no jobs.
 
-    It needs no token and no Redis. Without an option it tells what is ordered. With --hours the
+    Those that run end normally. It needs no token and no Redis. Without an option it tells what is ordered. With --hours the
     pause comes back each day, until `llamaq pause --end`.
     """
     asked = for_s is not None or hours is not None
