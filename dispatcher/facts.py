@@ -24,9 +24,8 @@ class WorkerFacts:
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     `reason` says in words why its `health` is what it is, where there is more to say.
-    `invited` is the name under which an operator has invited its machine. `place` names what comes
-    back when its bridge starts again: orders hold there (dispatcher/orders.py). The owner of its
-    machine has paused it until `paused_until_s`, Unix time; 0: no.
+    `invited` is the name under which an operator has invited its machine. `tokens_per_s` is what
+    all its slots together have made in the last seconds.
     """
 
     model: str
@@ -51,8 +50,7 @@ class WorkerFacts:
     trained_context: int = 0
     reason: str = ""
     invited: str = ""
-    place: str = ""
-    paused_until_s: int = 0
+    tokens_per_s: float = 0
 
     @property
     def pairs(self) -> list[Arg]:

@@ -48,6 +48,8 @@ NAMES = {
     "held_back": "held_back",
     "usage": "usage:",
     "usage_users": "usage_users:",
+    "minutes": "minutes:",
+    "hours": "hours:",
     # Of a tenant.
     "requests": "requests",
     "requests_of": "requests:",

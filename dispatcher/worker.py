@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,8 @@ from dispatcher.taken import Taken, read_taken
 _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 
 _MOST_ENDED = 32  # in one call, which takes as many jobs again
+
+_MOST_USED = 10_000
 
 _NOTHING = Offer()
 
@@ -57,7 +60,7 @@ class WorkerSession:
     `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
     the live apis that speak another protocol, and which. `identity` is the worker and its epoch,
     which every script checks. `invited` is the name of this machine where an operator has invited
-    it, else empty.
+    it, else empty. `used` is what each attempt has used that has ended, for whoever takes it.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class WorkerSession:
         self._nonce = ""
         self._is_announced = False
         self.strangers: dict[str, int] = {}
+        self.used: deque[Usage] = deque(maxlen=_MOST_USED)
         self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
 
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
@@ -151,6 +155,7 @@ class WorkerSession:
         Waits out an outage of Redis. Attempts that end together are told in one call: the first of
         them gets the jobs of all.
         """
+        self.used.append(usage)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
         ended = Ended(token, state, pack(frames), *spent)
         return self._finishes.add(_Finish(ended, offer, patience))

@@ -41,8 +41,8 @@ def pause(
 ) -> None:
     """Let the workers of this user on this machine take no jobs.
 
-    Those that run end normally. It needs no token and no Redis. Without an option it tells what is ordered. With --hours the
-    pause comes back each day, until `llamaq pause --end`.
+    Those that run end normally. It needs no token and no Redis. Without an option it tells what is
+    ordered. With --hours the pause comes back each day, until `llamaq pause --end`.
     """
     asked = for_s is not None or hours is not None
     if end and (asked or unload):

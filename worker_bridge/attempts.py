@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+from dispatcher.cost import Usage
 from dispatcher.errors import Fenced
 from dispatcher.job import Claim
 from worker_bridge.attempt import Attempt
@@ -37,10 +38,10 @@ class Attempts:
     def __len__(self) -> int:
         return len(self._held)
 
-    def moving(self) -> dict[str, int]:
-        """Those that were not stopped: their tokens, and what each has cost so far."""
+    def moving(self) -> dict[str, Usage]:
+        """Those that were not stopped: their tokens, and what each has used so far."""
         return {
-            token: attempt.answer.meter.usage.cost
+            token: attempt.answer.meter.usage
             for token, attempt in self._held.items()
             if attempt.stopped_by is None
         }

@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
+from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
 from dispatcher.connection import LinkedRedis
 from dispatcher.crowd import Crowd
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
+from dispatcher.figures import Figures
+from dispatcher.history import EVERY_S, FAULTS, Recorder
 from dispatcher.keys import Keys
 from dispatcher.orders import place_of
 from dispatcher.outbox import Outbox
@@ -43,6 +46,7 @@ from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling
 from worker_bridge.signals import Signals
 from worker_bridge.stop import Stop
+from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
 
 log = logging.getLogger("llamaq.bridge")
@@ -107,7 +111,12 @@ class Bridge:
         self._foreign = ForeignLoad(worker, self._attempts)
         aliases = Aliases(self._served.model, only=settings.model is not None)
         pause, every_s = clients.shared.pause, queue.lease_s / 4
-        self._registration = Registration(worker, self._attempts, aliases, pause, every_s)
+        self._tally = Tally(session.used)
+        self._registration = Registration(
+            worker, self._attempts, aliases, pause, every_s, self._tally
+        )
+        link, name = clients.shared.commands.link, self._served.worker
+        self._history = Recorder(link, keys, "worker", name)
 
     @property
     def worker(self) -> str:
@@ -171,6 +180,7 @@ class Bridge:
             "look at the fleet": partial(self._watch.tell, self._policy.heed),
             "recovery": self._recovery.run,
             "look at the slots": self._foreign.run,
+            "history": self._tell_history,
         }
         tasks = [asyncio.create_task(go_on(name, work)) for name, work in works.items()]
         registering = asyncio.create_task(
@@ -189,6 +199,17 @@ class Bridge:
         async with self._reaping:
             await run_reaper(self._commands, self._lease_s)
 
+    async def _tell_history(self) -> None:
+        while True:
+            await asyncio.sleep(until_beat_s(EVERY_S))
+            await self._add_history()
+
+    async def _add_history(self) -> None:
+        try:
+            await self._history.add(Figures(self._tally.take()))
+        except FAULTS as error:
+            log.warning("The history of a minute is written later: %s", error)
+
     async def _drain(self, hurry: asyncio.Event) -> None:
         self._state.drain()
         log.info("draining worker=%s jobs=%s", self._served.worker, len(self._attempts))
@@ -204,6 +225,7 @@ class Bridge:
     async def _leave(self) -> None:
         with suppress(RedisUnavailable, Fenced, ResponseError):
             await self._registration.end()
+            await self._history.add(Figures(self._tally.take()))
         log.info("left worker=%s", self._served.worker)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 from contextlib import suppress
 
 from dispatcher.beat import until_beat_s
@@ -15,6 +16,7 @@ from worker_bridge.names import Aliases
 from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.server_id import server_id
 from worker_bridge.stop import Stop
+from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
 
 log = logging.getLogger("llamaq.bridge")
@@ -35,6 +37,7 @@ class Registration:
         aliases: Aliases,
         pause: PauseWatch,
         every_s: float,
+        tally: Tally,
     ) -> None:
         self.replaced = asyncio.Event()
         self._session = worker.session
@@ -46,6 +49,7 @@ class Registration:
         self._aliases = aliases
         self._pause = pause
         self._every_s = every_s
+        self._tally = tally
         self._strangers: set[str] = set()  # those that were told of
 
     @property
@@ -81,8 +85,10 @@ class Registration:
         await self._session.leave(self.facts)
 
     async def _renew(self) -> None:
-        renewal = await self._session.renew(*self._report(), self._attempts.moving())
-        self._state.heed_order(drained=renewal.drained)
+        moving = self._attempts.moving()
+        self._tally.look(moving.values(), time.monotonic())
+        costs = {token: used.cost for token, used in moving.items()}
+        renewal = await self._session.renew(*self._report(), costs)
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
@@ -149,4 +155,5 @@ class Registration:
             invited=self._session.invited,
             place=self._served.place,
             paused_until_s=int(state.paused_until_s),
+            tokens_per_s=self._tally.tokens_per_s,
         )

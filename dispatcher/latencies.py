@@ -1,0 +1,63 @@
+"""How many of something took how long: counts in classes of time. Pure."""
+
+import math
+import re
+from dataclasses import dataclass
+
+_SHORTEST_MS, _RATIO, _CLASSES = 20.0, 3**0.5, 20
+_COUNT = re.compile(r"(\d{1,2}):(\d{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """`counts` has a class for each time up to 20 ms, and for each that is √3 times as long.
+
+    >>> (Latencies().with_one(5) + Latencies().with_one(30)).text
+    '0:1,1:1'
+    """
+
+    counts: tuple[int, ...] = (0,) * _CLASSES
+
+    def with_one(self, ms: float) -> "Latencies":
+        """With one more, which took so long."""
+        class_ = 0 if ms <= _SHORTEST_MS else math.ceil(math.log(ms / _SHORTEST_MS, _RATIO))
+        counts = list(self.counts)
+        counts[min(class_, _CLASSES - 1)] += 1
+        return Latencies(tuple(counts))
+
+    def __add__(self, other: "Latencies") -> "Latencies":
+        pairs = zip(self.counts, other.counts, strict=True)
+        return Latencies(tuple([one + another for one, another in pairs]))
+
+    @property
+    def text(self) -> str:
+        """Those that are not 0, as Redis has them."""
+        counted = enumerate(self.counts)
+        return ",".join([f"{class_}:{count}" for class_, count in counted if count])
+
+    def quantile_ms(self, part: float) -> float | None:
+        """The time that so large a part of all took at most; None where there are none.
+
+        >>> round(Latencies().with_one(100).quantile_ms(0.5))
+        79
+        """
+        left = part * sum(self.counts)
+        for class_, count in enumerate(self.counts):
+            if count and left <= count:
+                longest = _SHORTEST_MS * _RATIO**class_
+                return longest * _RATIO ** (left / count - 1) if class_ else longest
+            left -= count
+        return None
+
+
+def read_latencies(text: str) -> Latencies:
+    """What `text` said. What can't be read counts as nothing.
+
+    >>> read_latencies("0:1,1:2,99:5,x").text
+    '0:1,1:2'
+    """
+    counts = [0] * _CLASSES
+    for class_, count in _COUNT.findall(text):
+        if int(class_) < _CLASSES:
+            counts[int(class_)] += int(count)
+    return Latencies(tuple(counts))
