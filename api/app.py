@@ -9,6 +9,7 @@ from starlette.types import Lifespan
 
 from api import health, model_list, request_log, usage_report
 from api.cors import with_cors
+from api.dashboard import data, orders, page
 from api.edge import Edge
 from api.endpoints import ENDPOINTS
 from api.error_handlers import install_error_handlers
@@ -18,6 +19,7 @@ from api.origins import read_origins
 from api.parts import make_parts
 from api.relay import Relay
 from api.settings import ApiSettings
+from api.tally import newly_ended
 from dispatcher.queue import Queue
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel, log_failure
@@ -29,7 +31,7 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            parts = make_parts(settings, queue_settings, queue)
+            parts = make_parts(settings, queue_settings, queue, app.state.ended)
             app.state.context = parts.context
             tasks = [asyncio.create_task(work) for work in parts.works()]
             for task in tasks:
@@ -52,13 +54,14 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for module in (model_list, usage_report, health):
+    for module in (model_list, usage_report, health, page, data, orders):
         app.include_router(module.router)
     app.router.routes.append(document_route(ENDPOINTS))
     app.router.routes.extend(not_relayed_routes(endpoint.path for endpoint in ENDPOINTS))
     install_error_handlers(app)
     relays = {door: relay for relay in map(Relay, ENDPOINTS) for door in relay.doors}
-    app.middleware_stack = Edge(app, relays)
+    app.state.ended = newly_ended()
+    app.middleware_stack = Edge(app, relays, app.state.ended)
     if origins := read_origins(settings.cors_origins):
         app.middleware_stack = with_cors(app.middleware_stack, origins)
     return app

@@ -10,6 +10,7 @@ from fastapi import Request
 from api.answer_room import AnswerRoom
 from api.aside import Aside
 from api.auth import Authenticator
+from api.dashboard.board import Board
 from api.directory import Directory
 from api.limits import Limiter
 from api.line import Line
@@ -64,6 +65,7 @@ class Context:
     authenticator: Authenticator
     pulse: Pulse
     limiter: Limiter
+    board: Board
     max_tenant_jobs: int = 0
     aside: Aside = field(default_factory=Aside)
     line: Line = field(default_factory=Line)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import deque
 from collections.abc import Awaitable, Mapping
 
 from starlette.applications import Starlette
@@ -21,12 +22,14 @@ class Edge:
 
     Doors in `relays` are served by these, all other paths by the middleware of `owner`. What
     neither of them took is logged and answered with a 500, or cuts an answer that had begun.
+    `ended` gets the record of each request.
     """
 
-    def __init__(self, owner: Starlette, relays: Mapping[str, Relay]) -> None:
+    def __init__(self, owner: Starlette, relays: Mapping[str, Relay], ended: deque[Record]) -> None:
         self._owner = owner
         self._app = owner.build_middleware_stack()
         self._relays = relays
+        self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection (ASGI)."""
@@ -63,6 +66,7 @@ class Edge:
                 await refuse(error, {}, receive, named_send, body)
         finally:
             write(record, path)
+            self._ended.append(record)
 
 
 def _named(message: Message, record: Record, id_header: bytes) -> Message:

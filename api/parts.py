@@ -1,6 +1,7 @@
 """Makes the parts of a running API, and what they do for as long as it runs."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 from api.answer_room import AnswerRoom
 from api.auth import Authenticator
 from api.context import Context, Pulse
+from api.dashboard.board import Board
 from api.directory import Directory
 from api.idempotency.once import Once
 from api.jwks import Jwks
 from api.limits import Limiter
 from api.line import Line
+from api.request_log import Record
 from api.settings import ApiSettings
+from api.tally import Tally
 from api.usage_report import UsageKeeper
 from api.visit import Room
 from dispatcher.aliases import parse_aliases
@@ -38,8 +42,13 @@ class Parts:
     works: Callable[[], Sequence[Work]]
 
 
-def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
-    """Those of an API on this queue."""
+def make_parts(
+    settings: ApiSettings,
+    queue_settings: QueueSettings,
+    queue: Queue,
+    ended: deque[Record],
+) -> Parts:
+    """Those of an API on this queue, whose requests go to `ended` when they are over."""
     jwks, pulse = _jwks(settings), Pulse()
     authenticator = Authenticator(settings.token_values, jwks)
     usage = UsageKeeper(settings.usage_days)
@@ -51,9 +60,11 @@ def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queu
         keeper=keeper,
     )
     authenticator.look_first = directory.refresh
+    tally = Tally(ended, queue.lifeline, queue.api, lambda: directory.models)
+    pulse.listeners.add(tally.heed)
     once = _once(settings, queue, pulse)
     context = Context(
-        *(settings, queue, directory, authenticator, pulse, limiter),
+        *(settings, queue, directory, authenticator, pulse, limiter, Board(queue.redis)),
         max_tenant_jobs=queue_settings.max_tenant_jobs,
         line=Line(settings.api_workers, most_of_tenant=settings.open_requests_of_a_tenant),
         room=Room(settings.held_bytes_of_a_process),
@@ -67,6 +78,7 @@ def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queu
         return (
             go_on("directory", directory.run),
             go_on("pulse", pulse.run),
+            go_on("history", tally.run),
             *([go_on("jwks", jwks.run)] if jwks else []),
             go_on("watch over invited machines", watch.run),
             *([go_on("renewal of idempotency keys", once.run)] if once else []),

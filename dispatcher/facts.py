@@ -24,8 +24,10 @@ class WorkerFacts:
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     `reason` says in words why its `health` is what it is, where there is more to say.
-    `invited` is the name under which an operator has invited its machine. `tokens_per_s` is what
-    all its slots together have made in the last seconds.
+    `invited` is the name under which an operator has invited its machine. `place` names what comes
+    back when its bridge starts again: orders hold there (dispatcher/orders.py). The owner of its
+    machine has paused it until `paused_until_s`, Unix time; 0: no. `tokens_per_s` is what all its
+    slots together have made in the last seconds.
     """
 
     model: str
@@ -51,6 +53,8 @@ class WorkerFacts:
     reason: str = ""
     invited: str = ""
     tokens_per_s: float = 0
+    place: str = ""
+    paused_until_s: int = 0
 
     @property
     def pairs(self) -> list[Arg]:

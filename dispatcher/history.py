@@ -94,6 +94,7 @@ class Row(NamedTuple):
     """What one process (`kind` and `name`) did of a model in a step that began at `at_ms`."""
 
     model: str
+    span: Span
     at_ms: int
     kind: str
     name: str
@@ -141,7 +142,8 @@ def _row(model: str, span: Span, number: int, name: bytes, text: bytes) -> Row |
         return None
     step, word, kind, who = parts
     at_ms = (number * span.per_key + int(step)) * span.step_ms
-    return Row(model, at_ms, kind, unquote(who), read_figures(word, text.decode(errors="replace")))
+    figures = read_figures(word, text.decode(errors="replace"))
+    return Row(model, span, at_ms, kind, unquote(who), figures)
 
 
 FAULTS = RedisUnavailable, ResponseError

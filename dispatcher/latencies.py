@@ -1,28 +1,29 @@
 """How many of something took how long: counts in classes of time. Pure."""
 
-import math
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 
-_SHORTEST_MS, _RATIO, _CLASSES = 20.0, 3**0.5, 20
+_SHORTEST_MS, _RATIO, CLASSES = 20.0, 3**0.5, 20
+LONGEST_MS = tuple(_SHORTEST_MS * _RATIO**class_ for class_ in range(CLASSES - 1))
+"""The longest time of each class; the last one has all that take longer."""
 _COUNT = re.compile(r"(\d{1,2}):(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """`counts` has a class for each time up to 20 ms, and for each that is √3 times as long.
+    """`counts` has the class of up to 20 ms, then one for each time that is √3 times as long.
 
     >>> (Latencies().with_one(5) + Latencies().with_one(30)).text
     '0:1,1:1'
     """
 
-    counts: tuple[int, ...] = (0,) * _CLASSES
+    counts: tuple[int, ...] = (0,) * CLASSES
 
     def with_one(self, ms: float) -> "Latencies":
         """With one more, which took so long."""
-        class_ = 0 if ms <= _SHORTEST_MS else math.ceil(math.log(ms / _SHORTEST_MS, _RATIO))
         counts = list(self.counts)
-        counts[min(class_, _CLASSES - 1)] += 1
+        counts[bisect_left(LONGEST_MS, ms)] += 1
         return Latencies(tuple(counts))
 
     def __add__(self, other: "Latencies") -> "Latencies":
@@ -56,8 +57,8 @@ def read_latencies(text: str) -> Latencies:
     >>> read_latencies("0:1,1:2,99:5,x").text
     '0:1,1:2'
     """
-    counts = [0] * _CLASSES
+    counts = [0] * CLASSES
     for class_, count in _COUNT.findall(text):
-        if int(class_) < _CLASSES:
+        if int(class_) < CLASSES:
             counts[int(class_)] += int(count)
     return Latencies(tuple(counts))

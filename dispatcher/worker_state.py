@@ -18,6 +18,8 @@ class WorkerState:
     of its bridge, `invited` the name under which an operator has invited that. `endpoints` are the
     words of `dispatcher.needs`, and none where its bridge does not tell. What it tells of its
     weights is in `dispatcher.facts`.
+    Since `drained_s`, Unix time, an operator lets it take no jobs, and until `paused_until_s` the
+    owner of its machine does; 0: they let it. What holds for it holds for its `place`.
     """
 
     id: str
@@ -45,6 +47,23 @@ class WorkerState:
     reason: str = ""
     invited: str = ""
     tokens_per_s: float = 0
+    place: str = ""
+    drained_s: float = 0
+    paused_until_s: int = 0
+
+    @property
+    def rests(self) -> bool:
+        """Whether it takes no jobs because an operator or its machine's owner has said so."""
+        return self.drained_s > 0 or self.paused_until_s > 0
+
+    @property
+    def condition(self) -> str:
+        """The word for people: its health, unless somebody has stopped it."""
+        if self.health in (LEFT, DRAINING):
+            return self.health
+        if self.drained_s:
+            return "drained"
+        return "paused" if self.paused_until_s else self.health
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -90,7 +109,7 @@ FIELDS = (
     *("server", "health", "accepting", "slots", "context", "build", "fingerprint", "modalities"),
     *("prompt_tps", "decode_tps", "breaker", "foreign", "aliases", "host", "protocol", "endpoints"),
     *("quantisation", "size_bytes", "parameters", "trained_context", "reason", "invited"),
-    "tokens_per_s",
+    *("place", "drained", "paused_until_s", "tokens_per_s"),
 )
 """The fields of a worker's row that are read here."""
 
@@ -125,4 +144,7 @@ def read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         reason=text.get("reason", ""),
         invited=text.get("invited", ""),
         tokens_per_s=number(text.get("tokens_per_s", "0")),
+        place=text.get("place", "") or printable(worker),
+        drained_s=number(text.get("drained", "0")) / 1000,
+        paused_until_s=whole(text, "paused_until_s"),
     )

@@ -153,6 +153,7 @@ class _Server(uvicorn.Server):
             server.close()
         if self._acceptor is not None:
             self._acceptor.close()
+        self._app.state.context.board.live.close()
         # uvicorn resets a connection whose request it has not read yet.
         await asyncio.sleep(_ON_ITS_WAY_S)
         await super().shutdown(sockets)

@@ -54,6 +54,16 @@ def kept_redis_url(data_dir: Path) -> str | None:
     )
 
 
+def kept_api_url(data_dir: Path) -> str | None:
+    """Where the API of the `up` with this folder is on this machine; None as for `kept_secret`,
+    and where no `up` has told.
+    """
+    if not _goes_first() and is_set("LLAMAQ_JWT_SECRET"):
+        return None
+    path = Home(data_dir.expanduser()).api_url
+    return _read(path, "") if path.exists() else None
+
+
 def kept_listen(data_dir: Path) -> tuple[ListenAddress, str, str]:
     """Where the Redis of a running `up` listens for other machines, its password, and the
     fingerprint of its CA, which is empty where it speaks no TLS.

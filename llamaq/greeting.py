@@ -28,7 +28,7 @@ _UNVERIFIED = ", context=ssl._create_unverified_context()"
 class Greeting:
     """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens.
 
-    With a `tls_cert` it speaks HTTPS. `redis_ca` is the fingerprint of the CA where Redis speaks
+    `dashboard` is a link that opens it for an hour. With a `tls_cert` it speaks HTTPS. `redis_ca` is the fingerprint of the CA where Redis speaks
     TLS.
     """
 
@@ -42,15 +42,15 @@ class Greeting:
     kept_secret: bool
     tls_cert: Path | None = None
     redis_ca: str = ""
+    dashboard: str = field(default="", repr=False)
 
     @property
     def local_url(self) -> str:
         """The API's address for programs on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return self._url(host)
+        return url_here(self.host, self.port, has_tls=self.tls_cert is not None)
 
     def _url(self, host: str) -> str:
-        return f"{'https' if self.tls_cert else 'http'}://{in_url(host)}:{self.port}"
+        return _url(host, self.port, has_tls=self.tls_cert is not None)
 
     def chat_line(self, model: str) -> str:
         """A line to paste: one streamed chat, by curl where this machine has it, else by Python."""
@@ -90,6 +90,7 @@ class Greeting:
         click.echo(
             f"\nA token for 24 hours:\n{self.token}\nOthers: llamaq token create NAME {secret}"
         )
+        click.echo(f"\nDashboard, for an hour (another link: llamaq dashboard):\n{self.dashboard}")
         click.echo(f"\n{self._how_to_add()}:\n{self.bridge_line()}")
         if self.redis_listen is not None and (others := other_addresses(self.redis_listen)):
             click.echo(f"{others} For these: llamaq join ADDRESS {folder}")
@@ -106,6 +107,20 @@ class Greeting:
         if self.redis_url.startswith("unix:"):
             return "To add machines, start again with --lan. To add a llama-server of this one"
         return "To add a llama-server"
+
+
+def url_here(host: str, port: int, *, has_tls: bool) -> str:
+    """Where programs on this machine reach an API that listens there.
+
+    >>> url_here("0.0.0.0", 8484, has_tls=False)
+    'http://127.0.0.1:8484'
+    """
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return _url(here, port, has_tls=has_tls)
+
+
+def _url(host: str, port: int, *, has_tls: bool) -> str:
+    return f"{'https' if has_tls else 'http'}://{in_url(host)}:{port}"
 
 
 def redis_addresses(listen: ListenAddress) -> list[Address]:

@@ -30,6 +30,11 @@ class Home:
         return self.folder / "redis_url"
 
     @property
+    def api_url(self) -> Path:
+        """The address of the API on this machine, as the last `up` told."""
+        return self.folder / "api_url"
+
+    @property
     def redis_listen(self) -> Path:
         """Where it listens for other machines, as ADDR:PORT; there is none where it doesn't."""
         return self.folder / "redis_listen"

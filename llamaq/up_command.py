@@ -17,6 +17,7 @@ from dispatcher.settings import QueueSettings
 from llamaq import redis_sentences
 from llamaq.addresses import EVERYWHERE, in_url
 from llamaq.another_up import check_nobody_runs
+from llamaq.dashboard_link import LINK_S, dashboard_link, link_claims
 from llamaq.data_dir import data_dir_option
 from llamaq.embedded_redis import (
     EmbeddedRedis,
@@ -117,6 +118,7 @@ def up(  # noqa: PLR0913  # one argument per option
     redis_ca = tls.fingerprint if tls else ""
     greeting = replace(_greeting(home, api, url, listen, password), redis_ca=redis_ca)
     _remember(home, listen, greeting.redis_ca)
+    write_private(home.api_url, f"{greeting.local_url}\n")
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
     known = environments(api, url, log_level, home.folder)
@@ -144,7 +146,9 @@ def _greeting(
     token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
     kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
     cert = api.tls_cert and api.tls_cert.absolute()
-    return Greeting(api.host, api.port, token, url, password, listen, home.folder, kept, cert)
+    greeting = Greeting(api.host, api.port, token, url, password, listen, home.folder, kept, cert)
+    claims = link_claims(LINK_S, api.jwt_audience, api.jwt_issuer)
+    return replace(greeting, dashboard=dashboard_link(greeting.local_url, claims, secret))
 
 
 def _open_home(data_dir: Path) -> Home:

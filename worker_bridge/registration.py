@@ -89,6 +89,7 @@ class Registration:
         self._tally.look(moving.values(), time.monotonic())
         costs = {token: used.cost for token, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
+        self._state.heed_order(drained=renewal.drained)
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
         for token in renewal.unwanted:
@@ -156,4 +157,5 @@ class Registration:
             place=self._served.place,
             paused_until_s=int(state.paused_until_s),
             tokens_per_s=self._tally.tokens_per_s,
+            place=self._served.place,
         )

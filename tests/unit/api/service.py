@@ -15,6 +15,7 @@ from api.answer_room import AnswerRoom
 from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
+from api.dashboard.board import Board
 from api.directory import Directory
 from api.limits import Limiter
 from api.line import Line
@@ -175,11 +176,11 @@ def scripted_app(
 ) -> tuple[FastAPI, ScriptedQueue, Registry]:
     """The app of such an API."""
     queue, registry, pulse = ScriptedQueue(), Registry(), Pulse()
-    loaded = make_settings(**settings)
+    loaded, nowhere = make_settings(**settings), cast(LinkedRedis, None)
     app = assemble(loaded, partial(_beating, pulse))
     app.state.context = Context(
         *(loaded, cast("Queue", queue), registry, Authenticator(loaded.token_values), pulse),
-        *(Limiter(cast(LinkedRedis, None), 4, dict), max_tenant_jobs),
+        *(Limiter(nowhere, 4, dict), Board(nowhere), max_tenant_jobs),
         line=Line(most_of_tenant=loaded.open_requests_of_a_tenant),
         room=Room(loaded.held_bytes_of_a_process),
         answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),

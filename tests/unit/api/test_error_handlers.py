@@ -1,4 +1,5 @@
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -35,7 +36,7 @@ def client() -> Iterator[TestClient]:
     async def reads(request: Request) -> int:
         return len(await read_body(request.headers, request.receive, 10, lambda _: None))
 
-    app.middleware_stack = Edge(app, {})
+    app.middleware_stack = Edge(app, {}, deque())
 
     with TestClient(app) as client:
         yield client

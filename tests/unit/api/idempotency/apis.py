@@ -10,6 +10,7 @@ from starlette.types import Message
 from api.app import assemble
 from api.auth import Authenticator
 from api.context import Context, Pulse
+from api.dashboard.board import Board
 from api.idempotency.once import Once
 from api.limits import Limiter
 from dispatcher.connection import LinkedRedis
@@ -113,7 +114,7 @@ class Api:
                 Authenticator(loaded.token_values),
                 self.pulse,
             ),
-            Limiter(redis, 4, dict),
+            *(Limiter(redis, 4, dict), Board(redis)),
             once=self.once,
         )
 

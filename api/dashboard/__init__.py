@@ -1,0 +1,1 @@
+"""The dashboard: a static page that anybody gets, and data that needs the scope `admin`."""

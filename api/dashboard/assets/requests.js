@@ -1,0 +1,99 @@
+// Who waits, and each request that is here with where it is.
+
+import { byId, empty, h, keep, mark, say, state, table } from "./dom.js";
+import { age, count, many } from "./format.js";
+import { cancel } from "./orders.js";
+
+const WHERE = {
+  queued: ["off", "in the queue"],
+  running: ["good", "at a worker"],
+  lost: ["warn", "lost its worker, goes on elsewhere"],
+};
+
+let parts;
+
+export function showRequests(models) {
+  const place = byId("requests");
+  const requests = models.flatMap((model) => model.requests.map((each) => ({ ...each, model: model.model })));
+  const queues = models.filter((model) => model.waiting.length);
+  parts ??= make(place);
+  parts.empty.hidden = requests.length > 0 || queues.length > 0;
+  parts.queues.hidden = !queues.length;
+  parts.list.hidden = !requests.length;
+  keep(parts.queueRows, queues.flatMap(rowsOf), (row) => `${row.model}|${row.tier}|${row.tenant}`, makeQueueRow);
+  keep(parts.rows, requests, (request) => `${request.model}|${request.id}`, makeRequest);
+  const left = models.reduce((all, model) => all + (model.requests_left_out ?? 0), 0);
+  say(parts.more, left ? `and ${many(left, "more request")}` : "");
+}
+
+const rowsOf = (model) => model.waiting.map((turn) => ({ ...turn, model: model.model }));
+
+function make(place) {
+  const queue = table("Who waits, the next one first", [
+    ["Next"], ["Model"], ["Tier"], ["Waiting", "number"], ["Oldest", "number"],
+  ]);
+  const list = table("Requests", [
+    ["Request"], ["Where it is"], ["Tenant"], ["Tier"], ["For", "number"], ["Orders", "hidden"],
+  ]);
+  const more = h("p", { class: "more" });
+  const none = empty("No request is here.", "Send one from the chat of this page, or with the line that llamaq up prints.");
+  const queues = h("div", { class: "framed" }, h("div", { class: "model-head" }, h("h3", {}, "Who waits"),
+    h("span", { class: "muted small" }, "the next one of each tier first")), queue.node);
+  const all = h("div", { class: "framed" }, list.node, more);
+  place.replaceChildren(none, queues, all);
+  return { empty: none, queues, list: all, queueRows: queue.body, rows: list.body, more };
+}
+
+const cell = (label, className = null) => h("td", { role: "cell", "data-label": label, class: className });
+
+function makeQueueRow(row) {
+  const tenant = h("span", { class: "name" });
+  const needs = h("span", { class: "under" });
+  const waiting = cell("Waiting", "number");
+  const oldest = cell("Oldest", "number");
+  const node = h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "wide" }, tenant, needs),
+    h("td", { role: "cell", "data-label": "Model" }, row.model), h("td", { role: "cell", "data-label": "Tier" }, row.tier),
+    waiting, oldest);
+  return {
+    node,
+    update(now) {
+      say(tenant, now.tenant);
+      say(needs, now.needs ? `only some workers can take: ${now.needs}` : "");
+      say(waiting, count(now.queued));
+      say(oldest, now.oldest_s === null || now.oldest_s === undefined ? "–" : age(now.oldest_s));
+    },
+  };
+}
+
+function makeRequest() {
+  const id = h("span", { class: "mono" });
+  const model = h("span", { class: "under" });
+  const where = state();
+  const worker = h("span", { class: "under" });
+  const tenant = cell("Tenant");
+  const tier = cell("Tier");
+  const since = cell("For", "number");
+  const button = h("button", { type: "button", class: "danger" }, "Cancel");
+  let request;
+  button.addEventListener("click", () => cancel(request, button));
+  const node = h("tr", { role: "row" },
+    h("th", { scope: "row", role: "rowheader", class: "wide" }, id, model),
+    h("td", { role: "cell", class: "wide", "data-label": "Where it is" }, where.node, worker),
+    tenant, tier, since, h("td", { role: "cell", class: "actions" }, button));
+  return {
+    node,
+    update(now) {
+      request = now;
+      const [kind, words] = WHERE[now.state] ?? ["off", now.state];
+      say(id, now.id.length > 18 ? `${now.id.slice(0, 12)}…` : now.id);
+      mark(id, "title", now.id);
+      say(model, now.model);
+      where.update(kind, now.resumed ? `${words}, resumed` : words);
+      say(worker, now.worker);
+      say(tenant, now.tenant);
+      say(tier, now.tier);
+      say(since, age(now.since_s));
+      mark(button, "aria-label", `Cancel request ${now.id.slice(0, 12)} of ${now.tenant}`);
+    },
+  };
+}
