@@ -109,7 +109,7 @@ async def read_history(
     What can't be read is left out.
     """
     last = now_ms // span.step_ms
-    first = last - span.steps + 1
+    first = last - span.steps - 1  # the last ones are not complete yet
     numbers = range(first // span.per_key, last // span.per_key + 1)
     rows: list[Row] = []
     for model in models:

@@ -28,8 +28,8 @@ _UNVERIFIED = ", context=ssl._create_unverified_context()"
 class Greeting:
     """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens.
 
-    `dashboard` is a link that opens it for an hour. With a `tls_cert` it speaks HTTPS. `redis_ca` is the fingerprint of the CA where Redis speaks
-    TLS.
+    `dashboard` is a link that opens it for an hour. With a `tls_cert` it speaks HTTPS. `redis_ca`
+    is the fingerprint of the CA where Redis speaks TLS.
     """
 
     host: str

@@ -117,8 +117,7 @@ def up(  # noqa: PLR0913  # one argument per option
     bridges += demo_bridges(_demo_model(home)) if demo else []
     redis_ca = tls.fingerprint if tls else ""
     greeting = replace(_greeting(home, api, url, listen, password), redis_ca=redis_ca)
-    _remember(home, listen, greeting.redis_ca)
-    write_private(home.api_url, f"{greeting.local_url}\n")
+    _remember(home, listen, greeting)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
     known = environments(api, url, log_level, home.folder)
@@ -159,14 +158,15 @@ def _open_home(data_dir: Path) -> Home:
     return home
 
 
-def _remember(home: Home, listen: ListenAddress | None, fingerprint: str) -> None:
-    """Tells `llamaq join` where the Redis of this `up` listens."""
+def _remember(home: Home, listen: ListenAddress | None, greeting: Greeting) -> None:
+    """Tells `llamaq join` where the Redis of this `up` listens, and `llamaq dashboard` the API."""
+    write_private(home.api_url, f"{greeting.local_url}\n")
     if listen:
         write_private(home.redis_listen, f"{in_url(listen.host)}:{listen.port}\n")
     else:
         home.redis_listen.unlink(missing_ok=True)
-    if fingerprint:
-        write_private(home.redis_ca, f"{fingerprint}\n")
+    if greeting.redis_ca:
+        write_private(home.redis_ca, f"{greeting.redis_ca}\n")
     else:
         home.redis_ca.unlink(missing_ok=True)
 

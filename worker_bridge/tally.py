@@ -22,16 +22,14 @@ class Tally:
         self._done = Done()
         self._of_ended = self._made = 0  # tokens of answers: of those that ended, and of all
         self._looks: deque[tuple[float, int]] = deque()  # when, and how many tokens until then
-        self._counted = 0
 
     def look(self, held: Iterable[Usage], now_s: float) -> None:
         """Once a second: `held` is what each attempt has used that runs. Of the monotonic clock."""
         ended, running = self._take_used(), [each.completion for each in held]
         self._of_ended += ended.completion
-        made = self._of_ended + sum(running)
-        more = max(0, made - self._made)  # one that was given back takes its tokens with it
-        self._made = made
-        self._counted += more
+        # One that ends is for a moment in neither sum, or in both.
+        made = max(self._made, self._of_ended + sum(running))
+        more, self._made = made - self._made, made
         since_s = now_s - self._looks[-1][0] if self._looks else 0.0
         is_busy = running or ended.requests
         busy_ms = int(min(since_s, _SECONDS) * 1000) if is_busy else 0
@@ -54,9 +52,9 @@ class Tally:
         return Done(requests, 0, prompt, cached, completion)
 
     def _measure(self, now_s: float) -> None:
-        self._looks.append((now_s, self._counted))
+        self._looks.append((now_s, self._made))
         while now_s - self._looks[0][0] > _SECONDS:
             self._looks.popleft()
         since_s, before = self._looks[0]
-        tokens, seconds = self._counted - before, now_s - since_s
+        tokens, seconds = self._made - before, now_s - since_s
         self.tokens_per_s = float(f"{tokens / seconds:.3g}") if seconds > 0 else 0.0

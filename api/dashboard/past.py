@@ -13,6 +13,8 @@ from dispatcher.usage import known_models
 
 _KEPT_S = 15.0
 _MOST_MODELS = 50
+_LATE_MS = 30_000
+"""Of a minute that ended so long ago all processes have told."""
 
 _Read = Mapping[str, Sequence[Row]]
 
@@ -35,12 +37,8 @@ class Past:
             if time.monotonic() - self._read_at > _KEPT_S:
                 await self._look()
         chosen = [row for name, rows in self._rows.items() if model in ("", name) for row in rows]
-        spans = {"hour": HOUR, "week": WEEK}
-        told: dict[str, Any] = {"now_ms": self._now_ms, "model": model}
-        for name, span in spans.items():
-            told[name] = steps(chosen, span, self._now_ms)
-        told["workers"] = by_worker(chosen, workers, self._now_ms)
-        return told
+        every = [row for rows in self._rows.values() for row in rows]
+        return await asyncio.to_thread(_told_of, model, chosen, every, workers, self._now_ms)
 
     async def _look(self) -> None:
         seconds, micros = await self._redis.link.call("TIME")
@@ -53,20 +51,39 @@ class Past:
         self._rows, self._read_at = rows, time.monotonic()
 
 
+def _told_of(
+    model: str, rows: Sequence[Row], every: Sequence[Row], workers: Collection[str], now_ms: int
+) -> dict[str, Any]:
+    return {
+        "now_ms": now_ms,
+        "model": model,
+        "hour": steps(rows, HOUR, now_ms),
+        "week": steps(rows, WEEK, now_ms),
+        "workers": by_worker(every, workers, now_ms),
+    }
+
+
 def _of(rows: Sequence[Row], span: Span) -> list[Row]:
     return [row for row in rows if row.span is span]
 
 
 def steps(rows: Sequence[Row], span: Span, now_ms: int) -> dict[str, Any]:
-    """The sums of each step, the oldest first."""
-    last = now_ms // span.step_ms
+    """The sums of each step that is told of, the oldest first. Each `covers_ms` of time."""
+    told_ms = now_ms - _LATE_MS
+    last = told_ms // span.step_ms if span is WEEK else told_ms // span.step_ms - 1
     first = last - span.steps + 1
     sums = [Figures()] * span.steps
     for row in _of(rows, span):
         step = row.at_ms // span.step_ms - first
         if 0 <= step < span.steps:
             sums[step] += _of_an_api(row) if row.kind == "api" else _of_a_worker(row)
-    told = [_told(each) for each in sums]
+    ends_ms = (last + 1) * span.step_ms
+    covered = [span.step_ms] * span.steps
+    covered[-1] -= max(0, ends_ms - told_ms) // 60_000 * 60_000
+    told = [
+        {**_told(each), "covers_ms": max(60_000, ms)}
+        for each, ms in zip(sums, covered, strict=True)
+    ]
     return {"from_ms": first * span.step_ms, "step_ms": span.step_ms, "steps": told}
 
 
@@ -99,29 +116,32 @@ def _quantiles(*found: float | None) -> list[int | None]:
 
 
 def by_worker(rows: Sequence[Row], workers: Collection[str], now_ms: int) -> dict[str, Any]:
-    """What each of these workers has done. One that has begun again goes on with the figures of
-    those before it, unless two of them have one name.
+    """What each of these workers has done in a week. One that has begun again goes on with the
+    figures of those before it, unless two of them have one name.
     """
     stems = [stem(worker) for worker in workers]
-    told = {}
-    for worker in workers:
-        is_alone = stems.count(stem(worker)) == 1
-        own = [row for row in rows if row.kind == "worker" and _is_of(row.name, worker, is_alone)]
-        hour, week = (
-            sum([row.figures.done for row in _of(own, span)], Figures().done)
-            for span in (HOUR, WEEK)
-        )
-        by_hours = steps(own, WEEK, now_ms)["steps"]
-        told[worker] = {
-            "requests": week.requests,
-            "prompt": week.prompt,
-            "cached": week.cached,
-            "completion": week.completion,
-            "tokens_per_s": _per_second(week.completion, week.busy_ms),
-            "hour": {"prompt": hour.prompt, "cached": hour.cached, "completion": hour.completion},
-            "completion_by_hour": [each["completion"] for each in by_hours],
-        }
-    return told
+    own: dict[str, list[Row]] = {}
+    for row in _of(rows, WEEK):
+        if row.kind == "worker":
+            for name in (row.name, stem(row.name)):
+                own.setdefault(name, []).append(row)
+    alone = {worker: stems.count(stem(worker)) == 1 for worker in workers}
+    return {
+        worker: _week_of(own.get(stem(worker) if alone[worker] else worker, []), now_ms)
+        for worker in workers
+    }
+
+
+def _week_of(rows: Sequence[Row], now_ms: int) -> dict[str, Any]:
+    done = sum([row.figures.done for row in rows], Done())
+    return {
+        "requests": done.requests,
+        "prompt": done.prompt,
+        "cached": done.cached,
+        "completion": done.completion,
+        "tokens_per_s": _per_second(done.completion, done.busy_ms),
+        "completion_by_hour": [each["completion"] for each in steps(rows, WEEK, now_ms)["steps"]],
+    }
 
 
 def _per_second(tokens: int, ms: int) -> float:
@@ -135,7 +155,3 @@ def stem(worker: str) -> str:
     'gpu-box'
     """
     return worker.rpartition("-")[0] or worker
-
-
-def _is_of(name: str, worker: str, is_alone: bool) -> bool:
-    return name == worker or (is_alone and stem(name) == stem(worker))

@@ -1,96 +1,112 @@
-"""What the page shows of the fleet, as JSON. Pure, but for the reading."""
+"""What the page shows of the fleet now: read from Redis, and told as JSON."""
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import unquote
 
 from api.json_text import compact
 from api.names import with_given
 from dispatcher.aliases import read_aliases
 from dispatcher.connection import LinkedRedis
-from dispatcher.keys import Keys
+from dispatcher.errors import RedisUnavailable
 from dispatcher.model_state import ModelState
+from dispatcher.open_jobs import OpenJob, OpenJobs, read_open_jobs
 from dispatcher.registry import read_registry
-from dispatcher.turns import read_turns
+from dispatcher.row import printable
+from dispatcher.turns import Turn, read_turns
 from dispatcher.worker_state import WorkerState
+
+_MOST_JOBS, _MOST_TURNS = 200, 20
+_OF_WORKERS = (
+    *("id", "server", "host", "health", "reason", "condition", "breaker", "accepting", "slots"),
+    *("running", "foreign", "context", "quantisation", "size_bytes", "build", "invited"),
+    *("drained_s", "paused_until_s", "is_standby", "is_understood", "tokens_per_s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One model, who waits for it, and its jobs."""
+
+    state: ModelState
+    turns: Sequence[Turn]
+    jobs: OpenJobs
 
 
 async def read_snapshot(redis: LinkedRedis) -> bytes:
-    registry = await read_registry(redis)
-    states = {state.model: state for state in registry.models}
-    models = [*with_given(states, await read_aliases(redis)).values()]
-    told = []
-    for state in models:
-        turns = await read_turns(redis.link, state.model)
-        requests = await _requests(redis, state, registry.now_s)
-        told.append(_model(state, turns, requests))
-    return compact({"version": version("llamaq"), "now_s": registry.now_s, "models": told})
+    """All that is shown. Raises `RedisUnavailable`."""
+    registry, aliases = await asyncio.gather(read_registry(redis), read_aliases(redis))
+    states = with_given({state.model: state for state in registry.models}, aliases)
+    found = await asyncio.gather(*(_read(redis, state) for state in states.values()))
+    models = [told(now, registry.now_s) for now in found]
+    return compact({"version": version("llamaq"), "now_s": registry.now_s, "models": models})
 
 
-async def _requests(redis: LinkedRedis, state: ModelState, now_s: float) -> list[Any]:
-    keys = Keys(state.model)
-    ids = await redis.link.call("ZRANGE", keys.named("deadlines"), 0, 99)
-    fields = "state", "tenant", "tier", "worker", "enqueued_ms"
-    rows = await asyncio.gather(
-        *(redis.link.call("HMGET", keys.named("job", i.decode()), *fields) for i in ids)
-    )
-    out = []
-    for i, row in zip(ids, rows, strict=True):
-        st, tenant, tier, worker, since = ((v or b"").decode() for v in row)
-        out.append(
-            {
-                "id": i.decode(),
-                "state": st,
-                "tenant": tenant,
-                "tier": tier,
-                "worker": worker,
-                "since_s": now_s - float(since or 0) / 1000 if since else 0,
-                "resumed": False,
-            }
+async def _read(redis: LinkedRedis, state: ModelState) -> Now:
+    link = redis.apart(state.model) if state.invited else redis.link
+    try:
+        turns, jobs = await asyncio.gather(
+            read_turns(link, state.model, _MOST_TURNS),
+            read_open_jobs(link, state.model, _MOST_JOBS),
         )
-    return out
+    except RedisUnavailable:
+        if not state.invited:  # else an invited machine has written what is too long
+            raise
+        return Now(state, (), OpenJobs())
+    return Now(state, turns, jobs)
 
 
-def _model(state: ModelState, turns: Any, requests: Any) -> Any:
+def told(now: Now, now_s: float) -> dict[str, Any]:
+    """A model for the page. Names come as they are: the page never takes them for HTML."""
+    state, jobs = now.state, now.jobs.jobs
+    waited = [_waited_s(job, now_s) for job in jobs if job.state == "queued"]
     return {
-        "model": state.model,
+        "model": printable(state.model),
         "aliases": list(state.aliases),
         "is_default": state.is_default,
-        "status": state.status,
         "queued": state.queued,
         "eta_s": state.eta_s,
-        "oldest_s": 0,
-        "makes_text": any(w.makes_text for w in state.workers),
-        "workers": [_worker(w) for w in state.workers],
-        "waiting": [asdict(t) | {"oldest_s": None} for t in turns],
-        "requests": requests,
-        "requests_left_out": 0,
+        "oldest_s": max(waited, default=None),
+        "makes_text": any(worker.makes_text for worker in state.workers),
+        "workers": [_worker(worker) for worker in state.workers],
+        "waiting": [_turn(turn, jobs, now_s) for turn in now.turns],
+        "requests": [_request(job, now_s) for job in jobs],
+        "requests_left_out": now.jobs.left_out,
         "gone": [],
     }
 
 
-def _worker(w: WorkerState) -> Any:
+def _worker(worker: WorkerState) -> dict[str, Any]:
+    return {name: getattr(worker, name) for name in _OF_WORKERS}
+
+
+def _turn(turn: Turn, jobs: Sequence[OpenJob], now_s: float) -> dict[str, Any]:
+    tenant = unquote(turn.tenant)
+    waited = [
+        _waited_s(job, now_s)
+        for job in jobs
+        if (job.state, job.tenant, job.tier) == ("queued", tenant, turn.tier)
+    ]
+    return asdict(turn) | {"tenant": tenant, "oldest_s": max(waited, default=None)}
+
+
+def _request(job: OpenJob, now_s: float) -> dict[str, Any]:
     return {
-        "id": w.id,
-        "server": w.server,
-        "host": w.host,
-        "health": w.health,
-        "reason": w.reason,
-        "condition": getattr(w, "condition", w.health),
-        "drained_s": getattr(w, "drained_s", 0),
-        "paused_until_s": getattr(w, "paused_until_s", 0),
-        "is_standby": w.is_standby,
-        "is_understood": w.is_understood,
-        "breaker": w.breaker,
-        "accepting": w.accepting,
-        "slots": w.slots,
-        "running": w.running,
-        "foreign": w.foreign,
-        "context": w.context,
-        "quantisation": w.quantisation,
-        "size_bytes": w.size_bytes,
-        "build": w.build,
-        "invited": w.invited,
-        "tokens_per_s": w.tokens_per_s,
+        "id": job.id,
+        "state": job.state,
+        "tenant": job.tenant,
+        "user": job.user,
+        "tier": job.tier,
+        "path": job.path,
+        "worker": job.worker,
+        "since_s": _waited_s(job, now_s),
+        "attempts": job.attempts,
+        "resumed": job.generation > 1,
     }
+
+
+def _waited_s(job: OpenJob, now_s: float) -> float:
+    return round(max(0.0, now_s - job.enqueued_ms / 1000), 1) if job.enqueued_ms else 0.0

@@ -147,7 +147,7 @@ function told(figures, is_over) {
   const seconds = (performance.now() - figures.first) / 1000;
   const words = [
     figures.worker, figures.first ? `first token after ${time(figures.first - figures.began)}` : "waiting…",
-    made ? `${made} tokens` : "", made > 1 && seconds > 0.2 ? `${speed((made - 1) / seconds)} tokens/s` : "",
+    made ? `${made} tokens` : "", made > 1 && seconds > 0.02 ? `${speed((made - 1) / seconds)} tokens/s` : "",
   ];
   const cached = figures.usage?.prompt_tokens_details?.cached_tokens;
   if (is_over && cached !== undefined) words.push(`${cached} of ${figures.usage.prompt_tokens} prompt tokens cached`);

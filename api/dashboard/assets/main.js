@@ -22,9 +22,10 @@ const SOON_MS = 10 * 60 * 1000;
 
 const stream = new Stream(heed);
 let snapshot = null;
-let came_at = 0;
+let came_at = Date.now();
 let trouble = "";
 let said = "";
+let seen_at = Date.now();
 
 function heed(what, told) {
   if (what === "snapshot") {
@@ -61,12 +62,13 @@ function showLink() {
   const old_ms = Date.now() - came_at;
   const link = byId("link-state");
   const is_live = snapshot && old_ms < OLD_MS && !trouble;
+  const comes_back = !trouble && Date.now() - seen_at < OLD_MS;
   const kind = is_live ? "good" : "warn";
   const text = is_live ? "Live" : snapshot ? `${age(old_ms / 1000)} old` : "Connecting";
   if (link.dataset.kind !== kind) {
     link.dataset.kind = kind;
     link.replaceChildren(shape(kind), h("span"));
-    if (snapshot) announce(is_live ? "Live again." : "The connection is lost. What is shown is old.");
+    if (snapshot && !comes_back) announce(is_live ? "Live again." : "The connection is lost. What is shown is old.");
   }
   say(link.lastChild, text);
   if (!is_live && trouble) complain(`${trouble} What you see is ${snapshot ? `${age(old_ms / 1000)} old` : "nothing yet"}; the page tries again by itself.`);
@@ -145,6 +147,7 @@ function setUp() {
     announce("Copied.");
   });
   addEventListener("hashchange", route);
+  document.addEventListener("visibilitychange", () => { seen_at = Date.now(); });
   setInterval(() => { if (token() && document.visibilityState === "visible") showLink(); }, 1000);
   begin();
 }

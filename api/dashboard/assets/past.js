@@ -32,15 +32,15 @@ async function read(told) {
 }
 
 export function setUpPast(told) {
-  const per = (field) => (step) => step[field] / (found[chosen()].step_ms / 1000);
+  const per = (field, ms) => (step) => step[field] / (step.covers_ms / ms);
   plots = [
-    new Plot("Answer tokens per second", [{ name: "tokens/s", of: per("completion") }], speed, { area: true }),
+    new Plot("Answer tokens per second", [{ name: "tokens/s", of: per("completion", 1000) }], speed, { area: true }),
     new Plot("Time to the first token", [
       { name: "median", of: (step) => step.first_token_ms[0] },
       { name: "95 %", of: (step) => step.first_token_ms[1] }], time),
     new Plot("Requests per minute", [
-      { name: "all", of: (step) => step.requests / (found[chosen()].step_ms / 60000) },
-      { name: "failed", of: (step) => step.failed / (found[chosen()].step_ms / 60000) }], speed, { area: true }),
+      { name: "all", of: per("requests", 60000) },
+      { name: "failed", of: per("failed", 60000) }], speed, { area: true }),
     new Plot("Time in the queue", [
       { name: "median", of: (step) => step.queued_ms[0] },
       { name: "95 %", of: (step) => step.queued_ms[1] }], time),

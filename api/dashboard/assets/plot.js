@@ -26,7 +26,7 @@ export class Plot {
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title} as a table` },
         h("table", {}, h("thead", {}, head), this.rows)));
     this.node = h("div", { class: "chart" },
-      h("div", { class: "chart-head" }, h("h3", {}, title), legend), this.now,
+      h("h3", {}, title), h("div", { class: "chart-head" }, this.now, legend),
       h("div", { class: "plot" }, this.svg), this.details);
     this.listen();
   }
@@ -72,7 +72,7 @@ export class Plot {
     const values = this.series.map((each) => steps.map(each.of));
     const top = niceTop(Math.max(0, ...values.flat().filter((value) => value !== null)));
     const x = (at) => LEFT + (at / (steps.length - 1)) * (width - LEFT - RIGHT);
-    const y = (value) => TOP + (1 - value / top) * (height - TOP - BOTTOM);
+    const y = (value) => TOP + (1 - value / (top || 1)) * (height - TOP - BOTTOM);
     const parts = [...this.frame(x, y, top, width, height)];
     values.forEach((line, number) => parts.push(...this.line(line, number, x, y)));
     if (this.at !== null) parts.push(...this.mark(values, x, y, height));
@@ -83,12 +83,12 @@ export class Plot {
   }
 
   * frame(x, y, top, width, height) {
-    for (const value of [0, top / 2, top]) {
+    for (const value of top ? [0, top / 2, top] : [0]) {
       yield s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: Math.round(y(value)), y2: Math.round(y(value)) });
-      yield s("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value || top > 0 ? this.tell(value) : "0");
+      yield s("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value ? this.tell(value) : "0");
     }
     const last = this.past.steps.length - 1;
-    const pieces = width > 340 ? 4 : 2;
+    const pieces = width > 420 ? 4 : 2;
     for (let piece = 0; piece <= pieces; piece += 1) {
       const at = Math.round((piece / pieces) * last);
       const anchor = piece === 0 ? "start" : piece === pieces ? "end" : "middle";
@@ -160,7 +160,7 @@ const key = (each, number) => h("span", {},
   s("svg", { viewBox: "0 0 21 8", "aria-hidden": "true" }, s("path", { class: `series${number ? " second" : ""}`, d: "M1 4h19" })), each.name);
 
 export function niceTop(most) {
-  if (!most) return 1;
+  if (!most) return 0;
   const unit = 10 ** Math.floor(Math.log10(most));
   return [1, 2, 4, 5, 6, 8, 10].map((step) => step * unit).find((top) => top >= most);
 }

@@ -4,26 +4,37 @@ import { byId, empty, h, keep, mark, say, state, table } from "./dom.js";
 import { age, count, many } from "./format.js";
 import { cancel } from "./orders.js";
 
+const RANK = { running: 0, lost: 1, queued: 2 };
 const WHERE = {
   queued: ["off", "in the queue"],
-  running: ["good", "at a worker"],
+  running: ["good", "runs"],
   lost: ["warn", "lost its worker, goes on elsewhere"],
 };
 
+const FIRST = 10;
+
 let parts;
+let is_all = false;
+let shown_models = [];
 
 export function showRequests(models) {
   const place = byId("requests");
   const requests = models.flatMap((model) => model.requests.map((each) => ({ ...each, model: model.model })));
   const queues = models.filter((model) => model.waiting.length);
+  shown_models = models;
   parts ??= make(place);
+  requests.sort((one, other) => RANK[one.state] - RANK[other.state] || other.since_s - one.since_s);
+  const shown = is_all ? requests : requests.slice(0, FIRST);
   parts.empty.hidden = requests.length > 0 || queues.length > 0;
   parts.queues.hidden = !queues.length;
   parts.list.hidden = !requests.length;
   keep(parts.queueRows, queues.flatMap(rowsOf), (row) => `${row.model}|${row.tier}|${row.tenant}`, makeQueueRow);
-  keep(parts.rows, requests, (request) => `${request.model}|${request.id}`, makeRequest);
-  const left = models.reduce((all, model) => all + (model.requests_left_out ?? 0), 0);
-  say(parts.more, left ? `and ${many(left, "more request")}` : "");
+  keep(parts.rows, shown.map((each) => ({ ...each, is_one_of_many: models.length > 1 })), (request) => `${request.model}|${request.id}`, makeRequest);
+  const left = models.reduce((all, model) => all + model.requests_left_out, 0);
+  const hidden = requests.length - shown.length;
+  parts.all.hidden = !hidden && !is_all;
+  say(parts.all, is_all ? "Show fewer" : `Show ${count(hidden)} more`);
+  say(parts.more, left ? `${many(left, "request")} more than can be shown` : "");
 }
 
 const rowsOf = (model) => model.waiting.map((turn) => ({ ...turn, model: model.model }));
@@ -31,17 +42,19 @@ const rowsOf = (model) => model.waiting.map((turn) => ({ ...turn, model: model.m
 function make(place) {
   const queue = table("Who waits, the next one first", [
     ["Next"], ["Model"], ["Tier"], ["Waiting", "number"], ["Oldest", "number"],
-  ]);
+  ], "cards pairs");
   const list = table("Requests", [
     ["Request"], ["Where it is"], ["Tenant"], ["Tier"], ["For", "number"], ["Orders", "hidden"],
-  ]);
+  ], "cards lines");
   const more = h("p", { class: "more" });
+  const all_button = h("button", { type: "button", class: "quiet" });
+  all_button.addEventListener("click", () => { is_all = !is_all; showRequests(shown_models); });
   const none = empty("No request is here.", "Send one from the chat of this page, or with the line that llamaq up prints.");
   const queues = h("div", { class: "framed" }, h("div", { class: "model-head" }, h("h3", {}, "Who waits"),
     h("span", { class: "muted small" }, "the next one of each tier first")), queue.node);
-  const all = h("div", { class: "framed" }, list.node, more);
+  const all = h("div", { class: "framed" }, list.node, all_button, more);
   place.replaceChildren(none, queues, all);
-  return { empty: none, queues, list: all, queueRows: queue.body, rows: list.body, more };
+  return { empty: none, queues, list: all, queueRows: queue.body, rows: list.body, more, all: all_button };
 }
 
 const cell = (label, className = null) => h("td", { role: "cell", "data-label": label, class: className });
@@ -69,7 +82,6 @@ function makeRequest() {
   const id = h("span", { class: "mono" });
   const model = h("span", { class: "under" });
   const where = state();
-  const worker = h("span", { class: "under" });
   const tenant = cell("Tenant");
   const tier = cell("Tier");
   const since = cell("For", "number");
@@ -78,7 +90,7 @@ function makeRequest() {
   button.addEventListener("click", () => cancel(request, button));
   const node = h("tr", { role: "row" },
     h("th", { scope: "row", role: "rowheader", class: "wide" }, id, model),
-    h("td", { role: "cell", class: "wide", "data-label": "Where it is" }, where.node, worker),
+    h("td", { role: "cell", class: "wide", "data-label": "Where it is" }, where.node),
     tenant, tier, since, h("td", { role: "cell", class: "actions" }, button));
   return {
     node,
@@ -87,13 +99,18 @@ function makeRequest() {
       const [kind, words] = WHERE[now.state] ?? ["off", now.state];
       say(id, now.id.length > 18 ? `${now.id.slice(0, 12)}…` : now.id);
       mark(id, "title", now.id);
-      say(model, now.model);
-      where.update(kind, now.resumed ? `${words}, resumed` : words);
-      say(worker, now.worker);
-      say(tenant, now.tenant);
+      say(model, now.is_one_of_many ? now.model : "");
+      where.update(kind, place(words, now));
+      say(tenant, now.user ? `${now.tenant} / ${now.user}` : now.tenant);
       say(tier, now.tier);
       say(since, age(now.since_s));
       mark(button, "aria-label", `Cancel request ${now.id.slice(0, 12)} of ${now.tenant}`);
     },
   };
+}
+
+function place(words, request) {
+  const at = request.state === "running" && request.worker ? ` at ${request.worker}` : "";
+  const again = request.attempts > 1 ? `, attempt ${request.attempts}` : "";
+  return `${words}${at}${request.resumed ? ", resumed" : again}`;
 }

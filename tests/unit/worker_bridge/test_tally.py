@@ -20,13 +20,16 @@ def test_tokens_of_a_long_answer_count_while_they_come() -> None:
     assert tally.take() == Done()
 
 
-def test_attempt_that_was_given_back_takes_nothing_away() -> None:
-    tally = Tally(deque())
-    tally.look([], 0)
-    tally.look([Usage(10, 50)], 1)
-    tally.look([], 2)
-    tally.look([Usage(10, 5)], 3)
-    assert tally.take().completion == 55
+def test_answer_that_ends_counts_once_whatever_is_told_first() -> None:
+    used: deque[Usage] = deque()
+    tally = Tally(used)
+    tally.look([Usage(10, 50)], 0)
+    tally.look([], 1)  # it has ended, and its usage is on its way
+    used.append(Usage(10, 50))
+    tally.look([Usage(10, 50)], 2)  # it is still held
+    tally.look([Usage(9, 7)], 3)
+    tally.look([Usage(9, 70)], 4)
+    assert tally.take().completion == 120
 
 
 def test_worker_that_does_nothing_any_more_makes_no_tokens() -> None:

@@ -1,0 +1,80 @@
+"""The jobs of a model that are not over, as the dashboard shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from dispatcher.keys import Keys
+from dispatcher.link import Link
+from dispatcher.registry import ask_for_each
+from dispatcher.row import printable
+
+_FIELDS = (
+    *("state", "tenant", "user", "tier", "worker", "path"),
+    *("enqueued_ms", "claimed_ms", "attempts", "generation"),
+)
+_MOST_TEXT = 256
+NOBODY = "-"
+"""The end user of a job that is its tenant's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that is `queued`, `running` or `lost`. Times are of Redis, in Unix ms; 0: not yet.
+
+    It has been claimed `attempts` times. Of a `generation` above 1 it goes on with what was begun.
+    """
+
+    id: str
+    state: str
+    tenant: str
+    user: str
+    tier: str
+    worker: str
+    path: str
+    enqueued_ms: int
+    claimed_ms: int
+    attempts: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJobs:
+    """Those that must be over first, and how many more there are."""
+
+    jobs: Sequence[OpenJob] = ()
+    left_out: int = 0
+
+
+async def read_open_jobs(link: Link, model: str, most: int) -> OpenJobs:
+    """At most so many. What can't be read is left out. Raises `RedisUnavailable`."""
+    keys = Keys(model)
+    deadlines = keys.named("deadlines")
+    count, ids = await ask_for_each(
+        link, [("ZCARD", deadlines), ("ZRANGE", deadlines, 0, most - 1)]
+    )
+    if not isinstance(ids, list):
+        return OpenJobs()
+    names = [id_.decode(errors="replace") for id_ in ids]
+    rows = await ask_for_each(link, [("HMGET", keys.named("job", n), *_FIELDS) for n in names])
+    pairs = zip(names, rows, strict=True)
+    jobs = [_read(name, row) for name, row in pairs if isinstance(row, list) and row[0]]
+    return OpenJobs(jobs, max(0, count - len(ids)) if isinstance(count, int) else 0)
+
+
+def _read(name: str, row: Sequence[bytes | None]) -> OpenJob:
+    state, tenant, user, tier, worker, path, *numbers = map(_text, row)
+    enqueued_ms, claimed_ms, attempts, generation = map(_number, numbers)
+    user = "" if user == NOBODY else printable(unquote(user))
+    return OpenJob(
+        *(printable(name), state, printable(unquote(tenant)), user, tier, worker, path),
+        *(enqueued_ms, claimed_ms, attempts, generation),
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return printable((value or b"")[:_MOST_TEXT].decode(errors="replace"))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 16 else 0
