@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote
@@ -42,7 +43,7 @@ async def read_snapshot(redis: LinkedRedis) -> bytes:
     states = with_given({state.model: state for state in registry.models}, aliases)
     found = await asyncio.gather(*(_read(redis, state) for state in states.values()))
     models = [told(now, registry.now_s) for now in found]
-    return compact({"version": version("llamaq"), "now_s": registry.now_s, "models": models})
+    return compact({"version": _version(), "now_s": registry.now_s, "models": models})
 
 
 async def _read(redis: LinkedRedis, state: ModelState) -> Now:
@@ -79,12 +80,17 @@ def told(now: Now, now_s: float) -> dict[str, Any]:
     }
 
 
+@cache
+def _version() -> str:
+    return version("llamaq")
+
+
 def _worker(worker: WorkerState) -> dict[str, Any]:
     return {name: getattr(worker, name) for name in _OF_WORKERS}
 
 
 def _turn(turn: Turn, jobs: Sequence[OpenJob], now_s: float) -> dict[str, Any]:
-    tenant = unquote(turn.tenant)
+    tenant = printable(unquote(turn.tenant))
     waited = [
         _waited_s(job, now_s)
         for job in jobs
