@@ -1,20 +1,21 @@
 """`llamaq dashboard`: prints a link that opens the dashboard."""
 
+import os
 from functools import partial
 from pathlib import Path
 
 import click
 
-from api.settings import ApiSettings
+from api.token_values import BadValues, TokenValues, values_in
 from llamaq.dashboard_link import dashboard_link, link_claims
 from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_api_url, kept_secret
 from llamaq.duration import Duration
+from llamaq.environment import is_set, not_valid
 from llamaq.greeting import url_here
-from llamaq.redis_work import with_redis_url
-from llamaq.settings import load
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
-@click.command()
+@click.command(epilog=REDIS_SETTINGS)
 @click.option(
     "--ttl", type=Duration(), default="8h", show_default=True, help="How long the link works."
 )
@@ -26,20 +27,15 @@ def dashboard(ttl: int, url: str | None, data_dir: Path) -> None:
     It holds a token that shows what is of all tenants, and may drain, resume and cancel. That is in
     the part of the link that browsers send to no server.
     """
-    secret = kept_secret(data_dir)
-    settings: ApiSettings = load({ApiSettings: {"jwt_secret": secret}})[ApiSettings]
-    has_tls = settings.tls_cert is not None
-    here = kept_api_url(data_dir) or url_here(settings.host, settings.port, has_tls=has_tls)
-    url = (url or here).rstrip("/")
-    signing = settings.jwt_secret.get_secret_value()
-    if not signing:
+    values = _values(data_dir)
+    url = (url or kept_api_url(data_dir) or _url_in_environment()).rstrip("/")
+    if not values.secrets:
         raise click.ClickException(
             "this API has no secret that signs tokens: ask your identity provider for one with the "
             f"scope admin, open {url}/dashboard and paste it there"
         )
-    ttl = min(ttl, settings.jwt_longest_life_s or ttl)
-    claims = link_claims(ttl, settings.jwt_audience, settings.jwt_issuer)
-    click.echo(dashboard_link(url, claims, signing))
+    claims = link_claims(min(ttl, values.longest_life_s or ttl), values.audience, values.issuer)
+    click.echo(dashboard_link(url, claims, values.secrets[0]))
     from llamaq.token_work import record
 
     try:
@@ -47,3 +43,25 @@ def dashboard(ttl: int, url: str | None, data_dir: Path) -> None:
     except click.ClickException as error:
         told = "The link works, but `llamaq token list` will not show its token"
         click.echo(f"{told}: {error.message}", err=True)
+
+
+def _values(data_dir: Path) -> TokenValues:
+    """Without a secret where tokens of other keys are all that is believed."""
+    try:
+        secret = kept_secret(data_dir)
+    except click.ClickException:
+        if not is_set("LLAMAQ_JWT_KEYS") and not is_set("LLAMAQ_JWKS_URL"):
+            raise
+        secret = None
+    try:
+        return values_in(os.environ, secret)
+    except BadValues as error:
+        raise not_valid(error.problems) from None
+
+
+def _url_in_environment() -> str:
+    host, port = os.environ.get("LLAMAQ_HOST", ""), os.environ.get("LLAMAQ_PORT", "")
+    if port and not port.isdecimal():
+        raise not_valid([("LLAMAQ_PORT", "must be a number")])
+    has_tls = is_set("LLAMAQ_TLS_CERT")
+    return url_here(host or "127.0.0.1", int(port or 8484), has_tls=has_tls)
