@@ -157,5 +157,4 @@ class Registration:
             place=self._served.place,
             paused_until_s=int(state.paused_until_s),
             tokens_per_s=self._tally.tokens_per_s,
-            place=self._served.place,
         )
