@@ -34,6 +34,7 @@ class Directory:
     The `keeper` is told what was read of invitations.
     `announce` makes this API known to the bridges of a model, which then can say that they don't
     understand it. The `readers` read at the same times what else every API must know soon.
+    One that `wakes` machines lets requests wait for models that were seen within a day.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Directory:
         self._failure: str | None = None
         self._reading = asyncio.Lock()
         self._notices = Notices()
+        self.wakes = False
 
     async def run(self) -> None:
         """Keeps the copy fresh, for ever."""
@@ -121,7 +123,7 @@ class Directory:
             if not all(worker.is_understood for worker in state.workers):
                 await self._tell_of_strangers(state.model)
             raise self.unavailable(state.model)
-        if not is_here(state):
+        if not is_here(state) and not self.wakes:
             raise self.unavailable(state.model)
         return state.model
 

@@ -20,6 +20,7 @@ from api.settings import ApiSettings
 from api.tally import Tally
 from api.usage_report import UsageKeeper
 from api.visit import Room
+from api.wake import Waker, read_command
 from dispatcher.aliases import parse_aliases
 from dispatcher.invited_keeper import InvitedKeeper
 from dispatcher.invited_watch import InvitedWatch
@@ -55,13 +56,14 @@ def make_parts(
     keeper = InvitedKeeper(queue.lifeline, queue_settings.lease_s, queue.keep_apart)
     limiter = Limiter(queue.redis, queue_settings.lease_s, lambda: directory.models)
     directory = Directory(
-        *(queue.lifeline, settings.model_grace_s, queue.open, parse_aliases(settings.aliases)),
+        *(queue.lifeline, settings.grace_s, queue.open, parse_aliases(settings.aliases)),
         readers=[authenticator.read_revocations, usage.keep, limiter.look],
         keeper=keeper,
     )
     authenticator.look_first = directory.refresh
     tally = Tally(ended, queue.lifeline, queue.api, lambda: directory.models)
     pulse.listeners.add(tally.heed)
+    waker = _waker(settings, queue, directory)
     once = _once(settings, queue, pulse)
     context = Context(
         *(settings, queue, directory, authenticator, pulse, limiter, Board(queue.redis)),
@@ -79,6 +81,7 @@ def make_parts(
             go_on("directory", directory.run),
             go_on("pulse", pulse.run),
             go_on("history", tally.run),
+            *([go_on("waking of machines", waker.run)] if waker else []),
             *([go_on("jwks", jwks.run)] if jwks else []),
             go_on("watch over invited machines", watch.run),
             *([go_on("renewal of idempotency keys", once.run)] if once else []),
@@ -97,6 +100,12 @@ def _jwks(settings: ApiSettings) -> Jwks | None:
             "LLAMAQ_JWT_AUDIENCE, so that only those for this API are believed"
         )
     return Jwks(settings.jwks_url)
+
+
+def _waker(settings: ApiSettings, queue: Queue, directory: Directory) -> Waker | None:
+    command = read_command(settings.wake_command)
+    directory.wakes = bool(command)
+    return Waker(command, queue.lifeline, lambda: directory.models) if command else None
 
 
 def _once(settings: ApiSettings, queue: Queue, pulse: Pulse) -> Once | None:

@@ -9,6 +9,7 @@ from api.forwarded_fields import read_forwarded
 from api.origins import read_origins
 from api.proxies import Proxies, read_proxies
 from api.token_settings import Name, TokenSettings
+from api.wake import read_command
 from dispatcher.aliases import BadAlias, parse_aliases
 from dispatcher.settings import Seconds
 
@@ -29,6 +30,16 @@ class ApiSettings(TokenSettings):
     stream_timeout_s: Seconds = Field(3600, description="the same for a streamed answer")
     model_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         30, description="how long to wait for a worker of a known model that has none"
+    )
+    wake_command: str = Field(
+        "",
+        max_length=4096,
+        description="command that wakes machines, run without a shell when requests for a model "
+        "wait and none of its workers is up; LLAMAQ_WAKE_MODEL names the model to it "
+        "(docs/operating.md)",
+    )
+    wake_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        240, description="with it, requests wait so long for a worker in place of the model's grace"
     )
     queue_position_after_s: Seconds = Field(
         10, description="a streaming client that waits for longer is told its place in the queue"
@@ -116,6 +127,17 @@ class ApiSettings(TokenSettings):
         "and gets another one each time it takes as long again, so that proxies wait; an error is "
         "then its body; 0: never",
     )
+
+    @field_validator("wake_command")
+    @classmethod
+    def _can_be_run(cls, command: str) -> str:
+        read_command(command)
+        return command
+
+    @property
+    def grace_s(self) -> float:
+        """How long requests wait for a worker of a model that has none."""
+        return max(self.model_grace_s, self.wake_grace_s if self.wake_command else 0)
 
     @property
     def forwarded(self) -> frozenset[str]:

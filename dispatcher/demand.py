@@ -1,8 +1,10 @@
-"""Who waits for a model that a bridge could load, and which bridge loads it."""
+"""Who waits for a model, which bridge loads it, and which API wakes machines for it."""
 
 from dataclasses import dataclass
 
 from dispatcher.commands import Commands
+from dispatcher.keys import Keys
+from dispatcher.link import Link
 
 _LOADING_MS = 5000
 _LOADING = "loading"
@@ -48,3 +50,12 @@ async def end_loading(commands: Commands, worker: str) -> None:
     link, key = commands.redis.link, commands.keys.named(_LOADING)
     if await link.call("GET", key) == worker.encode():  # at worst two load it
         await link.call("DEL", key)
+
+
+async def begin_waking(link: Link, model: str, every_ms: int) -> bool:
+    """Whether this API may wake machines for the model: no other one did so for so long.
+
+    Raises `RedisUnavailable` and `ResponseError`.
+    """
+    key = Keys(model).woken
+    return await link.call("SET", key, 1, "NX", "PX", every_ms) is not None

@@ -9,6 +9,7 @@ REVOKED = "llamaq:revoked"
 TENANTS = "llamaq:tenants"
 TOKENS = "llamaq:tokens"
 WATCH = "llamaq:watch"
+WOKEN = "llamaq:woken"
 WRITABLE = "llamaq:writable"
 
 # What the Lua scripts call a key → how it ends. A name that ends in ":" takes an id.
@@ -83,6 +84,11 @@ class Keys:
     def aliases(self) -> str:
         """More names of the model. An invited machine can write to no key that begins so."""
         return f"{ALIASES}:{{{self.model}}}"
+
+    @property
+    def woken(self) -> str:
+        """Somebody has woken machines for the model a moment ago. Invited ones can't write it."""
+        return f"{WOKEN}:{{{self.model}}}"
 
 
 @dataclass(frozen=True, slots=True)

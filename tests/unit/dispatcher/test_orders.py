@@ -13,6 +13,11 @@ from dispatcher.registry import read_models
 from tests.processes import valkey
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
 
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.parametrize("redis_url", ["real"], indirect=True),
+]
+
 GPU1 = "gpu1-0a1b2c"
 
 
@@ -183,8 +188,9 @@ async def test_unknown_job_is_told(shop: Desk) -> None:
         await cancel(shop.redis, "nope")
 
 
-@pytest.mark.real
-async def test_order_outlives_a_redis_with_an_append_only_file(tmp_path: Path) -> None:
+async def test_order_outlives_a_redis_with_an_append_only_file(
+    tmp_path: Path, redis_url: str
+) -> None:
     more = "--appendonly", "yes", "--appendfsync", "always"
     with valkey(tmp_path, *more) as url:
         await _join(url)
