@@ -10,6 +10,7 @@ from llamaq.logs import LOG_LEVEL, set_up_logs
 _COMMANDS: Mapping[str, str] = {
     "alias": "More names for models, kept in Redis.",
     "api": "Serve the API.",
+    "bridge": "Bridge llama-servers that run, or one that COMMAND starts.",
     "cancel": "Cancel JOB, queued or running.",
     "dashboard": "Print a link that opens the dashboard in a browser.",
     "drain": "Let WORKER take no more jobs; those that it works on end normally.",
