@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.commands import Commands, Identity, WorkerStatus
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.constants import MOST_DRAINED
 from dispatcher.orders import JobOrder, UnknownName, WorkerOrder, cancel, drain, resume
 from dispatcher.registry import read_models
-from tests.processes import valkey
+from tests.killable import Killable
 from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from tests.unit.dispatcher.waiting import until
 
 pytestmark = [
     pytest.mark.real,
@@ -188,26 +188,28 @@ async def test_unknown_job_is_told(shop: Desk) -> None:
         await cancel(shop.redis, "nope")
 
 
-async def test_order_outlives_a_redis_with_an_append_only_file(
-    tmp_path: Path, redis_url: str
-) -> None:
-    more = "--appendonly", "yes", "--appendfsync", "always"
-    with valkey(tmp_path, *more) as url:
-        await _join(url)
-        client = open_redis(url)
-        await drain(client, GPU1)
-        await client.aclose()
-    with valkey(tmp_path, *more) as url:
-        client = open_redis(url)
-        (model,) = await read_models(client)
-        assert [worker.condition for worker in model.workers] == ["drained"]
-        await client.aclose()
+async def test_order_outlives_a_redis_that_is_killed(tmp_path: Path, redis_url: str) -> None:
+    server = Killable(tmp_path)
+    client = await server.start()
+    desk = Desk(client)
+    await seen(desk)
+    await desk.join(GPU1, place="gpu1")
+    await drain(client, GPU1)
+    await until_written(client)
+    server.kill()
+    again = await server.start()
+    (model,) = await read_models(again)
+    assert [worker.condition for worker in model.workers] in ([], ["drained"])  # its lease ran out
+    await Desk(again).join("gpu1-ffffff", place="gpu1")
+    assert await Desk(again).is_drained("gpu1-ffffff")
+    await server.close()
 
 
-async def _join(url: str) -> None:
-    client: LinkedRedis = open_redis(url)
-    await seen(Desk(client))
-    facts = ("health", "healthy", "place", "gpu1", "context", 1, "build", "b")
-    who, status = Identity(GPU1, "e"), WorkerStatus(60_000, 1, 1, facts)
-    await Commands(client, Desk(client).keys).register(who, status)
-    await client.aclose()
+async def until_written(client: LinkedRedis) -> None:
+    """Redis writes later while the disk is busy."""
+
+    async def is_written() -> bool:
+        about = await client.info("persistence")
+        return bool(about["aof_buffer_length"] == 0 and not about["aof_rewrite_in_progress"])
+
+    await until(is_written)
