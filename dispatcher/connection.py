@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from redis import DriverInfo
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -26,6 +26,8 @@ from dispatcher.link import Link
 from dispatcher.pinned_tls import PinnedConnection, split_pin
 from dispatcher.redis_address import RedisAddress
 from dispatcher.redis_replies import FOR_NOW
+from dispatcher.sentinel_address import read_sentinel_address
+from dispatcher.sentinels import Sentinels, sentinel_pool
 
 BLOCK_S = 2.0
 """How long a command may block in Redis. A lost wake-up costs no more than this."""
@@ -58,10 +60,11 @@ _FOR_NOW = (
 class LinkedRedis(Redis):
     """redis-py's client, and a link to the same server for what must be cheap.
 
-    Each connects when it is used.
+    Each connects when it is used. `sentinels` are those that tell where the server is, if any do.
     """
 
     link: Link
+    sentinels: Sentinels | None
     links_apart: dict[str, Link]
     most_apart_bytes: int
 
@@ -77,6 +80,8 @@ class LinkedRedis(Redis):
         for link in (self.link, *self.links_apart.values()):
             await link.close()
         await super().aclose(close_connection_pool)
+        if self.sentinels is not None:
+            await self.sentinels.aclose()
 
 
 def open_redis(
@@ -88,22 +93,30 @@ def open_redis(
     know which commands may be repeated. The link is given up after `silence_s` without an answer.
     Commands that block need a link that nobody else uses.
     """
-    plain_url, pin = split_pin(url)
-    redis: Any = LinkedRedis.from_url(
-        plain_url,
-        single_connection_client=True,
-        socket_timeout=_ANSWER_S,
-        socket_connect_timeout=2,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=15,
-        driver_info=_DRIVER,
-    )
-    if pin:
-        pool = redis.connection_pool
-        pool.connection_class, pool.connection_kwargs["pin"] = PinnedConnection, pin
-    redis.link, redis.links_apart = Link(RedisAddress(redis.connection_pool), silence_s), {}
+    pool = _pool(url)
+    redis: Any = LinkedRedis(connection_pool=pool, single_connection_client=True)
+    redis.auto_close_connection_pool = True
+    redis.sentinels = getattr(pool, "sentinel_manager", None)
+    redis.link, redis.links_apart = Link(RedisAddress(pool), silence_s), {}
     redis.most_apart_bytes = most_apart_bytes
     return cast(LinkedRedis, redis)
+
+
+def _pool(url: str) -> ConnectionPool:
+    about: dict[str, Any] = {
+        "socket_timeout": _ANSWER_S,
+        "socket_connect_timeout": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 15,
+        "driver_info": _DRIVER,
+    }
+    if behind := read_sentinel_address(url):
+        return sentinel_pool(behind, **about)
+    plain_url, pin = split_pin(url)
+    pool: ConnectionPool = ConnectionPool.from_url(plain_url, **about)
+    if pin:
+        pool.connection_class, pool.connection_kwargs["pin"] = PinnedConnection, pin
+    return pool
 
 
 @contextmanager

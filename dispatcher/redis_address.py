@@ -11,6 +11,7 @@ from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
 from dispatcher.invited_user import machine_of
 from dispatcher.pinned_tls import PinnedConnection
+from dispatcher.sentinels import Sentinels
 
 Arg = str | bytes | int | float
 
@@ -18,16 +19,23 @@ _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 
 class RedisAddress:
-    """The server that the connections of a redis-py pool lead to."""
+    """The server that the connections of a redis-py pool lead to.
+
+    With Sentinels it is the primary that they name when a connection is made.
+    """
 
     def __init__(self, pool: ConnectionPool) -> None:
         kind: Any = pool.connection_class
         self._about = kind(**pool.connection_kwargs)  # never connects: it knows what the URL says
         self.invited = machine_of(self._about.username)
         """The name under which this machine was invited; empty where it was not."""
+        self._sentinels: Sentinels | None = getattr(pool, "sentinel_manager", None)
 
     async def connect(self, protocol: Callable[[], _P]) -> _P:
-        """A new connection, with TLS where the URL says so. Raises `OSError`."""
+        """A new connection, with TLS where the URL says so.
+
+        Raises `OSError`, and redis-py's `ConnectionError` where no Sentinel knows the primary.
+        """
         loop = asyncio.get_running_loop()
         about = self._about
         if isinstance(about, UnixDomainSocketConnection):
@@ -36,8 +44,12 @@ class RedisAddress:
             tls: ssl.SSLContext | None = await about.trusted()
         else:
             tls = about.ssl_context.get() if isinstance(about, SSLConnection) else None
-        transport, made = await loop.create_connection(protocol, about.host, about.port, ssl=tls)
+        sentinels = self._sentinels
+        place = await sentinels.find() if sentinels else (about.host, about.port)
+        transport, made = await loop.create_connection(protocol, *place, ssl=tls)
         _keep_alive(transport.get_extra_info("socket"), about)
+        if sentinels:
+            sentinels.follow(transport, place)
         return made
 
     async def login(self) -> list[tuple[Arg, ...]]:

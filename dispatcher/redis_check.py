@@ -12,14 +12,15 @@ from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
     NoPermissionError,
-    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from dispatcher.connection import open_redis, redis_faults
+from dispatcher.connection import LinkedRedis, open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
-from dispatcher.invited_user import machine_of
 from dispatcher.keys import MODELS, WRITABLE
+from dispatcher.redis_advice import CLUSTER, eviction, refusal, warnings
+from dispatcher.redis_facts import RedisFacts, read_redis_facts
+from dispatcher.sentinels import unknown
 
 if TYPE_CHECKING:
     from dispatcher.settings import QueueSettings
@@ -28,14 +29,6 @@ log = logging.getLogger("llamaq.redis")
 
 _AGAIN_S = 2.0
 _WRITE = "return redis.call('SET', KEYS[1], 1, 'PX', 60000)"
-_CLUSTER = (
-    "Redis Cluster is not supported: set LLAMAQ_REDIS_URL to a Redis or Valkey server that runs "
-    "with cluster-enabled no."
-)
-_SENTINEL = (
-    "LLAMAQ_REDIS_URL names a Sentinel, which holds no data: set it to the address of the master, "
-    "or of a proxy that follows the master."
-)
 _NOT_INVITED = (
     "Redis does not know this machine, {0!r}, by this secret: its invitation has ended, or the "
     "secret is wrong. Ask for a new line, which `llamaq invite {0} --model MODEL` prints."
@@ -47,9 +40,12 @@ class UnfitRedis(Exception):
 
 
 async def check_at_start(settings: "QueueSettings") -> None:
-    """Raises `UnfitRedis`. A server that is away now is waited for by `check_when_back`."""
+    """Raises `UnfitRedis`, and logs what may go wrong one day.
+
+    A server that is away now is waited for by `check_when_back`.
+    """
     with suppress(RedisUnavailable):  # whoever goes on reports it
-        await _check(settings)
+        await _check(settings, warns=True)
 
 
 async def check_when_back(settings: "QueueSettings") -> None:
@@ -57,61 +53,69 @@ async def check_when_back(settings: "QueueSettings") -> None:
 
     It ends nothing: requests may have been accepted meanwhile.
     """
+    was_away = False
     while True:
         try:
-            await _check(settings)
+            await _check(settings, warns=was_away)
         except RedisUnavailable as error:
             log.warning("%s", error.message)
         except UnfitRedis as error:
             log.error("%s", error)
         else:
             return
+        was_away = True
         await asyncio.sleep(_AGAIN_S)
 
 
-async def _check(settings: "QueueSettings") -> None:
+async def _check(settings: "QueueSettings", *, warns: bool) -> None:
     redis = open_redis(settings.redis_url.get_secret_value())
     try:
-        await check_redis(redis, may_evict=settings.allow_eviction)
+        await check_redis(redis, may_evict=settings.allow_eviction, warns=warns)
     finally:
         await redis.aclose()
 
 
-async def check_redis(redis: Redis, *, may_evict: bool) -> None:
+async def check_redis(redis: LinkedRedis, *, may_evict: bool, warns: bool = False) -> None:
     """Raises `UnfitRedis`, or `RedisUnavailable` where the server does not answer or write now.
 
-    A server that hides its configuration, as managed ones do, is taken at its word. An invited
-    machine can see no more than whether it may log in.
+    It logs what may go wrong one day where it `warns`. A server that hides its configuration, as
+    managed ones do, is taken at its word. An invited machine can see no more than whether it may
+    log in.
     """
-    if machine := machine_of(redis.connection_pool.connection_kwargs.get("username")):
-        await _check_login(redis, machine)
+    if redis.link.invited:
+        await _check_login(redis, redis.link.invited)
         return
-    await check_kind(redis)
-    if problem := _eviction(await _read_policy(redis)):
-        if not may_evict:
-            raise UnfitRedis(problem)
-        log.warning("%s LLAMAQ_ALLOW_EVICTION allows it.", problem)
+    facts = await _fit(redis, may_evict=may_evict)
+    if warns:
+        allowed = [f"{problem} It is set." for problem in [eviction(facts)] if problem]
+        for warning in [*allowed, *warnings(facts, behind_sentinels=redis.sentinels is not None)]:
+            log.warning("%s", warning)
     try:
         await check_writes(redis)
     except RedisUnavailable as error:
         raise _unfit(error) or error from error.__cause__
 
 
-async def check_kind(redis: Redis) -> None:
+async def check_kind(redis: LinkedRedis) -> None:
     """Raises `UnfitRedis` for a wrong password, Redis Cluster, a Sentinel, and what is no Redis.
 
     Raises `RedisUnavailable` where it does not answer.
     """
+    await _fit(redis, may_evict=True)
+
+
+async def _fit(redis: LinkedRedis, *, may_evict: bool) -> RedisFacts:
     try:
-        mode = await _read_mode(redis)
-        if mode == "sentinel":
-            raise UnfitRedis(_SENTINEL)
-        if mode == "cluster":
-            raise UnfitRedis(_CLUSTER)
+        if redis.sentinels is not None and (problem := unknown(await redis.sentinels.ask_all())):
+            raise UnfitRedis(problem)
+        facts = await read_redis_facts(redis)
+        if problem := refusal(facts, may_evict=may_evict):
+            raise UnfitRedis(problem)
         with redis_faults():
             await redis.exists(MODELS)
     except RedisUnavailable as error:
         raise _unfit(error) or error from error.__cause__
+    return facts
 
 
 async def _check_login(redis: Redis, machine: str) -> None:
@@ -162,37 +166,6 @@ class WriteProbe:
         return None
 
 
-async def _read_mode(redis: Redis) -> str:
-    """`standalone`, `cluster` or `sentinel`; empty where the server doesn't tell."""
-    with redis_faults():
-        try:
-            about = await redis.info()
-        except (AskError, ResponseError):
-            return ""
-    if about.get("cluster_enabled") == 1:
-        return "cluster"
-    return str(about.get("redis_mode") or about.get("server_mode") or "")  # Redis, Valkey
-
-
-async def _read_policy(redis: Redis) -> str:
-    """The `maxmemory-policy`; empty where the server doesn't tell."""
-    with redis_faults():
-        try:
-            return str((await redis.config_get("maxmemory-policy")).get("maxmemory-policy") or "")
-        except ResponseError:
-            return ""
-
-
-def _eviction(policy: str) -> str:
-    if policy in ("", "noeviction"):
-        return ""
-    return (
-        f"Redis evicts keys when its memory is full (maxmemory-policy {policy}), which loses "
-        "requests. Run: CONFIG SET maxmemory-policy noeviction, and write it into its "
-        "configuration. LLAMAQ_ALLOW_EVICTION=1 starts all the same."
-    )
-
-
 def _unfit(error: RedisUnavailable) -> UnfitRedis | None:
     """What no waiting cures, in words for the operator."""
     cause = error.__cause__
@@ -209,7 +182,7 @@ def _unfit(error: RedisUnavailable) -> UnfitRedis | None:
             f"({cause}). Check its host and port."
         )
     if isinstance(cause, AskError):  # MOVED too
-        return UnfitRedis(_CLUSTER)
+        return UnfitRedis(CLUSTER)
     if isinstance(cause, NoPermissionError) or "NOPERM" in str(cause):
         return UnfitRedis(
             f"The user of LLAMAQ_REDIS_URL may not do what llamaq needs ({cause}). "

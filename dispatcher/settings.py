@@ -7,7 +7,14 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dispatcher.queue_address import ABOUT, OTHER_URL, PASSWORD_FILE, URL, checked_address
+from dispatcher.queue_address import (
+    ABOUT,
+    OTHER_URL,
+    PASSWORD_FILE,
+    SENTINEL_FILE,
+    URL,
+    checked_address,
+)
 
 # How each part reads its settings. What is not valid is told without its value: it may be a secret.
 FROM_ENVIRONMENT = SettingsConfigDict(
@@ -19,6 +26,7 @@ FROM_ENVIRONMENT = SettingsConfigDict(
     hide_input_in_errors=True,
     protected_namespaces=(),
 )
+_PASSWORD_FILES = "redis_password_file", "sentinel_password_file"
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
 
@@ -41,6 +49,7 @@ class QueueSettings(BaseSettings):
     model_config = FROM_ENVIRONMENT
 
     redis_password_file: Path | None = Field(None, description=ABOUT[PASSWORD_FILE])
+    sentinel_password_file: Path | None = Field(None, description=ABOUT[SENTINEL_FILE])
     redis_url: SecretStr = Field(
         validation_alias=AliasChoices(URL, OTHER_URL), description=ABOUT[URL]
     )
@@ -77,5 +86,5 @@ class QueueSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_address(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        file = info.data.get("redis_password_file")
-        return SecretStr(checked_address(url.get_secret_value(), file))
+        file, of_sentinels = (info.data.get(name) for name in _PASSWORD_FILES)
+        return SecretStr(checked_address(url.get_secret_value(), file, of_sentinels))

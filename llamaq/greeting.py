@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import click
 
 from dispatcher.pinned_tls import PIN
+from dispatcher.sentinel_address import read_sentinel_address
 from llamaq.addresses import Address, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
 
@@ -147,10 +148,15 @@ def bridge_line(redis_url: str, *options: str) -> str:
 def elsewhere(redis_url: str, address: str) -> str:
     """The URL of the same Redis as seen from another machine, which reaches it at `address`.
 
+    What is reached at one address is no Sentinel, but a proxy that follows the primary.
+
     >>> elsewhere("redis://:pw@redis:6379/0", "192.168.1.5")
     'redis://:pw@192.168.1.5:6379/0'
+    >>> elsewhere("redis+sentinel://:pw@a,b/main/2?sentinel_password=x", "192.168.1.5")
+    'redis://:pw@192.168.1.5:6379/2'
     """
-    parts = urlsplit(redis_url)
+    behind = read_sentinel_address(redis_url)
+    parts = urlsplit(behind.server_url if behind else redis_url)
     if parts.hostname is None:
         raise click.UsageError("this Redis listens on a socket only: start `llamaq up` with --lan")
     login, at, _ = parts.netloc.rpartition("@")

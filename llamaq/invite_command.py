@@ -11,6 +11,7 @@ import click
 from dispatcher.invitations import Invitation
 from dispatcher.invited_user import user_of
 from dispatcher.redis_login import with_login
+from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.greeting import bridge_line
 from llamaq.home import write_private
@@ -58,6 +59,11 @@ def invite(  # noqa: PLR0913  # one argument per option
         raise click.UsageError("give the NAME of the machine and the --model that it may serve")
     load({BridgeSettings: {"model": model, "worker_name": name}})
     url = url_for_others(address, data_dir, f"llamaq invite {name} ADDRESS --model {model}")
+    if is_of_sentinels(url):
+        raise click.UsageError(
+            "an invited machine may not command the Sentinels: give the ADDRESS of a proxy that "
+            "follows the primary (docs/redis.md)"
+        )
     if secret_file is not None and secret_file.exists():
         raise click.UsageError(f"{secret_file} exists already: name a new file")
     secret = with_redis_url(data_dir, partial(invite_machine, name, model))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.data_dir import kept_listen, kept_redis_url
 from llamaq.greeting import elsewhere, other_addresses, redis_addresses, tcp_url
 from llamaq.redis_work import redis_url_in_environment
@@ -13,7 +14,8 @@ def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
     """The URL of this Redis, its login with it, as a machine sees it that reaches it at `address`.
 
     Beside a `llamaq up --lan` the address may be left out: `command`, which takes one, is named
-    where there are several. Raises `click.ClickException`.
+    where there are several. Behind Sentinels, the address of all of them may be left in its place.
+    Raises `click.ClickException`.
     """
     kept = kept_redis_url(data_dir)
     if kept is not None:
@@ -23,6 +25,6 @@ def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
             click.echo(f"{others} For these: {command}", err=True)
     else:
         url = redis_url_in_environment()
-        if address is None:
+        if address is None and not is_of_sentinels(url):
             raise click.UsageError("give the ADDRESS where the other machine reaches this Redis")
     return elsewhere(url, address) if address else url

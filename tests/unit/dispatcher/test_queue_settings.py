@@ -74,3 +74,25 @@ def test_wrong_values_are_all_listed_without_the_input(environment: pytest.Monke
     with pytest.raises(ValidationError) as raised:
         url()
     assert (raised.value.error_count(), "hunter2" in str(raised.value)) == (2, False)
+
+
+def test_sentinels_have_a_password_of_their_own(
+    tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("s/w\n")
+    environment.setenv("LLAMAQ_SENTINEL_PASSWORD_FILE", str(file))
+    environment.setenv("LLAMAQ_REDIS_PASSWORD_FILE", str(file))
+    environment.setenv("LLAMAQ_REDIS_URL", "redis+sentinel://a,b/main/0")
+    assert url() == "redis+sentinel://:s%2Fw@a,b/main/0?sentinel_password=s%2Fw"
+    environment.setenv("LLAMAQ_REDIS_URL", "redis://host")
+    assert url() == "redis://:s%2Fw@host"
+
+
+def test_bad_address_of_sentinels_is_told_without_its_secrets(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("LLAMAQ_REDIS_URL", "redis+sentinel://:hunter2@a,b/")
+    with pytest.raises(ValidationError, match="must name the primary: redis") as raised:
+        url()
+    assert "hunter2" not in str(raised.value)

@@ -22,6 +22,7 @@ from dispatcher.redis_check import (
     check_redis,
     check_when_back,
 )
+from dispatcher.redis_facts import read_redis_facts
 from dispatcher.redis_login import with_login
 from dispatcher.tasks import cancel
 from llamaq.embedded_redis import find_server
@@ -137,6 +138,42 @@ async def test_what_is_no_redis_is_refused() -> None:
         port = web_server.sockets[0].getsockname()[1]
         with pytest.raises(UnfitRedis, match="does not speak as Redis does"):
             await check(f"redis://127.0.0.1:{port}")
+
+
+async def test_server_that_forbids_config_and_info_passes(real_redis_url: str) -> None:
+    admin = open_redis(real_redis_url)
+    commands = ["+@all", "-config", "-info"]
+    await admin.acl_setuser("ann", enabled=True, nopass=True, keys=["*"], commands=commands)
+    try:
+        await check(real_redis_url.replace("//", "//ann:any@"))
+    finally:
+        await admin.acl_deluser("ann")
+        await admin.aclose()
+
+
+async def test_facts_are_those_of_the_server(real_redis_url: str) -> None:
+    async with configured(real_redis_url, "min-replicas-to-write", "3", "0"):
+        client = open_redis(real_redis_url)
+        facts = await read_redis_facts(client)
+        await client.aclose()
+    assert (facts.product, facts.mode, facts.policy) == ("Valkey", "standalone", "noeviction")
+    assert (facts.appends, facts.snapshots, facts.fsync) == (False, False, "everysec")
+    assert (facts.least_replicas, facts.replicas, facts.is_replica) == (3, 0, False)
+    assert (facts.max_bytes, facts.stops_writes) == (0, True)
+    assert facts.used_bytes > 0
+    assert facts.version
+
+
+async def test_what_may_go_wrong_is_logged_once(
+    real_redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(real_redis_url)
+    await check_at_start(settings)
+    await check_when_back(settings)
+    told = [record.getMessage() for record in caplog.records if record.name == "llamaq.redis"]
+    assert len(told) == len(set(told)) == 2
+    assert "appendonly no" in told[0]
+    assert "maxmemory 0" in told[1]
 
 
 async def test_reader_needs_no_right_to_write(real_redis_url: str) -> None:

@@ -137,3 +137,9 @@ def test_join_needs_the_address_of_a_redis_elsewhere() -> None:
 def test_status_of_an_up_that_was_killed_says_so(default: Home) -> None:
     assert "llamaq up" in redis_of_status()
     assert "LLAMAQ_REDIS_URL" not in redis_of_status()
+
+
+def test_join_without_an_address_names_the_sentinels() -> None:
+    url = "redis+sentinel://:pw@a:1,b:2/main/0"
+    assert url in llamaq("join", LLAMAQ_REDIS_URL=url).stdout
+    assert "redis://:pw@box:6379/0" in llamaq("join", "box", LLAMAQ_REDIS_URL=url).stdout

@@ -123,3 +123,10 @@ def refusal_at(url: str) -> str:
 def test_server_that_is_away_is_told() -> None:
     done = CliRunner().invoke(main, ["uninvite", "bob"], env=WITHOUT_REDIS)
     assert (done.exit_code, "can't be reached" in done.stderr) == (1, True)
+
+
+def test_invited_machine_is_told_of_no_sentinel() -> None:
+    url = "redis+sentinel://:hunter2@127.0.0.1:1/main?sentinel_password=hunter3"
+    result = llamaq(url, "invite", "bob", "--model", "m")
+    assert (result.exit_code, "ADDRESS of a proxy" in result.output) == (2, True)
+    assert "hunter" not in result.output

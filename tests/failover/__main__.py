@@ -1,0 +1,82 @@
+"""Changes the primary of a Redis behind Sentinels again and again, under load.
+
+python -m tests.failover --failovers 10
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+from tests import root_certificates
+from tests.chaos.clients import MANNERS, End
+from tests.failover.fleet import Trial
+
+_EACH = 4  # requests that run or wait when the primary changes
+_LAST = 2  # that have come just now
+_MORE = 3  # that come while none serves
+_PAUSE_S = 7.0  # a Sentinel begins no failover so soon after another one
+
+
+async def _kill(trial: Trial, old: int) -> None:
+    """The last writes are lost with it, and so are the requests of the last moment."""
+    with trial.redis.replicas_behind():
+        trial.ask(*MANNERS[:_LAST])
+        await asyncio.sleep(0.5)
+        trial.redis.kill(old)
+        trial.ask(*MANNERS[:_MORE])
+        await asyncio.to_thread(trial.redis.until_other_primary, old)
+    trial.redis.start(old)
+
+
+async def _hand_over(trial: Trial, old: int) -> None:
+    trial.ask(*MANNERS[:_LAST])
+    await asyncio.to_thread(trial.redis.fail_over)
+    trial.ask(*MANNERS[:_MORE])
+    await asyncio.to_thread(trial.redis.until_other_primary, old, by_order=True)
+
+
+async def run(folder: Path, failovers: int, seed: int) -> list[str]:
+    """Everything that was wrong."""
+    chance = Random(seed)  # noqa: S311
+    async with Trial(folder, workers=2).running() as trial:
+        for number in range(1, failovers + 1):
+            await asyncio.to_thread(trial.redis.until_they_know_each_other)
+            before, old, began = trial.queued_again(), trial.redis.primary(), time.monotonic()
+            trial.ask(*chance.choices(MANNERS, k=_EACH))
+            await asyncio.sleep(chance.uniform(0.2, 2))
+            change = _kill if number % 2 else _hand_over
+            await change(trial, old)
+            answers = await trial.answers()
+            ends = [f"{asked.end} {asked.code}".strip() for asked in answers]
+            said = ", ".join(f"{ends.count(end)} {end}" for end in sorted(set(ends)))
+            again = len(trial.queued_again() - before)
+            name = change.__name__.strip("_")
+            took = time.monotonic() - began
+            print(f"{number} {name}: {said}; {again} queued again; {took:.1f} s", flush=True)
+            broken = [asked for asked in answers[: _EACH + _LAST] if asked.end is End.ERROR]
+            trial.ledger.wrong += [f"accepted, and failed: {asked}" for asked in broken]
+            await asyncio.sleep(max(0, _PAUSE_S - took))
+        return [*trial.wrong(), *await trial.left_behind()]
+
+
+def main() -> int:
+    root_certificates.read_once()
+    parser = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
+    parser.add_argument("--failovers", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="llamaq-failover-"))
+    print(f"seed {options.seed}, logs in {folder}", flush=True)
+    wrong = asyncio.run(run(folder, options.failovers, options.seed))
+    for line in wrong:
+        print("WRONG", line)
+    print(f"{len(wrong)} things are wrong" if wrong else "all is well")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

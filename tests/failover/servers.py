@@ -1,0 +1,200 @@
+"""One primary, its replicas and three Sentinels: real ones, which can be killed."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+
+from llamaq.embedded_redis import find_server
+from tests.chaos.fleet import Part
+from tests.processes import free_port, wait_until
+
+NAME = "main"
+SENTINELS = 3
+_DOWN_AFTER_MS = 500
+_ORDER_AGAIN_S = 3.0
+_CONFIG = """
+port {port}
+bind 127.0.0.1
+dir {folder}
+loglevel notice
+sentinel myid {id}
+sentinel monitor {name} 127.0.0.1 {primary} 2
+sentinel down-after-milliseconds {name} {down_after}
+sentinel failover-timeout {name} 3000
+sentinel auth-pass {name} {password}
+requirepass {own_password}
+sentinel sentinel-pass {own_password}
+"""
+PASSWORD, OWN_PASSWORD = "of-redis", "of-sentinels"
+
+
+class Servers:
+    """The servers, by their ports; `parts` are their processes, to be started in this order."""
+
+    def __init__(self, folder: Path, replicas: int = 2) -> None:
+        self.folder = folder
+        self.ports = [free_port() for _ in range(1 + replicas)]
+        self.sentinels = [free_port() for _ in range(SENTINELS)]
+        self.parts = {f"redis{port}": self._server(port) for port in self.ports}
+        self.parts |= {f"sentinel{port}": self._sentinel(port) for port in self.sentinels}
+
+    @property
+    def url(self) -> str:
+        """The address for llamaq."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
+        return f"redis+sentinel://:{PASSWORD}@{hosts}/{NAME}/0?sentinel_password={OWN_PASSWORD}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Servers"]:
+        """Starts all, and ends them."""
+        try:
+            for part in self.parts.values():
+                part.start()
+            self.until_they_know_each_other()
+            yield self
+        finally:
+            for part in self.parts.values():
+                part.kill()
+
+    def ask(self, port: int, *command: str) -> object:
+        """What a server or a Sentinel answers."""
+        with self._client(port) as client:
+            return client.execute_command(*command)
+
+    def primary(self) -> int:
+        """Its port, as most Sentinels tell."""
+        told = [self._told_by(port) for port in self.sentinels]
+        return max(told, key=told.count)
+
+    def kill(self, port: int) -> None:
+        """SIGKILL."""
+        self.parts[f"redis{port}"].kill()
+
+    def start(self, port: int) -> None:
+        """Starts a server that was killed: the Sentinels make a replica of it."""
+        self.parts[f"redis{port}"].start()
+
+    def fail_over(self) -> None:
+        """Has the Sentinels make another server the primary, while the old one lives."""
+        wait_until(self._begin, 30, 0.2)
+
+    def until_other_primary(self, old: int, *, by_order: bool = False) -> int:
+        """The port of the new primary, when all Sentinels know it and it serves.
+
+        An order to change it is given again where the Sentinels have given it up.
+        """
+        ordered = time.monotonic()
+
+        def is_new() -> bool:
+            nonlocal ordered
+            told = {self._told_by(port) for port in self.sentinels}
+            if by_order and told == {old} and time.monotonic() - ordered > _ORDER_AGAIN_S:
+                ordered = time.monotonic()
+                self._begin()
+            return len(told) == 1 and old not in told and self._is_primary(*told)
+
+        wait_until(is_new, 60, 0.05)
+        return self.primary()
+
+    def until_they_know_each_other(self) -> None:
+        """Returns when a failover is possible: each replica is in step."""
+        primary = self.primary
+
+        def is_whole() -> bool:
+            about = self._about(primary())
+            living = sum(self.parts[f"redis{port}"].pid is not None for port in self.ports) - 1
+            told = [about.get(f"slave{number}", {}) for number in range(living)]
+            in_step = sum(each.get("state") == "online" for each in told)
+            return in_step == living and all(self._knows(port) for port in self.sentinels)
+
+        wait_until(is_whole, 40, 0.05)
+
+    @contextlib.contextmanager
+    def replicas_behind(self) -> Iterator[None]:
+        """What is written meanwhile reaches no replica: none can log in to the primary."""
+        replicas = [port for port in self._living() if port != self.primary()]
+        for port in replicas:
+            self.ask(port, "CONFIG", "SET", "masterauth", "wrong")
+        self.ask(self.primary(), "CLIENT", "KILL", "TYPE", "replica")
+        yield
+        for port in replicas:
+            self.ask(port, "CONFIG", "SET", "masterauth", PASSWORD)
+
+    def _client(self, port: int) -> redis.Redis:
+        password = OWN_PASSWORD if port in self.sentinels else PASSWORD
+        return redis.Redis(port=port, password=password, socket_timeout=2)
+
+    def _living(self) -> Sequence[int]:
+        return [port for port in self.ports if self.parts[f"redis{port}"].pid is not None]
+
+    def _told_by(self, sentinel: int) -> int:
+        try:
+            place = self.ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+        except (RedisError, OSError):
+            return 0
+        return int(place[1]) if isinstance(place, tuple | list) else 0
+
+    def _is_primary(self, port: int) -> bool:
+        return self._about(port).get("role") == "master"
+
+    def _about(self, port: int) -> dict[str, Any]:
+        try:
+            with self._client(port) as client:
+                return dict(client.info("replication"))
+        except (RedisError, OSError):
+            return {}
+
+    def _knows(self, sentinel: int) -> bool:
+        try:
+            with self._client(sentinel) as client:
+                state = client.sentinel_masters()[NAME]
+        except (RedisError, OSError, KeyError):
+            return False
+        others, replicas = state["num-other-sentinels"], state["num-slaves"]
+        return bool(others == SENTINELS - 1 and replicas >= len(self._living()) - 1)
+
+    def _begin(self) -> bool:
+        try:
+            self.ask(self.sentinels[0], "SENTINEL", "FAILOVER", NAME)
+        except RedisError:  # no replica is good enough yet, or another failover has not ended
+            return False
+        return True
+
+    def _server(self, port: int) -> Part:
+        folder = self.folder / f"redis{port}"
+        folder.mkdir()
+        command = [
+            *(str(find_server()), "--port", str(port), "--bind", "127.0.0.1"),
+            *("--dir", str(folder), "--save", "", "--loglevel", "notice"),
+            *("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"),
+            *("--requirepass", PASSWORD, "--masterauth", PASSWORD),
+        ]
+        if port != self.ports[0]:
+            command += ["--replicaof", f"127.0.0.1 {self.ports[0]}"]
+        return Part(f"redis{port}", command, self.folder / f"redis{port}.txt", {})
+
+    def _sentinel(self, port: int) -> Part:
+        """It knows the others from the beginning: else they would need some seconds to meet."""
+        folder = self.folder / f"sentinel{port}"
+        folder.mkdir()
+        about = {"port": port, "folder": folder, "name": NAME, "primary": self.ports[0]}
+        about |= {"password": PASSWORD, "own_password": OWN_PASSWORD}
+        text = _CONFIG.format(**about, id=_id(port), down_after=_DOWN_AFTER_MS)
+        for replica in self.ports[1:]:
+            text += f"sentinel known-replica {NAME} 127.0.0.1 {replica}\n"
+        for other in self.sentinels:
+            if other != port:
+                text += f"sentinel known-sentinel {NAME} 127.0.0.1 {other} {_id(other)}\n"
+        config = folder / "sentinel.conf"
+        config.write_text(text)
+        command = [str(find_server()), str(config), "--sentinel"]
+        return Part(f"sentinel{port}", command, self.folder / f"sentinel{port}.txt", {})
+
+
+def _id(port: int) -> str:
+    return f"{port:040x}"
