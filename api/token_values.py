@@ -142,10 +142,13 @@ def _too_short() -> str:
 
 def read_keys(names: str) -> "list[TokenKey]":
     """The keys in these files."""
+    files = list(filter(None, map(str.strip, names.split(","))))
+    if not files:
+        return []
     from api.token_keys import BadKey, read_pem  # slow to load, and most have no such keys
 
     keys = []
-    for name in filter(None, map(str.strip, names.split(","))):
+    for name in files:
         try:
             keys += read_pem(Path(name).expanduser().read_bytes())
         except BadKey as error:
@@ -157,10 +160,10 @@ def read_keys(names: str) -> "list[TokenKey]":
 
 def read_groups(said: str) -> "Groups":
     """What groups get."""
-    from api.groups import read_groups as read
-
     if not said.strip():
         return {}
+    from api.groups import read_groups as read
+
     is_text = said.lstrip().startswith(("{", "["))
     try:
         text = said if is_text else Path(said).expanduser().read_text()

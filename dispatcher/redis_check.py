@@ -87,9 +87,9 @@ async def check_redis(redis: LinkedRedis, *, may_evict: bool, warns: bool = Fals
         return
     facts = await _fit(redis, may_evict=may_evict)
     if warns:
-        allowed = [f"{problem} It is set." for problem in [eviction(facts)] if problem]
-        for warning in [*allowed, *warnings(facts, behind_sentinels=redis.sentinels is not None)]:
-            log.warning("%s", warning)
+        allowed = [remark for remark in [eviction(facts)] if remark]
+        for remark in [*allowed, *warnings(facts, behind_sentinels=redis.sentinels is not None)]:
+            log.warning("%s", remark)
     try:
         await check_writes(redis)
     except RedisUnavailable as error:
@@ -109,8 +109,8 @@ async def _fit(redis: LinkedRedis, *, may_evict: bool) -> RedisFacts:
         if redis.sentinels is not None and (problem := unknown(await redis.sentinels.ask_all())):
             raise UnfitRedis(problem)
         facts = await read_redis_facts(redis)
-        if problem := refusal(facts, may_evict=may_evict):
-            raise UnfitRedis(problem)
+        if remark := refusal(facts, may_evict=may_evict):
+            raise UnfitRedis(str(remark))
         with redis_faults():
             await redis.exists(MODELS)
     except RedisUnavailable as error:
@@ -182,7 +182,7 @@ def _unfit(error: RedisUnavailable) -> UnfitRedis | None:
             f"({cause}). Check its host and port."
         )
     if isinstance(cause, AskError):  # MOVED too
-        return UnfitRedis(CLUSTER)
+        return UnfitRedis(str(CLUSTER))
     if isinstance(cause, NoPermissionError) or "NOPERM" in str(cause):
         return UnfitRedis(
             f"The user of LLAMAQ_REDIS_URL may not do what llamaq needs ({cause}). "

@@ -44,6 +44,7 @@ def loaded(redis_url: str, *arguments: str) -> set[str]:
         (["join", "192.168.1.5"], _HEAVY | {"jwt"}),
         (["drain", "--help"], _HEAVY | {"jwt"}),
         (["pause", "--help"], _HEAVY | {"jwt", "redis"}),
+        (["doctor"], _HEAVY | {"jwt"}),
         (["bridge", "--help"], _SERVING | {"jwt"}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
