@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+from dispatcher.facts import DRAINING, LEFT, UNLOADED
 from dispatcher.model_state import ModelState
 from dispatcher.variants import variants_of, what_differs
 from dispatcher.worker_state import WorkerState
 from llamaq.doctor_facts import Facts, OwnServer
 from llamaq.finding import Finding, ok, warn, wrong
 
-_FOR_NOW = frozenset({"starting", "loading", "suspect", "overloaded", "unloaded"})
+_AT_REST = frozenset({LEFT, DRAINING, UNLOADED})
+_FOR_NOW = frozenset({"starting", "loading", "suspect", "overloaded"})
 _ADVICE = {
     "misconfigured": "Give the bridge the address and the key of its llama-server: --server, "
     "LLAMAQ_SERVER_KEY.",
@@ -72,19 +74,30 @@ def _of_model(model: ModelState) -> Iterator[Finding]:
             "Start its bridge again.",
         )
         return
-    found = [finding for worker in model.workers for finding in _of_worker(worker)]
-    well = len(model.workers) - len({finding.what.split(" ")[0] for finding in found})
-    yield from found
-    if well:
-        yield ok("servers", f"{model.model}: {_number(well, 'worker')} fit for work")
+    well = []
+    for worker in model.workers:
+        found = list(_of_worker(worker))
+        yield from found
+        well += [] if found else [worker]
+    resting = sum(each.rests or each.health in _AT_REST for each in well)
+    counted = ((len(well) - resting, "fit for work"), (resting, "at rest"))
+    if told := ", ".join(f"{_number(count, 'worker')} {how}" for count, how in counted if count):
+        yield ok("servers", f"{model.model}: {told}")
 
 
 def _of_worker(worker: WorkerState) -> Iterator[Finding]:
     place = f"{worker.id} ({worker.server or worker.host})"
     why = f": {worker.reason}" if worker.reason else ""
-    if worker.health in _FOR_NOW:
-        if worker.health != "unloaded":
-            yield warn("servers", f"{place} is {worker.health}{why}", "It is looked at again soon.")
+    if worker.drained_s:
+        yield warn(
+            "servers",
+            f"{place} is drained by an operator",
+            f"Let it work: llamaq resume {worker.id}.",
+        )
+    elif worker.health in _AT_REST:
+        return
+    elif worker.health in _FOR_NOW:
+        yield warn("servers", f"{place} is {worker.health}{why}", "It is looked at again soon.")
     elif worker.health != "healthy":
         advice = _ADVICE.get(worker.health, _RESTART)
         yield wrong("servers", f"{place} is {worker.health}{why}", advice)

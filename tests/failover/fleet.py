@@ -1,11 +1,14 @@
 """A small fleet whose Redis is behind Sentinels, and clients that compare every byte."""
 
 import asyncio
+import os
 import re
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from dispatcher.keys import Keys
 from llamaq.demo_model import write_demo_model
 from tests.chaos.clients import LONGEST, Asked, Client, Known, Manner, learn
 from tests.chaos.fleet import MODEL, Fleet, Part
@@ -16,6 +19,7 @@ from tests.processes import llamaq
 
 _FORGOTTEN = re.compile(r"job=(\S+) was forgotten by Redis; it is queued again")
 PROMPTS = 4
+KEYS = Keys(MODEL)
 
 
 class SentinelFleet(Fleet):
@@ -65,6 +69,17 @@ class Trial:
             asked = Asked(name, name, self.fleet.apis[0], known, tokens, manner)
             self._asking.append(asyncio.create_task(client.ask(asked)))
 
+    async def until_all_are_there(self) -> None:
+        """Returns when Redis has each request that was asked and has not been answered."""
+        redis = self.fleet.open_redis()
+        async with asyncio.timeout(30):
+            there = -1
+            while there != sum(not asked.done() for asked in self._asking):
+                await asyncio.sleep(0.02)
+                running = await redis.hget(KEYS.named("counters"), "running")
+                there = int(running or 0) + await redis.zcard(KEYS.named("queue"))
+        await redis.aclose()
+
     async def answers(self) -> list[Asked]:
         """Those to all requests since the last call; each is judged."""
         asking, self._asking = self._asking, []
@@ -72,6 +87,13 @@ class Trial:
         for asked in answers:
             self.ledger.enter(asked)
         return answers
+
+    def say(self, command: str) -> str:
+        """What a command prints that is told no more than where the Sentinels are."""
+        told = {**os.environ, "LLAMAQ_REDIS_URL": self.fleet.redis_url}
+        done = subprocess.run(llamaq(command), env=told, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def queued_again(self) -> set[str]:
         """The jobs that an API has queued again, since Redis had forgotten them."""

@@ -30,7 +30,8 @@ async def test_accepted_requests_are_whole_when_the_primary_is_killed_and_its_la
     old = trial.redis.primary()
     with trial.redis.replicas_behind():
         trial.ask(*BOTH * 2, tokens=60)
-        await asyncio.sleep(0.7)  # some words have come
+        await trial.until_all_are_there()
+        await asyncio.sleep(0.3)  # some words have come
         trial.redis.kill(old)
         await asyncio.to_thread(trial.redis.until_other_primary, old)
     answers = await trial.answers()
@@ -44,7 +45,8 @@ async def test_accepted_requests_are_whole_when_the_sentinels_make_another_serve
 ) -> None:
     old = trial.redis.primary()
     trial.ask(*BOTH * 2, tokens=60)
-    await asyncio.sleep(0.7)
+    await trial.until_all_are_there()
+    await asyncio.sleep(0.3)
     await asyncio.to_thread(trial.redis.fail_over)
     trial.ask(Manner.WHOLE, tokens=10)
     await asyncio.to_thread(trial.redis.until_other_primary, old, by_order=True)
@@ -52,3 +54,10 @@ async def test_accepted_requests_are_whole_when_the_sentinels_make_another_serve
     assert {asked.end for asked in accepted} == {End.COMPLETE}
     assert (late.end, late.code) in {(End.COMPLETE, ""), (End.ERROR, "redis_unavailable")}
     assert trial.wrong() == []
+    told = (
+        await asyncio.to_thread(trial.say, "status"),
+        await asyncio.to_thread(trial.say, "doctor"),
+    )
+    assert "bridge1-" in told[0]
+    assert "tiny: 1 worker fit for work" in told[1]
+    assert "redis+sentinel://:***@" in told[1]

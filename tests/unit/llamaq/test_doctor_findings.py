@@ -118,6 +118,7 @@ def test_all_is_well() -> None:
         (worker(health="down", reason="refused"), "servers", "wrong", "is down: refused"),
         (worker(health="misconfigured"), "servers", "wrong", "is misconfigured"),
         (worker(health="loading"), "servers", "warning", "is loading"),
+        (worker(drained_s=1), "servers", "warning", "is drained by an operator"),
         (worker(breaker="open"), "servers", "warning", "breaker open"),
         (
             of(own_servers=[OwnServer("gpu-a1", "http://x", False)]),
@@ -171,7 +172,9 @@ def test_what_is_not_well_is_told_with_what_to_do(
         (of(ports=[Port("the API", "127.0.0.1:8484", "")]), "does not run here"),
         (of(queue=QueueLook(is_hidden=True)), "was invited"),
         (behind(*THREE), "Valkey 9.1.2"),
-        (worker(server="", health="unloaded"), "1 worker fit for work"),
+        (worker(health="draining"), "1 worker at rest"),
+        (worker(paused_until_s=2**40), "1 worker at rest"),
+        (worker(server="", health="unloaded"), "1 worker at rest"),
     ],
 )
 def test_what_is_well_though_it_is_not_usual_is_no_warning(facts: Facts, what: str) -> None:
