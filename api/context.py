@@ -9,12 +9,13 @@ from fastapi import Request
 
 from api.answer_room import AnswerRoom
 from api.aside import Aside
-from api.auth import Authenticator
+from api.auth import Authenticator, credentials
 from api.dashboard.board import Board
 from api.directory import Directory
 from api.limits import Limiter
 from api.line import Line
 from api.settings import ApiSettings
+from api.tenant import Tenant
 from api.turns import Gate
 from api.visit import Room
 from dispatcher.beat import until_beat_s
@@ -73,6 +74,13 @@ class Context:
     answers: AnswerRoom = field(default_factory=lambda: AnswerRoom(2**30, 2**30))
     once: "Once | None" = None
     reports: Gate = field(default_factory=Gate)
+
+
+async def tenant_of(request: Request) -> Tenant:
+    """Who sends this request; the log gets its name. Raises as `Authenticator.admit`."""
+    tenant = await context_of(request).authenticator.admit(credentials(request.headers))
+    request.state.record.tenant = tenant.subject
+    return tenant
 
 
 def context_of(request: Request) -> Context:

@@ -1,12 +1,12 @@
 """Refuses requests by their headers alone, before the app hears of them."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from api.auth import CREDENTIALS, Authenticator, credentials
 from api.errors import ApiError
 from api.line import Line
-from api.refusal import overloaded_answer
+from api.refusal import OVERLOADED, overloaded_answer
 from api.request_log import Record, write
 
 
@@ -21,8 +21,11 @@ class Door:
         self._authenticator = authenticator
         self._doors = doors
 
-    def refusal(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-        """The whole answer to a POST that is refused, and its line in the log.
+    def refusal(
+        self, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: Callable[[], str | None]
+    ) -> bytes | None:
+        """The whole answer to a POST that is refused, and its line in the log. `peer` tells the
+        address that it comes from.
 
         None where the app is to see it.
         """
@@ -35,7 +38,8 @@ class Door:
             return None
         if not self.line.is_closed_to(tenant):
             return None
-        record = Record(os.urandom(16).hex(), tenant, status=503)
+        about = os.urandom(16).hex(), "POST", path, peer(), 503, OVERLOADED
+        record = Record(*about, tenant)
         write(record, path)
         return overloaded_answer(self.line.expected_wait_s, record.id)
 

@@ -12,7 +12,7 @@ from api.errors import crash
 from api.paths import canonical
 from api.refusal import refuse
 from api.relay import Relay
-from api.request_log import Record, write
+from api.request_log import Record, peer_of, write
 
 log = logging.getLogger("llamaq.api")
 
@@ -41,7 +41,8 @@ class Edge:
         if relay is None:
             path = canonical(path)
         id_header = b"" if relay is None else relay.id_header
-        record = Record(os.urandom(16).hex())
+        peer = peer_of(scope.get("client"))
+        record = Record(os.urandom(16).hex(), scope["method"], scope["path"], peer)
         has_begun = False
 
         def named_send(message: Message) -> Awaitable[None]:
@@ -51,8 +52,9 @@ class Edge:
                 message = _named(message, record, id_header)
             return send(message)
 
+        told = scope.get("state", {})
         state = {
-            **scope.get("state", {}),
+            **told,
             **{"asked_path": scope["path"], "record": record, "request_id": record.id},
         }
         scope = {**scope, "app": self._owner, "path": path, "state": state}
@@ -61,12 +63,18 @@ class Edge:
         except Exception:
             log.exception("request %s crashed", record.id)
             if not has_begun:
-                error = crash(record.id)
-                body = relay.errors(error, record.id) if relay else None
-                await refuse(error, {}, receive, named_send, body)
+                await _refuse_crash(record, relay, receive, named_send)
         finally:
+            if "refused" in told:  # by what reads its bytes
+                record.status, record.code = told["refused"]
             write(record, path)
             self._ended.append(record)
+
+
+async def _refuse_crash(record: Record, relay: Relay | None, receive: Receive, send: Send) -> None:
+    error = crash(record.id)
+    record.fail(error)
+    await refuse(error, {}, receive, send, relay.errors(error, record.id) if relay else None)
 
 
 def _named(message: Message, record: Record, id_header: bytes) -> Message:

@@ -45,33 +45,42 @@ def wrong_method(scope: Scope, headers: Mapping[str, str]) -> ApiError:
     )
 
 
-async def _api_error(request: Request, error: ApiError) -> JSONResponse:
+def _answer(request: Request, error: ApiError) -> JSONResponse:
+    """The answer that says it; the log gets its code."""
+    record = request.scope.get("state", {}).get("record")
+    if record is not None:
+        record.fail(error)
     return error.response()
+
+
+async def _api_error(request: Request, error: ApiError) -> JSONResponse:
+    return _answer(request, error)
 
 
 async def _llamaq_error(request: Request, error: LlamaqError) -> JSONResponse:
     found = from_llamaq(error, request_id(request.scope))
     if found.status == 500:
         log.error("request %s crashed", request_id(request.scope), exc_info=error)
-    return found.response()
+    return _answer(request, found)
 
 
 async def _crash(request: Request, error: Exception) -> JSONResponse:
-    return crash(request_id(request.scope)).response()  # `api.edge` logs it
+    return _answer(request, crash(request_id(request.scope)))  # `api.edge` logs it
 
 
 async def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     headers = error.headers or {}
     if error.status_code == 405 and "Allow" in headers:
-        return wrong_method(request.scope, headers).response()
+        return _answer(request, wrong_method(request.scope, headers))
     is_unknown = error.status_code == 404
-    return ApiError(
+    shown = ApiError(
         error.status_code,
         _nothing_at(asked_path(request.scope)) if is_unknown else error.detail,
         type="invalid_request_error" if error.status_code < 500 else "server_error",
         code="not_found" if is_unknown else None,
         headers=headers,
-    ).response()
+    )
+    return _answer(request, shown)
 
 
 def _nothing_at(path: str) -> str:
@@ -81,10 +90,11 @@ def _nothing_at(path: str) -> str:
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return ApiError(
+    shown = ApiError(
         422,
         f"{where}: {first['msg']}",
         type="invalid_request_error",
         code="invalid_request",
         param=where,
-    ).response()
+    )
+    return _answer(request, shown)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import Receive
 
-from api.answer import Answer
+from api.answer import Answer, note_tokens
 from api.context import Context
 from api.departure import Departure
 from api.endpoint import CannotContinue, Piece, Splice
@@ -103,10 +103,9 @@ class Exchange:
         self.context.pulse.listeners.discard(self.heed)
         for answer in self._answers:
             self.context.queue.close(answer.job, answer.shown)
+        note_tokens(self.record, self._answers)
         if self.stay is not None:
             self.stay.end(counts=self._was_started or self._client_gone)
-        counts = [answer.tokens for answer in self._answers if answer.tokens is not None]
-        self.record.tokens = sum(counts) if counts else None
         # They know us: the bodies would stay until a collection.
         self._answers.clear()
         self._failure = None
@@ -190,7 +189,7 @@ class Exchange:
                 return self._go_on(answer, frame)
             case Kind.DONE:
                 self._close_one()
-                answer.count(read(frame.payload)["completion_tokens"])
+                answer.end(read(frame.payload))
             case _:
                 return self._fail(answer, frame)
         return None

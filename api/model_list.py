@@ -6,8 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.allowed_models import Lists, is_allowed, not_allowed
-from api.auth import credentials
-from api.context import context_of
+from api.context import context_of, tenant_of
 from api.directory import Directory
 from api.paths import READ
 from api.scopes import MODELS, check_scope
@@ -46,7 +45,7 @@ async def retrieve_model(request: Request, name: str) -> dict[str, Any]:
 async def _looked_up(request: Request) -> tuple[Directory, Lists]:
     """What there is now, and what the tenant may see of it."""
     context = context_of(request)
-    tenant = await context.authenticator.admit(credentials(request.headers))
+    tenant = await tenant_of(request)
     check_scope(tenant.scopes, MODELS)
     await context.directory.refresh()
     user = read_terms(tenant, request.headers, {}).user

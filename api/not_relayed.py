@@ -33,7 +33,7 @@ class NotRelayed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI)."""
-        error = ApiError(
+        raise ApiError(
             501,
             f"llamaq does not relay {asked_path(scope)} to its llama-servers. It serves "
             f"{self._served}, /v1/models, /health and /ready.",
@@ -41,7 +41,6 @@ class NotRelayed:
             code="not_relayed",
             headers=NO_RETRY,
         )
-        await error.response()(scope, receive, send)
 
 
 def not_relayed_routes(served: Iterable[str]) -> Sequence[BaseRoute]:

@@ -63,17 +63,17 @@ class Proxies:
         return str(ip_network((address, _OF_ONE_HOST), strict=False))
 
     def behind(self, forwarded: Iterable[str]) -> str:
-        """The name of the host for which trusted proxies speak: the last that none of them is.
+        """The address for which trusted proxies speak: the last that none of them is; "" for none.
 
         `forwarded` are the values of `X-Forwarded-For`. What stands further left may be forged.
 
-        >>> Proxies(read_proxies("10.0.0.0/8")).behind(["6.6.6.6, 192.0.2.7", "10.0.0.2"])
+        >>> Proxies(read_proxies("10.0.0.0/8")).behind(["6.6.6.6, 192.0.2.7:99", "10.0.0.2"])
         '192.0.2.7'
         """
         hosts = [word.strip() for value in forwarded for word in value.split(",")]
         for host in reversed(hosts):
             if host and not self.trusts(host):
-                return self.name(host)
+                return str(_read(host) or UNREADABLE)
         return ""
 
 

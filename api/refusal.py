@@ -14,6 +14,9 @@ from starlette.types import Receive, Send
 from api.errors import MAX_RETRY_AFTER_S, ApiError
 
 CLOSE: Mapping[str, str] = {"Connection": "close"}
+OVERLOADED = "overloaded"
+"""The code of a refusal because more comes than can be served."""
+
 _LAST_BYTES = 4 * 2**20
 _LAST_S = 2.0
 _A_WHILE_S = 5.0
@@ -75,7 +78,7 @@ def _overloaded(seconds: int) -> ApiError:
         503,
         f"More requests come than this API gets through. Please try again in {seconds} s.",
         type="server_error",
-        code="overloaded",
+        code=OVERLOADED,
         headers={"Retry-After": str(seconds)},
     )
 

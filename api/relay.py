@@ -27,7 +27,7 @@ from api.idempotency.keyed import Keyed
 from api.isolation import isolated
 from api.jobs import jobs_of
 from api.refusal import refuse
-from api.request_log import Record
+from api.request_log import CLIENT_GONE, Record
 from api.scopes import check_scope
 from api.stream import StreamedAnswer
 from api.tenant import Tenant
@@ -72,9 +72,10 @@ class Relay:
             context: Context = scope["app"].state.context
             await self._serve(Call(context, record, headers, receive), send)
         except ClientGone:
-            record.status = 499
+            record.status, record.code = 499, CLIENT_GONE
         except (ApiError, LlamaqError) as error:
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
+            record.fail(shown)
             body = self.errors(shown, record.id)
             await refuse(shown, headers, receive, send, body)
 
@@ -159,7 +160,7 @@ class Relay:
             terms = read_terms(tenant, call.headers, asked.fields)
             if terms.ignored or asked.unknown.ignored:
                 record.ignored = header_of(asked.unknown.names(terms.ignored))
-            record.model, record.tier = asked.model, terms.tier
+            record.model, record.tier, record.user = asked.model, terms.tier, terms.user or None
             lists, accounts = context.limiter.of(tenant, terms.user)
             asked, needs = await self._of_its_model(asked, call, lists)
             mean = context.directory.mean_completion(asked.model)

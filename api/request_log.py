@@ -1,77 +1,84 @@
 """The log line of a request, written when it is over: no prompts, no tokens of access."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+import time
+from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from api.paths import PROBES
+from dispatcher.log_lines import Lines
 
-log = logging.getLogger("llamaq.access")
+if TYPE_CHECKING:
+    from api.errors import ApiError
 
-_FORGERS = frozenset(' "=')
+NO_ID = "-"
+"""The id of a request of which too little was read to name it."""
+
+CLIENT_GONE = "client_gone"
+"""The code of a request whose client has left before its end."""
+
+FIELDS = (
+    *("id", "method", "path", "status", "code", "peer", "tenant", "user", "tier", "model"),
+    *("worker", "queue_ms", "ttft_ms", "ms"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens"),
+)
+
+LINES = Lines("request", "llamaq.access", FIELDS)
+log = LINES.log
 
 
 @dataclass(slots=True)
 class Record:
     """What the log tells of a request. Times in milliseconds; None where it never came to it.
 
-    `ignored` is not in the log: the header that tells its client which fields have no effect.
+    `peer` is the address that it came from. `code` is the reason of a refusal, `queue_ms` the time
+    until a worker began, `ttft_ms` that until the first token, and `ms` that until the end. What is
+    not in the log: `began_at` is when it came (`time.monotonic`), and `ignored` is the header that
+    tells its client which fields have no effect.
     """
 
     id: str
+    method: str | None = None
+    path: str | None = None
+    peer: str | None = None
+    status: int | None = None
+    code: str | None = None
     tenant: str | None = None
+    user: str | None = None
     tier: str | None = None
     model: str | None = None
     worker: str | None = None
-    status: int | None = None
     queue_ms: int | None = None
     ttft_ms: int | None = None
-    tokens: int | None = None
+    ms: int | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    began_at: float = field(default_factory=time.monotonic)
     ignored: str = ""
 
-
-_FIELDS = tuple(field.name for field in fields(Record) if field.name != "ignored")
-_values = attrgetter(*_FIELDS)
-
-
-class _Lines:
-    """Where lines go: to `log`, or past its records to what takes them more cheaply."""
-
-    take: Callable[[str], None] = staticmethod(log.info)
+    def fail(self, error: "ApiError") -> None:
+        """It ends with this error."""
+        self.status, self.code = error.status, error.code
 
 
-def take_lines(take: Callable[[str], None]) -> None:
-    """From now on `take` gets the lines that `log` lets through."""
-    _Lines.take = staticmethod(take)
+_values = attrgetter(*FIELDS)
+
+
+def peer_of(client: Any) -> str | None:
+    """The address of a client as ASGI tells it; None where it has none."""
+    return client[0] or None if client else None
 
 
 def write(record: Record, path: str) -> None:
     """Writes the line of a request to this path, if its path has one."""
-    if path not in PROBES and log.isEnabledFor(logging.INFO):
-        _Lines.take(_line(record))
+    if path not in PROBES:
+        record.ms = int((time.monotonic() - record.began_at) * 1000)
+        LINES.take(_values(record))
 
 
 def flush() -> None:
     """Has all lines written that wait: nothing else does in a process that a signal ends."""
     for handler in logging.getLogger().handlers:
         handler.flush()
-
-
-def _line(record: Record) -> str:
-    """The fields in their order, without those that are None.
-
-    >>> _line(Record("r1", status=200, queue_ms=0))
-    'id=r1 status=200 queue_ms=0'
-    """
-    values = _values(record)
-    texts = "".join([value for value in values if type(value) is str])
-    if not texts.isprintable() or not _FORGERS.isdisjoint(texts):
-        values = tuple(_plain(value) if type(value) is str else value for value in values)
-    pairs = zip(_FIELDS, values, strict=True)
-    return " ".join([f"{name}={value}" for name, value in pairs if value is not None])
-
-
-def _plain(text: str) -> str:
-    """One word: what a client chose can't forge a second field or line."""
-    return "".join(c if c.isprintable() and c not in _FORGERS else "_" for c in text)

@@ -44,7 +44,7 @@ class StreamedAnswer:
         except (ApiError, LlamaqError) as error:
             record = exchange.record
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            record.status = shown.status
+            record.fail(shown)
             last = self._failed(shown)
         await send({"type": "http.response.body", "body": last})
 

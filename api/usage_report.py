@@ -9,8 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from api.auth import credentials
-from api.context import Context, context_of
+from api.context import Context, context_of, tenant_of
 from api.errors import bad_request
 from api.paths import READ
 from api.scopes import USAGE, check_scope
@@ -43,7 +42,7 @@ async def usage(request: Request) -> JSONResponse:
     otherwise. It waits for no model.
     """
     context = context_of(request)
-    tenant = await context.authenticator.admit(credentials(request.headers))
+    tenant = await tenant_of(request)
     check_scope(tenant.scopes, USAGE)
     asked = _asked(request.query_params.multi_items(), tenant)
     by = asked.get("group_by", "day")

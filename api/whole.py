@@ -39,7 +39,7 @@ async def send_whole(
         if blanks is None or not blanks.begun:
             raise
         shown = error if isinstance(error, ApiError) else from_llamaq(error, exchange.record.id)
-        exchange.record.status = shown.status
+        exchange.record.fail(shown)
         body = json.dumps(errors(shown, exchange.record.id)).encode()
     if blanks is None or not blanks.begun:
         lost = assembly.lost_tokens

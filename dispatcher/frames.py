@@ -15,7 +15,7 @@ class Kind(StrEnum):
     STARTED = "started"  # {"worker": …, "queue_ms": …, "build": …}: an attempt has begun
     PROMPT = "prompt"  # the server's first event of progress: how many tokens the prompt has
     CHUNK = "chunk"  # raw SSE events
-    DONE = "done"  # {"prompt_tokens": …, "completion_tokens": …}: the answer is complete
+    DONE = "done"  # {"prompt_tokens": …, "completion_tokens": …, "cached_tokens": …}: it is whole
     REJECTED = "rejected"  # {"status": …, "body": …}: the server's own refusal, for the client
     FAILED = "failed"  # {"code": …, "message": …}: no other worker may try
     CANCELLED = "cancelled"

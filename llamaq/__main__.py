@@ -1,11 +1,12 @@
 """The command line: a group that loads a command's module when that command is used."""
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 
 import click
 
-from llamaq.logs import LOG_LEVEL, set_up_logs
+from llamaq.logs import FORMS, LOG_FORMAT, LOG_LEVEL, set_up_logs
 
 _COMMANDS: Mapping[str, str] = {
     "alias": "More names for models, kept in Redis.",
@@ -57,8 +58,17 @@ class _LazyGroup(click.Group):
     default="info",
     type=click.Choice(["debug", "info", "warning", "error"]),
 )
-def main(log_level: str) -> None:
+@click.option(
+    "--log-format",
+    envvar=LOG_FORMAT,
+    show_envvar=True,
+    default="text",
+    type=click.Choice(list(FORMS)),
+    help="Form of the log lines; json: one object a line.",
+)
+def main(log_level: str, log_format: str) -> None:
     """One OpenAI-compatible endpoint for every llama.cpp server you run."""
+    os.environ[LOG_FORMAT] = log_format  # for the processes that this one starts
     set_up_logs(log_level)
 
 

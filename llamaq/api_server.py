@@ -9,14 +9,12 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from api import request_log
 from api.app import create_app
 from api.door import Door
 from api.endpoints import ENDPOINTS
@@ -25,9 +23,9 @@ from api.settings import ApiSettings
 from dispatcher.beat import until_beat_s
 from dispatcher.settings import QueueSettings
 from llamaq.acceptor import Acceptor, TlsAcceptor
-from llamaq.batched_log import BatchedHandler
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, look_at_all
 from llamaq.listening import BACKLOG
+from llamaq.logs import batch_lines
 from llamaq.memory import give_free_pages_back, give_large_blocks_back
 from llamaq.places import MOST_REFUSED, Places
 from llamaq.tls import Certificate, certificate
@@ -54,7 +52,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     and so does `ORPHANED`, with an error for every client.
     """
     give_large_blocks_back()
-    _batch_lines_of_requests()
+    batch_lines()
     app = create_app(settings, queue)
     protocol, tls = _protocol(settings), certificate(settings)
     config = uvicorn.Config(
@@ -164,12 +162,6 @@ class _Server(uvicorn.Server):
         self._told_to_end.set()
         # Some may read nothing, or stand in line for Redis.
         asyncio.get_running_loop().call_later(_LAST_S, os._exit, 1)
-
-
-def _batch_lines_of_requests() -> None:
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, BatchedHandler):
-            request_log.take_lines(partial(handler.add, request_log.log.name))
 
 
 def _allow_many_files() -> int:

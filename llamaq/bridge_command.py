@@ -10,6 +10,7 @@ from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from llamaq import event_loop
 from llamaq.host_checks import check_host
+from llamaq.logs import batch_lines
 from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
@@ -73,6 +74,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
             peers.setdefault("", own_peers)
         work = run_bridge(list(_settings(servers, named, peers)), queue, command)
     try:
+        batch_lines()
         event_loop.run(work)
     except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error

@@ -6,14 +6,16 @@ from pydantic_settings import BaseSettings
 
 from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings, without_settings
-from llamaq.logs import LOG_LEVEL
+from llamaq.logs import LOG_FORMAT, LOG_LEVEL
 from llamaq.settings import variables
 from worker_bridge.settings import BridgeSettings
 
+_OF_LOGS = {LOG_LEVEL, LOG_FORMAT}
+
 
 def of_redis(ours: Mapping[str, str]) -> dict[str, str]:
-    """That of the embedded Redis: the user's own, without any setting of llamaq."""
-    return without_settings(ours)
+    """That of the embedded Redis: the user's own, with no setting of llamaq but those of logs."""
+    return _with_settings(ours)
 
 
 def of_api(ours: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
@@ -27,6 +29,6 @@ def of_bridge(ours: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str
 
 
 def _with_settings(whole: Mapping[str, str], *kinds: type[BaseSettings]) -> dict[str, str]:
-    needed = variables(*kinds) | {LOG_LEVEL}
+    needed = variables(*kinds) | _OF_LOGS
     settings = {name: value for name, value in whole.items() if name.upper() in needed}
     return without_settings(whole) | settings

@@ -12,9 +12,19 @@ BODY_BYTES_S = 1024
 """A body comes no slower than this, after some seconds of patience."""
 
 
+REASONS: dict[bytes, tuple[int, str]] = {}
+"""The status and the code of each of these answers."""
+
+
 def _answer(status: int, message: str, code: str) -> bytes:
     kind = "timeout_error" if status == 408 else "invalid_request_error"
-    return whole_answer(ApiError(status, message, type=kind, code=code, headers=CLOSE))
+    return _prepared(ApiError(status, message, type=kind, code=code, headers=CLOSE))
+
+
+def _prepared(error: ApiError) -> bytes:
+    answer = whole_answer(error)
+    REASONS[answer] = error.status, error.code or ""
+    return answer
 
 
 TOO_LARGE = _answer(
@@ -24,7 +34,7 @@ TOO_LARGE = _answer(
 )
 _CROWDED = overloaded(5.0)
 _CROWDED.headers.update(CLOSE)
-CROWDED = whole_answer(_CROWDED)
+CROWDED = _prepared(_CROWDED)
 TOO_SLOW = _answer(
     408,
     "The request came too slowly: send its headers within seconds, and its body with "

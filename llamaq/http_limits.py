@@ -8,12 +8,14 @@ from typing import Any
 import httptools
 
 from api.door import Door
+from api.request_log import NO_ID, Record, write
 from llamaq.http_answers import (
     BODY_BYTES_S,
     CROWDED,
     LARGE_HEAD_BYTES,
     MOST_HEAD_BYTES,
     NOT_HTTP,
+    REASONS,
     TOO_LARGE,
     TOO_SLOW,
     WRONG_HOST,
@@ -111,7 +113,7 @@ class BoundedProtocol(HttpProtocol):
         door = self.door
         answer = None
         if door is not None and door.line.long_since is not None and self._is_plain():
-            answer = door.refusal(self.url, self.headers)
+            answer = door.refusal(self.url, self.headers, self._peer)
         if answer is None:
             super().on_headers_complete()
         else:
@@ -135,6 +137,23 @@ class BoundedProtocol(HttpProtocol):
             raise Refused(NOT_HTTP)
         if self._hosts > 1 or (not self._hosts and version == "1.1"):
             raise Refused(WRONG_HOST)
+
+    def _peer(self) -> str | None:
+        """The address that the request comes from, behind trusted proxies too."""
+        host = self.client[0] if self.client else ""
+        if self.places.proxies.trusts(host):
+            host = self.places.behind_proxies(self.headers or ()) or host
+        return host or None
+
+    def _note(self, refusal: bytes) -> None:
+        """Has the log tell of a request that is refused here."""
+        status, code = REASONS[refusal]
+        if self._is_served():  # its own line will
+            self.cycle.scope["state"]["refused"] = status, code
+            return
+        path = self.url.partition(b"?")[0].decode("latin-1") if self._is_coming else ""
+        method = self.parser.get_method().decode("latin-1") if path else None
+        write(Record(NO_ID, method, path or None, self._peer(), status, code), path)
 
     def _is_plain(self) -> bool:
         """Whether it is a POST that leaves its connection to another one, and the first in line."""

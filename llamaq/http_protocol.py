@@ -211,10 +211,17 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self, answer: bytes) -> None:
         """Ends the connection, with this answer where the last request has none."""
         if answer and self._may_answer():
+            self._note(answer)
             self.transport.write(answer)
         self._is_coming, self._head_bytes = False, 0
         self._tell_of_departure()
         self.transport.close()
+
+    def _note(self, refusal: bytes) -> None:
+        """Is told of the answer to a request that is refused here."""
+
+    def _is_served(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _may_answer(self) -> bool:
         cycle = self.cycle

@@ -1,6 +1,8 @@
 """How many connections there may be: in all, and of each address."""
 
 import logging
+import os
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,6 +11,7 @@ from api.errors import ApiError
 from api.paths import PROBES, canonical
 from api.proxies import Proxies
 from api.refusal import CLOSE, overloaded, refuse, refused_for_a_while
+from api.request_log import Record, peer_of, write
 
 log = logging.getLogger("llamaq.api")
 
@@ -72,10 +75,16 @@ class Places:
             return True
         return self._taken.total >= self.most / 2 and self._taken.has_its_share(name)
 
+    def behind_proxies(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The address for which a trusted proxy speaks; "" where it names none."""
+        values = [value for name, value in headers if name == b"x-forwarded-for"]
+        return self.proxies.behind([value.decode("latin-1") for value in values])
+
     async def serve_proxy(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request of a trusted proxy. It counts for the address behind that."""
-        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        name = self.proxies.behind([value.decode("latin-1") for value in values])
+        if address := self.behind_proxies(scope["headers"]):
+            scope = {**scope, "client": (address, 0)}
+        name = self.proxies.name(address)
         held = self._behind_proxies
         if name and held.of(name) >= self._most_of_one > 0:
             log.warning("%s has as many requests as an address may have (%s)", name, _SETTING)
@@ -105,5 +114,11 @@ async def serve_refusal(
     if canonical(scope["path"]) in PROBES:
         await app(scope, receive, send)
     else:
+        record = Record(
+            *(os.urandom(16).hex(), scope["method"], scope["path"], peer_of(scope.get("client"))),
+            *(error.status, error.code),
+        )
+        write(record, scope["path"])
         error.headers.update(CLOSE)
+        error.headers["x-request-id"] = record.id
         await refuse(error, {}, receive, send)

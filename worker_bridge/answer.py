@@ -15,14 +15,15 @@ from worker_bridge.meter import Meter
 from worker_bridge.stop import Phase
 from worker_bridge.verdict import refused
 
+_USED = b'{"prompt_tokens": %d, "completion_tokens": %d, "cached_tokens": %d}'
 _MODEL = re.compile(rb'"model":("(?:[^"\\]|\\.)*")')
 
 
 class Answer(ABC):
     """Takes the bytes of one answer, and says in `outgoing` what its client `wants` to see.
 
-    Clients call `model` what the server calls `model_id`. The last progress was at `moved_at`, in
-    seconds of the monotonic clock.
+    Clients call `model` what the server calls `model_id`. The last progress was at `moved_at`, the
+    first token at `first_at`, in seconds of the monotonic clock.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Answer(ABC):
         self.phase = Phase.SLOT
         self.meter = Meter()
         self.moved_at = time.monotonic()
+        self.first_at: float | None = None
         self._wants = wants
         self._outgoing = outgoing
         self._model_id = _as_json(model_id)
@@ -93,14 +95,15 @@ class Answer(ABC):
     def _show(self, events: bytes) -> None:
         if self._model != self._model_id:
             events = events.replace(b'"model":' + self._model_id, b'"model":' + self._model)
+        if self.first_at is None and self.phase is Phase.NEXT_TOKEN:
+            self.first_at = self.moved_at
         self._outgoing.add_text(events, self._tokens, self._pace)
         if self._pace is Pace.NOW:
             self._pace = Pace.SOON
 
     def _done(self) -> Result:
         used = self.meter.usage
-        usage = b'{"prompt_tokens": %d, "completion_tokens": %d}' % (used.prompt, used.completion)
-        return Result(End.DONE, usage)
+        return Result(End.DONE, _USED % (used.prompt, used.completion, used.cached))
 
 
 def model_of(event: bytes) -> bytes | None:

@@ -18,6 +18,7 @@ from worker_bridge.answers import answer_to
 from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result, failure
 from worker_bridge.llama import LlamaServer
+from worker_bridge.meter import Timings
 from worker_bridge.stop import Stop, stopped
 
 _RETRY_S = 0.2
@@ -49,7 +50,9 @@ class Attempt:
 
     `round` is the breaker's. One that `is_side` takes no slot: it tells nothing of the engine.
     `stopped_by` tells why it was stopped. At its end it calls `ended` once, with itself and its
-    result, or with an error that nobody had thought of.
+    result, or with an error that nobody had thought of. For the log it keeps that `result`, the
+    server's last `timings`, when that had `begun_at`, and what its job `became`. Times are those of
+    the monotonic clock, in seconds.
     """
 
     def __init__(
@@ -67,6 +70,10 @@ class Attempt:
         self.has_ended = False
         self.stopped_by: Stop | None = None
         self.started_at = time.monotonic()
+        self.begun_at: float | None = None
+        self.result: Result | None = None
+        self.timings: Timings | None = None
+        self.became = ""
         self.outgoing = outbox.open(claim, self)
         self.answer = answer_to(claim, self.outgoing, served.model_id, served.model)
         self._ended = ended
@@ -183,6 +190,7 @@ class Attempt:
 
     def begun(self, status: int) -> None:
         """The server has answered, and so begun."""
+        self.begun_at = time.monotonic()
         self.answer.begin(status)
 
     def received(self, data: bytes) -> None:

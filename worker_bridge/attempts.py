@@ -9,6 +9,7 @@ from dispatcher.cost import Usage
 from dispatcher.errors import Fenced
 from dispatcher.job import Claim
 from worker_bridge.attempt import Attempt
+from worker_bridge.attempt_log import write
 from worker_bridge.breaker import NO_ROUND
 from worker_bridge.ends import CONSEQUENCES, Result, blamed
 from worker_bridge.health import Health
@@ -155,7 +156,7 @@ class Attempts:
         if isinstance(how, Exception):
             self._fail(attempt, how)
             return
-        how = blamed(how, self._state.health)
+        attempt.result = how = blamed(how, self._state.health)
         try:
             self._learn(attempt, how)
             self._settling.settle(attempt, how, self._settled)
@@ -170,14 +171,15 @@ class Attempts:
     def _settled(
         self, attempt: Attempt, next_ones: Iterable[Claim], fault: BaseException | None = None
     ) -> None:
-        if isinstance(fault, Fenced):
-            log.info("job=%s is no longer ours", attempt.claim.job)
-        elif fault is not None:  # renew then tells that it is gone, and it is given back
+        if fault is not None and not isinstance(
+            fault, Fenced
+        ):  # renew then tells that it is gone, and it is given back
             what = "job=%s ended in a way that nobody thought of"
             log.error(what, attempt.claim.job, exc_info=fault)
         if self._held.pop(attempt.claim.token, None) is not None:
             if not attempt.is_side:
                 self._state.held -= 1
+            write(attempt, self._worker.served, fault)
             attempt.let_go()
         for claim in next_ones:
             self.start(claim)
@@ -187,6 +189,7 @@ class Attempts:
     def _learn(self, attempt: Attempt, result: Result) -> None:
         """What the end of an attempt says of the server."""
         if timings := attempt.answer.meter.timings:
+            attempt.timings = timings
             self._state.speed.add(self._state.props.process, timings)
         follows = CONSEQUENCES[result.end]
         self._state.ended(attempt.round, follows.outcome)

@@ -1,6 +1,7 @@
 """Tells the queue how an attempt ended."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from dispatcher.job import Claim, Toll
 from dispatcher.taken import Taken
 from dispatcher.tasks import cancel
 from worker_bridge.attempt import Attempt
+from worker_bridge.attempt_log import ANSWERED, NOT_OURS, REQUEUED, reason_of
 from worker_bridge.claim_policy import ClaimPolicy
 from worker_bridge.ends import CONSEQUENCES, End, Result, failure
 from worker_bridge.health import ProbeResult
@@ -20,6 +22,8 @@ log = logging.getLogger("llamaq.attempts")
 
 _NOBODY = "nobody"  # release.lua: no live worker has what the job needs
 _TWICE = "twice"  # release.lua: another try had the same refusal
+# What became of a job, where that is not the word of release.lua.
+_BECAME = {"revoked": REQUEUED, "gone": NOT_OURS, _TWICE: Kind.REJECTED.value}
 _SLOT_LOOKS_S = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3)
 
 
@@ -44,8 +48,6 @@ class Settling:
 
     def settle(self, attempt: Attempt, result: Result, settled: Settled) -> None:
         """Ends an attempt, or gives its job back, and then calls `settled`."""
-        if attempt.stopped_by is not None:
-            log.info("job=%s stopped: %s", attempt.claim.job, attempt.stopped_by)
         close = partial(
             self._outbox.close, attempt.outgoing, partial(self._settle, attempt, result, settled)
         )
@@ -75,6 +77,7 @@ class Settling:
         self, attempt: Attempt, result: Result, frames: list[Frame]
     ) -> asyncio.Future[Taken | None]:
         if result.end is End.DONE:  # as most do: no task is needed
+            attempt.became = ANSWERED
             last = attempt.last_frame(Kind.DONE, result.payload)
             return cast("asyncio.Future[Taken | None]", self._finish(attempt, [*frames, last]))
         task = asyncio.create_task(self._end_otherwise(attempt, result, frames))
@@ -93,8 +96,11 @@ class Settling:
         if result.end is End.TOO_LONG and await self._leave_to_larger(attempt):
             return None
         if follows.answer is not None:
+            attempt.became = follows.answer
             return await self._finish(attempt, [*frames, _last(attempt, follows.answer, result)])
-        if follows.returned and await self._release(attempt, result, follows.toll) == _TWICE:
+        if not follows.returned:
+            attempt.became = NOT_OURS
+        elif await self._release(attempt, result, follows.toll) == _TWICE:
             last = attempt.last_frame(Kind.REJECTED, result.refusal)
             return await self._finish(attempt, [*frames, last])
         return None
@@ -111,14 +117,17 @@ class Settling:
         )
 
     async def _release(self, attempt: Attempt, result: Result, toll: Toll) -> str:
-        log.warning("job=%s given back: %s", attempt.claim.job, result.payload.decode())
-        return await self._session.release(
+        message = reason_of(json.loads(result.payload).get("message", ""))
+        log.warning("worker=%s gives a job back: %s", self._session.worker, message)
+        verdict = await self._session.release(
             attempt.claim.token,
             toll=toll,
             error=result.payload,
             refusal=result.refusal,
             used=attempt.answer.meter.usage,
         )
+        attempt.became = _BECAME.get(verdict, verdict)
+        return verdict
 
     async def _leave_to_larger(self, attempt: Attempt) -> bool:
         """Gives back a job whose prompt is too long for this server; False if for all there are."""
@@ -131,7 +140,7 @@ class Settling:
         )
         if verdict == _NOBODY:
             return False
-        log.info("job=%s needs more than %s tokens of context", attempt.claim.job, context)
+        attempt.became = _BECAME.get(verdict, verdict)
         return True
 
     async def _slot_is_free(self) -> None:

@@ -88,7 +88,7 @@ class Keeping:
 
     async def _end(self, part: bytes) -> None:
         recording, request = self._recording, self._request
-        recording.status = request.record.status
+        recording.status, recording.code = request.record.status, request.record.code
         if recording.whole is None or recording.status not in (None, 200):
             return
         parts = [*recording.whole, part]

@@ -64,7 +64,8 @@ class Once:
             await self._serve_first(request, receive, send)
             return
         await follow(recording, receive, send)
-        request.record.status = recording.status or request.record.status
+        record = request.record
+        record.status, record.code = recording.status or record.status, recording.code
 
     async def _serve_first(self, request: Keyed, receive: Receive, send: Send) -> None:
         """Serves one that has no like here. Its client is one of those who follow the answer: the
@@ -102,7 +103,8 @@ class Once:
                 raise
             record = request.record
             shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            recording.status = record.status = shown.status
+            record.fail(shown)
+            recording.status, recording.code = record.status, record.code
             recording.add(waiting.shape.fail(shown), is_last=True)
             return
         if recording.headers is None:

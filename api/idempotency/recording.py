@@ -60,8 +60,8 @@ class Recording:
     """An answer from its beginning, as long as it is `whole`: until `forget`.
 
     One who makes it adds to it, any number of clients follow. `headers` are None until they are
-    known; `status` is that of a failure in its middle. `error` is what it failed by, if that came
-    before it. `unwanted` is called when its last follower has left.
+    known; `status` and `code` are those of a failure in its middle. `error` is what it failed by,
+    if that came before it. `unwanted` is called when its last follower has left.
     """
 
     def __init__(self, most_unread_bytes: int) -> None:
@@ -70,6 +70,7 @@ class Recording:
         self.size_bytes = 0
         self.is_over = self.is_replayed = False
         self.status: int | None = None
+        self.code: str | None = None
         self.error: Exception | None = None
         self.followers: set[Follower] = set()
         self.unwanted: Callable[[], None] | None = None

@@ -160,7 +160,7 @@ async def test_claim_that_a_restored_redis_has_forgotten_mixes_no_tokens(stage: 
     await stage.until_running("bridge2", 2)
     first.signal(signal.SIGCONT)
     assert {asked.end for asked in await stage.answers()} == {End.COMPLETE}
-    assert "stopped: fenced" in stage.log("bridge1")
+    assert "stopped=fenced" in stage.log("bridge1")
     assert "fenced worker=" not in stage.log("bridge1")  # registered all the time
 
 

@@ -222,7 +222,7 @@ def test_reply_names_request_worker_and_wait(fleet: Fleet) -> None:
     line = told()
     for part in ("tenant=me", "model=tiny", "worker=worker", "status=200", "queue_ms=", "ttft_ms="):
         assert part in line
-    assert "tokens=40" in line
+    assert "completion_tokens=40" in line
     assert "Tell me something" not in fleet.api.output
 
 

@@ -29,13 +29,16 @@ def test_examples_hold() -> None:
         (["192.0.2.7, unknown"], UNREADABLE),
         (["192.0.2.7, , "], "192.0.2.7"),
         (["10.0.0.1, 10.0.0.2"], ""),  # a proxy's own request, such as a check of its health
-        (["127.0.0.1"], ""),
         ([], ""),
         ([""], ""),
     ],
 )
 def test_last_that_is_no_trusted_proxy_counts(forwarded: list[str], name: str) -> None:
-    assert TRUSTED.behind(forwarded) == name
+    assert TRUSTED.name(TRUSTED.behind(forwarded)) == name
+
+
+def test_log_has_the_whole_address() -> None:
+    assert TRUSTED.behind(["[2001:db8::1:2:3:4]:4711"]) == "2001:db8::1:2:3:4"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ import io
 import logging
 import re
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
-from api import request_log
-from api.request_log import Record, flush, write
-from llamaq.batched_log import _MOST, BatchedHandler, LineFormatter
+from api.request_log import LINES, Record, flush, write
+from llamaq.batched_log import _MOST, BatchedHandler
+from llamaq.log_forms import TextForm
+from llamaq.logs import batch_lines
 
 other = logging.getLogger("llamaq.other")
 
@@ -31,21 +31,20 @@ class Stream(io.StringIO):
 
     @property
     def messages(self) -> list[str]:
-        return [line.rpartition("=")[2] for line in self.getvalue().splitlines()]
+        return [line.partition(" id=")[2].split()[0] for line in self.getvalue().splitlines()]
 
 
 @pytest.fixture
 def stream() -> Iterator[Stream]:
     stream = Stream()
-    handler = BatchedHandler(stream)
+    handler = BatchedHandler(stream, TextForm())
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel("INFO")
-    before = request_log._Lines.take
-    request_log.take_lines(partial(handler.add, request_log.log.name))
+    batch_lines()
     yield stream
-    request_log.take_lines(before)
+    LINES.take = LINES.log_now
     root.removeHandler(handler)
     root.setLevel(level)
 
@@ -72,9 +71,8 @@ async def test_any_other_line_comes_behind_those_that_wait(stream: Stream) -> No
     end_request("c")
     other.info("d")
     shown = stream.getvalue()
-    assert [shown.index(text) for text in ("=a\n", " b\nTraceback", "Error\n", "=c\n", " d\n")] == (
-        sorted(shown.index(text) for text in ("=a\n", " b\nTraceback", "Error\n", "=c\n", " d\n"))
-    )
+    parts = ("id=a ", " b\nTraceback", "Error\n", "id=c ", " d\n")
+    assert [shown.index(text) for text in parts] == sorted(shown.index(text) for text in parts)
 
 
 async def test_many_lines_don_t_wait(stream: Stream) -> None:
@@ -96,16 +94,17 @@ async def test_lines_are_written_before_the_end(stream: Stream) -> None:
 
 async def test_level_still_counts(stream: Stream) -> None:
     logging.getLogger().setLevel("WARNING")
+    batch_lines()
     end_request("x")
     flush()
     assert stream.messages == []
 
 
-def test_line_looks_as_logging_writes_it() -> None:
-    usual = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    record = logging.LogRecord("llamaq.x", logging.INFO, "", 0, "%s", ("x",), None)
+def test_lines_of_fields_stand_in_the_same_columns_as_all_others() -> None:
+    record = logging.LogRecord("llamaq.access", logging.INFO, "", 0, "id=x", (), None)
     record.created, record.msecs = 1795741824.25, 250.0
-    line = LineFormatter().format(record)
-    assert line == usual.format(record)
-    assert line == LineFormatter().line(record.created, "INFO", "llamaq.x", "x")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,250 INFO llamaq.x x", line)
+    line = TextForm().format(record)
+    values = ("x", *[None] * (len(LINES.names) - 1))
+    assert TextForm().lines([(record.created, LINES, values)]) == f"{line}\n"
+    pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,250 INFO    llamaq.access   id=x"
+    assert re.fullmatch(pattern, line)

@@ -67,7 +67,8 @@ async def test_refused_request_costs_nothing_more_and_its_connection_is_used_aga
         assert b'"code":"overloaded"' in body
         assert b"\r\ncontent-length: %d\r\n" % len(body) in head
         name = head.partition(b"x-request-id: ")[2].split(b"\r\n")[0].decode()
-        assert f"id={name} tenant=me status=503" in caplog.text
+        asked = f"id={name} method=POST path={path} status=503 code=overloaded peer=127.0.0.1"
+        assert f"{asked} tenant=me ms=" in caplog.text
     assert not protocol.tasks
     monkeypatch.setattr(line, "long_since", None)
     wire.writes.clear()

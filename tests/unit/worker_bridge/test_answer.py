@@ -88,7 +88,10 @@ STREAMS = pytest.mark.parametrize("events", [EVENTS, COMPLETION], ids=["chat", "
 def test_answer_is_the_same_however_it_was_cut(wants: set[Want], events: list[bytes]) -> None:
     stream = b"".join(event + b"\n\n" for event in events)
     whole = answer_to(wants, [stream])
-    assert whole[1:] == (9, Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3}'))
+    assert whole[1:] == (
+        9,
+        Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3, "cached_tokens": 16}'),
+    )
     one_by_one = [event + b"\n\n" for event in events]
     assert answer_to(wants, one_by_one) == whole
     chance = random.Random(1)  # noqa: S311
@@ -116,7 +119,7 @@ def test_completion_that_said_why_it_ended_is_whole_without_done() -> None:
     assert answer.take(completion_event("a") + b"\n\n") is None
     assert answer.break_off("gone").end is End.CRASHED
     assert answer.take(COMPLETED + b"\n\n") is None
-    done = Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3}')
+    done = Result(End.DONE, b'{"prompt_tokens": 17, "completion_tokens": 3, "cached_tokens": 16}')
     assert answer.break_off("gone") == done
 
 

@@ -49,7 +49,7 @@ def answer_to(status: int, *pieces: bytes) -> tuple[bytes, Result, BodyAnswer]:
 
 @pytest.mark.parametrize("whole", [ANSWER, SORTED, ANSWER + b" " * 3000, b" " * 3000 + SORTED])
 def test_answer_passes_as_it_is_however_it_was_cut(whole: bytes) -> None:
-    done = Result(End.DONE, b'{"prompt_tokens": 123, "completion_tokens": 0}')
+    done = Result(End.DONE, b'{"prompt_tokens": 123, "completion_tokens": 0, "cached_tokens": 0}')
     halves = [[whole[:at], whole[at:]] for at in range(1, len(whole))]
     chance = random.Random(1)  # noqa: S311
     for _ in range(20):
@@ -61,7 +61,9 @@ def test_answer_passes_as_it_is_however_it_was_cut(whole: bytes) -> None:
 
 def test_answer_that_tells_no_usage_costs_by_the_size_of_its_request() -> None:
     _, result, answer = answer_to(200, b'[{"index":0,"embedding":[[0.5]]}]')
-    assert result == Result(End.DONE, b'{"prompt_tokens": 100, "completion_tokens": 0}')
+    assert result == Result(
+        End.DONE, b'{"prompt_tokens": 100, "completion_tokens": 0, "cached_tokens": 0}'
+    )
     assert answer.meter.usage == Usage(100)
 
 

@@ -122,7 +122,9 @@ def test_client_sees_what_it_asked_for_however_it_was_cut(
     for pieces in cuttings:
         client = Client(*wants)
         result = client.take(*pieces)
-        assert result == Result(End.DONE, b'{"prompt_tokens": 4, "completion_tokens": 3}')
+        assert result == Result(
+            End.DONE, b'{"prompt_tokens": 4, "completion_tokens": 3, "cached_tokens": 3}'
+        )
         assert client.shown() == stream(*expected)
 
 
@@ -229,7 +231,9 @@ def test_events_may_have_names() -> None:
     assert client.take(stream(b"event: part\n" + part("n", 1))) is None
     assert client.answer.meter.usage == Usage(4, 1, 3)
     result = client.take(stream(names[1]))
-    assert result == Result(End.DONE, b'{"prompt_tokens": 4, "completion_tokens": 3}')
+    assert result == Result(
+        End.DONE, b'{"prompt_tokens": 4, "completion_tokens": 3, "cached_tokens": 3}'
+    )
     assert client.shown() == stream(*names)
 
 
