@@ -9,10 +9,12 @@ from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import crash
-from api.paths import canonical
+from api.paths import PROBES, canonical
 from api.refusal import refuse
 from api.relay import Relay
 from api.request_log import Record, peer_of, write
+from api.request_trace import RequestTrace
+from dispatcher.traces import TRACES
 
 log = logging.getLogger("llamaq.api")
 
@@ -41,8 +43,7 @@ class Edge:
         if relay is None:
             path = canonical(path)
         id_header = b"" if relay is None else relay.id_header
-        peer = peer_of(scope.get("client"))
-        record = Record(os.urandom(16).hex(), scope["method"], scope["path"], peer)
+        record = _record_of(scope, relay, path)
         has_begun = False
 
         def named_send(message: Message) -> Awaitable[None]:
@@ -69,6 +70,16 @@ class Edge:
                 record.status, record.code = told["refused"]
             write(record, path)
             self._ended.append(record)
+
+
+def _record_of(scope: Scope, relay: Relay | None, path: str) -> Record:
+    """What the log will tell of a request to this path, and its trace."""
+    peer = peer_of(scope.get("client"))
+    record = Record(os.urandom(16).hex(), scope["method"], scope["path"], peer)
+    if TRACES.tracer is not None and path not in PROBES:
+        name = f"{scope['method']} {path}" if relay else scope["method"]
+        record.trace = RequestTrace(TRACES.tracer, scope, name)
+    return record
 
 
 async def _refuse_crash(record: Record, relay: Relay | None, receive: Receive, send: Send) -> None:

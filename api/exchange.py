@@ -153,7 +153,7 @@ class Exchange:
         if not pieces:
             self._check_time()
         elif self.record.ttft_ms is None and any([piece.events for piece in pieces]):
-            self.record.ttft_ms = int(self.waited_s * 1000)
+            self.record.ttft_ms = int((time.monotonic() - self.record.began_at) * 1000)
         return pieces
 
     def _take(self, pieces: list[Piece]) -> None:
@@ -182,7 +182,7 @@ class Exchange:
             case Kind.PROMPT:
                 answer.splice.note_prompt(frame.payload)
             case Kind.REVOKED:
-                self.record.worker = None  # it waits for another one
+                self.record.wait_again()
                 answer.splice = self._new_splice(answer.job)
                 return Piece(answer.choice, restart=True)
             case Kind.LOST:
@@ -197,7 +197,7 @@ class Exchange:
     def _note_start(self, answer: Answer) -> None:
         if self.record.worker is None:
             self._was_started, start = True, answer.reply.start
-            self.record.worker = str(start["worker"])
+            self.record.start(str(start["worker"]))
             if not answer.splice.is_spliced:
                 self.record.queue_ms = int(start["queue_ms"])
 
@@ -206,7 +206,7 @@ class Exchange:
 
         Of an answer that nobody has seen all is left.
         """
-        self.record.worker = None
+        self.record.wait_again()
         try:
             rest = answer.lose(self.waited_s)
         except CannotContinue as reason:

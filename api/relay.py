@@ -168,6 +168,9 @@ class Relay:
         if needs is not work.needs:
             work = replace(work, needs=needs)
         jobs = jobs_of(self._endpoint, work, tenant, terms, record.id, context.settings)
+        if record.trace is not None:
+            trace = record.trace.wait()
+            jobs = [replace(job, trace=trace) for job in jobs]
         visit.hold(sum([len(job.body) for job in jobs]))
         splice = self._endpoint.splice
         if context.settings.isolate_cache:

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from api.paths import PROBES
+from api.request_trace import RequestTrace
 from dispatcher.log_lines import Lines
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Record:
 
     `peer` is the address that it came from. `code` is the reason of a refusal, `queue_ms` the time
     until a worker began, `ttft_ms` that until the first token, and `ms` that until the end. What is
-    not in the log: `began_at` is when it came (`time.monotonic`), and `ignored` is the header that
-    tells its client which fields have no effect.
+    not in the log: `began_at` is when it came (`time.monotonic`), `ignored` is the header that
+    tells its client which fields have no effect, and `trace` its spans, where it is traced.
     """
 
     id: str
@@ -57,10 +58,23 @@ class Record:
     completion_tokens: int | None = None
     began_at: float = field(default_factory=time.monotonic)
     ignored: str = ""
+    trace: RequestTrace | None = None
 
     def fail(self, error: "ApiError") -> None:
         """It ends with this error."""
         self.status, self.code = error.status, error.code
+
+    def start(self, worker: str) -> None:
+        """This worker has begun with it."""
+        self.worker = worker
+        if self.trace is not None:
+            self.trace.start()
+
+    def wait_again(self) -> None:
+        """Its worker is lost: it waits for another one."""
+        self.worker = None
+        if self.trace is not None:
+            self.trace.wait()
 
 
 _values = attrgetter(*FIELDS)
@@ -76,6 +90,8 @@ def write(record: Record, path: str) -> None:
     if path not in PROBES:
         record.ms = int((time.monotonic() - record.began_at) * 1000)
         LINES.take(_values(record))
+        if record.trace is not None:
+            record.trace.end(record)
 
 
 def flush() -> None:

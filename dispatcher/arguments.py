@@ -10,7 +10,7 @@ class QueuedJob(NamedTuple):
     both it and `seen`, what its client has seen (`Shown.text`), are "" before that has seen
     anything. `beginnings` names those of its conversation, the longest first, `remembered` those by
     which a worker is to be known; both are parted by blanks. With `is_admitted` 1 no bound refuses
-    it. `part` and `quota` are those of `Job`.
+    it. `part`, `quota` and `trace` are those of `Job`.
     """
 
     id: str
@@ -38,6 +38,7 @@ class QueuedJob(NamedTuple):
     body: bytes
     beginnings: str
     quota: str
+    trace: str = ""
 
 
 class Ended(NamedTuple):

@@ -62,7 +62,8 @@ class Job:
     (`CHUNKS`), one JSON value (`BODY`), or else events, the last of which has these words in it.
     One that `is_admitted` is a piece of a request that was let in: no bound refuses it. `part` is
     what it is of its request. `quota` is what is left of its tenant's tokens, as `api.token_budget`
-    writes it, "" where there is no limit.
+    writes it, "" where there is no limit. `trace` is the W3C `traceparent` of its request, "" where
+    that is not traced.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Job:
     is_admitted: bool = False
     part: Part = Part.FIRST
     quota: str = ""
+    trace: str = ""
 
     @property
     def is_streamed(self) -> bool:
@@ -117,7 +119,7 @@ class Claim:
     """One attempt at a job, held by the worker that claimed it.
 
     `path` is where llama-server takes the request, `form` is that of its answer (`Job`). A large
-    `body` is read apart.
+    `body` is read apart. `trace` is that of the job.
     """
 
     job: str
@@ -130,6 +132,7 @@ class Claim:
     path: str = CHAT_PATH
     form: str = CHUNKS
     body: bytes | None = None
+    trace: str = ""
 
 
 def tenant_key(tenant: str) -> str:

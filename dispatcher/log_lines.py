@@ -57,12 +57,16 @@ def as_text(names: Sequence[str], values: Sequence[Value]) -> str:
     >>> as_text(("id", "status", "user"), ("r1", 200, "a b"))
     'id=r1 status=200 user="a b"'
     """
-    texts = "".join([value for value in values if type(value) is str])
-    is_odd = not texts.isprintable() or not _FORGERS.isdisjoint(texts)
-    if is_odd or len(texts) > MOST_CHARS:
-        values = tuple(_word(value) if type(value) is str else value for value in values)
-    pairs = zip(names, values, strict=True)
-    return " ".join([f"{name}={value}" for name, value in pairs if value is not None])
+    words: list[str] = []  # in one loop: each line of a busy API goes through it
+    for name, value in zip(names, values, strict=True):
+        if value is None:
+            continue
+        if isinstance(value, str) and not (
+            value.isprintable() and _FORGERS.isdisjoint(value) and len(value) <= MOST_CHARS
+        ):
+            value = _word(value)
+        words.append(f"{name}={value}")
+    return " ".join(words)
 
 
 def harmless(text: str) -> str:

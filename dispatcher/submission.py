@@ -162,4 +162,5 @@ def _queued_job(job: Job, generation: int, latest_ms: int) -> QueuedJob:
         body=job.body,
         beginnings=" ".join(job.prefixes),
         quota=job.quota if generation == 1 else "",
+        trace=job.trace,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from dispatcher.job import Claim, decode_wants, split_token
 from dispatcher.needs import read_needs
+from dispatcher.traces import valid_trace
 
 log = logging.getLogger("llamaq.worker")
 
@@ -35,7 +36,7 @@ def read_taken(free: int, again_ms: bytes, rows: list[Any], free_sides: int = 0)
 
 
 def _read_claim(row: list[bytes]) -> Claim:
-    name, api, wants, left_ms, queue_ms, class_, path, form, body = row
+    name, api, wants, left_ms, queue_ms, class_, path, form, body, *trace = row
     token = name.decode()
     return Claim(
         job=split_token(token)[0],
@@ -48,4 +49,5 @@ def _read_claim(row: list[bytes]) -> Claim:
         path=path.decode(),
         form=form.decode(),
         body=body or None,
+        trace=valid_trace(trace[0].decode()) if trace else "",
     )

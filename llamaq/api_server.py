@@ -29,6 +29,7 @@ from llamaq.logs import batch_lines
 from llamaq.memory import give_free_pages_back, give_large_blocks_back
 from llamaq.places import MOST_REFUSED, Places
 from llamaq.tls import Certificate, certificate
+from llamaq.traces import end_traces, set_up_traces
 from worker_bridge.kept_process import ORPHANED
 
 log = logging.getLogger("llamaq.api")
@@ -53,6 +54,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     """
     give_large_blocks_back()
     batch_lines()
+    set_up_traces("llamaq-api")
     app = create_app(settings, queue)
     protocol, tls = _protocol(settings), certificate(settings)
     config = uvicorn.Config(
@@ -155,6 +157,7 @@ class _Server(uvicorn.Server):
         # uvicorn resets a connection whose request it has not read yet.
         await asyncio.sleep(_ON_ITS_WAY_S)
         await super().shutdown(sockets)
+        await asyncio.to_thread(end_traces)
 
     def _end_at_once(self) -> None:
         self._app.state.context.pulse.end()

@@ -58,7 +58,11 @@ class BatchedHandler(logging.StreamHandler[TextIO]):
 
     def _on_time(self) -> None:
         self._timed_by = None
-        self.flush()
+        self.acquire()
+        try:
+            self._write()
+        finally:
+            self.release()
 
     def _write(self) -> None:
         with self._order:

@@ -14,6 +14,7 @@ from llamaq.logs import batch_lines
 from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
+from llamaq.traces import end_traces, set_up_traces
 from worker_bridge.joining import ServerTaken
 from worker_bridge.launcher import rpc_peers as peers_of_command
 from worker_bridge.model_host import run_host
@@ -63,6 +64,8 @@ def bridge(  # noqa: PLR0913  # one argument per option
     given = named | {"models": models}
     told = load({QueueSettings: {}, BridgeSettings: given})
     queue, one = told[QueueSettings], told[BridgeSettings]
+    batch_lines()
+    set_up_traces("llamaq-bridge")
     peers = dict(peers_by_server(servers, rpc_peers))
     place = None if servers and not models else one.models
     if place is not None:
@@ -74,12 +77,13 @@ def bridge(  # noqa: PLR0913  # one argument per option
             peers.setdefault("", own_peers)
         work = run_bridge(list(_settings(servers, named, peers)), queue, command)
     try:
-        batch_lines()
         event_loop.run(work)
     except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
+    finally:
+        end_traces()
 
 
 def _check_goes_with_models(settings: BridgeSettings, servers: Sequence[str]) -> None:

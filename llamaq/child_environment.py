@@ -8,9 +8,10 @@ from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings, without_settings
 from llamaq.logs import LOG_FORMAT, LOG_LEVEL
 from llamaq.settings import variables
+from llamaq.traces import SETTING as TRACES
 from worker_bridge.settings import BridgeSettings
 
-_OF_LOGS = {LOG_LEVEL, LOG_FORMAT}
+_OF_LOGS = {LOG_LEVEL, LOG_FORMAT, TRACES}
 
 
 def of_redis(ours: Mapping[str, str]) -> dict[str, str]:

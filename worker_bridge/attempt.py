@@ -15,6 +15,7 @@ from dispatcher.outgoing import Refusal
 from dispatcher.spacing import Pace
 from dispatcher.worker import WorkerSession
 from worker_bridge.answers import answer_to
+from worker_bridge.attempt_trace import begin_trace
 from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result, failure
 from worker_bridge.llama import LlamaServer
@@ -51,8 +52,8 @@ class Attempt:
     `round` is the breaker's. One that `is_side` takes no slot: it tells nothing of the engine.
     `stopped_by` tells why it was stopped. At its end it calls `ended` once, with itself and its
     result, or with an error that nobody had thought of. For the log it keeps that `result`, the
-    server's last `timings`, when that had `begun_at`, and what its job `became`. Times are those of
-    the monotonic clock, in seconds.
+    server's last `timings`, when that had `begun_at`, what its job `became`, and its `trace`. Times
+    are those of the monotonic clock, in seconds.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Attempt:
         self.result: Result | None = None
         self.timings: Timings | None = None
         self.became = ""
+        self.trace = begin_trace(claim) if claim.trace else None
         self.outgoing = outbox.open(claim, self)
         self.answer = answer_to(claim, self.outgoing, served.model_id, served.model)
         self._ended = ended
@@ -137,7 +139,8 @@ class Attempt:
 
     def _send(self, server: LlamaServer, body: bytes) -> None:
         try:
-            self._connection = server.post(self.claim.path, body, self)
+            traceparent = self.claim.trace if self.trace is None else self.trace.traceparent
+            self._connection = server.post(self.claim.path, body, self, traceparent)
             if not self.is_side:
                 self.answer.asked(len(body))
             self._connection.open()

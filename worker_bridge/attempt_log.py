@@ -36,18 +36,20 @@ def write(attempt: Attempt, served: Served, fault: BaseException | None) -> None
     id_, _, choice = claim.job.partition("-")
     has_used = used.prompt and not attempt.is_side
     is_timed = rate is not None and rate.predicted > 0 and rate.predicted_ms > 0
-    LINES.take(
-        (
-            *(id_, choice or None, claim.path, _ENDS[result.end] if result else None),
-            *(attempt.became, attempt.stopped_by, status, reason, served.model, served.worker),
-            *(claim.token.rpartition(":")[2], claim.queue_ms),
-            int(1000 * (begun_at - since)) if begun_at else None,
-            int(1000 * (first_at - since)) if first_at else None,
-            int(1000 * (time.monotonic() - since)),
-            *((used.prompt, used.cached, used.completion) if has_used else _NONE),
-            round(1000 * rate.predicted / rate.predicted_ms, 1) if rate and is_timed else None,
-        )
+    values = (
+        *(id_, choice or None, claim.path, _ENDS[result.end] if result else None),
+        *(attempt.became, attempt.stopped_by, status, reason, served.model, served.worker),
+        *(claim.token.rpartition(":")[2], claim.queue_ms),
+        int(1000 * (begun_at - since)) if begun_at else None,
+        int(1000 * (first_at - since)) if first_at else None,
+        int(1000 * (time.monotonic() - since)),
+        *((used.prompt, used.cached, used.completion) if has_used else _NONE),
+        round(1000 * rate.predicted / rate.predicted_ms, 1) if rate and is_timed else None,
     )
+    LINES.take(values)
+    if attempt.trace is not None:
+        is_good = result is not None and result.end is End.DONE and fault is None
+        attempt.trace.end(dict(zip(FIELDS, values, strict=True)), is_good=is_good)
 
 
 _NONE = None, None, None

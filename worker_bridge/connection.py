@@ -70,12 +70,16 @@ class Origin:
             address=None if secure else address_of(host, port),
         )
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """The bytes of one request; a body is JSON."""
+    def request(
+        self, method: str, path: str, body: bytes | None = None, traceparent: str = ""
+    ) -> bytes:
+        """The bytes of one request; a body is JSON. `traceparent` is that header's value."""
         first = f"{method} {self.base}{path} HTTP/1.1\r\n{self.head}"
         if body is None:
             return f"{first}\r\n".encode()
         about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        if traceparent:
+            about = f"traceparent: {traceparent}\r\n{about}"
         return f"{first}{about}".encode() + body
 
 

@@ -42,12 +42,13 @@ class LlamaServer:
         self._props: Props | None = None
         self._endpoints: dict[tuple[str, str], frozenset[str]] = {}  # by process and model
 
-    def post(self, path: str, body: bytes, reader: Reader) -> Connection:
+    def post(self, path: str, body: bytes, reader: Reader, traceparent: str = "") -> Connection:
         """A client's request, still to be opened; the reader is called as its answer comes.
 
-        Closing the connection frees the slot.
+        Closing the connection frees the slot. With a `traceparent` the server is told that.
         """
-        return Connection(self._origin, self._origin.request("POST", path, body), reader)
+        request = self._origin.request("POST", path, body, traceparent)
+        return Connection(self._origin, request, reader)
 
     async def health(self, timeout_s: float) -> ProbeResult:
         """Whether the process answers and its model is loaded; costs the engine nothing."""

@@ -103,7 +103,7 @@ local function job_of_ask(ask, sequence)
 end
 
 local function write_job(ask, job, ttl)
-  local key = K.job .. ask.id
+  local key, traced = K.job .. ask.id, ask.trace ~= '' and {'trace', ask.trace} or {}
   redis.call('HSET', key, 'state', 'queued', 'generation', job.generation, 'protocol', PROTOCOL,
     'api', api, 'tenant', job.tenant, 'user', job.user, 'tier', job.tier, 'weight', job.weight,
     'class', job.class, 'path', ask.path, 'wants', ask.wants, 'estimate', ask.estimate,
@@ -111,7 +111,8 @@ local function write_job(ask, job, ttl)
     'place', job.place, 'bytes', job.bytes, 'enqueued_ms', c.now,
     'wait_until_ms', job.wait_until_ms, 'deadline_ms', c.now + ask.deadline_ms,
     'attempts', 0, 'max_attempts', max_attempts, 'crashes', 0, 'max_crashes', max_crashes,
-    'max_tenant_running', is_side(job.class) and 0 or max_tenant_running, 'prefix', ask.remembered)
+    'max_tenant_running', is_side(job.class) and 0 or max_tenant_running, 'prefix', ask.remembered,
+    unpack(traced))
   if ask.seen_cost ~= '' then
     redis.call('HSET', key, 'visible', 1, 'seen_cost', ask.seen_cost, 'seen', ask.seen)
   end

@@ -10,7 +10,7 @@
 local CLAIMED = {'api', 'state', 'wants', 'weight', 'estimate', 'prompt_estimate',
   'completion_estimate', 'bytes', 'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts',
   'crashes', 'generation', 'max_tenant_running', 'prefers', 'cached_there', 'left_since_ms',
-  'avoids', 'visible', 'supersedes', 'path', 'form', 'protocol', 'quota'}
+  'avoids', 'visible', 'supersedes', 'path', 'form', 'protocol', 'quota', 'trace'}
 local TEXTS_CLAIMED = {'api', 'state', 'tier', 'wants'}
 local NUMBERS_CLAIMED = {'weight', 'estimate', 'prompt_estimate', 'completion_estimate', 'bytes',
   'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts', 'crashes', 'generation'}

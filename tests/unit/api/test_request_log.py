@@ -45,4 +45,4 @@ def test_probes_have_no_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_record_has_each_field() -> None:
-    assert set(FIELDS) == {*Record.__slots__} - {"began_at", "ignored"}
+    assert set(FIELDS) == {*Record.__slots__} - {"began_at", "ignored", "trace"}
