@@ -1,4 +1,4 @@
-"""Traces of requests (OpenTelemetry, W3C Trace Context). Off: nothing of it is loaded then."""
+"""Traces of requests (OpenTelemetry, W3C Trace Context). While they are off it loads nothing."""
 
 import re
 from collections.abc import Mapping

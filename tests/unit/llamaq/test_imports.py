@@ -56,3 +56,10 @@ def test_command_loads_only_what_it_needs(
     found = loaded(url, *arguments)
     assert "click" in found
     assert not found & unneeded
+
+
+def test_what_serves_needs_nothing_of_opentelemetry() -> None:
+    """redis-py loads it where it is installed."""
+    without = "import sys; sys.modules['opentelemetry'] = None"
+    look = f"{without}; import llamaq.api_server, llamaq.bridge_command, worker_bridge.service"
+    subprocess.run([sys.executable, "-c", look], capture_output=True, check=True)
