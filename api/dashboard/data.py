@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api.auth import credentials
-from api.context import Context, context_of
+from api.context import Context, context_of, tenant_of
 from api.dashboard.events import NOT_KEPT, Events
 from api.dashboard.snapshot import read_snapshot
 from api.errors import bad_request
@@ -28,7 +27,7 @@ _MOST_ROWS = 200
 async def admin_of(request: Request) -> tuple[Context, Tenant]:
     """Who asks. Raises `ApiError` for one that may not see the data of all tenants."""
     context = context_of(request)
-    tenant = await context.authenticator.admit(credentials(request.headers))
+    tenant = await tenant_of(request)
     check_scope(tenant.scopes, ADMIN)
     return context, tenant
 
