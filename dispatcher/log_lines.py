@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ MOST_CHARS = 256
 """No text in a field is longer."""
 
 _FORGERS = frozenset(' "=\\')
+_UNUSUAL = re.compile(r"[^!#-<>-\[\]-~]")  # a forger, or no visible character of ASCII
 
 
 class Lines:
@@ -57,16 +59,11 @@ def as_text(names: Sequence[str], values: Sequence[Value]) -> str:
     >>> as_text(("id", "status", "user"), ("r1", 200, "a b"))
     'id=r1 status=200 user="a b"'
     """
-    words: list[str] = []  # in one loop: each line of a busy API goes through it
-    for name, value in zip(names, values, strict=True):
-        if value is None:
-            continue
-        if isinstance(value, str) and not (
-            value.isprintable() and _FORGERS.isdisjoint(value) and len(value) <= MOST_CHARS
-        ):
-            value = _word(value)
-        words.append(f"{name}={value}")
-    return " ".join(words)
+    texts = "".join([value for value in values if isinstance(value, str)])
+    if len(texts) > MOST_CHARS or _UNUSUAL.search(texts):
+        values = [_word(value) if isinstance(value, str) else value for value in values]
+    pairs = zip(names, values, strict=True)
+    return " ".join([f"{name}={value}" for name, value in pairs if value is not None])
 
 
 def harmless(text: str) -> str:

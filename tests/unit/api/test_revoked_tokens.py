@@ -68,12 +68,12 @@ async def test_revoked_token_is_turned_away_at_no_door(
     monkeypatch.setattr(line, "is_closed_to", lambda tenant: True)
     door = Door(line, believer, {PATH})
     header = [(b"authorization", bearer(jti="a").encode())]
-    answer = door.refusal(PATH.encode(), header)
+    answer = door.refusal(PATH.encode(), header, lambda: None)
     assert answer is not None
     assert answer.startswith(b"HTTP/1.1 503 ")
     await revoke_token(redis, "a", LATER)
     await believer.read_revocations(redis)
-    assert door.refusal(PATH.encode(), header) is None  # the app has a 401 for it
+    assert door.refusal(PATH.encode(), header, lambda: None) is None  # the app has a 401 for it
 
 
 async def test_nobody_is_admitted_before_the_revocations_are_known(redis: LinkedRedis) -> None:

@@ -33,3 +33,9 @@ def test_api_sees_no_key_of_a_server() -> None:
 
 def test_what_up_tells_goes_before_the_environment() -> None:
     assert of_api(OURS, {"LLAMAQ_LEASE_S": "5"})["LLAMAQ_LEASE_S"] == "5"
+
+
+def test_each_process_logs_and_traces_as_up_does() -> None:
+    logs = {"LLAMAQ_LOG_FORMAT": "json", "LLAMAQ_TRACES": "1", "OTEL_SERVICE_NAME": "x"}
+    for environment in (of_redis(logs), of_api(logs, {}), of_bridge(logs, {})):
+        assert environment == logs

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ async def test_request_that_the_app_serves_has_one_line_and_that_the_reason(
             return until_left
 
     server = Server()
-    server.config.loaded_app = Edge(Owner(), {})  # type: ignore[arg-type]
+    server.config.loaded_app = Edge(Owner(), {}, deque())  # type: ignore[arg-type]
     protocol, _ = server.connect()
     protocol.data_received(HEAD + b"Content-Length: 9\r\n\r\n1")
     await asyncio.sleep(0)
