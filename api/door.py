@@ -8,6 +8,7 @@ from api.errors import ApiError
 from api.line import Line
 from api.refusal import OVERLOADED, overloaded_answer
 from api.request_log import Record, write
+from api.request_tally import RequestTally
 
 
 class Door:
@@ -16,9 +17,16 @@ class Door:
     It leaves to the app whatever is no plain request to one of these `doors` with a good token.
     """
 
-    def __init__(self, line: Line, authenticator: Authenticator, doors: Collection[str]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        authenticator: Authenticator,
+        doors: Collection[str],
+        tally: RequestTally,
+    ) -> None:
         self.line = line
         self._authenticator = authenticator
+        self._tally = tally
         self._doors = doors
 
     def refusal(
@@ -41,6 +49,7 @@ class Door:
         about = os.urandom(16).hex(), "POST", path, peer(), 503, OVERLOADED
         record = Record(*about, tenant)
         write(record, path)
+        self._tally.note(record, path)
         return overloaded_answer(self.line.expected_wait_s, record.id)
 
 

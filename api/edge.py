@@ -13,6 +13,7 @@ from api.paths import PROBES, canonical
 from api.refusal import refuse
 from api.relay import Relay
 from api.request_log import Record, peer_of, write
+from api.request_tally import RequestTally
 from api.request_trace import RequestTrace
 from dispatcher.traces import TRACES
 
@@ -20,28 +21,34 @@ log = logging.getLogger("llamaq.api")
 
 
 class Edge:
-    """Names each request, gives the app its canonical path, and writes one log line at its end.
+    """Names each request, gives the app its canonical path, and at its end writes one log line and
+    counts it.
 
     Doors in `relays` are served by these, all other paths by the middleware of `owner`. What
     neither of them took is logged and answered with a 500, or cuts an answer that had begun.
     `ended` gets the record of each request.
     """
 
-    def __init__(self, owner: Starlette, relays: Mapping[str, Relay], ended: deque[Record]) -> None:
+    def __init__(
+        self,
+        owner: Starlette,
+        relays: Mapping[str, Relay],
+        ended: deque[Record],
+        tally: RequestTally,
+    ) -> None:
         self._owner = owner
         self._app = owner.build_middleware_stack()
         self._relays = relays
         self._ended = ended
+        self._tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        relay = self._relays.get(path)
-        if relay is None:
-            path = canonical(path)
+        relay = self._relays.get(scope["path"])
+        path = canonical(scope["path"]) if relay is None else scope["path"]
         id_header = b"" if relay is None else relay.id_header
         record = _record_of(scope, relay, path)
         has_begun = False
@@ -70,6 +77,7 @@ class Edge:
                 record.status, record.code = told["refused"]
             write(record, path)
             self._ended.append(record)
+            self._tally.note(record, path)
 
 
 def _record_of(scope: Scope, relay: Relay | None, path: str) -> Record:

@@ -182,7 +182,7 @@ class Exchange:
             case Kind.PROMPT:
                 answer.splice.note_prompt(frame.payload)
             case Kind.REVOKED:
-                self.record.wait_again()
+                self.record.try_again()
                 answer.splice = self._new_splice(answer.job)
                 return Piece(answer.choice, restart=True)
             case Kind.LOST:
@@ -213,6 +213,7 @@ class Exchange:
             raise cannot_continue(frame, reason) from reason
         if rest is None:
             return self._end(answer)
+        self.record.go_on(is_stream=answer.job.is_streamed)
         self.context.queue.resume(answer.job, rest)
         return None if answer.job.is_streamed else Piece(answer.choice, restart=True)
 

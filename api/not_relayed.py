@@ -14,7 +14,6 @@ _PATHS = (
     "/props",
     "/slots",
     "/slots/{id}",
-    "/metrics",
     "/lora-adapters",
     "/stream",
     "/streams/lookup",

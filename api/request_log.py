@@ -36,7 +36,8 @@ class Record:
     `peer` is the address that it came from. `code` is the reason of a refusal, `queue_ms` the time
     until a worker began, `ttft_ms` that until the first token, and `ms` that until the end. What is
     not in the log: `began_at` is when it came (`time.monotonic`), `ignored` is the header that
-    tells its client which fields have no effect, and `trace` its spans, where it is traced.
+    tells its client which fields have no effect, and `trace` its spans, where it is traced. Metrics
+    count its `retries` elsewhere, and the `continuations` of streams.
     """
 
     id: str
@@ -58,7 +59,16 @@ class Record:
     completion_tokens: int | None = None
     began_at: float = field(default_factory=time.monotonic)
     ignored: str = ""
+    retries: int = 0
+    continuations: int = 0
     trace: RequestTrace | None = None
+
+    def go_on(self, *, is_stream: bool) -> None:
+        """Its worker is lost, and another one goes on; what is no stream begins anew."""
+        if is_stream:
+            self.continuations += 1
+        else:
+            self.retries += 1
 
     def fail(self, error: "ApiError") -> None:
         """It ends with this error."""
@@ -69,6 +79,11 @@ class Record:
         self.worker = worker
         if self.trace is not None:
             self.trace.start()
+
+    def try_again(self) -> None:
+        """Its attempt counts for nothing: another worker begins anew."""
+        self.retries += 1
+        self.wait_again()
 
     def wait_again(self) -> None:
         """Its worker is lost: it waits for another one."""

@@ -13,6 +13,7 @@ TOKENIZE = "tokenize"
 MODELS = "models"
 USAGE = "usage"
 ADMIN = "admin"
+METRICS = "metrics"
 
 SCOPES: Mapping[str, str] = {
     CHAT: "chats, responses, messages, completions, infill, and counts of their tokens",
@@ -22,10 +23,11 @@ SCOPES: Mapping[str, str] = {
     MODELS: "/v1/models",
     USAGE: "what the token's own tenant has used",
     ADMIN: "what is about all tenants; only for tokens that name it",
+    METRICS: "/metrics; only for tokens that name it",
 }
 """All of them, and what each is for."""
 
-USUAL = frozenset(SCOPES) - {ADMIN}
+USUAL = frozenset(SCOPES) - {ADMIN, METRICS}
 """Those of a token that names none."""
 
 # Of OpenID Connect and of identity providers: they say nothing of what an API may be used for.

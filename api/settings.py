@@ -11,6 +11,7 @@ from api.proxies import Proxies, read_proxies
 from api.token_settings import Name, TokenSettings
 from api.wake import read_command
 from dispatcher.aliases import BadAlias, parse_aliases
+from dispatcher.listen_address import read_listen
 from dispatcher.settings import Seconds
 
 
@@ -102,6 +103,18 @@ class ApiSettings(TokenSettings):
         16 * 2**20, ge=2**20, description="the same for each tenant; its oldest ones make room"
     )
 
+    metrics_listen: str = Field(
+        "",
+        max_length=64,
+        description="address and port where /metrics needs no token, such as 127.0.0.1:9464",
+    )
+    metrics_tenants: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="so many tenants are named in metrics, the others together as `other`; 0: none",
+    )
+
     cors_origins: str = Field(
         "",
         max_length=4096,
@@ -164,6 +177,13 @@ class ApiSettings(TokenSettings):
     def _are_proxies(cls, proxies: str) -> str:
         read_proxies(proxies)
         return proxies
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_address(cls, listen: str) -> str:
+        if listen:
+            read_listen(listen)
+        return listen
 
     @field_validator("cors_origins")
     @classmethod

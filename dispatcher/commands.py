@@ -148,6 +148,10 @@ class Commands:
         bounds = most_workers, most_row_bytes, len(counters)
         return await self._run("roster", *bounds, *counters, *fields)
 
+    async def waiting_by_tier(self, tiers: Sequence[str]) -> list[Any]:
+        """How many jobs wait, and for how many milliseconds the oldest, of each tier."""
+        return await self._run("waiting_by_tier", *tiers)
+
     async def weigh(
         self, cursor: bytes, pattern: str, keys_at_once: int, most_elements: int
     ) -> list[Any]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dispatcher.beat import until_beat_s
@@ -44,6 +45,32 @@ class Reaped:
     is_partial: bool = False
 
 
+REAPED_KINDS = ("worker", "left"), ("worker", "died"), ("api", "gone")
+"""Whose leases are reaped, and how they ended."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this process has reaped since it began: leases by whose they were and how they ended,
+    and the jobs that were given back.
+    """
+
+    leases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    jobs: int = 0
+
+    def count(self, reaped: Reaped) -> None:
+        """One tick has found this."""
+        for gone in reaped.workers:
+            self.leases["worker", "left" if gone.left else "died"] += 1
+            self.jobs += gone.jobs
+        if reaped.apis:
+            self.leases["api", "gone"] += len(reaped.apis)
+
+
+REAPED = Tally()
+"""Of this process."""
+
+
 async def reap(commands: Commands, lease_s: float) -> Reaped:
     """Runs the script once (lua/reap.lua)."""
     verdict, *rest = await commands.reap(int(lease_s * 1000), _LIMIT)
@@ -56,6 +83,7 @@ async def run_reaper(commands: Commands, lease_s: float) -> None:
         has_more = False
         with suppress(RedisUnavailable):  # whoever needs Redis for more than this reports it
             reaped = await reap(commands, lease_s)
+            REAPED.count(reaped)
             _tell(reaped)
             has_more = reaped.is_partial
         await asyncio.sleep(0 if has_more else until_beat_s(TICK_S))

@@ -22,7 +22,7 @@ SCRIPTS = (
     *("admit", "api_heartbeat", "call_off", "cancel", "claim", "drain", "emit", "enqueue"),
     *("finish", "hold", "look"),
     *("oldest_waiting", "position", "reap", "register", "release", "renew", "resume", "roster"),
-    *("used", "used_by_each", "weigh", "wipe"),
+    *("used", "used_by_each", "waiting_by_tier", "weigh", "wipe"),
     *("begin_once", "keep_answer", "free_key", "renew_keys"),
 )
 

@@ -12,9 +12,10 @@ import click
 from api.settings import ApiSettings
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
-from llamaq.api_workers import SOCKET, WORKERS
+from llamaq.api_workers import METRICS_SOCKET, SHEET, SOCKET, WORKERS
 from llamaq.listening import listen
 from llamaq.logs import LOG_LEVEL
+from llamaq.metrics_listener import listen_for_scrapes, metrics_option
 from llamaq.redis_sentences import told_to_people
 from llamaq.settings import describe, load
 from llamaq.supervisor import become
@@ -26,48 +27,64 @@ from llamaq.tls_options import tls_options, tls_variables
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--workers", type=int, help="Processes that share the work.")
+@metrics_option("Where Prometheus needs no token.")
 @tls_options
 @click.option(SOCKET, "inherited", type=int, multiple=True, hidden=True)
+@click.option(METRICS_SOCKET, "scraped", type=int, multiple=True, hidden=True)
+@click.option(SHEET, "sheets", type=int, multiple=True, hidden=True)
 @click.pass_context
 def api(  # noqa: PLR0913  # one argument per option
     context: click.Context,
     host: str | None,
     port: int | None,
     workers: int | None,
+    metrics_listen: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     inherited: Sequence[int],
+    scraped: Sequence[int],
+    sheets: Sequence[int],
 ) -> None:
     """Serve the API."""
     given = {"host": host, "port": port, "api_workers": workers}
-    told = {"tls_cert": tls_cert, "tls_key": tls_key}
+    told = {"tls_cert": tls_cert, "tls_key": tls_key, "metrics_listen": metrics_listen}
     loaded = load({QueueSettings: {}, ApiSettings: {**given, **told}})
     settings, queue = loaded[ApiSettings], loaded[QueueSettings]
     certificate(settings)
     with told_to_people():
         asyncio.run(check_at_start(queue))
     if inherited:
-        sockets = [socket.socket(fileno=descriptor) for descriptor in inherited]
+        sockets, for_scrapes = _opened(inherited), _opened(scraped)
     else:
         sockets = listen(settings.host, settings.port)
+        for_scrapes = listen_for_scrapes(settings.metrics_listen)
     if settings.api_workers > 1 and not inherited:
-        _become_many(settings, sockets, context.find_root().params["log_level"])
-    from llamaq.api_server import run_api  # FastAPI: half a second to load
+        log_level = context.find_root().params["log_level"]
+        _become_many(settings, sockets, for_scrapes, log_level)
+    from llamaq.api_server import Scrapes, run_api  # FastAPI: half a second to load
 
-    run_api(settings, queue, sockets)
+    run_api(settings, queue, sockets, Scrapes(for_scrapes, sheets))
+
+
+def _opened(descriptors: Sequence[int]) -> list[socket.socket]:
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
 
 def _become_many(
-    settings: ApiSettings, sockets: Sequence[socket.socket], log_level: str
+    settings: ApiSettings,
+    sockets: Sequence[socket.socket],
+    for_scrapes: Sequence[socket.socket],
+    log_level: str,
 ) -> NoReturn:
     descriptors = [each.fileno() for each in sockets]
+    scraped = [each.fileno() for each in for_scrapes]
     become(
         "llamaq.api_workers",
-        *(settings.drain_s, *descriptors),
+        *(settings.drain_s, ",".join(map(str, scraped)), *descriptors),
         environment={
             **os.environ,
             **tls_variables(settings),
             **{WORKERS: str(settings.api_workers), LOG_LEVEL: log_level},
         },
-        inherited=descriptors,
+        inherited=[*descriptors, *scraped],
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, look_at_all
 from llamaq.listening import BACKLOG
 from llamaq.logs import batch_lines
 from llamaq.memory import give_free_pages_back, give_large_blocks_back
+from llamaq.metrics_listener import answering
 from llamaq.places import MOST_REFUSED, Places
 from llamaq.tls import Certificate, certificate
 from llamaq.traces import end_traces, set_up_traces
@@ -46,7 +48,21 @@ _TICK_S = 1.0  # of the date that answers carry
 _COLLECT_AFTER = (20_000, 20, 20)
 
 
-def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socket.socket]) -> None:
+class Scrapes(NamedTuple):
+    """Where this process is asked for metrics, and the files that it shares with others of its API:
+    none where it is alone.
+    """
+
+    sockets: Sequence[socket.socket]
+    sheets: Sequence[int] = ()
+
+
+def run_api(
+    settings: ApiSettings,
+    queue: QueueSettings,
+    sockets: Sequence[socket.socket],
+    scrapes: Scrapes,
+) -> None:
     """Serves until SIGTERM or SIGINT, then takes nothing new and lets running answers end.
 
     uvicorn uses uvloop and httptools where they are installed. A second SIGINT ends it at once,
@@ -56,6 +72,8 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
     batch_lines()
     set_up_traces("llamaq-api")
     app = create_app(settings, queue)
+    if scrapes.sheets:
+        app.state.metrics.share(scrapes.sheets)
     protocol, tls = _protocol(settings), certificate(settings)
     config = uvicorn.Config(
         app,
@@ -71,7 +89,7 @@ def run_api(settings: ApiSettings, queue: QueueSettings, sockets: Sequence[socke
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     log.info("listening on %s", ", ".join(str(each.getsockname()) for each in sockets))
-    _Server(app, config, protocol, tls).run(list(sockets))
+    _Server(app, config, protocol, tls, scrapes.sockets).run(list(sockets))
 
 
 class _Server(uvicorn.Server):
@@ -86,12 +104,14 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         protocol: type[BoundedProtocol],
         tls: Certificate | None,
+        scraped: Sequence[socket.socket],
     ) -> None:
         super().__init__(config)
         self._app = app
         self._protocol = protocol
         self._tls = tls
         self._acceptor: TlsAcceptor | None = None
+        self._scrapes = answering(scraped, app.state.metrics.text)
         self._told_to_end = asyncio.Event()
         self._held_bytes = 0
 
@@ -101,10 +121,12 @@ class _Server(uvicorn.Server):
         self.config.loaded_app = self._app.middleware_stack  # the rest of it serves no request
         context = self._app.state.context
         plain = [endpoint.doors for endpoint in ENDPOINTS if endpoint.errors is OPENAI]
-        self._protocol.door = Door(context.line, context.authenticator, frozenset(chain(*plain)))
+        doors, tally = frozenset(chain(*plain)), self._app.state.metrics.tally
+        self._protocol.door = Door(context.line, context.authenticator, doors, tally)
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         self._accept(sockets or [])
+        await self._scrapes.__aenter__()
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not look at it again and again
         gc.set_threshold(*_COLLECT_AFTER)
@@ -157,6 +179,7 @@ class _Server(uvicorn.Server):
         # uvicorn resets a connection whose request it has not read yet.
         await asyncio.sleep(_ON_ITS_WAY_S)
         await super().shutdown(sockets)
+        await self._scrapes.__aexit__(None, None, None)
         await asyncio.to_thread(end_traces)
 
     def _end_at_once(self) -> None:

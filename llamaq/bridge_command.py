@@ -1,8 +1,10 @@
 """`llamaq bridge`: the workers of one process."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,12 +13,14 @@ from dispatcher.settings import QueueSettings
 from llamaq import event_loop
 from llamaq.host_checks import check_host
 from llamaq.logs import batch_lines
+from llamaq.metrics_listener import answering, listen_for_scrapes, metrics_option
 from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
 from llamaq.traces import end_traces, set_up_traces
 from worker_bridge.joining import ServerTaken
 from worker_bridge.launcher import rpc_peers as peers_of_command
+from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.model_host import run_host
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
@@ -35,6 +39,7 @@ from worker_bridge.settings import BridgeSettings
     help="Hours of each day in which it works, by the clock here: 22-07, or 9:30-12,13-17.",
 )
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
+@metrics_option("Where Prometheus finds /metrics.")
 @redis_password_options
 @rpc_peers_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -44,6 +49,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
     model: str | None,
     hours: str | None,
     name: str | None,
+    metrics_listen: str | None,
     rpc_peers: Sequence[str],
     command: Sequence[str],
 ) -> None:
@@ -61,29 +67,43 @@ def bridge(  # noqa: PLR0913  # one argument per option
     if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
     named = {"model": model, "worker_name": name, "hours": hours}
-    given = named | {"models": models}
+    given = named | {"models": models, "metrics_listen": metrics_listen}
     told = load({QueueSettings: {}, BridgeSettings: given})
     queue, one = told[QueueSettings], told[BridgeSettings]
     batch_lines()
     set_up_traces("llamaq-bridge")
     peers = dict(peers_by_server(servers, rpc_peers))
+    sockets, metrics = _for_scrapes(one)
     place = None if servers and not models else one.models
     if place is not None:
         _check_goes_with_models(one, servers)
         check_host(place, command)
-        work = run_host(one, queue, place, command)
+        work = run_host(one, queue, place, command, metrics)
     else:
         if command and (own_peers := peers_of_command(command, os.environ)):
             peers.setdefault("", own_peers)
-        work = run_bridge(list(_settings(servers, named, peers)), queue, command)
+        work = run_bridge(list(_settings(servers, named, peers)), queue, command, metrics)
     try:
-        event_loop.run(work)
+        event_loop.run(_scraped(work, sockets, metrics) if metrics else work)
     except (ServerTaken, UnfitRedis) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
     finally:
         end_traces()
+
+
+def _for_scrapes(settings: BridgeSettings) -> tuple[list[socket.socket], BridgeMetrics | None]:
+    """Where Prometheus asks, and what it is told, where it is to be told anything."""
+    sockets = listen_for_scrapes(settings.metrics_listen)
+    return sockets, BridgeMetrics() if sockets else None
+
+
+async def _scraped(
+    work: Coroutine[Any, Any, None], sockets: Sequence[socket.socket], metrics: BridgeMetrics
+) -> None:
+    async with answering(sockets, metrics.text):
+        await work
 
 
 def _check_goes_with_models(settings: BridgeSettings, servers: Sequence[str]) -> None:

@@ -44,6 +44,7 @@ class Greeting:
     tls_cert: Path | None = None
     redis_ca: str = ""
     dashboard: str = field(default="", repr=False)
+    metrics_listen: str = ""
 
     @property
     def local_url(self) -> str:
@@ -81,6 +82,9 @@ class Greeting:
     def show(self) -> None:
         """Prints how to reach it; secrets only on a terminal, so that no log keeps them."""
         click.echo(f"llamaq is up: {self.local_url}/v1")
+        if self.metrics_listen:
+            url = f"http://{self.metrics_listen}/metrics"
+            click.echo(f"Metrics: {url}, and of each bridge at one of the next ports")
         for address in reachable(self.host):
             url = f"{self._url(address.host)}/v1"
             click.echo(f"From other machines: {Address(url, address.interface)}")

@@ -10,8 +10,10 @@ BACKLOG = 4096
 """How many connections may wait until a process takes them; most systems allow no more."""
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listens on each address of this host. Raises `click.ClickException` where it can't."""
+def listen(host: str, port: int, option: str = "--port") -> list[socket.socket]:
+    """Listens on each address of this host. Raises `click.ClickException` where it can't; `option`
+    chooses another port.
+    """
     opened: list[socket.socket] = []
     try:
         for family, address in _addresses(host, port):
@@ -20,7 +22,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for each in opened:
             each.close()
-        raise _refused(host, port, error, "--port") from error
+        raise _refused(host, port, error, option) from error
     return opened
 
 

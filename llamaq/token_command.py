@@ -76,7 +76,7 @@ def token() -> None:
     "--scopes",
     type=_Names(),
     help=f"What it may be used for, of {', '.join(SCOPES)}, with commas between: else all but "
-    "admin. Most clients need models beside what they are for.",
+    "admin and metrics. Most clients need models beside what they are for.",
 )
 @_DATA_DIR
 def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:

@@ -68,7 +68,7 @@ class Up:
                 self._redis.append(door)
         polite_s = plan.drain_s + BEYOND_DRAIN_S
         self._api.append(self._keep("api", (*LLAMAQ, "api"), polite_s))
-        for number, arguments in enumerate(plan.bridges):
+        for number, arguments in enumerate(plan.bridge_arguments):
             command = (*LLAMAQ, "bridge", *arguments)
             self._bridges.append(self._keep(f"bridge-{number + 1}", command, polite_s))
         if code := await run_once(_GREETER, plan.greeting):

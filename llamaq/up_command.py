@@ -35,6 +35,7 @@ from llamaq.home import Home, keep_secret, write_private
 from llamaq.host_checks import check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
+from llamaq.metrics_listener import metrics_option
 from llamaq.redis_tls import plan_tls
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
@@ -73,6 +74,7 @@ _TOKEN_S = 24 * 3600
     metavar="ADDR[:PORT]",
     help="Let bridges of other machines reach the embedded Redis here, with a password.",
 )
+@metrics_option("Where Prometheus needs no token, and finds bridges at the next ports.")
 @click.option("--redis-tls", is_flag=True, help="They reach it over TLS, and over nothing else.")
 @told_to_people
 def up(  # noqa: PLR0913  # one argument per option
@@ -89,6 +91,7 @@ def up(  # noqa: PLR0913  # one argument per option
     log_level: str | None,
     lan: bool,
     redis_listen: str | None,
+    metrics_listen: str | None,
     redis_tls: bool,
 ) -> None:
     """Run everything on this machine: Redis, the API, and the bridges.
@@ -113,7 +116,7 @@ def up(  # noqa: PLR0913  # one argument per option
     redis = _redis(home, listen, password, has_tls=redis_tls)
     tls = plan_tls(home, listen, redis.socket_path) if redis and listen and redis_tls else None
     given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
-    api, url = _read_settings(home, redis, given)
+    api, url = _read_settings(home, redis, given | {"metrics_listen": metrics_listen})
     bridges += demo_bridges(_demo_model(home)) if demo else []
     redis_ca = tls.fingerprint if tls else ""
     greeting = replace(_greeting(home, api, url, listen, password), redis_ca=redis_ca)
@@ -147,6 +150,7 @@ def _greeting(
     cert = api.tls_cert and api.tls_cert.absolute()
     greeting = Greeting(api.host, api.port, token, url, password, listen, home.folder, kept, cert)
     claims = link_claims(LINK_S, api.jwt_audience, api.jwt_issuer)
+    greeting = replace(greeting, metrics_listen=api.metrics_listen)
     return replace(greeting, dashboard=dashboard_link(greeting.local_url, claims, secret))
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dispatcher.listen_address import read_listen
 from llamaq.embedded_redis import EmbeddedRedis
 from llamaq.home import Home
 
 DEMO_MODEL = "demo"
+METRICS_LISTEN = "LLAMAQ_METRICS_LISTEN"
 _DEMO_SERVERS = 2
 
 
@@ -30,6 +32,26 @@ class UpPlan:
     log_level: str
     once: bool
     redis_tls: Sequence[str] = ()
+
+    @property
+    def bridge_arguments(self) -> list[list[str]]:
+        """Those of each bridge, with where it has its metrics."""
+        return with_metrics(self.bridges, self.environments["api"][METRICS_LISTEN])
+
+
+def with_metrics(bridges: Sequence[Sequence[str]], listen: str) -> list[list[str]]:
+    """The arguments of the bridges, each with the next port behind that of the API's metrics.
+
+    >>> with_metrics([["--server", "http://a"]], "127.0.0.1:9464")
+    [['--metrics-listen', '127.0.0.1:9465', '--server', 'http://a']]
+    """
+    if not listen:
+        return [[*each] for each in bridges]
+    first = read_listen(listen)
+    return [
+        ["--metrics-listen", str(first.next(number)), *each]
+        for number, each in enumerate(bridges, start=1)
+    ]
 
 
 def model_bridges(models: Path | None) -> list[list[str]]:

@@ -15,7 +15,7 @@ from llamaq.embedded_redis import prepare
 from llamaq.logs import LOG_LEVEL
 from llamaq.supervisor import become
 from llamaq.tls_options import tls_variables
-from llamaq.up_plan import UpPlan
+from llamaq.up_plan import METRICS_LISTEN, UpPlan
 
 
 def environments(
@@ -27,10 +27,13 @@ def environments(
         "LLAMAQ_JWT_SECRET": api.jwt_secret.get_secret_value(),
         "LLAMAQ_HOST": api.host,
         "LLAMAQ_PORT": str(api.port),
+        METRICS_LISTEN: api.metrics_listen,
         **tls_variables(api),
     }
-    # Only one bridge gets models; and all look there whether this machine's owner has paused them.
-    of_bridges = {"LLAMAQ_MODELS": "", "LLAMAQ_DATA_DIR": str(folder.absolute())}
+    # Only one bridge gets models, each is told apart where it has its metrics; and all look there
+    # whether this machine's owner has paused them.
+    told_apart = dict.fromkeys(("LLAMAQ_MODELS", METRICS_LISTEN), "")
+    of_bridges = {**told_apart, "LLAMAQ_DATA_DIR": str(folder.absolute())}
     return {
         "redis": of_redis(os.environ),
         "api": of_api(os.environ, told | of_its_own),

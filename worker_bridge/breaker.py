@@ -46,12 +46,13 @@ class Breaker:
 
     Times are seconds of a monotonic clock. Attempts, and the bridge's own requests, belong to
     rounds; each change of the mode begins another one, and what comes late from an older round is
-    not listened to.
+    not listened to. `openings` counts how often it has opened.
     """
 
     def __init__(self) -> None:
         self.mode = Mode.CLOSED
         self.round = 0
+        self.openings = 0
         self._trying = 0
         self._in_a_row = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -135,6 +136,7 @@ class Breaker:
             self._open(now)
 
     def _open(self, now: float) -> None:
+        self.openings += 1
         self._enter(Mode.OPEN)
         self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or _FIRST_PAUSE_S)
         self._probe_at = now + self._pause_s

@@ -4,19 +4,14 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
 from dispatcher.beat import until_beat_s
 from dispatcher.commands import Commands
-from dispatcher.connection import LinkedRedis
-from dispatcher.crowd import Crowd
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
 from dispatcher.figures import Figures
@@ -32,46 +27,23 @@ from worker_bridge.attempt import Served
 from worker_bridge.attempts import Attempts
 from worker_bridge.calls import Calls
 from worker_bridge.claim_policy import ClaimPolicy
-from worker_bridge.fleet_watch import FleetWatch
 from worker_bridge.foreign import ForeignLoad
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.joining import ServerTaken
 from worker_bridge.llama import LlamaServer
 from worker_bridge.names import Aliases
-from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.recovery import Recovery
 from worker_bridge.registration import Registration
 from worker_bridge.server_state import ServerState
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling
+from worker_bridge.shared import Clients
 from worker_bridge.signals import Signals
 from worker_bridge.stop import Stop
 from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
 
 log = logging.getLogger("llamaq.bridge")
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the workers of one process share. Those of one model reap by turns: one is enough."""
-
-    commands: LinkedRedis
-    crowd: Crowd = field(default_factory=Crowd)
-    reaping: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    watches: dict[str, FleetWatch] = field(default_factory=dict)
-    pause: PauseWatch = field(default_factory=PauseWatch)
-
-    def watch(self, keys: Keys) -> FleetWatch:
-        """The one that looks at the fleet of a model."""
-        return self.watches.setdefault(keys.model, FleetWatch(self.commands.link, keys))
-
-
-class Clients(NamedTuple):
-    """How a worker reaches Redis. `waiter` blocks and is its own."""
-
-    waiter: LinkedRedis
-    shared: Shared
 
 
 _GIVE_BACK_S = 3.0  # Redis may be away; once it is back, its reaper recovers the jobs
@@ -103,7 +75,8 @@ class Bridge:
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
         self._policy = ClaimPolicy(self._served.worker, state)
         self._watch = clients.shared.watch(keys)
-        self._attempts = Attempts(settings, worker, Settling(worker, self._policy))
+        tally = clients.shared.tally(settings, self._served.model)
+        self._attempts = Attempts(settings, worker, Settling(worker, self._policy), tally)
         self._calls = Calls(
             clients.waiter, keys, session, self._attempts, self._policy, state.fence
         )

@@ -13,14 +13,15 @@ from dispatcher.facts import LOADING, UNLOADED
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import first_of
 from worker_bridge import standbys
-from worker_bridge.bridge import Shared
 from worker_bridge.launcher import DEFAULT_COMMAND
 from worker_bridge.load_failures import LoadFailures
+from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.model_choice import Patience, Step, Tenure, choose, quiet_s
 from worker_bridge.model_load import ModelLoad
 from worker_bridge.pause_watch import watch_pause
 from worker_bridge.service import started
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Shared
 from worker_bridge.shelf import Shelved, read_shelf
 from worker_bridge.shelf_watch import ShelfWatch
 from worker_bridge.signals import Signals
@@ -32,7 +33,11 @@ _SOON_S = 0.1  # while something is about to happen
 
 
 async def run_host(
-    settings: BridgeSettings, queue: QueueSettings, place: Path, command: Sequence[str]
+    settings: BridgeSettings,
+    queue: QueueSettings,
+    place: Path,
+    command: Sequence[str],
+    metrics: BridgeMetrics | None = None,
 ) -> None:
     """Serves the models that lie at `place`, one at a time, with the server that `command` starts.
 
@@ -40,8 +45,8 @@ async def run_host(
     `UnfitRedis`.
     """
     shelf = ShelfWatch(place, await asyncio.to_thread(read_shelf, place))
-    async with started(queue) as (signals, commands):
-        shared = Shared(commands, pause=watch_pause(settings, frees=True))
+    async with started(queue, metrics) as (signals, commands):
+        shared = Shared(commands, metrics, pause=watch_pause(settings, frees=True))
         host = ModelHost(settings, queue, shared, shelf, command or DEFAULT_COMMAND)
         await host.run(signals)
 

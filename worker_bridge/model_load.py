@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from dispatcher.demand import Demand
 from dispatcher.settings import QueueSettings
-from worker_bridge.bridge import Bridge, Shared
+from worker_bridge.bridge import Bridge
 from worker_bridge.launcher import rpc_peers
 from worker_bridge.model_choice import Tenure
 from worker_bridge.service import OwnServer
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Shared
 from worker_bridge.shelf import Shelved
 from worker_bridge.signals import Signals
 

@@ -18,6 +18,7 @@ from worker_bridge.server_id import server_id
 from worker_bridge.stop import Stop
 from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
+from worker_bridge.worker_tally import serving
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -27,7 +28,8 @@ class Registration:
 
     It is renewed every `every_s`, and at once where the server's state has news. `replaced` is set
     when the server has another model than it had at first, or the same one in another form: answers
-    that were begun must not go on there.
+    that were begun must not go on there. It was renewed last at `renewed_at`, in seconds of the
+    monotonic clock.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Registration:
         self._every_s = every_s
         self._tally = tally
         self._strangers: set[str] = set()  # those that were told of
+        self.renewed_at = time.monotonic()
+        self.lost_leases = 0
 
     @property
     def has_begun(self) -> bool:
@@ -60,10 +64,15 @@ class Registration:
     async def begin(self) -> None:
         """Joins, as soon as that is possible. Raises `ServerTaken`."""
         await join(self._session, self._report)
+        self.renewed_at = time.monotonic()
         self._tell_of_strangers()
 
     async def keep(self) -> None:
         """Renews for ever. Raises `ServerTaken`."""
+        with serving(self._attempts.tally, self._state, self):
+            await self._keep()
+
+    async def _keep(self) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(until_beat_s(self._every_s)):
@@ -89,6 +98,7 @@ class Registration:
         self._tally.look(moving.values(), time.monotonic())
         costs = {token: used.cost for token, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
+        self.renewed_at = time.monotonic()
         self._state.heed_order(drained=renewal.drained)
         for token in renewal.foreign:
             self._attempts.stop(token, Stop.FENCED)
@@ -100,6 +110,7 @@ class Registration:
 
     async def _begin_again(self) -> None:
         log.warning("fenced worker=%s: joining again", self._served.worker)
+        self.lost_leases += 1
         self._attempts.stop_all(Stop.FENCED)
         self._outbox.clear()
         self._session.end_epoch()

@@ -18,29 +18,29 @@ from dispatcher.connection import (
 from dispatcher.redis_check import check_at_start, check_when_back
 from dispatcher.settings import QueueSettings, without_settings
 from dispatcher.tasks import cancel, first_of, go_on, log_failure
-from worker_bridge.bridge import Bridge, Clients, Shared
+from worker_bridge.awaited_server import until_healthy
+from worker_bridge.bridge import Bridge
 from worker_bridge.health import Health
 from worker_bridge.health_monitor import HealthMonitor
-from worker_bridge.impostor import look_behind
 from worker_bridge.joining import ServerTaken
 from worker_bridge.kept_process import KeptProcess
 from worker_bridge.last_words import LastWords
 from worker_bridge.launcher import find_free_port, plan_launch
 from worker_bridge.llama import LlamaServer
+from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.pause_watch import watch_pause
 from worker_bridge.rest import resting
 from worker_bridge.revival import heed_losses, revive
 from worker_bridge.rpc_peers import RpcPeers, until_all_answer
 from worker_bridge.server_state import ServerState
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Clients, Shared
 from worker_bridge.signals import Signals, heed_signals
 
 log = logging.getLogger("llamaq.bridge")
 
 _STOP_S = 5.0
 _COLLECT_AFTER = (20_000, 20, 20)  # attempts leave no cycles
-_FIRST_LOOK_S = 1.0
-_LONGEST_LOOK_S = 60.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0  # a worker that ran for so long begins again after the first pause
@@ -53,7 +53,10 @@ def _tell_nobody(bridge: Bridge) -> None:
 
 
 async def run_bridge(
-    settings: Sequence[BridgeSettings], queue: QueueSettings, command: Sequence[str] = ()
+    settings: Sequence[BridgeSettings],
+    queue: QueueSettings,
+    command: Sequence[str] = (),
+    metrics: BridgeMetrics | None = None,
 ) -> None:
     """Bridges the server of each of the settings until a signal, or one that `command` starts.
 
@@ -62,8 +65,8 @@ async def run_bridge(
     where the command can't be started, and `UnfitRedis`. Raises `ServerTaken` for a server that is
     alone; of several, one that fails is tried again and stops no other.
     """
-    async with started(queue) as (signals, commands):
-        shared = Shared(commands, pause=watch_pause(settings[0], frees=bool(command)))
+    async with started(queue, metrics) as (signals, commands):
+        shared = Shared(commands, metrics, pause=watch_pause(settings[0], frees=bool(command)))
         if command:
             own = OwnServer(settings[0], command)
             for warning in own.warnings:
@@ -77,7 +80,9 @@ async def run_bridge(
 
 
 @asynccontextmanager
-async def started(queue: QueueSettings) -> AsyncIterator[tuple[Signals, LinkedRedis]]:
+async def started(
+    queue: QueueSettings, metrics: BridgeMetrics | None
+) -> AsyncIterator[tuple[Signals, LinkedRedis]]:
     """What every process of bridges begins with: it heeds signals, and has a link to Redis.
 
     Raises `UnfitRedis`.
@@ -87,14 +92,17 @@ async def started(queue: QueueSettings) -> AsyncIterator[tuple[Signals, LinkedRe
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again and again
     gc.set_threshold(*_COLLECT_AFTER)
-    checking = asyncio.create_task(check_when_back(queue))
-    checking.add_done_callback(log_failure)
+    tasks = [asyncio.create_task(check_when_back(queue))]
+    tasks[0].add_done_callback(log_failure)
     try:
         url = queue.redis_url.get_secret_value()
         async with aclosing(open_redis(url, silence_s=LEASE_SILENCE_S)) as commands:
+            if metrics is not None:
+                watch = metrics.begin(commands.link)
+                tasks.append(asyncio.create_task(go_on("watch over the process", watch.run)))
             yield signals, commands
     finally:
-        await cancel([checking])
+        await cancel(tasks)
 
 
 async def serve_all(
@@ -218,33 +226,15 @@ async def _serve_model(
     if process is not None:
         reviving = partial(revive, process, state, settings.stall_prompt_s)
         watching.append(asyncio.create_task(go_on("watch over the process", reviving)))
+    shared = clients.shared
+    shared.count_servers(1)
     try:
-        await first_of(signals.drain.wait(), _healthy(state, server))
+        await first_of(signals.drain.wait(), until_healthy(state, server))
         if state.health is Health.HEALTHY and not signals.drain.is_set():
             bridge = Bridge(settings, queue, server, state, monitor, clients)
             tell(bridge)
             await bridge.serve(signals)
     finally:
+        shared.count_servers(-1)
         await cancel(watching)
         peers.let_go()
-
-
-async def _healthy(state: ServerState, server: LlamaServer) -> None:
-    """Returns once the server is fit for work; says meanwhile why it isn't."""
-    said, pause_s = "", _FIRST_LOOK_S
-    while not state.is_known or state.health is not Health.HEALTHY:
-        state.renew_soon.clear()
-        now = await _in_words(state, server)
-        if now != said:
-            said, pause_s = now, _FIRST_LOOK_S
-            log.info("waiting for the llama-server at %s: %s", server.url, now)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
-                await state.renew_soon.wait()
-        pause_s = min(_LONGEST_LOOK_S, 2 * pause_s)
-
-
-async def _in_words(state: ServerState, server: LlamaServer) -> str:
-    misconfigured = state.health is Health.MISCONFIGURED
-    reason = await look_behind(server) if misconfigured else state.reason
-    return f"{state.health}: {reason}" if reason else str(state.health)

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from dispatcher.listen_address import read_listen
 from dispatcher.settings import FROM_ENVIRONMENT, Seconds
 from worker_bridge.hours import Hours, parse_hours
 from worker_bridge.names import MAX_NAME_CHARS, PLAIN_NAME
@@ -42,6 +43,11 @@ class BridgeSettings(BaseSettings):
         max_length=4096,
         description="its RPC peers, HOST:PORT with commas between, where another program has "
         "started it with --rpc; it gets no work while one of them is gone",
+    )
+    metrics_listen: str = Field(
+        "",
+        max_length=64,
+        description="address and port where Prometheus finds /metrics, such as 127.0.0.1:9465",
     )
     models: Path | None = Field(
         None,
@@ -90,6 +96,13 @@ class BridgeSettings(BaseSettings):
         if hours:
             parse_hours(hours)
         return hours
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_address(cls, listen: str) -> str:
+        if listen:
+            read_listen(listen)
+        return listen
 
     @property
     def work(self) -> Hours | None:

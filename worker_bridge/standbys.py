@@ -14,11 +14,11 @@ from dispatcher.demand import Demand, read_demand
 from dispatcher.facts import FAILED, LOADING, UNLOADED
 from dispatcher.keys import Keys
 from dispatcher.settings import QueueSettings
-from worker_bridge.bridge import Shared
 from worker_bridge.demands import Demands
 from worker_bridge.load_failures import LoadFailures
 from worker_bridge.model_load import ModelLoad
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Shared
 from worker_bridge.shelf import Shelf
 from worker_bridge.standby import Standby
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from tests.builders import SECRET, make_token
 from tests.certificates import write_certificate
 from tests.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
+from tests.scraped import Scraped
 
 pytestmark = pytest.mark.real
 
@@ -30,6 +32,7 @@ class Running:
 
     supervisor: Program
     url: str
+    metrics_url: str = ""
     trust: ssl.SSLContext | None = None
 
     @property
@@ -44,6 +47,10 @@ class Running:
         output = self.supervisor.output
         started = output.count("Application startup complete")
         return len(self.workers()) == WORKERS and started == output.count("started api-")
+
+    def scrape(self) -> Scraped:
+        """What a process tells of all."""
+        return Scraped(httpx.get(self.metrics_url).text)
 
     def begin(self) -> "Request":
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -106,22 +113,23 @@ def encrypted(tmp_path: Path, real_redis_url: str) -> Iterator[Running]:
     environment = {"LLAMAQ_REDIS_URL": real_redis_url, "LLAMAQ_JWT_SECRET": SECRET}
     with program(command, tmp_path / "api.log", environment) as supervisor:
         trust = ssl.create_default_context(cafile=cert)
-        running = Running(supervisor, f"https://127.0.0.1:{port}", trust)
+        running = Running(supervisor, f"https://127.0.0.1:{port}", trust=trust)
         wait_until(running.is_whole, 30)
         yield running
 
 
 @pytest.fixture
 def running(tmp_path: Path, real_redis_url: str) -> Iterator[Running]:
-    log = tmp_path / "api.log"
-    with api(real_redis_url, log, api_workers=str(WORKERS)) as (supervisor, url):
-        running = Running(supervisor, url)
+    log, listen = tmp_path / "api.log", f"127.0.0.1:{free_port()}"
+    settings = {"api_workers": str(WORKERS), "metrics_listen": listen}
+    with api(real_redis_url, log, **settings) as (supervisor, url):
+        running = Running(supervisor, url, f"http://{listen}/metrics")
         wait_until(running.is_whole, 30)
         yield running
 
 
 def test_only_the_connections_of_a_process_that_dies_break(running: Running) -> None:
-    """New ones wait for a process, even while there is none."""
+    """New ones wait for a process, even while there is none. What was counted stays."""
     begun = running.begin_with_each()
     ending, killed = running.workers()
     ending.terminate()
@@ -134,6 +142,21 @@ def test_only_the_connections_of_a_process_that_dies_break(running: Running) -> 
     wait_until(running.is_whole, 30)
     served = running.begin_with_each(1)
     assert {request.end() for held in served.values() for request in held} == {FINE}
+    check_sums(running, begun[ending.pid], list(served.values()))
+
+
+def check_sums(running: Running, ended: list["Request"], served: list[list["Request"]]) -> None:
+    """Each process tells of all, those that have died included, and nothing gets less."""
+    labels, refused = {"endpoint": "/v1/chat/completions", "status": "4xx"}, len(ended) + 8
+    refused += sum(map(len, served))
+    name = "llamaq_requests_total"
+    wait_until(lambda: running.scrape().sum(name, **labels) == refused)  # others tell each second
+    for _ in range(8):  # whichever answers
+        told = running.scrape()
+        assert told.sum(name, **labels) == refused
+        assert told.sum("llamaq_api_processes") == WORKERS
+        assert told.sum("llamaq_api_configured_processes") == WORKERS
+        assert told.sum("llamaq_build_info") == 1
 
 
 def test_a_signal_ends_all_when_their_answers_have_ended(encrypted: Running) -> None:

@@ -76,7 +76,6 @@ def test_method_that_a_path_does_not_take_is_told_those_that_it_takes(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/props", "/slots", "/slots/0", "/metrics", "/lora-adapters"),
         *("/chat/completions/control", "/stream", "/systemone"),
     ],
 )

@@ -11,6 +11,7 @@ from api.body import read_body
 from api.edge import Edge
 from api.error_handlers import install_error_handlers
 from api.errors import bad_request
+from api.request_tally import RequestTally
 from dispatcher.errors import Fenced, QueueFull
 
 
@@ -36,7 +37,7 @@ def client() -> Iterator[TestClient]:
     async def reads(request: Request) -> int:
         return len(await read_body(request.headers, request.receive, 10, lambda _: None))
 
-    app.middleware_stack = Edge(app, {}, deque())
+    app.middleware_stack = Edge(app, {}, deque(), RequestTally({}))
 
     with TestClient(app) as client:
         yield client

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections import Counter
 
 import pytest
 from redis.asyncio import Redis
 
 from dispatcher.commands import Commands
-from dispatcher.reaper import Reaped, reap, run_reaper
+from dispatcher.reaper import REAPED, Reaped, reap, run_reaper
 from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerSession
 from tests.unit.dispatcher.desk import Desk
@@ -36,6 +37,7 @@ async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCapt
     await desk.redis.zadd(desk.keys.named("workers"), due)
     await desk.redis.zadd(desk.keys.named("apis"), {"a": 1})
     await desk.redis.hincrby(desk.keys.named("counters"), "reaped_ms", -1000)
+    before, jobs = Counter(REAPED.leases), REAPED.jobs
     ticking = asyncio.create_task(run_reaper(desk.commands, LEASE_S))
 
     async def is_told() -> bool:
@@ -46,6 +48,8 @@ async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCapt
     assert "worker=dead died; 2 of its jobs were given back" in caplog.messages
     assert "worker=tidy has left" in caplog.messages
     assert "tidy died" not in caplog.text
+    counted = Counter({("worker", "left"): 1, ("worker", "died"): 1, ("api", "gone"): 1})
+    assert (REAPED.leases - before, REAPED.jobs - jobs) == (counted, 2)
 
 
 async def test_reaper_outlives_a_lost_reply_and_recovers(

@@ -7,11 +7,13 @@ import pytest
 
 from api.door import Door
 from api.line import Line
+from api.request_tally import RequestTally
 from llamaq.http_limits import BoundedProtocol
 from tests.builders import make_authenticator, make_token
 from tests.unit.llamaq.test_http_limits import Server
 from tests.unit.llamaq.wire import Wire
 
+TALLY = RequestTally({})
 PATH = "/v1/chat/completions"
 BODY = b"0123456789"
 
@@ -35,7 +37,7 @@ async def connection(line: Line, monkeypatch: pytest.MonkeyPatch) -> tuple[Bound
     """To an app that answers with the size of the body."""
 
     class AtDoor(BoundedProtocol):
-        door = Door(line, make_authenticator(), {PATH, "/chat/completions/"})
+        door = Door(line, make_authenticator(), {PATH, "/chat/completions/"}, TALLY)
 
     monkeypatch.setattr(Line, "expected_wait_s", 9.0)
     monkeypatch.setattr(line, "long_since", float("-inf"))

@@ -17,10 +17,11 @@ from dispatcher.registry import read_models
 from dispatcher.settings import QueueSettings
 from dispatcher.worker_state import WorkerState
 from tests.fakes.llama_server import FakeLlamaServer, Reply
-from worker_bridge.bridge import Shared
+from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.pause_watch import watch_pause
 from worker_bridge.service import serve
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Shared
 from worker_bridge.signals import Signals
 
 QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -37,6 +38,7 @@ class Stage:
         self.redis = open_redis(redis_url)
         self.redis_url = self.bridge_url = redis_url
         self.client = client
+        self.metrics = BridgeMetrics()
         self._drains: dict[int, asyncio.Event] = {}
 
     def server(self, **about: Any) -> FakeLlamaServer:
@@ -61,7 +63,7 @@ class Stage:
         told = self.settings(server, **settings)
         queue = QueueSettings(redis_url=self.bridge_url, lease_s=lease_s)
         commands = open_redis(self.bridge_url)
-        shared = Shared(commands, pause=watch_pause(told, frees=False))
+        shared = Shared(commands, self.metrics, pause=watch_pause(told, frees=False))
         serving = asyncio.create_task(serve(told, queue, shared, signals))
         try:
             yield serving

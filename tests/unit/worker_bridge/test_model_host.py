@@ -26,13 +26,13 @@ from worker_bridge import (
     shelf_watch,
     standbys,
 )
-from worker_bridge.bridge import Shared
 from worker_bridge.load_failures import LoadFailures
 from worker_bridge.model_host import ModelHost
 from worker_bridge.model_load import ModelLoad
 from worker_bridge.pause import NO_PAUSE, Pause, write_pause
 from worker_bridge.pause_watch import watch_pause
 from worker_bridge.settings import BridgeSettings
+from worker_bridge.shared import Shared
 from worker_bridge.shelf import Shelved, read_shelf
 from worker_bridge.shelf_watch import ShelfWatch
 from worker_bridge.signals import Signals

@@ -17,9 +17,9 @@ from tests.fakes.llama_server import Chat, FakeLlamaServer
 from tests.processes import llamaq, program, wait_until
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 from worker_bridge import bridge, service
-from worker_bridge.bridge import Shared
 from worker_bridge.registration import Registration
 from worker_bridge.service import serve_all
+from worker_bridge.shared import Shared
 from worker_bridge.signals import Signals
 
 pytestmark = pytest.mark.real

@@ -1,0 +1,156 @@
+"""What is counted of requests, and who may ask for it."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api import request_tally
+from api.metrics import load_of
+from api.request_log import Record
+from api.request_tally import RequestTally
+from dispatcher.frames import FROM_SCRIPT, Frame, Kind
+from dispatcher.metrics_text import metrics_text
+from tests.builders import make_chat, make_token
+from tests.scraped import Scraped
+from tests.unit.api.service import ANSWER, Service, scripted_app, service
+
+CHAT = "/v1/chat/completions"
+DOORS = {CHAT: CHAT, "/chat/completions": CHAT}
+
+
+def told(tally: RequestTally) -> Scraped:
+    text, _ = metrics_text(tally.sheet())
+    return Scraped(text.decode())
+
+
+def a_tally(most_tenants: int = 0) -> RequestTally:
+    tally = RequestTally(DOORS, most_tenants)
+    tally.is_known = lambda model: model.startswith("m")
+    return tally
+
+
+def a_record(**fields: Any) -> Record:
+    facts: dict[str, Any] = {"tenant": "ann", "model": "m1", "tier": "default", "status": 200}
+    return Record("r1", **facts | fields)
+
+
+def test_values_fall_into_the_bucket_that_holds_them() -> None:
+    tally = a_tally()
+    tally.note(a_record(queue_ms=40, ttft_ms=2500, began_at=time.monotonic() - 4), CHAT)
+    found, at = told(tally), {"model": "m1", "tier": "default"}
+    for name, below, holds in (
+        ("llamaq_queue_wait_seconds", "0.025", "0.05"),
+        ("llamaq_time_to_first_token_seconds", "1.0", "2.5"),
+        ("llamaq_request_duration_seconds", "2.5", "5.0"),
+    ):
+        assert found.sum(f"{name}_bucket", le=below, **at) == 0
+        assert found.sum(f"{name}_bucket", le=holds, **at) == 1
+
+
+def test_all_doors_of_an_endpoint_have_one_label() -> None:
+    tally = a_tally()
+    for path in DOORS:
+        tally.note(a_record(), path)
+    assert told(tally).sum("llamaq_requests_total", endpoint=CHAT) == 2
+
+
+def test_what_clients_make_up_is_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_tally, "_MOST_ROWS", 50)
+    tally = a_tally()
+    for n in range(200):
+        tally.note(a_record(model=f"x{n}", status=404, code="model_not_found"), f"/{n}")
+        tally.note(a_record(model=f"m{n}"), CHAT)
+        tally.note(a_record(status=None, code=f"c{n}"), CHAT)
+    found = told(tally)
+    assert found.sum("llamaq_requests_total", endpoint="other", model="other") == 200
+    assert found.sum("llamaq_requests_total", model="m1", status="5xx") == 200
+    assert len(found.values("llamaq_requests_total", "model")) <= 51
+    assert len(found.values("llamaq_refusals_total", "code")) <= 101
+    assert found.sum("llamaq_requests_total") == found.sum("llamaq_refusals_total") + 200 == 600
+
+
+def test_tenants_are_named_only_where_that_is_asked_for_and_then_so_many() -> None:
+    tally, silent = a_tally(most_tenants=2), a_tally()
+    for tenant in ("ann", "bob", "eve", "zoe", "ann"):
+        tally.note(a_record(tenant=tenant, queue_ms=1, completion_tokens=3), CHAT)
+        silent.note(a_record(tenant=tenant), CHAT)
+    found = told(tally)
+    assert found.values("llamaq_tenant_requests_total", "tenant") == {"ann", "bob", "other"}
+    assert found.sum("llamaq_tenant_requests_total", tenant="other") == 2
+    assert found.sum("llamaq_tenant_completion_tokens_total", tenant="ann") == 6
+    assert not [name for name in told(silent).names if "tenant" in name]
+
+
+async def test_requests_in_line_and_answers_in_memory_are_told() -> None:
+    app, _, _ = scripted_app()
+    context = app.state.context
+    for _ in range(20):
+        context.line.enter("ann")
+    turns = [asyncio.create_task(context.line.turn("ann")) for _ in range(20)]
+    await asyncio.sleep(0)
+    context.answers.add(500)
+    text, _ = metrics_text(load_of(context))
+    found = Scraped(text.decode())
+    assert found.sum("llamaq_open_requests") == 20
+    assert 0 < found.sum("llamaq_requests_in_line") < 20
+    assert found.sum("llamaq_held_answer_bytes") == 500
+    for _ in turns:
+        await asyncio.sleep(0)
+        context.line.done()
+    await asyncio.gather(*turns)
+
+
+@pytest.fixture(scope="module")
+def serving() -> Any:
+    with service() as found:
+        yield found
+
+
+def ask(client: TestClient, **claims: Any) -> Any:
+    return client.get("/metrics", headers={"Authorization": f"Bearer {make_token(**claims)}"})
+
+
+def scraped(serving: Service) -> Scraped:
+    return Scraped(ask(serving.client, scopes=["metrics"]).text)
+
+
+def test_only_a_token_that_names_the_scope_may_ask(serving: Service) -> None:
+    assert serving.client.get("/metrics").status_code == 401
+    refused = ask(serving.client)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_not_allowed")
+    assert ask(serving.client, scopes=["metrics"]).status_code == 200
+    chat = serving.chat(make_chat(), scopes=["metrics"])
+    assert chat.status_code == 403
+
+
+def test_prometheus_gets_the_content_type_that_it_asks_for(serving: Service) -> None:
+    found = ask(serving.client, scopes=["metrics"])
+    assert found.headers["content-type"].startswith("text/plain; version=")
+
+
+def test_streams_that_fail_after_they_began_count_by_the_status_that_they_would_have_had(
+    serving: Service,
+) -> None:
+    failed = Frame(Kind.FAILED, FROM_SCRIPT, payload=b'{"code":"worker_failed","message":"no"}')
+    before = scraped(serving)
+    serving.queue.frames = (*ANSWER[:2], failed)
+    assert serving.chat(make_chat(stream=True)).status_code == 200
+    serving.queue.frames = ANSWER
+    now = scraped(serving)
+    for name, labels in (
+        ("llamaq_requests_total", {"status": "5xx", "endpoint": CHAT}),
+        ("llamaq_refusals_total", {"code": "worker_failed"}),
+    ):
+        assert now.sum(name, **labels) == before.sum(name, **labels) + 1
+
+
+def test_of_several_choices_the_prompt_counts_once(serving: Service) -> None:
+    before = scraped(serving)
+    assert serving.chat(make_chat(n=3)).status_code == 200
+    now = scraped(serving)
+    assert now.sum("llamaq_prompt_tokens_total") - before.sum("llamaq_prompt_tokens_total") == 1
+    name = "llamaq_completion_tokens_total"
+    assert now.sum(name) - before.sum(name) == 3

@@ -1,0 +1,87 @@
+"""What one process of bridges tells Prometheus of its workers."""
+
+import time
+
+from dispatcher import metrics
+from dispatcher.link import Link
+from dispatcher.metric import OTHER
+from dispatcher.metrics_text import metrics_text
+from dispatcher.process_watch import ProcessWatch, build_info
+from dispatcher.sheet import Sheet
+from worker_bridge.breaker import Mode
+from worker_bridge.ends import End
+from worker_bridge.registration import Registration
+from worker_bridge.server_state import ServerState
+from worker_bridge.worker_tally import WorkerTally
+
+_MOST_WORKERS = 200
+_PLAIN_NAMES = 2  # of one name and model; more get numbers
+
+
+class BridgeMetrics:
+    """The metrics of this process. `servers` is for how many it has a worker, or will have one."""
+
+    def __init__(self) -> None:
+        self.servers = 0
+        self.workers: dict[tuple[str, str], WorkerTally] = {}
+        self._watch: ProcessWatch | None = None
+
+    def begin(self, link: Link) -> ProcessWatch:
+        """Redis is there. Returns what is to run beside the bridges."""
+        self._watch = ProcessWatch(link)
+        return self._watch
+
+    def worker(self, model: str, name: str) -> WorkerTally:
+        """That of a worker of this name. Where several of one model have it, they get numbers."""
+        if len(self.workers) >= _MOST_WORKERS:
+            model = name = OTHER
+        label, number = name, _PLAIN_NAMES
+        while (held := self.workers.get((model, label))) is not None and held.state is not None:
+            if label == OTHER:
+                return held
+            label, number = f"{name}-{number}", number + 1
+        return self.workers.setdefault((model, label), WorkerTally())
+
+    async def text(self, accept: str = "") -> tuple[bytes, str]:
+        """What Prometheus gets, and its content type."""
+        sheet = build_info()
+        serving = sum(tally.state is not None for tally in self.workers.values())
+        sheet.add(metrics.WAITING_SERVERS, max(0, self.servers - serving))
+        if self._watch is not None:
+            sheet.take(self._watch.sheet())
+        for at, tally in self.workers.items():
+            _add_counts(sheet, tally, *at)
+            if tally.state is not None and tally.registration is not None:
+                _add_state(sheet, tally.state, *at)
+                _add_lease(sheet, tally.registration, *at)
+        return metrics_text(sheet, accept)
+
+
+def _add_counts(sheet: Sheet, tally: WorkerTally, *at: str) -> None:
+    for end in End:
+        sheet.add(metrics.ATTEMPTS, tally.ended(end), *at, end.name.lower())
+    sheet.put(metrics.ATTEMPT_DURATION, tally.durations, *at)
+    sheet.add(metrics.WORKER_PROMPT_TOKENS, tally.prompt, *at)
+    sheet.add(metrics.WORKER_CACHED_TOKENS, tally.cached, *at)
+    sheet.add(metrics.WORKER_COMPLETION_TOKENS, tally.completion, *at)
+    sheet.add(metrics.BREAKER_OPENINGS, tally.openings, *at)
+    sheet.add(metrics.LOST_LEASES, tally.lost_leases, *at)
+
+
+def _add_state(sheet: Sheet, state: ServerState, *at: str) -> None:
+    prompt_tps, completion_tps = state.speed.of(state.props.process)
+    sheet.add(metrics.WORKER_ACCEPTING, state.accepting, *at)
+    sheet.add(metrics.WORKER_HEALTH, 1, *at, state.shown_health)
+    for mode in Mode:
+        sheet.add(metrics.WORKER_BREAKER, mode is state.breaker.mode, *at, mode.value)
+    sheet.add(metrics.WORKER_SLOTS, state.slots, *at)
+    sheet.add(metrics.WORKER_BUSY_SLOTS, state.held, *at)
+    sheet.add(metrics.WORKER_FOREIGN_SLOTS, state.others, *at)
+    sheet.add(metrics.WORKER_PROMPT_SPEED, prompt_tps, *at)
+    sheet.add(metrics.WORKER_COMPLETION_SPEED, completion_tps, *at)
+    sheet.add(metrics.BREAKER_OPENINGS, state.breaker.openings, *at)
+
+
+def _add_lease(sheet: Sheet, registration: Registration, *at: str) -> None:
+    sheet.add(metrics.LEASE_AGE, time.monotonic() - registration.renewed_at, *at)
+    sheet.add(metrics.LOST_LEASES, registration.lost_leases, *at)
