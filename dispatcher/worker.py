@@ -33,7 +33,6 @@ _GRACE_MS = 5000  # a claim whose reply was lost is repeated well before this
 _MOST_ENDED = 32  # in one call, which takes as many jobs again
 
 _MOST_USED = 10_000
-
 _NOTHING = Offer()
 
 log = logging.getLogger("llamaq.worker")
@@ -60,7 +59,7 @@ class WorkerSession:
     `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
     the live apis that speak another protocol, and which. `identity` is the worker and its epoch,
     which every script checks. `invited` is the name of this machine where an operator has invited
-    it, else empty. `used` is what each attempt has used that has ended, for whoever takes it.
+    it, else empty. `used` is what each attempt has used that has ended.
     """
 
     def __init__(

@@ -31,6 +31,7 @@ def look(page: Browser, folder: Path, name: str) -> None:
     """Pictures of what is shown: in both themes, and as a phone has it."""
     for kind, (width, height, scheme) in LOOKS.items():
         page.show_as(width, height, scheme)
+        page.run("scrollTo(0, 0)")
         time.sleep(0.7)
         checks.nothing_is_too_wide(page)
         checks.axe_finds_nothing_serious(page, f"{name}, {kind}")

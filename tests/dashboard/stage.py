@@ -45,7 +45,7 @@ class Stage:
 
     @property
     def link(self) -> str:
-        return dashboard_link(self.url, link_claims(600), SECRET)
+        return dashboard_link(self.url, link_claims(3600), SECRET)
 
     @property
     def api(self) -> psutil.Process:
@@ -89,7 +89,7 @@ def _join_with_odd_name(redis_url: str) -> None:
 def nobody(home: Path) -> Iterator[str]:
     """A link to the dashboard of an API that no worker has ever joined."""
     with valkey(home) as redis_url, api(redis_url, home / "api.log") as (_, url):
-        yield dashboard_link(url, link_claims(600), SECRET)
+        yield dashboard_link(url, link_claims(3600), SECRET)
 
 
 @dataclass(slots=True)
