@@ -1,4 +1,4 @@
-"""The jobs of a model that are not over, as the dashboard shows them."""
+"""The jobs of a model that are not over, as people are shown them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
