@@ -84,6 +84,7 @@ function told(model) {
   if (model.is_default) words.push("the default");
   words.push(model.queued ? `${count(model.queued)} waiting` : "nobody waits");
   if (model.queued && model.eta_s) words.push(`the last starts in about ${age(model.eta_s)}`);
+  if (model.suspects.length) words.push(`servers crashed under ${model.suspects.join(", ")}`);
   return words.join(" · ");
 }
 
