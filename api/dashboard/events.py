@@ -24,12 +24,11 @@ class Events(Response):
         )
         del self.headers["content-length"]
         self._live = live
-        self._page = live.open()
         self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves the request (ASGI)."""
-        page = self._page
+        """Serves the request (ASGI). Raises `ApiError` before it has begun."""
+        page = self._live.open()
         departure = Departure(receive, page.end)
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         try:

@@ -91,7 +91,8 @@ class Live:
             page.end()
 
     async def _run(self) -> None:
-        while True:
+        # A cancellation may get lost in redis-py.
+        while self._reading is asyncio.current_task():
             event = await self._look()
             for page in tuple(self._pages):
                 page.show(event)

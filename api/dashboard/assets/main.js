@@ -115,7 +115,7 @@ function open() {
 }
 
 function begin() {
-  takeFromAddress();
+  if (takeFromAddress()) stream.stop();
   if (token()) open();
   else signIn();
 }
