@@ -56,13 +56,17 @@ def _model(model: ModelOverview, now_s: float) -> dict[str, Any]:
         "eta_s": state.eta_s,
         "oldest_s": max(waits, default=None),
         "makes_text": any(worker.makes_text for worker in state.workers),
-        "workers": [_worker(worker) for worker in state.workers],
+        "workers": [_worker(worker) for worker in sorted(state.workers, key=_id)],
         "waiting": [asdict(each) for each in model.waiting],
         "requests": [_request(job, now_s) for job in jobs.jobs],
         "requests_left_out": jobs.left_out,
         "suspects": [each.title for each in model.suspects],
         "gone": [],
     }
+
+
+def _id(worker: WorkerState) -> str:
+    return worker.id
 
 
 def _worker(worker: WorkerState) -> dict[str, Any]:
