@@ -14,7 +14,7 @@ _COMMANDS: Mapping[str, str] = {
     "bridge": "Bridge llama-servers that run, or one that COMMAND starts.",
     "cancel": "Cancel JOB, queued or running.",
     "dashboard": "Print a link that opens the dashboard in a browser.",
-    "doctor": "Look for what is wrong with Redis, clocks, versions, servers, tokens, disk and ports.",
+    "doctor": "Look for what is wrong: Redis, clocks, versions, servers, tokens, disk, ports.",
     "drain": "Let WORKER take no more jobs; those that it works on end normally.",
     "invite": "Let the machine NAME, which you need not trust with more, serve one model.",
     "join": "Print the line that joins the llama-server of another machine of yours.",

@@ -23,7 +23,7 @@ from llamaq.redis_work import REDIS_SETTINGS
 @click.option("--token", "has_token", is_flag=True, help="Judge a token from standard input, too.")
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def doctor(for_programs: bool, port: int, has_token: bool, data_dir: Path) -> None:
-    """Look for what is wrong with Redis, clocks, versions, servers, tokens, disk and ports.
+    """Look for what is wrong: Redis, clocks, versions, servers, tokens, disk, ports.
 
     It changes nothing. Each line is ok, a warning, or wrong, and says what to do. The exit status
     is 1 where something is wrong.

@@ -71,6 +71,10 @@ class Servers:
         told = [self._told_by(port) for port in self.sentinels]
         return max(told, key=told.count)
 
+    def is_primary(self, port: int) -> bool:
+        """Whether a server calls itself the primary."""
+        return self._about(port).get("role") == "master"
+
     def kill(self, port: int) -> None:
         """SIGKILL."""
         self.parts[f"redis{port}"].kill()
@@ -96,7 +100,7 @@ class Servers:
             if by_order and told == {old} and time.monotonic() - ordered > _ORDER_AGAIN_S:
                 ordered = time.monotonic()
                 self._begin()
-            return len(told) == 1 and old not in told and self._is_primary(*told)
+            return len(told) == 1 and old not in told and self.is_primary(*told)
 
         wait_until(is_new, 60, 0.05)
         return self.primary()
@@ -138,9 +142,6 @@ class Servers:
         except (RedisError, OSError):
             return 0
         return int(place[1]) if isinstance(place, tuple | list) else 0
-
-    def _is_primary(self, port: int) -> bool:
-        return self._about(port).get("role") == "master"
 
     def _about(self, port: int) -> dict[str, Any]:
         try:

@@ -42,6 +42,7 @@ async def test_link_and_redis_py_leave_an_old_primary_that_lives_on(servers: Ser
 
     async with asyncio.timeout(5 * LOOK_S):
         await until(are_moved)
+    assert servers.is_primary(old)  # it did not send them away
     await redis.aclose()
 
 
