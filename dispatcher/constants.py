@@ -119,6 +119,12 @@ MOST_CLAIMED = 64
 """Jobs of one claim; the ring that it passes on calls for the others."""
 MOST_DRAINED = 256
 """Places whose workers operators have drained; the oldest order is forgotten first."""
+MOST_GONE = 50
+"""Workers that went away in the last hour that people are told of."""
+MOST_GONE_BYTES = 512
+"""Of a text that such a worker has said of itself."""
+GONE_MS = 3_600_000
+"""For how long they are told of."""
 MOST_RECOVERED = 64
 """Attempts that one call gives back, of all workers together."""
 MOST_RECOUNTED = 10_000

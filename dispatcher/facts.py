@@ -20,7 +20,8 @@ class WorkerFacts:
     `endpoints` those of `dispatcher.needs`, `process` tells a restarted server from the one before,
     the speeds are tokens per second in one slot, `breaker` is the state of the circuit breaker,
     `foreign` the slots that others use, and no two workers have a `server_id` in common. `aliases`
-    are more names of the model, with blanks between; `host` is the name of the bridge's machine.
+    are more names of the model, with blanks between; `host` is the name of the bridge's machine,
+    `address` what that has towards Redis, empty where both are on one machine.
     `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
     many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
     `reason` says in words why its `health` is what it is, where there is more to say.
@@ -45,6 +46,7 @@ class WorkerFacts:
     server_id: str = ""
     aliases: str = ""
     host: str = ""
+    address: str = ""
     endpoints: str = ""
     quantisation: str = ""
     size_bytes: int = 0

@@ -35,6 +35,8 @@ NAMES = {
     "worker": "worker:",
     "drained": "drained",
     "running": "running:",
+    "gone": "gone",
+    "gone_of": "gone:",
     "cancels": "cancels:",
     "bell": "bell",
     "side_bell": "side_bell",

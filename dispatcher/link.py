@@ -87,6 +87,11 @@ class Link:
                     link._wire.send(_loading(text), None)
         return name
 
+    @property
+    def own_address(self) -> str:
+        """As `RedisAddress.own_address`."""
+        return self._address.own_address
+
     def drop(self) -> None:
         """Ends the connection; what waits fails. A later command connects again."""
         if self._large is not None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from dispatcher.aliases import read_aliases
 from dispatcher.connection import LinkedRedis
 from dispatcher.errors import RedisUnavailable
+from dispatcher.gone import GoneWorker, read_gone
 from dispatcher.invitations import Invitation
 from dispatcher.link import Link
 from dispatcher.model_state import ModelState
@@ -41,12 +42,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ModelOverview:
-    """A model with its workers, who waits for it, its open jobs, and who is under suspicion."""
+    """A model with its workers, who waits for it, its open jobs, who is under suspicion, and which
+    workers went away in the last hour.
+    """
 
     state: ModelState
     waiting: Sequence[Waiting] = ()
     jobs: OpenJobs = _NONE
     suspects: Sequence[Suspect] = ()
+    gone: Sequence[GoneWorker] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +92,14 @@ async def _read(
 
 async def _read_by(link: Link, bare: ModelOverview, now_s: float, most_jobs: int) -> ModelOverview:
     model = bare.state.model
-    turns, jobs, suspects = await asyncio.gather(
+    turns, jobs, suspects, gone = await asyncio.gather(
         read_turns(link, model, MOST_WAITING),
         read_open_jobs(link, model, most_jobs),
         read_suspects(link, model),
+        read_gone(link, model, now_s),
     )
     waiting = [_waiting(turn, jobs.jobs, now_s) for turn in turns]
-    return replace(bare, waiting=waiting, jobs=jobs, suspects=suspects)
+    return replace(bare, waiting=waiting, jobs=jobs, suspects=suspects, gone=gone)
 
 
 def _waiting(turn: Turn, jobs: Sequence[OpenJob], now_s: float) -> Waiting:

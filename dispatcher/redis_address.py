@@ -30,6 +30,8 @@ class RedisAddress:
         self.invited = machine_of(self._about.username)
         """The name under which this machine was invited; empty where it was not."""
         self._sentinels: Sentinels | None = getattr(pool, "sentinel_manager", None)
+        self.own_address = ""
+        """What this machine has on the way there; empty where it is the same one, or not known."""
 
     async def connect(self, protocol: Callable[[], _P]) -> _P:
         """A new connection, with TLS where the URL says so.
@@ -47,6 +49,7 @@ class RedisAddress:
         sentinels = self._sentinels
         place = await sentinels.find() if sentinels else (about.host, about.port)
         transport, made = await loop.create_connection(protocol, *place, ssl=tls)
+        self.own_address = _remote(transport.get_extra_info("sockname"))
         _keep_alive(transport.get_extra_info("socket"), about)
         if sentinels:
             sentinels.follow(transport, place)
@@ -67,6 +70,16 @@ class RedisAddress:
         if about.db:
             commands.append(("SELECT", about.db))
         return commands
+
+
+def _remote(name: tuple[str, ...] | None) -> str:
+    """The address in a socket's name, unless it is one that only this machine has.
+
+    >>> _remote(("192.168.1.7", 4000)), _remote(("::1", 4000, 0, 0))
+    ('192.168.1.7', '')
+    """
+    address = name[0] if name else ""
+    return "" if address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1") else address
 
 
 def _keep_alive(tcp: socket.socket | None, about: Any) -> None:

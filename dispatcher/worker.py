@@ -77,6 +77,11 @@ class WorkerSession:
         self.used: deque[Usage] = deque(maxlen=_MOST_USED)
         self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
 
+    @property
+    def address(self) -> str:
+        """What this machine has on the way to Redis; empty where that is on the same one."""
+        return self._commands.redis.link.own_address
+
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
         """Joins under a new epoch; what an older one still held is given back.
 
@@ -207,8 +212,7 @@ class WorkerSession:
 
     async def leave(self, facts: WorkerFacts) -> None:
         """Says that the bridge is gone; the next reaper's tick forgets it."""
-        pairs = replace(facts, health=LEFT).pairs
-        status = WorkerStatus(0, 0, 0, pairs)
+        status = WorkerStatus(0, 0, 0, replace(facts, health=LEFT).pairs)
         await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, ()))
 
     def end_epoch(self) -> None:

@@ -15,9 +15,10 @@ class WorkerState:
     `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
     All its slots together make `tokens_per_s` now. `foreign` slots of its server are at work for
     others, and not among its `slots`. `aliases` are more names of its model, `host` is the machine
-    of its bridge, `invited` the name under which an operator has invited that. `endpoints` are the
-    words of `dispatcher.needs`, and none where its bridge does not tell. What it tells of its
-    weights is in `dispatcher.facts`.
+    of its bridge, `address` what that has towards Redis (empty: it is the same machine, or was not
+    told), `invited` the name under which an operator has invited it. `endpoints` are the words of
+    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
+    `dispatcher.facts`.
     Since `drained_s`, Unix time, an operator lets it take no jobs, and until `paused_until_s` the
     owner of its machine does; 0: they let it. What holds for it holds for its `place`.
     """
@@ -38,6 +39,7 @@ class WorkerState:
     foreign: int = 0
     aliases: tuple[str, ...] = ()
     host: str = ""
+    address: str = ""
     protocol: int = PROTOCOL
     endpoints: frozenset[str] = frozenset()
     quantisation: str = ""
@@ -107,7 +109,8 @@ class WorkerState:
 
 FIELDS = (
     *("server", "health", "accepting", "slots", "context", "build", "fingerprint", "modalities"),
-    *("prompt_tps", "decode_tps", "breaker", "foreign", "aliases", "host", "protocol", "endpoints"),
+    *("prompt_tps", "decode_tps", "breaker", "foreign", "aliases", "host", "address", "protocol"),
+    "endpoints",
     *("quantisation", "size_bytes", "parameters", "trained_context", "reason", "invited"),
     *("place", "drained", "paused_until_s", "tokens_per_s"),
 )
@@ -135,6 +138,7 @@ def read_worker(worker: str, row: list[bytes], running: int) -> WorkerState:
         foreign=whole(text, "foreign"),
         aliases=tuple(text.get("aliases", "").split()),
         host=text.get("host", ""),
+        address=text.get("address", ""),
         protocol=whole(text, "protocol"),
         endpoints=words(text.get("endpoints", "")),
         quantisation=text.get("quantisation", ""),

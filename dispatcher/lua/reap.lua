@@ -13,6 +13,7 @@
 -- to the next call, which may come at once; it is fenced already. What can't be read is retired, by
 -- itself, and then all is counted anew.
 -- @include end_queued
+-- @include gone
 -- @include now_ms
 -- @include recount
 -- @include call_all
@@ -66,18 +67,22 @@ local gone, recovered = {}, 0
 
 local function recover_one(worker, token)
   take_off(worker, token)
-  recover(c, token, '{"code":"worker_failed","message":"The worker stopped answering."}')
+  return recover(c, token, '{"code":"worker_failed","message":"The worker stopped answering."}')
 end
 
 local function bury(worker)
   local how = fields_of(K.worker .. worker, 'health')[1] == 'left' and 'left' or 'died'
+  -- An operator who ends an invitation ends the leases of its workers so (invited_users.py).
+  local is_expelled = redis.call('ZSCORE', K.workers, worker) == '1'
+  local is_noted = note_gone(c, worker, is_expelled and 'expelled' or how)
   redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it
   forget_speed(c, worker)
   local most = MOST_RECOVERED - recovered
   local tokens = try('ZRANGE', K.running .. worker, 0, most - 1) or {}
   for _, token in ipairs(tokens) do
-    guarded(c, recover_one, worker, token)
+    local is_well, verdict = guarded(c, recover_one, worker, token)
     recovered = recovered + 1
+    if is_noted then count_gone(worker, is_well and verdict or 'failed') end
   end
   if #tokens == most then return end
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
@@ -116,6 +121,7 @@ local function end_overdue(id, job)
   elseif job.state == 'lost' then
     local token = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
     tell(job.api, token, 'failed', NOT_RESUMED)
+    move_gone(job.worker, 'failed')
     end_job(c, id, 'failed', use_shown(c, job))
   elseif job.state == 'running' and is_at_work(id, job) then
     cancel_overdue(id, job)

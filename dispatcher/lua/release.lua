@@ -20,6 +20,7 @@
 -- @lazy blame
 -- @include call
 -- @include can_take
+-- @include gone
 -- @include is_full
 -- @include is_registered
 -- @include now_ms
@@ -90,7 +91,9 @@ local function release()
   c.now = now_ms()
   note_what_failed()
   local used = {prompt = number(ARGV[8]), cached = number(ARGV[9]), completion = number(ARGV[10])}
-  return {'OK', recover(c, token, failure, used), unpack(suspected)}
+  local verdict = recover(c, token, failure, used)
+  if fields_of(K.worker .. worker, 'health')[1] == 'draining' then count_gone(worker, verdict) end
+  return {'OK', verdict, unpack(suspected)}
 end
 
 return conduct(release)

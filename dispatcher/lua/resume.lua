@@ -18,6 +18,7 @@
 -- @include end_job
 -- @include enter_queue
 -- @include forget_attempt
+-- @include gone
 -- @include now_ms
 -- @include read_job
 -- @include spent
@@ -67,6 +68,7 @@ local function queue_rest(job)
   local class = class_of(job)
   job.place = class .. string.sub(job.place, #job.class + 1)
   job.class, job.bytes, job.wait_until_ms = class, #body, job.deadline_ms
+  if job.state == 'lost' then move_gone(job.worker, 'resumed') end
   forget_attempt(id, job)
   redis.call('HSET', K.job .. id, 'state', 'queued', 'generation', generation, 'class', job.class,
     'place', job.place, 'bytes', job.bytes, 'wait_until_ms', job.wait_until_ms,
