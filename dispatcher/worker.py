@@ -66,7 +66,8 @@ class WorkerSession:
         self, worker: str, commands: Commands, lease_s: float, max_running: int = 0
     ) -> None:
         self.worker = worker
-        self.invited = commands.redis.link.invited
+        self.link = commands.redis.link
+        self.invited = self.link.invited
         self._commands = commands
         self._lease_ms = int(lease_s * 1000)
         self._max_running = max_running
@@ -76,11 +77,6 @@ class WorkerSession:
         self.strangers: dict[str, int] = {}
         self.used: deque[Usage] = deque(maxlen=_MOST_USED)
         self._finishes = Batches(self._finish_all, most=_MOST_ENDED)
-
-    @property
-    def address(self) -> str:
-        """What this machine has on the way to Redis; empty where that is on the same one."""
-        return self._commands.redis.link.own_address
 
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
         """Joins under a new epoch; what an older one still held is given back.
@@ -120,7 +116,7 @@ class WorkerSession:
         return Renewal(drained, *(_tokens(lists) for lists in zip(*found, strict=True)))
 
     async def _announce(self, facts: WorkerFacts, now_s: int) -> None:
-        link, keys, is_new = self._commands.redis.link, self._commands.keys, not self._is_announced
+        link, keys, is_new = self.link, self._commands.keys, not self._is_announced
         was_heard = await announce(link, keys, facts, now_s, is_new=is_new)
         self._is_announced = self._is_announced or was_heard
 
@@ -141,8 +137,7 @@ class WorkerSession:
         """The request of a claimed job; None when the job has ended meanwhile."""
         if claim.body is not None:
             return claim.body
-        key = self._commands.keys.named("body", claim.job)
-        body = await self._commands.redis.link.call("GET", key)
+        body = await self.link.call("GET", self._commands.keys.named("body", claim.job))
         return body if isinstance(body, bytes) else None
 
     def finish(

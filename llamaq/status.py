@@ -1,43 +1,30 @@
-"""`llamaq status`: the models, their workers, slots and queues."""
+"""`llamaq status`: the models, their workers, slots and queues, as text and for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from typing import Any
 
 from api.names import with_given
-from dispatcher.aliases import read_aliases
-from dispatcher.connection import open_redis
+from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.invitations import Invitation
 from dispatcher.model_state import ModelState
-from dispatcher.needs import COMPLETION
-from dispatcher.protocol import PROTOCOL
+from dispatcher.overview import ModelOverview, Overview, Waiting, read_overview, since_s
 from dispatcher.redis_check import check_kind
-from dispatcher.registry import read_registry
-from dispatcher.suspects import Suspect, read_suspects
-from dispatcher.turns import Turn, read_turns
+from dispatcher.row import printable
+from dispatcher.suspects import Suspect
 from dispatcher.variants import Variant, variants_of, what_differs
-from dispatcher.worker_state import WorkerState
+from llamaq.ago import ago, lasting
 from llamaq.redis_sentences import told_to_people
+from llamaq.worker_line import place_of, worker_line
 
-Turns = Mapping[str, Sequence[Turn]]
-"""The tenants that wait, by model."""
-Suspects = Mapping[str, Sequence[Suspect]]
-"""Who is under suspicion, by model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Every model, who waits, who is under suspicion, and what invitations an API has ended."""
-
-    models: Sequence[ModelState]
-    turns: Turns = field(default_factory=dict)
-    suspects: Suspects = field(default_factory=dict)
-    ended: Sequence[Invitation] = ()
+_MOST_WAITING = 10
+_NOBODY = "No worker has joined yet: start one with `llamaq bridge --server URL`."
 
 
-async def read_status(redis_url: str) -> Status:
+async def read_status(redis_url: str) -> Overview:
     """Reads it. Raises `RedisUnavailable`.
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
@@ -45,59 +32,79 @@ async def read_status(redis_url: str) -> Status:
     async with aclosing(open_redis(redis_url)) as redis:
         with told_to_people():
             await check_kind(redis)
-        registry = await read_registry(redis)
-        states = {state.model: state for state in registry.models}
-        models = [*with_given(states, await read_aliases(redis)).values()]
-        turns, suspects = {}, {}
-        for state in models:
-            link = redis.apart(state.model) if state.invited else redis.link
-            turns[state.model] = await read_turns(link, state.model)
-            suspects[state.model] = await read_suspects(link, state.model)
-        ended = [each for _, each in sorted(registry.invitations.items()) if each.ended]
-        return Status(models, turns, suspects, ended)
+        return await read_named(redis)
 
 
-def as_json(status: Status) -> str:
-    """The state for programs."""
-    rows = [
-        asdict(model)
-        | {"aliases": model.aliases, "accepting": model.accepting, "eta_s": model.eta_s}
-        | {"is_default": model.is_default, "variants": _variant_rows(model)}
-        | {"waiting": [asdict(turn) for turn in status.turns[model.model]]}
-        | {"suspects": [asdict(each) for each in status.suspects.get(model.model, ())]}
-        for model in status.models
-    ]
+async def read_named(redis: LinkedRedis) -> Overview:
+    """The overview, in which each model has the names that operators give to it."""
+    overview = await read_overview(redis)
+    states = {model.state.model: model.state for model in overview.models}
+    named = with_given(states, overview.aliases)
+    models = [replace(each, state=named[each.state.model]) for each in overview.models]
+    return replace(overview, models=models)
+
+
+def as_json(overview: Overview) -> str:
+    """The state for programs (docs/command-line.md)."""
+    rows = [_row(model, overview.now_s) for model in overview.models]
     return json.dumps(rows, indent=2, default=sorted)  # sets
 
 
-def as_text(status: Status) -> str:
-    """The state for people.
+def _row(model: ModelOverview, now_s: float) -> dict[str, Any]:
+    state = model.state
+    jobs = [asdict(job) | {"since_s": round(since_s(job, now_s), 1)} for job in model.jobs.jobs]
+    gone = [asdict(each) | {"why": each.why, "jobs": each.jobs} for each in model.gone]
+    return (
+        asdict(state)
+        | {"aliases": state.aliases, "accepting": state.accepting, "eta_s": state.eta_s}
+        | {"is_default": state.is_default, "variants": _variant_rows(state)}
+        | {"waiting": [asdict(each) for each in model.waiting]}
+        | {"jobs": jobs, "jobs_left_out": model.jobs.left_out, "gone": gone}
+        | {"suspects": [asdict(each) for each in model.suspects]}
+    )
 
-    >>> as_text(Status([]))
+
+def as_text(overview: Overview, here: str | None = None) -> str:
+    """The state for people who look at it on this machine, whose name is `here`.
+
+    >>> as_text(Overview(0, [], {}))
     'No worker has joined yet: start one with `llamaq bridge --server URL`.'
     """
-    lines = [_ended_line(each) for each in status.ended]
-    if not status.models:
-        lines.append("No worker has joined yet: start one with `llamaq bridge --server URL`.")
-    for model in status.models:
-        lines.append(_model_line(model))
-        width = max((len(worker.id) for worker in model.workers), default=0)
-        for worker in model.workers:
-            lines.append(_worker_line(worker, width))
-            lines += [f"    {worker.reason}"] if worker.reason else []
-        lines += _variant_lines(model)
-        if waiting := status.turns.get(model.model):
-            lines.append(f"  waiting: {', '.join(map(_turn, waiting))}")
-        if named := status.suspects.get(model.model):
-            lines.append(
-                f"  suspects (servers crashed under them): {', '.join(map(_named, named))}"
-            )
+    lines = [_ended_line(each) for each in overview.ended]
+    lines += [] if overview.models else [_NOBODY]
+    for model in overview.models:
+        lines += _model_lines(model, here or socket.gethostname())
     return "\n".join(lines)
+
+
+def _model_lines(model: ModelOverview, here: str) -> list[str]:
+    state, lines = model.state, [_model_line(model.state)]
+    width = max((len(worker.id) for worker in state.workers), default=0)
+    for worker in state.workers:
+        lines.append(f"  {worker_line(worker, width, here)}")
+        lines += [f"    {worker.reason}"] if worker.reason else []
+    lines += _variant_lines(state)
+    if model.waiting:
+        lines.append(f"  waiting: {', '.join(map(_turn, model.waiting[:_MOST_WAITING]))}")
+    if model.suspects:
+        names = ", ".join(map(_named, model.suspects))
+        lines.append(f"  suspects (servers crashed under them): {names}")
+    return lines + gone_lines(model, here)
+
+
+def gone_lines(model: ModelOverview, here: str) -> list[str]:
+    """Those that went away in the last hour."""
+    lines = ["  gone in the last hour:"] if model.gone else []
+    for each in model.gone:
+        where = place_of(each.server, each.host, each.address, here)
+        lines.append(f"    {each.id}  {ago(each.ago_s)}  {where}")
+        lines.append(f"      {each.why}; its jobs: {each.jobs}")
+    return lines
 
 
 def _ended_line(invitation: Invitation) -> str:
     return (
-        f"The machine {invitation.name} is invited no more: {invitation.ended}. "
+        f"The machine {invitation.name} is invited no more: {printable(invitation.ended)}. "
         f"Forget it with: llamaq uninvite {invitation.name}"
     )
 
@@ -121,13 +128,14 @@ def _variant_rows(model: ModelState) -> list[dict[str, Any]]:
     ]
 
 
-def _ids(variant: Variant) -> list[str]:
+def _ids(variant: Variant) -> Sequence[str]:
     return [worker.id for worker in variant.workers]
 
 
-def _turn(turn: Turn) -> str:
-    needs = f": {turn.needs}" if turn.needs else ""
-    return f"{turn.tenant} ({turn.tier}{needs}) {turn.queued}"
+def _turn(one: Waiting) -> str:
+    needs = f": {one.needs}" if one.needs else ""
+    since = "" if one.oldest_s is None else f" for {lasting(one.oldest_s)}"
+    return f"{one.tenant} ({one.tier}{needs}) {one.queued}{since}"
 
 
 def _model_line(model: ModelState) -> str:
@@ -136,23 +144,4 @@ def _model_line(model: ModelState) -> str:
     seen = "" if model.workers else f"; last worker seen {model.seen_s:.0f} s ago"
     last = f" (the last starts in about {model.eta_s} s)" if model.eta_s else ""
     title = f"{model.title}, the default" if model.is_default else model.title
-    return f"{title}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"
-
-
-def _worker_line(worker: WorkerState, width: int) -> str:
-    if worker.is_standby and worker.is_understood:
-        could = "could not load" if worker.has_failed else "could load"
-        return f"  {worker.id:{width}}  {worker.health:13}  {could} it on {worker.host}"
-    speed = f"  {worker.decode_tps:g} tokens/s" if worker.decode_tps else ""
-    others = f" ({worker.foreign} more used by others)" if worker.foreign else ""
-    special = ", ".join(sorted(worker.endpoints - {COMPLETION}))
-    serves = f"  serves {special}" if special else ""
-    trusted = worker.health != "healthy" or worker.breaker == "closed"
-    state = worker.condition if trusted or worker.rests else f"breaker {worker.breaker}"
-    if not worker.is_understood:
-        state = f"protocol {worker.protocol}, this is {PROTOCOL}: update the older one"
-    invited = f"  invited as {worker.invited}" if worker.invited else ""
-    return (
-        f"  {worker.id:{width}}  {state:13}  slots {worker.running}/{worker.slots}{others}"
-        f"  context {worker.context}{speed}{serves}{invited}  {worker.server}"
-    )
+    return f"{printable(title)}: {model.queued} queued{last}, {busy} of {slots} slots busy{seen}"

@@ -158,7 +158,7 @@ class Registration:
             server_id=server_id(props, state.url),
             aliases=self._aliases.of(same.names),
             host=socket.gethostname(),
-            address=self._session.address,
+            address=self._session.link.own_address,
             quantisation=props.quantisation,
             size_bytes=props.size_bytes,
             parameters=props.parameters,

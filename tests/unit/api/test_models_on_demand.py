@@ -12,8 +12,9 @@ from dispatcher.model_state import ModelState
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.variants import variants_of
 from dispatcher.worker_state import WorkerState
-from llamaq.status import Status, as_text
+from llamaq.status import as_text
 from tests.builders import make_chat, make_token
+from tests.overviews import overview
 from tests.unit.api.service import ANSWER, Registry, Service, a_model, a_worker, service
 
 QUIET_S = 0.3
@@ -139,7 +140,7 @@ def test_request_of_which_nobody_knew_that_it_can_not_be_done_ends_soon(api: Ser
 
 def test_status_shows_what_could_be_loaded_and_what_failed() -> None:
     failed = replace(FAILED, reason="its server has ended")
-    shown = as_text(Status([a_model(UNKNOWN, failed)])).splitlines()
+    shown = as_text(overview(a_model(UNKNOWN, failed))).splitlines()
     assert [" ".join(line.split()) for line in shown[1:]] == [
         "s1 unloaded could load it on gpu",
         "s1 failed could not load it on gpu",

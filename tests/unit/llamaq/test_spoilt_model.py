@@ -41,6 +41,7 @@ def named(*names: str) -> list[str]:
 
 ALL = (
     *named("classes", "waiting", "suspects", "crashes", "counters", "workers", "queue", "loading"),
+    *named("gone", "deadlines"),
     *(KEYS.named("turns", f"any|{tier}") for tier in ("priority", "default", "flex")),
     *(
         KEYS.named(name, time.strftime("%Y-%m-%d", time.gmtime()))
@@ -61,10 +62,15 @@ async def test_what_a_worker_says_of_itself_is_shown_as_harmless_text(
 ) -> None:
     numbers = dict.fromkeys(("slots", "context", "protocol", "foreign", "size_bytes"), "1")
     row = dict.fromkeys(FIELDS, EVIL) | numbers | {"prompt_tps": "1", "decode_tps": "1"}
-    row |= {"parameters": "1", "trained_context": "1"}
+    row |= {"parameters": "1", "trained_context": "1", "drained": "1"}
+    row |= {"paused_until_s": "1", "tokens_per_s": "1"}
     await redis.zadd(KEYS.named("workers"), {"w" + EVIL: time.time() * 1000 + 60_000})
     await redis.hset(KEYS.named("worker", "w" + EVIL), mapping=row)  # type: ignore[misc]
+    gone = dict.fromkeys(("how", "server", "host", "address", "health", "reason", "lost"), EVIL)
+    await redis.zadd(KEYS.named("gone"), {"g" + EVIL: time.time() * 1000 - 1000})
+    await redis.hset(KEYS.named("gone_of", "g" + EVIL), mapping=gone)  # type: ignore[misc]
     text = as_text(await read_status(real_redis_url))
+    assert "g_[2J_evil" in text
     assert "_[2J_evil" in text
     assert "\x1b" not in text
     assert "\nevil" not in text

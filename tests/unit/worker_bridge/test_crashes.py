@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import worker_bridge.health_monitor as health
-from llamaq.status import Status, as_text
+from llamaq.status import as_text
 from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
+from tests.overviews import overview
 from tests.unit.worker_bridge.rpc import FakePeer
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 
@@ -171,7 +172,7 @@ def is_incomplete(stage: Stage, peer: FakePeer) -> Callable[[], object]:
 
 async def status(stage: Stage) -> str:
     state = await stage.state()
-    return as_text(Status([state])) if state else ""
+    return as_text(overview(state)) if state else ""
 
 
 @pytest.mark.usefixtures("_often")
