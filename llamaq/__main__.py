@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "status": "Show the models, their workers, slots and queues.",
     "tenant": "What tenants may use per time, kept in Redis.",
     "token": "Tokens of access.",
+    "top": "Watch the workers, slots, queues and jobs, until you press q.",
     "uninvite": "End the access of the machine NAME at once; its requests go to other workers.",
     "up": "Run everything on this machine: Redis, the API, and the bridges.",
     "usage": "Show what tenants have used, or this TENANT: requests, tokens, and seconds in slots.",
