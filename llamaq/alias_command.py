@@ -8,6 +8,7 @@ import click
 
 from llamaq.alias_work import give, list_all, take
 from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 _DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
@@ -25,30 +26,35 @@ def alias() -> None:
 @alias.command("set", epilog=REDIS_SETTINGS)
 @click.argument("name")
 @click.argument("model")
+@json_option
 @_DATA_DIR
-def set_(name: str, model: str, data_dir: Path) -> None:
+def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:
     """Let requests for NAME go to MODEL, on every API within a second.
 
     NAME '*' (in quotes) makes MODEL the default, for requests that name another model than there
     is, or none.
     """
-    for warning in with_redis_url(data_dir, partial(give, name, model)):
+    warnings = with_redis_url(data_dir, partial(give, name, model))
+    for warning in warnings:
         click.echo(f"Warning: {warning}", err=True)
     whose = "that name no model, or an unknown one," if name == "*" else f"for '{name}'"
-    click.echo(f"Requests {whose} go to the model '{model}', on every API within a second.")
+    text = f"Requests {whose} go to the model '{model}', on every API within a second."
+    tell({"alias": name, "model": model, "warnings": warnings}, text, for_programs=for_programs)
 
 
 @alias.command(epilog=REDIS_SETTINGS)
 @click.argument("name")
+@json_option
 @_DATA_DIR
-def remove(name: str, data_dir: Path) -> None:
+def remove(name: str, for_programs: bool, data_dir: Path) -> None:
     """Forget the alias NAME, on every API within a second."""
     with_redis_url(data_dir, partial(take, name))
-    click.echo(f"'{name}' is no alias any more. One in LLAMAQ_ALIASES of the API stays.")
+    text = f"'{name}' is no alias any more. One in LLAMAQ_ALIASES of the API stays."
+    tell({"alias": name, "removed": True}, text, for_programs=for_programs)
 
 
 @alias.command("list", epilog=REDIS_SETTINGS)
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show the aliases in Redis. /v1/models shows those in LLAMAQ_ALIASES and of workers too."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.json_option import json_option
 
 _SENTENCES = {
     "queued": "waited, and will not run; its client gets an error.",
@@ -16,7 +17,7 @@ _SENTENCES = {
 
 @click.command()
 @click.argument("job")
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 @click.pass_context
 def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> None:

@@ -12,6 +12,7 @@ from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_api_url, kept_secre
 from llamaq.duration import Duration
 from llamaq.environment import is_set, not_valid
 from llamaq.greeting import url_here
+from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
@@ -20,8 +21,9 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
     "--ttl", type=Duration(), default="8h", show_default=True, help="How long the link works."
 )
 @click.option("--url", help="Where your browser reaches the API; else where it is on this machine.")
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET or LLAMAQ_REDIS_URL"))
-def dashboard(ttl: int, url: str | None, data_dir: Path) -> None:
+def dashboard(ttl: int, url: str | None, for_programs: bool, data_dir: Path) -> None:
     """Print a link that opens the dashboard in a browser.
 
     It holds a token that shows what is of all tenants, and may drain, resume and cancel. That is in
@@ -35,7 +37,8 @@ def dashboard(ttl: int, url: str | None, data_dir: Path) -> None:
             f"scope admin, open {url}/dashboard and paste it there"
         )
     claims = link_claims(min(ttl, values.longest_life_s or ttl), values.audience, values.issuer)
-    click.echo(dashboard_link(url, claims, values.secrets[0]))
+    link = dashboard_link(url, claims, values.secrets[0])
+    tell({"url": link}, link, for_programs=for_programs)
     from llamaq.token_work import record
 
     try:

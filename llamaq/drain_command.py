@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.json_option import json_option
 
 
 @click.command()
 @click.argument("worker")
 @click.option("--wait", is_flag=True, help="Return when none of its jobs runs any more.")
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def drain(worker: str, wait: bool, for_programs: bool, data_dir: Path) -> None:
     """Let WORKER take no more jobs; those that it works on end normally.

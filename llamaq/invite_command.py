@@ -17,6 +17,7 @@ from llamaq.greeting import bridge_line
 from llamaq.home import write_private
 from llamaq.invite_work import invite as invite_machine
 from llamaq.invite_work import list_all
+from llamaq.json_option import json_option, tell
 from llamaq.redis_elsewhere import url_for_others
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.settings import load
@@ -35,7 +36,7 @@ _INSTALL = "pipx install --pip-args='--constraint constraints.txt' ."
     help="Write the secret into this new file, and print a line without it.",
 )
 @click.option("--list", "lists", is_flag=True, help="Show who is invited, and change nothing.")
-@click.option("--json", "for_programs", is_flag=True, help="With --list: for programs.")
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def invite(  # noqa: PLR0913  # one argument per option
     name: str | None,
@@ -67,6 +68,14 @@ def invite(  # noqa: PLR0913  # one argument per option
     if secret_file is not None and secret_file.exists():
         raise click.UsageError(f"{secret_file} exists already: name a new file")
     secret = with_redis_url(data_dir, partial(invite_machine, name, model))
+    if secret_file is not None:
+        write_private(secret_file, f"{secret}\n", exclusive=True)
+    if for_programs:
+        shown = secret if secret_file is None else ""
+        url = with_login(url, user_of(name), shown)
+        line = bridge_line(url, *_options(name, model), *_secret_options(url))
+        tell({"name": name, "model": model, "line": line.strip()}, "", for_programs=True)
+        return
     _tell(name, model, with_login(url, user_of(name), secret if secret_file is None else ""))
     if secret_file is None:
         plain = with_login(url, user_of(name))
@@ -75,25 +84,26 @@ def invite(  # noqa: PLR0913  # one argument per option
             f"{bridge_line(plain, *_options(name, model), '--ask-password').strip()}\n"
             f"It is: {secret}"
         )
-    else:
-        write_private(secret_file, f"{secret}\n", exclusive=True)
     click.echo(f"\nTo end it: llamaq uninvite {name}")
 
 
 def _tell(name: str, model: str, url: str) -> None:
-    has_secret = ":" in url.partition("://")[2].partition("@")[0]
-    more = () if has_secret else ("--redis-password-file", "FILE")
     click.echo(
         f"{name!r} may serve the model {model!r}: it can read its prompts and answer its requests, "
         "and reaches nothing else.\n\n"
         "On that machine, in a copy of this repository of the same version, type once:\n"
         f"{_INSTALL}\nand then, beside its llama-server:\n"
-        f"{bridge_line(url, *_options(name, model), *more)}"
+        f"{bridge_line(url, *_options(name, model), *_secret_options(url))}"
     )
 
 
 def _options(name: str, model: str) -> tuple[str, ...]:
     return "--model", model, "--name", name
+
+
+def _secret_options(url: str) -> tuple[str, ...]:
+    has_secret = ":" in url.partition("://")[2].partition("@")[0]
+    return () if has_secret else ("--redis-password-file", "FILE")
 
 
 def _show(invited: Sequence[tuple[Invitation, int]], *, for_programs: bool) -> None:

@@ -6,18 +6,22 @@ import click
 
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.greeting import bridge_line
+from llamaq.json_option import json_option, tell
 from llamaq.redis_elsewhere import url_for_others
 from llamaq.redis_work import REDIS_SETTINGS
 
 
 @click.command(epilog=REDIS_SETTINGS)
 @click.argument("address", required=False)
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
-def join(address: str | None, data_dir: Path) -> None:
+def join(address: str | None, for_programs: bool, data_dir: Path) -> None:
     """Print the line that joins the llama-server of another machine of yours.
 
     ADDRESS is where that machine reaches Redis: a host, or HOST:PORT. Beside a `llamaq up --lan`
     it may be left out. The line holds the password. It begins with a space, so that most shells
     keep it out of their history. For a machine of somebody else there is `llamaq invite`.
     """
-    click.echo(bridge_line(url_for_others(address, data_dir, "llamaq join ADDRESS")))
+    url = url_for_others(address, data_dir, "llamaq join ADDRESS")
+    line = bridge_line(url)
+    tell({"redis_url": url, "line": line.strip()}, line, for_programs=for_programs)

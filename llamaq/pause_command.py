@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from llamaq.duration import Duration
+from llamaq.json_option import json_option
 from worker_bridge.hours import parse_hours
 from worker_bridge.pause import NO_PAUSE, Heeded, Pause, read_pause, who_heeds, write_pause
 
@@ -21,7 +22,7 @@ _MORE_S = 0.4
 @click.option("--hours", help="Within these hours of each day, by the clock here: 18-23.")
 @click.option("--unload", is_flag=True, help="Have llama-servers free their memory meanwhile.")
 @click.option("--end", is_flag=True, help="End the pause, and forget its hours.")
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.json_option import json_option
 
 
 @click.command()
 @click.argument("worker")
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
 def resume(worker: str, for_programs: bool, data_dir: Path) -> None:
     """Let WORKER take jobs again, which `llamaq drain` has stopped.

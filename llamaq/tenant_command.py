@@ -10,11 +10,11 @@ import click
 from api.claim_values import MAX_SUBJECT_CHARS
 from llamaq.amount import Amount
 from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.tenant_work import OPTIONS, give, in_words, list_all, show, take
 
 _DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
-_JSON = click.option("--json", "for_programs", is_flag=True, help="For programs.")
 _USER = click.option(
     "--user",
     default="",
@@ -58,8 +58,9 @@ def tenant() -> None:
 @click.option("--tokens-per-month", type=Amount(), help="The same per month.")
 @click.option("--concurrent", type=Amount(), help="Requests that are open at a time.")
 @click.option("--models", help="The models that it may use, with commas between; '*': all.")
+@json_option
 @_DATA_DIR
-def set_(name: str, user: str, data_dir: Path, **options: Any) -> None:
+def set_(name: str, user: str, for_programs: bool, data_dir: Path, **options: Any) -> None:
     """Limit what NAME may use, on every API within a second.
 
     Limits that are not named stay as they are. 0 is no limit, also where there is one for '*'.
@@ -73,32 +74,36 @@ def set_(name: str, user: str, data_dir: Path, **options: Any) -> None:
     changed, unserved = with_redis_url(data_dir, partial(give, name, user, setting))
     for model in unserved:
         click.echo(f"Warning: no worker has served a model '{model}' within a day.", err=True)
-    click.echo(f"{_whose(name, user)}: {in_words(changed)}, on every API within a second.")
+    shape = {"tenant": name, "user": user, "limits": changed, "unserved": unserved}
+    text = f"{_whose(name, user)}: {in_words(changed)}, on every API within a second."
+    tell(shape, text, for_programs=for_programs)
 
 
 @tenant.command(epilog=REDIS_SETTINGS)
 @_NAME
 @_USER
+@json_option
 @_DATA_DIR
-def remove(name: str, user: str, data_dir: Path) -> None:
+def remove(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
     """Forget the limits that are set for NAME, on every API within a second."""
     with_redis_url(data_dir, partial(take, name, user))
-    click.echo(f"{_whose(name, user)}: nothing is set any more. What is set for '*' holds.")
+    text = f"{_whose(name, user)}: nothing is set any more. What is set for '*' holds."
+    tell({"tenant": name, "user": user, "removed": True}, text, for_programs=for_programs)
 
 
 @tenant.command("show", epilog=REDIS_SETTINGS)
 @_NAME
 @_USER
-@_JSON
+@json_option
 @_DATA_DIR
 def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
     """Show the limits that hold for NAME, those of '*' included."""
     limits = with_redis_url(data_dir, partial(show, name, user))
-    click.echo(json.dumps(limits, indent=2) if for_programs else in_words(limits))
+    tell(limits, in_words(limits), for_programs=for_programs)
 
 
 @tenant.command("list", epilog=REDIS_SETTINGS)
-@_JSON
+@json_option
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show all limits that are set."""

@@ -1,6 +1,5 @@
 """`llamaq token`: makes tokens of access, tells of them, and revokes them."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dispatcher.tier import Tier
 from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_secret
 from llamaq.duration import Duration
 from llamaq.environment import described, is_set, not_valid
+from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.token_text import in_lines, in_table
 
@@ -78,8 +78,9 @@ def token() -> None:
     help=f"What it may be used for, of {', '.join(SCOPES)}, with commas between: else all but "
     "admin and metrics. Most clients need models beside what they are for.",
 )
+@json_option
 @_DATA_DIR
-def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:
+def create(subject: str, ttl: int, for_programs: bool, data_dir: Path, **claims: Any) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
     tenant = _tenant({"sub": subject} | {k: v for k, v in claims.items() if v is not None})
     values = _load(kept_secret(data_dir))
@@ -89,7 +90,8 @@ def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:
     if not values.secrets:
         raise click.UsageError("set LLAMAQ_JWT_SECRET: tokens of other keys are made elsewhere")
     new = new_claims(tenant, ttl, values.audience, values.issuer)
-    click.echo(signed(new, values.secrets[0]))
+    made = signed(new, values.secrets[0])
+    tell({"token": made, "claims": new}, made, for_programs=for_programs)
     from llamaq.token_work import record
 
     try:
@@ -101,7 +103,7 @@ def create(subject: str, ttl: int, data_dir: Path, **claims: Any) -> None:
 
 @token.command()
 @click.argument("token", default=_STDIN)
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @_DATA_DIR
 def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
     """Print what TOKEN claims, whether it is believed, and why not.
@@ -119,7 +121,7 @@ def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
         with_redis = None
         click.echo(f"Whether it was revoked is not known: {error.message}", err=True)
     report = report_on(text, values, with_redis)
-    click.echo(json.dumps(report, indent=2) if for_programs else in_lines(report))
+    tell(report, in_lines(report), for_programs=for_programs)
     if not report["believed"]:
         sys.exit(1)
 
@@ -127,8 +129,9 @@ def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
 @token.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--subject", help="Revoke all tokens of this subject that were made until now.")
+@json_option
 @_DATA_DIR
-def revoke(ids: Sequence[str], subject: str | None, data_dir: Path) -> None:
+def revoke(ids: Sequence[str], subject: str | None, for_programs: bool, data_dir: Path) -> None:
     """Have the tokens of these IDs believed no more, on every API within a second.
 
     An ID is the `jti` of a token: `llamaq token list` shows it. For the ID - a token is read from
@@ -141,12 +144,12 @@ def revoke(ids: Sequence[str], subject: str | None, data_dir: Path) -> None:
     if subject is not None:
         _tenant({"sub": subject})
     named = [_from_stdin() if id_ == _STDIN else id_ for id_ in ids]
-    for line in with_redis_url(data_dir, partial(revoke_all, named, subject, _longest_life_s())):
-        click.echo(line)
+    done = with_redis_url(data_dir, partial(revoke_all, named, subject, _longest_life_s()))
+    tell({"subject": subject, "done": done}, "\n".join(done), for_programs=for_programs)
 
 
 @token.command("list", epilog=REDIS_SETTINGS)
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show the tokens that `llamaq token create` has made and that have not ended.
@@ -156,7 +159,7 @@ def list_(for_programs: bool, data_dir: Path) -> None:
     from llamaq.token_work import list_all
 
     records = with_redis_url(data_dir, list_all)
-    click.echo(json.dumps(records, indent=2) if for_programs else in_table(records))
+    tell(records, in_table(records), for_programs=for_programs)
 
 
 def _tenant(claims: dict[str, Any]) -> Tenant:
