@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from llamaq.logs import FORMS, LOG_FORMAT, LOG_LEVEL, set_up_logs
 
@@ -13,6 +14,7 @@ _COMMANDS: Mapping[str, str] = {
     "api": "Serve the API.",
     "bridge": "Bridge llama-servers that run, or one that COMMAND starts.",
     "cancel": "Cancel JOB, queued or running.",
+    "completion": "Print what makes SHELL complete the words of llamaq.",
     "dashboard": "Print a link that opens the dashboard in a browser.",
     "doctor": "Look for what is wrong: Redis, clocks, versions, servers, tokens, disk, ports.",
     "drain": "Let WORKER take no more jobs; those that it works on end normally.",
@@ -42,6 +44,12 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Loads no command."""
+        names = [name for name in _COMMANDS if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=_COMMANDS[name]) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from llamaq.alias_work import give, list_all, take
+from llamaq.complete_names import model_names
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
@@ -25,7 +26,7 @@ def alias() -> None:
 
 @alias.command("set", epilog=REDIS_SETTINGS)
 @click.argument("name")
-@click.argument("model")
+@click.argument("model", shell_complete=model_names)
 @json_option
 @_DATA_DIR
 def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:

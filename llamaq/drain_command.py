@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from llamaq.complete_names import worker_ids
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.json_option import json_option
 
 
 @click.command()
-@click.argument("worker")
+@click.argument("worker", shell_complete=worker_ids)
 @click.option("--wait", is_flag=True, help="Return when none of its jobs runs any more.")
 @json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))

@@ -12,6 +12,7 @@ from dispatcher.invitations import Invitation
 from dispatcher.invited_user import user_of
 from dispatcher.redis_login import with_login
 from dispatcher.sentinel_address import is_of_sentinels
+from llamaq.complete_names import model_names
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.greeting import bridge_line
 from llamaq.home import write_private
@@ -29,7 +30,11 @@ _INSTALL = "pipx install --pip-args='--constraint constraints.txt' ."
 @click.command(epilog=REDIS_SETTINGS)
 @click.argument("name", required=False)
 @click.argument("address", required=False)
-@click.option("--model", help="The only model that it may serve, by its own name.")
+@click.option(
+    "--model",
+    shell_complete=model_names,
+    help="The only model that it may serve, by its own name.",
+)
 @click.option(
     "--secret-file",
     type=click.Path(dir_okay=False, path_type=Path),

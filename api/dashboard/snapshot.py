@@ -8,6 +8,7 @@ from typing import Any
 from api.json_text import compact
 from api.names import with_given
 from dispatcher.connection import LinkedRedis
+from dispatcher.gone import GoneWorker
 from dispatcher.open_jobs import OpenJob
 from dispatcher.overview import ModelOverview, Overview, read_overview, since_s
 from dispatcher.row import printable
@@ -61,7 +62,7 @@ def _model(model: ModelOverview, now_s: float) -> dict[str, Any]:
         "requests": [_request(job, now_s) for job in jobs.jobs],
         "requests_left_out": jobs.left_out,
         "suspects": [each.title for each in model.suspects],
-        "gone": [],
+        "gone": [_gone(each) for each in model.gone],
     }
 
 
@@ -71,6 +72,12 @@ def _id(worker: WorkerState) -> str:
 
 def _worker(worker: WorkerState) -> dict[str, Any]:
     return {name: getattr(worker, name) for name in _OF_WORKERS}
+
+
+def _gone(worker: GoneWorker) -> dict[str, Any]:
+    where = f"{worker.host} ({worker.address})" if worker.address else worker.host
+    told = {"id": worker.id, "host": where, "ago_s": round(worker.ago_s, 1)}
+    return told | {"why": worker.why, "jobs": worker.jobs}
 
 
 def _request(job: OpenJob, now_s: float) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from llamaq.__main__ import main
 
-RUNS = {"api", "bridge", "completion", "doctor", "up"}
-"""What runs until it is stopped, has a form of its own, or is tested elsewhere."""
+RUNS = {"api", "bridge", "completion", "up"}
+"""What runs until it is stopped, or is for a shell."""
 SECRET = "a secret for tests, long enough for HS256"
 
 
