@@ -1,12 +1,15 @@
 """`llamaq cancel`: a job that waits or runs ends."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
 
+from llamaq import order_work
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.json_option import json_option
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 _SENTENCES = {
     "queued": "waited, and will not run; its client gets an error.",
@@ -15,7 +18,7 @@ _SENTENCES = {
 }
 
 
-@click.command()
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("job")
 @json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
@@ -26,11 +29,6 @@ def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> 
     JOB is a job of `llamaq status`, or the x-request-id of an answer. Its client gets the error
     `cancelled_by_operator`. The exit status is 1 if all of it was over already.
     """
-    from functools import partial
-
-    from llamaq import order_work
-    from llamaq.redis_work import with_redis_url
-
     given = with_redis_url(data_dir, partial(order_work.cancel, job))
     if for_programs:
         click.echo(json.dumps(order_work.rows(given), indent=2))

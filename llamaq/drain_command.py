@@ -1,16 +1,19 @@
 """`llamaq drain`: a worker takes no more jobs."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
 
+from llamaq import order_work
 from llamaq.complete_names import worker_ids
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.json_option import json_option
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
-@click.command()
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("worker", shell_complete=worker_ids)
 @click.option("--wait", is_flag=True, help="Return when none of its jobs runs any more.")
 @json_option
@@ -22,11 +25,6 @@ def drain(worker: str, wait: bool, for_programs: bool, data_dir: Path) -> None:
     holds until `llamaq resume WORKER`, over restarts of its bridge and of Redis. Ctrl-C ends the
     waiting, and leaves the order.
     """
-    from functools import partial
-
-    from llamaq import order_work
-    from llamaq.redis_work import with_redis_url
-
     tell = partial(click.echo, err=True)
     work = partial(order_work.drain, worker, wait=wait, tell=tell)
     given, warnings = with_redis_url(data_dir, lambda url: work(redis_url=url))

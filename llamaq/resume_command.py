@@ -1,16 +1,19 @@
 """`llamaq resume`: a drained worker takes jobs again."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
 
+from llamaq import order_work
 from llamaq.complete_names import worker_ids
 from llamaq.data_dir import BESIDE_UP, data_dir_option
 from llamaq.json_option import json_option
+from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
-@click.command()
+@click.command(epilog=REDIS_SETTINGS)
 @click.argument("worker", shell_complete=worker_ids)
 @json_option
 @data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
@@ -20,11 +23,6 @@ def resume(worker: str, for_programs: bool, data_dir: Path) -> None:
     WORKER is an id of `llamaq status`, or a name: of all workers of that name, also of one that is
     away. A worker that the owner of its machine has paused stays so.
     """
-    from functools import partial
-
-    from llamaq import order_work
-    from llamaq.redis_work import with_redis_url
-
     given = with_redis_url(data_dir, partial(order_work.resume, worker))
     if for_programs:
         click.echo(json.dumps(order_work.rows(given), indent=2))

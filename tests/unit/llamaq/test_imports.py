@@ -46,6 +46,8 @@ def loaded(redis_url: str, *arguments: str) -> set[str]:
         (["usage"], _HEAVY | {"jwt"}),
         (["join", "192.168.1.5"], _HEAVY | {"jwt"}),
         (["drain", "--help"], _HEAVY | {"jwt"}),
+        (["resume", "--help"], _HEAVY | {"jwt"}),
+        (["cancel", "--help"], _HEAVY | {"jwt"}),
         (["pause", "--help"], _HEAVY | {"jwt", "redis"}),
         (["doctor"], _HEAVY | {"jwt"}),
         (["bridge", "--help"], _SERVING | {"jwt"}),
