@@ -28,7 +28,7 @@ OF_APIS = {
     *("admit", "api_heartbeat", "begin_once", "call_off", "cancel", "drain", "enqueue", "free_key"),
     "hold",
     *("keep_answer", "position", "renew_keys", "resume", "roster", "used", "used_by_each"),
-    *("weigh", "wipe"),
+    *("waiting_by_tier", "weigh", "wipe"),
 }
 OF_BRIDGES = {
     *("claim", "emit", "finish", "look", "oldest_waiting", "reap", "register", "release", "renew"),
