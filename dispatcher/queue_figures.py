@@ -83,5 +83,5 @@ def _add_workers(state: ModelState, sheet: Sheet) -> None:
     opened = sum(worker.breaker == "open" for worker in state.workers)
     sheet.add(metrics.OPEN_BREAKERS, opened, model)
     for worker in state.workers:
-        health = worker.health if worker.health in _HEALTHS else OTHER
+        health = worker.condition if worker.condition in _HEALTHS else OTHER
         sheet.add(metrics.MODEL_WORKERS, 1, model, health)

@@ -71,7 +71,7 @@ def _add_counts(sheet: Sheet, tally: WorkerTally, *at: str) -> None:
 def _add_state(sheet: Sheet, state: ServerState, *at: str) -> None:
     prompt_tps, completion_tps = state.speed.of(state.props.process)
     sheet.add(metrics.WORKER_ACCEPTING, state.accepting, *at)
-    sheet.add(metrics.WORKER_HEALTH, 1, *at, state.shown_health)
+    sheet.add(metrics.WORKER_HEALTH, 1, *at, _condition(state))
     for mode in Mode:
         sheet.add(metrics.WORKER_BREAKER, mode is state.breaker.mode, *at, mode.value)
     sheet.add(metrics.WORKER_SLOTS, state.slots, *at)
@@ -80,6 +80,14 @@ def _add_state(sheet: Sheet, state: ServerState, *at: str) -> None:
     sheet.add(metrics.WORKER_PROMPT_SPEED, prompt_tps, *at)
     sheet.add(metrics.WORKER_COMPLETION_SPEED, completion_tps, *at)
     sheet.add(metrics.BREAKER_OPENINGS, state.breaker.openings, *at)
+
+
+def _condition(state: ServerState) -> str:
+    """As `WorkerState.condition` has it."""
+    if state.drained and not state.draining:
+        return "drained"
+    is_paused = state.paused_until_s and not state.draining
+    return "paused" if is_paused else state.shown_health
 
 
 def _add_lease(sheet: Sheet, registration: Registration, *at: str) -> None:

@@ -1,6 +1,7 @@
 """What is counted of requests, and who may ask for it."""
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api import request_tally
-from api.metrics import load_of
+from api.metrics import ApiMetrics, load_of
 from api.request_log import Record
 from api.request_tally import RequestTally
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.metrics_text import metrics_text
+from dispatcher.shared_sheets import open_files
 from tests.builders import make_chat, make_token
 from tests.scraped import Scraped
 from tests.unit.api.service import ANSWER, Service, scripted_app, service
@@ -101,6 +103,20 @@ async def test_requests_in_line_and_answers_in_memory_are_told() -> None:
         await asyncio.sleep(0)
         context.line.done()
     await asyncio.gather(*turns)
+
+
+async def test_what_one_process_has_told_no_other_one_tells_less_of() -> None:
+    files = open_files(2)
+    one, other = ApiMetrics(a_tally()), ApiMetrics(a_tally())
+    one.share(files)
+    other.share(files[::-1])
+    for number in (1, 2, 3):
+        one.tally.note(a_record(), CHAT)
+        for each in (one, other):
+            text, _ = await each.text()
+            assert Scraped(text.decode()).sum("llamaq_requests_total") == number
+    for descriptor in files:
+        os.close(descriptor)
 
 
 @pytest.fixture(scope="module")

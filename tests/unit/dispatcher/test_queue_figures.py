@@ -1,6 +1,7 @@
 """What Redis tells of its queues at a scrape."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -62,15 +63,16 @@ async def test_script_writes_nothing(desk: Desk) -> None:
 
 async def test_models_and_workers_are_told(real_desk: Desk) -> None:
     await real_desk.enqueue("one")
-    strange = a_worker("<b>", accepting=False)
-    told = await figures(real_desk.redis, a_model(a_worker(), a_worker(breaker="open"), strange))
+    strange, drained = a_worker("<b>", accepting=False), a_worker(accepting=False)
+    workers = a_worker(), a_worker(breaker="open"), strange, replace(drained, drained_s=1)
+    told = await figures(real_desk.redis, a_model(*workers))
     assert told.sum("llamaq_queued_jobs", model="tiny", tier="default") == 1
     assert told.sum("llamaq_queued_body_bytes", model="tiny") == 500
     assert told.sum("llamaq_model_accepting_workers", model="tiny") == 2
     assert told.sum("llamaq_model_open_breakers", model="tiny") == 1
     assert told.sum("llamaq_model_slots", model="tiny") == 8
-    assert told.sum("llamaq_model_busy_slots", model="tiny") == 3
-    assert told.values("llamaq_model_workers", "health") == {"healthy", "other"}
+    assert told.sum("llamaq_model_busy_slots", model="tiny") == 4
+    assert told.values("llamaq_model_workers", "health") == {"healthy", "drained", "other"}
 
 
 async def test_only_so_many_models_have_series(real_desk: Desk) -> None:

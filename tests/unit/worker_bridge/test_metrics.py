@@ -188,6 +188,19 @@ async def test_slots_that_others_use_are_told(stage: Stage) -> None:
     assert bridge.sum("llamaq_worker_slots", model=stage.model) == 1
 
 
+async def test_a_worker_that_somebody_has_stopped_is_not_told_as_one_that_is_down(
+    stage: Stage,
+) -> None:
+    async with stage.bridged(stage.server()):
+        state = next(iter(stage.metrics.workers.values())).state
+        assert state is not None
+        for name, word in (("paused_until_s", "paused"), ("drained", "drained")):
+            setattr(state, name, True)
+            bridge = await of_bridge(stage)
+            assert bridge.sum("llamaq_worker_accepting", model=stage.model) == 0
+            assert bridge.values("llamaq_worker_health", "health") == {word}
+
+
 async def test_a_lease_that_is_lost_is_counted_and_the_worker_is_back(stage: Stage) -> None:
     async with stage.bridged(stage.server()):
         state = next(iter(stage.metrics.workers.values())).state
