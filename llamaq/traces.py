@@ -16,8 +16,7 @@ SETTING = "LLAMAQ_TRACES"
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _MISSING = (
-    "traces need the extra `traces`: install it with pip install 'llamaq[traces]', or set "
-    "LLAMAQ_TRACES=0"
+    "traces need the extra `traces`: install '.[traces]' as README.md says, or set LLAMAQ_TRACES=0"
 )
 
 log = logging.getLogger("llamaq.traces")

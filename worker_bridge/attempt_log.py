@@ -8,6 +8,7 @@ from dispatcher.errors import Fenced
 from dispatcher.log_lines import Lines
 from worker_bridge.attempt import Attempt, Served
 from worker_bridge.ends import End, Result
+from worker_bridge.verdict import BROKEN
 
 FIELDS = (
     *("id", "choice", "path", "end", "became", "stopped", "status", "reason", "model", "worker"),
@@ -23,6 +24,7 @@ _ENDS = {end: end.name.lower() for end in End}
 _BY_SERVER = "The worker failed: "
 _QUOTE = re.compile("[:\"'`{[<(\n]")
 _MOST_CHARS = 80
+_TELLING_CHARS = 4
 
 
 def write(attempt: Attempt, served: Served, fault: BaseException | None) -> None:
@@ -32,7 +34,7 @@ def write(attempt: Attempt, served: Served, fault: BaseException | None) -> None
     since, begun_at, first_at = attempt.started_at, attempt.begun_at, answer.first_at
     if result is None or result.end is not End.DONE or fault is not None:
         attempt.became = became_of(attempt, fault)
-        status, reason = _why(result)
+        status, reason = _why(result, claim.body)
     id_, _, choice = claim.job.partition("-")
     has_used = used.prompt and not attempt.is_side
     is_timed = rate is not None and rate.predicted > 0 and rate.predicted_ms > 0
@@ -62,20 +64,27 @@ def became_of(attempt: Attempt, fault: BaseException | None) -> str:
     return UNSETTLED if fault is not None or attempt.result is None else attempt.became
 
 
-def reason_of(message: str) -> str:
-    """A message without what a server may quote of its request or of its answer.
+def reason_of(message: str, body: bytes | None) -> str:
+    """A message without what a server may repeat of this request, or of its answer.
 
-    >>> reason_of("The worker failed: Failed to parse input at pos 5: Dear Ann")
-    'The worker failed: Failed to parse input at pos 5'
+    >>> reason_of("The worker failed: Found no rule for Ann: Dear Bob", b"Hi, Ann likes rules")
+    'The worker failed: Found no'
     """
     if not message.startswith(_BY_SERVER):
         return message
-    words = message.removeprefix(_BY_SERVER)
-    return _BY_SERVER + _QUOTE.split(words, maxsplit=1)[0][:_MOST_CHARS].rstrip()
+    said = message.removeprefix(_BY_SERVER)
+    if known := next((words for words in BROKEN if said.startswith(words)), None):
+        return _BY_SERVER + known
+    told: list[str] = []
+    for word in _QUOTE.split(said, maxsplit=1)[0][:_MOST_CHARS].split():
+        if body is None or (len(word) >= _TELLING_CHARS and word.encode() in body):
+            break
+        told.append(word)
+    return (_BY_SERVER + " ".join(told)).rstrip(": ")
 
 
-def _why(result: Result | None) -> tuple[int | None, str | None]:
+def _why(result: Result | None, body: bytes | None) -> tuple[int | None, str | None]:
     """The status of a refusal, and the reason of a failure."""
     said = json.loads(result.payload or b"{}") if result else {}
     message = said.get("message")
-    return said.get("status"), None if message is None else reason_of(message)
+    return said.get("status"), None if message is None else reason_of(message, body)

@@ -117,7 +117,8 @@ class Settling:
         )
 
     async def _release(self, attempt: Attempt, result: Result, toll: Toll) -> str:
-        message = reason_of(json.loads(result.payload).get("message", ""))
+        said = json.loads(result.payload)
+        message = reason_of(said.get("message", ""), attempt.claim.body)
         log.warning("worker=%s gives a job back: %s", self._session.worker, message)
         verdict = await self._session.release(
             attempt.claim.token,

@@ -32,7 +32,7 @@ _UNREADABLE = (
     "Tool call mismatch:",
 )
 # Or for a server that is broken. Whose fault any other message is, only a second try tells.
-_BROKEN = (
+BROKEN = (
     "Context size has been exceeded",  # of all slots together
     "Compute error",
     "Invalid input batch",
@@ -115,7 +115,7 @@ def _end_of_500(message: str) -> End:
         return End.UNREADABLE
     if message.startswith(_BAD_REQUEST) or _TEMPLATE.search(message):
         return End.REJECTED
-    return End.WORKER if message.startswith(_BROKEN) else End.UNSURE
+    return End.WORKER if message.startswith(BROKEN) else End.UNSURE
 
 
 def _error(body: bytes) -> dict[str, Any]:

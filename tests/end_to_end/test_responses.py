@@ -220,6 +220,7 @@ def test_client_that_leaves_ends_its_job(fleet: Fleet, client: OpenAI) -> None:
     stream.close()
 
     def left() -> bool:
-        return any(id_ in line and "status=499" in line for line in fleet.api.output.splitlines())
+        lines = [line for line in fleet.api.output.splitlines() if id_ in line]
+        return any("status=499 code=client_gone" in line for line in lines)
 
     wait_until(left)

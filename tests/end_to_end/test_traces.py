@@ -193,9 +193,9 @@ def test_without_the_extra_a_sentence_says_what_to_install(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     with caplog.at_level(logging.WARNING, "llamaq.traces"):
         set_up_traces("llamaq-api")  # somebody else's setting stops nothing
-    assert "pip install 'llamaq[traces]'" in caplog.text
+    assert "install '.[traces]' as README.md says" in caplog.text
     monkeypatch.setenv("LLAMAQ_TRACES", "1")
-    with pytest.raises(click.UsageError, match=r"pip install 'llamaq\[traces\]'"):
+    with pytest.raises(click.UsageError, match=r"install '\.\[traces\]' as README.md says"):
         set_up_traces("llamaq-api")
     assert TRACES.tracer is None
 

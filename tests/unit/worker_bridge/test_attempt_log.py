@@ -67,6 +67,10 @@ async def doubt(chat: Chat) -> None:
     await chat.refuse(500, f"nobody knows '{SECRET}'")
 
 
+async def repeat(chat: Chat) -> None:
+    await chat.refuse(500, f"Unknown {SECRET} was said")
+
+
 async def hang(chat: Chat) -> None:
     await chat.say(SECRET)
     await chat.hang()
@@ -107,8 +111,12 @@ async def test_line_tells_of_an_attempt_under_the_name_of_its_request(
             doubt,
             {"end": "unsure", "became": "requeued", "reason": '"The worker failed: nobody knows"'},
         ),
+        (
+            repeat,
+            {"end": "unsure", "became": "requeued", "reason": '"The worker failed: Unknown"'},
+        ),
     ],
-    ids=["refusal", "failure", "doubt"],
+    ids=["refusal", "failure", "doubt", "words of the prompt"],
 )
 async def test_line_tells_what_became_of_the_job_and_not_what_the_server_quotes(
     stage: Stage,
@@ -160,3 +168,8 @@ def test_attempt_that_is_not_ours_says_so() -> None:
 
     assert attempt_log.became_of(Ended(), Fenced("x")) == "not_ours"  # type: ignore[arg-type]
     assert attempt_log.became_of(Ended(), None) == "unsettled"  # type: ignore[arg-type]
+
+
+def test_server_s_words_are_left_out_where_nobody_knows_the_request() -> None:
+    told = attempt_log.reason_of("The worker failed: Dear Ann", None)
+    assert told == "The worker failed"
