@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import logging
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
+_OWN_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' start_new_session
 _STEADY_S = 60.0  # a program that ran for so long starts again after the first pause
 
 ORPHANED = getattr(signal, "SIGUSR1", signal.SIGTERM)
@@ -93,6 +95,7 @@ class KeptProcess:
             stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
             env=self._environment,
             start_new_session=True,
+            creationflags=_OWN_GROUP,
             pass_fds=self._inherited,
             preexec_fn=_ending_with_parent(self._orphaned),
         )
@@ -152,6 +155,7 @@ async def run_once(command: Sequence[str], handed: bytes) -> int:
         *command,
         stdin=asyncio.subprocess.PIPE,
         start_new_session=True,
+        creationflags=_OWN_GROUP,
         preexec_fn=_ending_with_parent(signal.SIGKILL),
     )
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -26,14 +27,30 @@ class Signals:
 
 
 def heed_signals() -> Signals:
-    """Those that SIGTERM and SIGINT give; `ORPHANED` counts as two."""
+    """Those that SIGTERM and SIGINT give, and on Windows Ctrl-Break; `ORPHANED` counts as two."""
     signals = Signals()
     handlers = {
         ORPHANED: signals.end_at_once,
         signal.SIGTERM: signals.heed,
         signal.SIGINT: signals.heed,
+        getattr(signal, "SIGBREAK", signal.SIGINT): signals.heed,
     }
+    loop = asyncio.get_running_loop()
     for number, handler in handlers.items():
-        with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(number, handler)
+        try:
+            loop.add_signal_handler(number, handler)
+        except NotImplementedError:  # Windows' event loop
+            _heed_outside(loop, number, handler)
     return signals
+
+
+def _heed_outside(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, handler: Callable[[], None]
+) -> None:
+    """Has a signal wake the loop, which then calls the handler."""
+
+    def wake(*_: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(handler)
+
+    signal.signal(number, wake)

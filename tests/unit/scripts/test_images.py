@@ -11,13 +11,19 @@ EXACT = re.compile(
     r"""
     python:\d+\.\d+\.\d+-slim-[a-z]+
     | valkey/valkey:\d+\.\d+\.\d+-alpine
-    | ghcr\.io/ggml-org/llama\.cpp:server(-[a-z]+)?-b\d+
+    | ghcr\.io/ggml-org/llama\.cpp:server(-[a-z]+\d*)?-b\d+
+    | ghcr\.io/open-webui/open-webui:v\d+\.\d+\.\d+
+    | caddy:\d+\.\d+\.\d+-alpine
     """,
     re.X,
 )
 NAME = r"\w[\w./-]*"
-IMAGE = re.compile(rf"(?:python|valkey/valkey|llama\.cpp):{NAME}")
-FILES = ("Dockerfile", "docker-compose.yml", ".env.example")
+IMAGE = re.compile(rf"(?:python|valkey/valkey|llama\.cpp|open-webui/open-webui|caddy):{NAME}")
+OURS = re.compile(r"(llamaq[a-z-]*):\$\{LLAMAQ_VERSION:-([^}]+)\}")
+EXAMPLES = tuple(
+    f"deploy/compose/{name}" for name in ("second-model.yml", "open-webui.yml", "caddy.yml")
+)
+FILES = ("Dockerfile", "docker-compose.yml", ".env.example", *EXAMPLES)
 
 
 def read(name: str) -> str:
@@ -50,11 +56,15 @@ def test_every_stage_begins_with_such_an_image() -> None:
 
 def test_compose_names_the_images_of_the_dockerfile_and_this_version() -> None:
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
-    named = re.findall(r"^ *image: (\S+)$", read("docker-compose.yml"), re.M)
-    ours = {f"llamaq:{version}", f"llamaq-worker:{version}"}
-    assert {image for image in named if not EXACT.fullmatch(image)} == ours
-    default = re.findall(r"LLAMA_SERVER_IMAGE:-([^}]+)", read("docker-compose.yml"))
-    assert default == [arguments()["LLAMA_SERVER_IMAGE"]]
+    composed = "".join(map(read, ("docker-compose.yml", *EXAMPLES)))
+    named = re.findall(r"^ *image: (\S+)$", composed, re.M)
+    ours = [OURS.fullmatch(image) for image in named if not EXACT.fullmatch(image)]
+    assert {found and found[2] for found in ours} == {version}
+    assert {found[1] for found in ours if found} >= {"llamaq", "llamaq-worker"}
+    default = re.findall(r"LLAMA_SERVER_IMAGE:-([^}]+)", composed)
+    assert arguments()["LLAMA_SERVER_IMAGE"] in default
+    builds = {image.rpartition("-")[2] for image in default}
+    assert builds == {arguments()["LLAMA_SERVER_IMAGE"].rpartition("-")[2]}
 
 
 def test_tag_that_moves_is_found() -> None:
