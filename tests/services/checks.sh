@@ -1,0 +1,166 @@
+# shellcheck shell=sh
+# What the trial does with the units of deploy/systemd on its machine.
+
+# The commands of docs/services.md that put a unit in place; $1 is the heading, or the text that begins a line before them.
+run_page() {
+    page_block "$1" >"$WORK/commands"
+    [ -s "$WORK/commands" ] || { echo "docs/services.md has no commands behind '$1'" >&2; return 1; }
+    sed 's/^sudo //' "$WORK/commands" >"$ROOT/root/commands"
+    on_machine sh -euc 'cd /root/llamaq && . /root/commands'
+}
+
+page_block() {
+    awk -v start="$1" 'index($0, start) == 1 { found = 1 }
+        shell && /^```/ { exit }
+        shell
+        found && /^```sh/ { shell = 1 }' docs/services.md
+}
+
+put_files() {
+    mkdir -p "$ROOT/root/llamaq" "$ROOT/srv/models"
+    cp -r deploy "$ROOT/root/llamaq"
+    "$PYTHON" -c 'import sys, pathlib, llamaq.demo_model as m; m.write_demo_model(pathlib.Path(sys.argv[1]), size="small", stop_rate=0)' \
+        "$ROOT/srv/models/demo.gguf"
+    chmod -R a+rX "$ROOT/srv/models"
+    printf '#!/bin/sh\nexec /opt/llamaq/bin/python -m llamaq.demo_server "$@"\n' >"$ROOT/usr/local/bin/llama-server"
+    chmod a+x "$ROOT/usr/local/bin/llama-server"
+    cat >"$ROOT/etc/systemd/system/llama-server.service" <<END
+[Service]
+ExecStart=/usr/local/bin/llama-server -m /srv/models/demo.gguf --parallel 2 --port 8080
+END
+}
+
+# Units without a mistake, and confined: 10 is what a unit without any of it has.
+check_units() {
+    units='/etc/systemd/system/llamaq-up.service /etc/systemd/system/llamaq-api.service /etc/systemd/system/llamaq-bridge@.service'
+    # shellcheck disable=SC2086
+    on_machine systemd-analyze verify $units /root/llamaq/deploy/systemd/user/llamaq-up.service >"$WORK/verify" 2>&1
+    if [ -s "$WORK/verify" ]; then cat "$WORK/verify" >&2; return 1; fi
+    # shellcheck disable=SC2086
+    on_machine systemd-analyze security --offline=true --threshold=25 $units | grep Overall
+}
+
+unit_is() { [ "$(on_machine systemctl show --property "$2" --value "$1")" = "$3" ]; }
+
+# Every process of the unit runs as this user, and what the unit may read is not for others.
+runs_as() {
+    for pid in $(on_machine systemctl show --property MainPID --value "$1"); do
+        [ "$(on_machine ps -o user= -p "$pid" | tr -d ' ')" = "$2" ]
+    done
+}
+
+ready() { on_machine curl --fail --silent http://127.0.0.1:8484/ready; }
+
+# A streamed answer of $1 tokens, by the token in $TOKEN.
+chat() {
+    on_machine curl --fail --silent --show-error --no-buffer --max-time 120 -H "Authorization: Bearer $TOKEN" \
+        -H 'Content-Type: application/json' --data \
+        "{\"model\": \"demo\", \"max_tokens\": $1, \"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}" \
+        http://127.0.0.1:8484/v1/chat/completions
+}
+is_whole() { [ "$(grep '^data: ' "$1" | tail -n 1)" = 'data: [DONE]' ] && [ "$(grep -c '^data: {' "$1")" -ge "$2" ]; }
+
+check_up_unit() {
+    on_machine systemctl start llama-server
+    run_page '### All of it'
+    wait_for 60 ready
+    runs_as llamaq-up llamaq
+    TOKEN=$(run_page 'Commands beside it' | tail -n 1)
+    chat 24 >"$WORK/stream"
+    is_whole "$WORK/stream" 20
+    ! on_machine journalctl --unit llamaq-up --output cat | grep --quiet -F "$TOKEN" || return 1
+    on_machine systemctl stop llamaq-up
+    unit_is llamaq-up Result success
+    on_machine systemctl disable --quiet llamaq-up
+    echo 'llamaq-up served a chat as its own user, and ended in order'
+}
+
+# Redis as the trial needs it: with a password, on loopback.
+start_redis() {
+    server=$(on_machine find /opt/llamaq/lib -name valkey-server)
+    on_machine systemd-run --quiet --unit redis "$server" --requirepass trial --save '' --port 6379
+}
+
+check_api_and_bridge() {
+    start_redis
+    run_page '### The API alone'
+    run_page '### A bridge for each'
+    wait_for 60 ready
+    TOKEN=$(on_machine systemd-run --quiet --pipe --property EnvironmentFile=/etc/llamaq/api.env /opt/llamaq/bin/llamaq token create me)
+    runs_as llamaq-api llamaq
+    runs_as llamaq-bridge@qwen llamaq
+    [ "$(on_machine stat -c %a:%U /etc/llamaq/api.env /etc/llamaq/redis-password | sort -u)" = 600:root ]
+    # The password comes by a credential: no environment and no command line of the bridge has it.
+    bridge=$(on_machine systemctl show --property MainPID --value llamaq-bridge@qwen)
+    ! on_machine cat "/proc/$bridge/environ" "/proc/$bridge/cmdline" | grep --quiet --text trial || return 1
+    chat 24 >"$WORK/stream"
+    is_whole "$WORK/stream" 20
+    echo 'llamaq-api and llamaq-bridge@qwen served a chat; the password of Redis came as a credential'
+}
+
+# The bridge and the llama-server that it has started: stopped in the middle of an answer.
+check_drain() {
+    chat 1500 >"$WORK/stream" &
+    asking=$!
+    wait_for 30 grep --quiet '^data: {' "$WORK/stream"
+    on_machine systemctl stop llamaq-bridge@qwen
+    wait "$asking"
+    is_whole "$WORK/stream" 1400
+    unit_is llamaq-bridge@qwen Result success
+    ! on_machine pgrep -f 'llama-server|demo_server.*--parallel 4' || return 1
+    echo 'systemctl stop let the answer end, then llama-server'
+}
+
+# A bridge that is killed is started again; its llama-server ends with it.
+check_restart() {
+    on_machine systemctl start llamaq-bridge@qwen
+    wait_for 60 ready
+    on_machine systemctl kill --kill-whom=main --signal=KILL llamaq-bridge@qwen
+    wait_for 60 unit_is llamaq-bridge@qwen NRestarts 1
+    wait_for 60 chat 24
+    [ "$(on_machine pgrep -f -c 'demo_server.*--parallel 4')" -eq 1 ]
+    echo 'a killed bridge came back by itself, with one llama-server'
+}
+
+# What stays wrong is not tried again and again.
+check_mistakes() {
+    echo 'LLAMAQ_DRAIN_S=soon' >"$ROOT/etc/llamaq/bridge-wrong.env"
+    on_machine systemctl start llamaq-bridge@wrong || true
+    wait_for 20 unit_is llamaq-bridge@wrong ActiveState failed
+    unit_is llamaq-bridge@wrong NRestarts 0
+    on_machine journalctl --unit llamaq-bridge@wrong --output cat | grep LLAMAQ_DRAIN_S
+    ! on_machine systemctl start llamaq-bridge@nobody 2>/dev/null || return 1
+    on_machine journalctl --unit llamaq-bridge@nobody --output cat | grep -m 1 'bridge-nobody.env'
+    echo 'a wrong setting and a missing file end it with a sentence'
+}
+
+# A user without root: its own unit, beside its own llamaq.
+check_user_unit() {
+    on_machine systemctl stop llamaq-api llamaq-bridge@qwen redis
+    on_machine useradd --create-home --shell /bin/sh ann
+    mkdir -p "$ROOT/home/ann/.local/bin"
+    ln -s /opt/llamaq/bin/llamaq "$ROOT/home/ann/.local/bin/llamaq"
+    cp -r deploy "$ROOT/home/ann"
+    on_machine loginctl enable-linger ann
+    page_block '### For one user' | grep -v linger >"$ROOT/home/ann/commands"
+    on_machine chown -R ann /home/ann
+    wait_for 20 test -S "/proc/$INIT/root/run/user/$(on_machine id -u ann)/systemd/private"
+    as_ann sh -eu ./commands
+    wait_for 60 ready
+    TOKEN=$(as_ann .local/bin/llamaq token create me | tail -n 1)
+    chat 24 >"$WORK/stream"
+    is_whole "$WORK/stream" 20
+    as_ann systemctl --user stop llamaq-up
+    echo 'a user runs it without root'
+}
+
+as_ann() {
+    on_machine runuser --user ann -- env --chdir=/home/ann HOME=/home/ann "XDG_RUNTIME_DIR=/run/user/$(on_machine id -u ann)" "$@"
+}
+
+show_failure() {
+    {
+        on_machine systemctl --failed --no-legend
+        on_machine journalctl --no-pager --output cat --lines 40
+    } 2>&1 | tail -n 50 >&2
+}

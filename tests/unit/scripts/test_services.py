@@ -1,0 +1,51 @@
+"""Whatever starts a bridge gives it the time that it needs to drain, and signals only it."""
+
+import plistlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from worker_bridge.settings import BridgeSettings
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+DRAIN_S = BridgeSettings.model_fields["drain_s"].default
+UNITS = sorted(DEPLOY.glob("systemd/**/*.service"))
+
+
+def setting(unit: Path, name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", unit.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_unit_leaves_time_to_drain_and_does_not_spin(unit: Path) -> None:
+    assert int(setting(unit, "TimeoutStopSec")[0]) >= DRAIN_S + 30
+    assert setting(unit, "KillMode") == ["mixed"]
+    assert setting(unit, "RestartPreventExitStatus") == ["2"]
+    assert setting(unit, "StartLimitBurst") == ["5"]
+
+
+def test_there_are_units() -> None:
+    assert len(UNITS) == 4
+
+
+def test_launchd_leaves_time_to_drain() -> None:
+    plist = plistlib.loads((DEPLOY / "launchd" / "llamaq.bridge.plist").read_bytes())
+    assert plist["ExitTimeOut"] >= DRAIN_S + 30
+    assert plist["ProgramArguments"][1] == "bridge"
+
+
+def test_compose_leaves_time_to_drain() -> None:
+    graces = re.findall(
+        r"stop_grace_period: (\d+)s", (DEPLOY.parent / "docker-compose.yml").read_text()
+    )
+    assert graces
+    assert all(int(grace) >= DRAIN_S + 30 for grace in graces)
+
+
+def test_examples_name_this_version() -> None:
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["version"]
+    base = (DEPLOY / "kubernetes" / "base" / "kustomization.yaml").read_text()
+    assert f"newTag: {version}" in base
+    assert f"LLAMAQ_VERSION={version}" in (DEPLOY.parent / ".env.example").read_text()
