@@ -4,7 +4,7 @@
 
 # Exact tags, so that the same files make the same images; the test of images holds them.
 ARG PYTHON_IMAGE=python:3.12.15-slim-bookworm
-# Any server image of llama.cpp, such as ghcr.io/ggml-org/llama.cpp:server-cuda-b11382
+# Any server image of llama.cpp, such as ghcr.io/ggml-org/llama.cpp:server-cuda-b11515
 ARG LLAMA_SERVER_IMAGE=ghcr.io/ggml-org/llama.cpp:server-b11515
 
 
@@ -55,11 +55,16 @@ RUN /opt/llamaq/bin/pip install --no-cache-dir --no-deps /dist/*.whl
 
 
 FROM worker-python AS worker
-RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp llamaq
+# A new volume at /cache has the owner that the folder has here.
+RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp llamaq \
+    && mkdir /cache \
+    && chown llamaq /cache
 COPY --from=worker-venv /opt/llamaq /opt/llamaq
 # The base image makes the server listen on every address; here only the bridge may reach it.
 ENV PATH=/opt/llamaq/bin:$PATH \
     HOME=/tmp \
+    LLAMA_CACHE=/cache \
+    HF_HOME=/cache/huggingface \
     LLAMA_ARG_HOST=127.0.0.1
 USER 10001
 # Healthy once the model is loaded, which may take minutes; the server's port is the one in CMD.

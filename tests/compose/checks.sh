@@ -5,7 +5,7 @@ show_failure() {
     {
         docker compose ps --all
         docker compose logs --no-color --tail 8
-        tail -n 8 "$WORK/up.log" "$WORK/bridge-b.log" 2>/dev/null
+        tail -n 8 "$WORK/build.log" "$WORK/up.log" "$WORK/bridge-b.log" 2>/dev/null
     } 2>&1 | tail -n 40 >&2
 }
 
@@ -173,7 +173,7 @@ check_host_bridge() {
 }
 
 check_stop() {
-    docker compose --profile bridge stop --timeout 60
+    docker compose --profile cpu --profile bridge stop --timeout 60
     ! docker ps --all --format '{{.Names}}: {{.Status}}' | grep --invert-match 'Exited (0)' || return 1
     echo 'every container ended with status 0'
 }

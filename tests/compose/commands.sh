@@ -26,3 +26,10 @@ run_readme() {
     fi
     eval "$found"
 }
+
+# `docker compose` with one file of deploy/compose/ beside docker-compose.yml.
+compose_with() {
+    example=$1
+    shift
+    docker compose --file docker-compose.yml --file "deploy/compose/$example.yml" "$@"
+}

@@ -25,7 +25,7 @@ start_machines() {
 }
 
 stop_machines() {
-    docker compose --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
+    docker compose --profile cpu --profile bridge down --volumes --timeout 5 >/dev/null 2>&1 || true
     stop_started
     # shellcheck disable=SC2046
     kill $(ip netns pids llamaq-b 2>/dev/null) 2>/dev/null || true
