@@ -15,7 +15,18 @@ from dispatcher.row import printable
 from dispatcher.worker_state import WorkerState
 
 _OF_WORKERS = (
-    *("id", "server", "host", "health", "reason", "condition", "breaker", "accepting", "slots"),
+    *(
+        "id",
+        "server",
+        "host",
+        "address",
+        "health",
+        "reason",
+        "condition",
+        "breaker",
+        "accepting",
+        "slots",
+    ),
     *("running", "foreign", "context", "quantisation", "size_bytes", "build", "invited"),
     *("drained_s", "paused_until_s", "is_standby", "is_understood", "tokens_per_s"),
 )

@@ -61,6 +61,7 @@ def under_load(page: Browser, stage: Stage, folder: Path) -> None:
         do(checks.hang_of_the_api_is_told, page, stage)
         do(checks.death_of_a_server_is_told, page, stage)
         look(page, folder, "down")
+        do(checks.worker_that_left_is_told_of, page, stage)
         page.run("location.hash = '#usage'")
         page.wait_for("#usage-table", "batch")
         look(page, folder, "usage")

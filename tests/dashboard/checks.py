@@ -121,6 +121,12 @@ def death_of_a_server_is_told(page: Browser, stage: Stage) -> None:
     page.wait_for("tr.is-down", "down")
 
 
+def worker_that_left_is_told_of(page: Browser, stage: Stage) -> None:
+    """A bridge that ends is listed, with what became of its jobs."""
+    stage.bridge.stop()
+    page.wait_for("#gone", "its bridge was stopped")
+
+
 def chat_streams_and_stops(page: Browser, stage: Stage) -> None:
     """Two turns, the second of which is stopped."""
     page.run("location.hash = '#chat'")

@@ -37,11 +37,14 @@ TENANTS = ("web-ui", "batch", "ann", "<b>build</b>")
 
 @dataclass(slots=True)
 class Stage:
-    """The fleet at `url`. `third` is the server of a worker beside those of the demo."""
+    """The fleet at `url`. `third` is the server of a worker beside those of the demo, and `bridge`
+    has that worker.
+    """
 
     url: str
     up: Program
     third: Program
+    bridge: Program
 
     @property
     def link(self) -> str:
@@ -72,7 +75,7 @@ def fleet(home: Path) -> Iterator[Stage]:
         ):
             wait_until(lambda: "joined worker=" in bridge.output, START_S)
             _join_with_odd_name(redis_url)
-            yield Stage(url, running, third)
+            yield Stage(url, running, third, bridge)
 
 
 def _join_with_odd_name(redis_url: str) -> None:

@@ -136,7 +136,7 @@ function makeWorker() {
 
 function place(worker) {
   const invited = worker.invited ? `invited as ${worker.invited}` : "";
-  return [worker.host, worker.server, invited].filter(Boolean).join(" · ");
+  return [worker.host, worker.address, worker.server, invited].filter(Boolean).join(" · ");
 }
 
 function slotsBar() {

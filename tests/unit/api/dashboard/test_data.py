@@ -41,6 +41,9 @@ def _fill(store: Any) -> None:
     job |= {"enqueued_ms": (seconds - 60) * 1000, "attempts": 2, "generation": 2}
     store.hset("llamaq:{tiny}:job:j1", mapping=job)
     store.zadd("llamaq:{tiny}:deadlines", {"j1": (seconds + 600) * 1000})
+    gone = {"how": "left", "host": "gpu2", "revoked": 2}
+    store.hset("llamaq:{tiny}:gone:old-0a1b2c", mapping=gone)
+    store.zadd("llamaq:{tiny}:gone", {"old-0a1b2c": (seconds - 90) * 1000})
     day = f"{seconds // 86400}"
     used = {"ann%20b": "requests=2 prompt=30 cached=9 completion=12 slot_ms=800"}
     store.hset(f"llamaq:{{tiny}}:usage:{_date(int(day))}", mapping=used)
@@ -89,6 +92,9 @@ def test_snapshot_tells_of_workers_and_jobs_and_of_no_secret(client: TestClient)
     (request,) = model["requests"]
     assert (request["tenant"], request["resumed"], request["attempts"]) == ("ann b", True, 2)
     assert 59 <= request["since_s"] < 120
+    (gone,) = model["gone"]
+    assert (gone["id"], gone["why"]) == ("old-0a1b2c", "its bridge was stopped")
+    assert (gone["jobs"], 89 < gone["ago_s"] < 150) == ("2 queued again", True)
     assert SECRET not in answer.text
     assert "redis" not in answer.text
 
