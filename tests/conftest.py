@@ -11,6 +11,7 @@ from hypothesis import settings
 from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
+from dispatcher.log_lines import KINDS
 from llamaq.demo_model import write_demo_model
 from llamaq.repeats import RepeatFilter
 from tests import root_certificates
@@ -72,6 +73,13 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     yield client
     await client.flushall()
     await client.aclose()
+
+
+@pytest.fixture(autouse=True)
+def lines_are_logged() -> None:
+    """Lines of fields are records, whatever a command has set up in this process before."""
+    for lines in KINDS:
+        lines.take = lines.log_now
 
 
 @pytest.fixture
