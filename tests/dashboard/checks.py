@@ -140,8 +140,11 @@ def chat_streams_and_stops(page: Browser, stage: Stage) -> None:
 def sign_out(page: Browser, stage: Stage) -> None:
     """The token is forgotten, and nothing of the fleet is left to see."""
     page.click("#sign-out")
+    page.wait_for("#sign-in", "llamaq dashboard")
     assert page.run("return sessionStorage.length") == 0
-    assert page.text("#fleet") == page.text("#usage") == ""
+    left = page.run("return document.body.textContent")
+    assert "demo1" not in left, left
+    assert "batch" not in left, left
 
 
 def nothing_is_too_wide(page: Browser) -> None:

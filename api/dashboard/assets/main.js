@@ -120,6 +120,13 @@ function begin() {
   else signIn();
 }
 
+// Nothing of what was shown or said is left in the page.
+function forgetAll() {
+  forgetToken();
+  history.replaceState(null, "", location.pathname);
+  location.reload();
+}
+
 async function tryToken(event) {
   event.preventDefault();
   const field = byId("token");
@@ -140,7 +147,7 @@ function setUp() {
   setUpChat();
   setUpPast(show);
   byId("sign-in-form").addEventListener("submit", tryToken);
-  byId("sign-out").addEventListener("click", () => { signIn(); byId("token").focus(); });
+  byId("sign-out").addEventListener("click", forgetAll);
   byId("skip").addEventListener("click", (event) => { event.preventDefault(); byId("content").focus(); });
   byId("copy-command").addEventListener("click", async () => {
     await navigator.clipboard?.writeText(byId("sign-in-command").textContent);
