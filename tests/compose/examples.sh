@@ -67,7 +67,7 @@ check_gpu_profiles() {
 check_second_model() {
     compose_with second-model up --detach second-model >"$WORK/up.log" 2>&1
     wait_for 60 healthy second-model 1
-    wait_for 30 status_says 'second: 0 queued'
+    wait_for 30 status_says '^second .*: 0 queued'
     compose_with second-model stop second-model
     compose_with second-model rm --force second-model look-for-second-model >/dev/null 2>&1
     echo 'a second model was served beside the first'

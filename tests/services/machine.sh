@@ -3,7 +3,7 @@
 
 # What an operator types on that machine.
 on_machine() {
-    nsenter --target "$INIT" --mount --uts --ipc --net --pid --cgroup --root --wd=/ "$@"
+    nsenter --target "$INIT" --mount --uts --ipc --net --pid --cgroup --root --wdns=/ "$@"
 }
 
 make_machine() {
