@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 
+from llamaq.http_answers import NO_TLS
 from llamaq.places import Places
 from llamaq.tls import HANDSHAKE_S
 
 _AT_ONCE = 64
+_PLAIN_HTTP = "HTTP_REQUEST"  # OpenSSL's word for a request that is not encrypted
 _PAUSE_S = 1.0
 _GOODBYE_S = 120.0  # until all is sent when a connection closes; then it is cut off
 
@@ -115,6 +117,13 @@ class TlsAcceptor(Acceptor):
 
     async def _shake_hands(self, connection: socket.socket, name: str) -> None:
         try:
+            with connection.dup() as kept:  # one whose handshake fails is closed
+                await self._speak_tls(connection, kept)
+        finally:
+            self._handshakes.give_back(name)
+
+    async def _speak_tls(self, connection: socket.socket, kept: socket.socket) -> None:
+        try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._make,
                 connection,
@@ -122,5 +131,8 @@ class TlsAcceptor(Acceptor):
                 ssl_handshake_timeout=HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,
             )
-        finally:
-            self._handshakes.give_back(name)
+        except SSLError as error:
+            if error.reason == _PLAIN_HTTP:
+                with suppress(OSError):
+                    kept.send(NO_TLS)
+            raise

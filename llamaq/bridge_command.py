@@ -11,15 +11,17 @@ import click
 from dispatcher.redis_check import UnfitRedis
 from dispatcher.settings import QueueSettings
 from llamaq import event_loop
-from llamaq.host_checks import check_host
+from llamaq.host_checks import check_command, check_host
 from llamaq.logs import batch_lines
 from llamaq.metrics_listener import answering, listen_for_scrapes, metrics_option
 from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
 from llamaq.traces import end_traces, set_up_traces
+from worker_bridge.finder import run_finder
 from worker_bridge.joining import ServerTaken
 from worker_bridge.launcher import rpc_peers as peers_of_command
+from worker_bridge.local_servers import PLACES
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.model_host import run_host
 from worker_bridge.service import run_bridge
@@ -28,6 +30,7 @@ from worker_bridge.settings import BridgeSettings
 
 @click.command(epilog=describe(QueueSettings, BridgeSettings))
 @click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
+@click.option("--find", is_flag=True, help=f"Find them on {PLACES}, also those that start later.")
 @click.option(
     "--models",
     type=click.Path(path_type=Path),
@@ -45,6 +48,7 @@ from worker_bridge.settings import BridgeSettings
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def bridge(  # noqa: PLR0913  # one argument per option
     servers: Sequence[str],
+    find: bool,
     models: Path | None,
     model: str | None,
     hours: str | None,
@@ -60,29 +64,29 @@ def bridge(  # noqa: PLR0913  # one argument per option
     \b
     llamaq bridge --server http://127.0.0.1:8080
     llamaq bridge --server http://127.0.0.1:8080 --server http://127.0.0.1:8081
+    llamaq bridge --find
     llamaq bridge -- llama-server -m model.gguf --parallel 4
     llamaq bridge -- llama-server -m model.gguf --parallel 4 --rpc gpu2:50052,gpu3:50052
     llamaq bridge --models /path/to/models -- llama-server --parallel 4
     """
-    if servers and command:
-        raise click.UsageError("give either --server or a command that starts one, not both")
+    _check_sources(servers, command, find, models or rpc_peers)
     named = {"model": model, "worker_name": name, "hours": hours}
     given = named | {"models": models, "metrics_listen": metrics_listen}
     told = load({QueueSettings: {}, BridgeSettings: given})
     queue, one = told[QueueSettings], told[BridgeSettings]
     batch_lines()
     set_up_traces("llamaq-bridge")
-    peers = dict(peers_by_server(servers, rpc_peers))
     sockets, metrics = _for_scrapes(one)
-    place = None if servers and not models else one.models
-    if place is not None:
+    place = None if (servers and not models) or find else one.models
+    if find:
+        work = run_finder(one, queue, metrics)
+    elif place is not None:
         _check_goes_with_models(one, servers)
         check_host(place, command)
         work = run_host(one, queue, place, command, metrics)
     else:
-        if command and (own_peers := peers_of_command(command, os.environ)):
-            peers.setdefault("", own_peers)
-        work = run_bridge(list(_settings(servers, named, peers)), queue, command, metrics)
+        each = _of_each(servers, named, rpc_peers, command)
+        work = run_bridge(each, queue, command, metrics)
     try:
         event_loop.run(_scraped(work, sockets, metrics) if metrics else work)
     except (ServerTaken, UnfitRedis) as error:
@@ -91,6 +95,15 @@ def bridge(  # noqa: PLR0913  # one argument per option
         raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
     finally:
         end_traces()
+
+
+def _check_sources(
+    servers: Sequence[str], command: Sequence[str], find: bool, others: object
+) -> None:
+    if servers and command:
+        raise click.UsageError("give either --server or a command that starts one, not both")
+    if find and (servers or command or others):
+        raise click.UsageError("--find goes with no server that is named or started, and no models")
 
 
 def _for_scrapes(settings: BridgeSettings) -> tuple[list[socket.socket], BridgeMetrics | None]:
@@ -104,6 +117,21 @@ async def _scraped(
 ) -> None:
     async with answering(sockets, metrics.text):
         await work
+
+
+def _of_each(
+    servers: Sequence[str],
+    named: Mapping[str, str | None],
+    rpc_peers: Sequence[str],
+    command: Sequence[str],
+) -> list[BridgeSettings]:
+    """The settings of each worker. Raises `click.ClickException`, for a wrong `command` too."""
+    peers = dict(peers_by_server(servers, rpc_peers))
+    if own_peers := peers_of_command(command, os.environ) if command else "":
+        peers.setdefault("", own_peers)
+    each = list(_settings(servers, named, peers))
+    check_command(command)
+    return each
 
 
 def _check_goes_with_models(settings: BridgeSettings, servers: Sequence[str]) -> None:

@@ -12,22 +12,29 @@ import click
 from llamaq.greeting import Greeting
 from llamaq.probe import Probe
 
+_DEMO_START_S = 60.0
+_SOON_S = 4.0  # so long takes a worker whose llama-server runs
+
 
 async def greet(greeting: Greeting, demo_model: str | None) -> None:
-    """With a `demo_model` it shows one chat too.
+    """Nothing is up before a worker is. With a `demo_model` it shows one chat too.
 
     Raises `click.ClickException` where nothing serves in time.
     """
     probe = Probe(greeting.local_url, greeting.token, greeting.tls_cert)
-    if demo_model:
-        await probe.wait_until_ready()
+    await probe.wait_until_alive()
+    soon_s = _SOON_S if greeting.expects else 0.0
+    served = await probe.served_within(_DEMO_START_S if demo_model else soon_s)
+    if served is not None:
+        greeting.show(served.models, served.kind)
+    elif demo_model:
+        raise click.ClickException("no llama.cpp server came up; the log above says why")
     else:
-        await probe.wait_until_alive()
-    greeting.show()
-    model = demo_model or await probe.wait_for_model()
-    greeting.show_chat_line(model)
+        greeting.show_waiting()
+        later = await probe.served()
+        greeting.show(later.models, later.kind, is_new=False)
     if demo_model:
-        await probe.show_chat(model)
+        await probe.show_chat(demo_model)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
@@ -15,13 +17,21 @@ from dispatcher.pinned_tls import PIN
 from dispatcher.sentinel_address import read_sentinel_address
 from llamaq.addresses import Address, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
+from worker_bridge.launcher import EXAMPLE
 
 _SERVER = "http://127.0.0.1:8080"
+_OTHER_SERVER = "http://127.0.0.1:8090"  # one that no bridge finds
 _PYTHON = (
     "import ssl, urllib.request as u; [print(line.decode(), end='') for line in "
     "u.urlopen(u.Request({url!r}, {body!r}.encode(), {headers!r}){more})]"
 )
 # Certificates name hosts, not 127.0.0.1. These lines stay on this machine.
+_HELLO = [{"role": "user", "content": "Hello!"}]
+_TRIALS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "chat": ("/v1/chat/completions", {"stream": True, "messages": _HELLO}),
+    "embedding": ("/v1/embeddings", {"input": "Hello!"}),
+    "rerank": ("/v1/rerank", {"query": "Hello!", "documents": ["Good morning!", "Rain."]}),
+}
 _UNVERIFIED = ", context=ssl._create_unverified_context()"
 
 
@@ -30,7 +40,8 @@ class Greeting:
     """How to reach this API. `kept_secret`: the secret in `data_dir` signs its tokens.
 
     `dashboard` is a link that opens it for an hour. With a `tls_cert` it speaks HTTPS. `redis_ca`
-    is the fingerprint of the CA where Redis speaks TLS.
+    is the fingerprint of the CA where Redis speaks TLS. It `finds` the llama-servers of this
+    machine that answer on the usual ports. It `expects` a worker soon.
     """
 
     host: str
@@ -45,6 +56,8 @@ class Greeting:
     redis_ca: str = ""
     dashboard: str = field(default="", repr=False)
     metrics_listen: str = ""
+    finds: bool = False
+    expects: bool = True
 
     @property
     def local_url(self) -> str:
@@ -54,11 +67,16 @@ class Greeting:
     def _url(self, host: str) -> str:
         return _url(host, self.port, has_tls=self.tls_cert is not None)
 
-    def chat_line(self, model: str) -> str:
-        """A line to paste: one streamed chat, by curl where this machine has it, else by Python."""
-        url, bearer = f"{self.local_url}/v1/chat/completions", f"Bearer {self.token}"
-        messages = [{"role": "user", "content": "Hello!"}]
-        body = json.dumps({"model": model, "stream": True, "messages": messages})
+    def line_to_try(self, model: str, kind: str = "chat") -> str:
+        """A line to paste: one request of this kind, a chat streamed; empty for other kinds."""
+        if kind not in _TRIALS:
+            return ""
+        path, fields = _TRIALS[kind]
+        return self._line(path, {"model": model, **fields})
+
+    def _line(self, path: str, fields: Mapping[str, Any]) -> str:
+        """One request by curl where this machine has it, else by Python."""
+        url, bearer, body = f"{self.local_url}{path}", f"Bearer {self.token}", json.dumps(fields)
         if not shutil.which("curl"):
             headers = {"Authorization": bearer, "Content-Type": "application/json"}
             more = _UNVERIFIED if self.tls_cert else ""
@@ -70,47 +88,72 @@ class Greeting:
             f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
         )
 
-    def bridge_line(self) -> str:
-        """The line that joins another llama-server."""
+    def bridge_lines(self) -> tuple[str, str]:
+        """The lines that join one more llama-server: one that runs, and one that is started."""
         url = self.redis_url
         if self.redis_listen is not None:
             first = redis_addresses(self.redis_listen)[0]
             port, password = self.redis_listen.port, self.redis_password or ""
             url = tcp_url(first.host, port, password, self.redis_ca)
-        return bridge_line(url)
+        is_here = self.finds and self.redis_listen is None
+        return bridge_line(url, server=_OTHER_SERVER if is_here else _SERVER), starting_line(url)
 
-    def show(self) -> None:
-        """Prints how to reach it; secrets only on a terminal, so that no log keeps them."""
-        click.echo(f"llamaq is up: {self.local_url}/v1")
+    def show_waiting(self) -> None:
+        """Prints that the API runs and no worker is there yet, and how to add one."""
+        click.echo(f"llamaq waits for a worker. Its API runs: {self.local_url}/v1")
+        self._show_more()
+
+    def show(self, models: Sequence[str], kind: str, *, is_new: bool = True) -> None:
+        """Prints how to use the first of these models, which workers serve. See `Served`.
+
+        It has not printed yet how to add a worker where it `is_new`. Secrets are shown only on a
+        terminal, so that no log keeps them.
+        """
+        click.echo(f"\nllamaq is up: {self.local_url}/v1")
         if self.metrics_listen:
             url = f"http://{self.metrics_listen}/metrics"
             click.echo(f"Metrics: {url}, and of each bridge at one of the next ports")
         for address in reachable(self.host):
             url = f"{self._url(address.host)}/v1"
             click.echo(f"From other machines: {Address(url, address.interface)}")
+        click.echo(f"A worker serves {', '.join(models)}.")
         if not sys.stdout.isatty():
             return
-        folder = f"--data-dir {shlex.quote(str(self.data_dir))}"
-        secret = folder if self.kept_secret else " (with the same LLAMAQ_JWT_SECRET)"
+        secret = self._folder if self.kept_secret else " (with the same LLAMAQ_JWT_SECRET)"
         click.echo(
             f"\nA token for 24 hours:\n{self.token}\nOthers: llamaq token create NAME {secret}"
         )
-        click.echo(f"\nDashboard, for an hour (another link: llamaq dashboard):\n{self.dashboard}")
-        click.echo(f"\n{self._how_to_add()}:\n{self.bridge_line()}")
-        if self.redis_listen is not None and (others := other_addresses(self.redis_listen)):
-            click.echo(f"{others} For these: llamaq join ADDRESS {folder}")
+        if line := self.line_to_try(models[0], kind):
+            click.echo(f"\nTry it:\n{line}")
+        click.echo(
+            f"Other clients: base URL {self.local_url}/v1, the token as API key, model {models[0]}"
+        )
+        if is_new:
+            self._show_more()
 
-    def show_chat_line(self, model: str) -> None:
-        """Prints that a worker serves `model`, and on a terminal a line to try it with."""
-        click.echo(f"\nA worker serves {model}.")
-        if sys.stdout.isatty():
-            click.echo(f"Try it:\n{self.chat_line(model)}")
+    @property
+    def _folder(self) -> str:
+        return f"--data-dir {shlex.quote(str(self.data_dir))}"
+
+    def _show_more(self) -> None:
+        if not sys.stdout.isatty():
+            return
+        click.echo(f"\nDashboard, for an hour (another link: llamaq dashboard):\n{self.dashboard}")
+        running, starting = self.bridge_lines()
+        click.echo(f"\n{self._how_to_add()}:\n{running}")
+        click.echo(f"or, where the bridge is to start its llama-server:\n{starting}")
+        if self.redis_listen is not None:
+            for line in for_whom(self.redis_listen, f"llamaq join ADDRESS {self._folder}"):
+                click.echo(line)
 
     def _how_to_add(self) -> str:
         if self.redis_listen is not None:
             return "On another machine with llamaq, beside its llama-server, type"
         if self.redis_url.startswith("unix:"):
-            return "To add machines, start again with --lan. To add a llama-server of this one"
+            which = " on another port" if self.finds else ""
+            return (
+                f"To add machines, start again with --lan. To add a llama-server of this one{which}"
+            )
         return "To add a llama-server"
 
 
@@ -133,20 +176,34 @@ def redis_addresses(listen: ListenAddress) -> list[Address]:
     return [*reachable(listen.host)] or [Address(listen.host)]
 
 
-def other_addresses(listen: ListenAddress) -> str:
-    """For which machines the printed line is, and what else they may reach; else empty."""
+def for_whom(listen: ListenAddress, command: str) -> Iterator[str]:
+    """For which machines the printed line is, and the command that prints that of others.
+
+    The `command` has ADDRESS in it. There is nothing to say of a single address.
+    """
     first, *others = redis_addresses(listen)
-    listed = ", ".join(map(str, others))
-    return f"It is for machines that reach {first}. Others may reach {listed}." if others else ""
+    if others:
+        yield f"This is for machines that reach {first}. For those that reach"
+    for other in others:
+        yield f"- {other}: {command.replace('ADDRESS', in_url(other.host))}"
 
 
-def bridge_line(redis_url: str, *options: str) -> str:
+def bridge_line(redis_url: str, *options: str, server: str = _SERVER) -> str:
     """The line that joins a llama-server on this queue, with more options of `llamaq bridge`.
 
     It holds the password, and the space before it keeps it out of the history of most shells.
     """
-    words = "llamaq", "bridge", *options, "--server", _SERVER
-    return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} {shlex.join(words)}"
+    return _joining(redis_url, *options, "--server", server)
+
+
+def starting_line(redis_url: str, *options: str) -> str:
+    """The same where the bridge is to start its llama-server."""
+    return _joining(redis_url, *options, "--", *EXAMPLE)
+
+
+def _joining(redis_url: str, *words: str) -> str:
+    command = shlex.join(("llamaq", "bridge", *words))
+    return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} {command}"
 
 
 def elsewhere(redis_url: str, address: str) -> str:

@@ -44,6 +44,9 @@ TOO_SLOW = _answer(
 NOT_HTTP = _answer(
     400, "This is no valid HTTP/1.1 request: check what your client sends.", "invalid_http"
 )
+NO_TLS = _answer(
+    400, "This API speaks HTTPS: write https:// in place of http://.", "https_required"
+)
 WRONG_HOST = _answer(
     400, "A request needs exactly one `Host` header: check what your client sends.", "invalid_host"
 )

@@ -3,16 +3,29 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
 
 _START_S = 60.0
 _POLL_S = 0.1
-_WORKER_POLL_S = 0.5
+_KINDS = "chat", "embedding", "rerank", ""
+_WORKER_POLL_S = 0.3
 _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would read all root certificates: 30 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The names of models. The first one is good for this `kind` of requests: `chat`, else
+    `embedding`, else `rerank`; empty where it is for none of them.
+    """
+
+    models: tuple[str, ...]
+    kind: str
 
 
 class Probe:
@@ -28,21 +41,28 @@ class Probe:
 
     async def wait_until_alive(self) -> None:
         """Returns when the API answers."""
-        await self._wait("/health")
+        try:
+            async with asyncio.timeout(_START_S), self._client() as client:
+                while not await _answers(client):  # noqa: ASYNC110  # another process
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise click.ClickException(
+                f"{self._url} gave no good answer in {_START_S:.0f} s; the log above says why"
+            ) from None
 
-    async def wait_until_ready(self) -> None:
-        """Returns when a worker accepts jobs."""
-        await self._wait("/ready")
+    async def served_within(self, seconds: float) -> Served | None:
+        """As `served`, but None where there is no model in this time."""
+        try:
+            return await asyncio.wait_for(self.served(), seconds)
+        except TimeoutError:
+            return None
 
-    async def wait_for_model(self) -> str:
-        """The name of a model of which a worker accepts jobs; says so when it has to wait."""
+    async def served(self) -> Served:
+        """The models of which a worker accepts jobs, as soon as there is one."""
         async with self._client() as client:
-            if not (models := await _ready_models(client)):
-                click.echo("\nIt waits for a worker: a llama-server with a bridge beside it.")
-            while not models:
+            while (found := await _ready(client)) is None:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(_WORKER_POLL_S)
-                models = await _ready_models(client)
-        return models[0]
+            return found
 
     async def show_chat(self, model: str) -> None:
         """Prints the answer of one streamed chat while it comes."""
@@ -67,16 +87,6 @@ class Probe:
             worker = answer.headers.get("x-llamaq-worker")
         click.echo(f"\n\nThe weights are random, so the words are too. Answered by {worker}.")
 
-    async def _wait(self, path: str) -> None:
-        try:
-            async with asyncio.timeout(_START_S), self._client() as client:
-                while not await _answers(client, path):  # noqa: ASYNC110  # another process
-                    await asyncio.sleep(_POLL_S)
-        except TimeoutError:
-            raise click.ClickException(
-                f"{self._url}{path} gave no good answer in {_START_S:.0f} s; the log above says why"
-            ) from None
-
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=self._url,
@@ -96,19 +106,29 @@ def _only(cert: Path) -> ssl.SSLContext:
     return context
 
 
-async def _answers(client: httpx.AsyncClient, path: str) -> bool:
+async def _answers(client: httpx.AsyncClient) -> bool:
     try:
-        return (await client.get(path)).status_code == 200
+        return (await client.get("/health")).status_code == 200
     except httpx.HTTPError:
         return False
 
 
-async def _ready_models(client: httpx.AsyncClient) -> list[str]:
+async def _ready(client: httpx.AsyncClient) -> Served | None:
     try:
-        answer = await client.get("/ready")
+        ready = await client.get("/ready")
+        listed = await client.get("/v1/models") if ready.status_code == 200 else ready
     except httpx.HTTPError:
-        return []
-    return list(answer.json()["models"]) if answer.status_code == 200 else []
+        return None
+    if listed.status_code != 200:
+        return None
+    names = set(ready.json()["models"])
+    rows = [row for row in listed.json()["data"] if row["id"] in names]
+    rows.sort(key=lambda row: _KINDS.index(_kind(row)))
+    return Served(tuple(row["id"] for row in rows), _kind(rows[0])) if rows else None
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    return next((kind for kind in _KINDS if kind in row["meta"]["kinds"]), "")
 
 
 def _texts(line: str) -> Iterator[str]:

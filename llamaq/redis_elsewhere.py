@@ -6,7 +6,7 @@ import click
 
 from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.data_dir import kept_listen, kept_redis_url
-from llamaq.greeting import elsewhere, other_addresses, redis_addresses, tcp_url
+from llamaq.greeting import elsewhere, for_whom, redis_addresses, tcp_url
 from llamaq.redis_work import redis_url_in_environment
 
 
@@ -21,8 +21,8 @@ def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
     if kept is not None:
         listen, password, fingerprint = kept_listen(data_dir)
         url = tcp_url(redis_addresses(listen)[0].host, listen.port, password, fingerprint)
-        if address is None and (others := other_addresses(listen)):
-            click.echo(f"{others} For these: {command}", err=True)
+        for line in for_whom(listen, command) if address is None else ():
+            click.echo(line, err=True)
     else:
         url = redis_url_in_environment()
         if address is None and not is_of_sentinels(url):

@@ -9,6 +9,13 @@ from pydantic_settings import BaseSettings
 
 from llamaq.environment import described, not_valid
 
+_WORDS = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be 1 or 0",
+}
+"""What people are told in place of pydantic's words for these kinds of mistakes."""
+
 
 def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[BaseSettings], Any]:
     """An instance of each class, with the values `given` on the command line before those of the
@@ -68,4 +75,9 @@ def _problems(kind: type[BaseSettings], error: ValidationError) -> Iterator[tupl
             known = next((f for n, f in kind.model_fields.items() if variable(n, f) == shown), None)
             yield shown, f"must be set: {known.description if known else 'no default'}"
         else:
-            yield shown, problem["msg"].removeprefix("Value error, ")
+            yield shown, _in_words(problem["type"], problem["msg"])
+
+
+def _in_words(kind: str, message: str) -> str:
+    said = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    return _WORDS.get(kind, said)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from api.new_token import create_token
 from api.settings import ApiSettings
@@ -22,10 +23,6 @@ from llamaq.data_dir import data_dir_option
 from llamaq.embedded_redis import (
     EmbeddedRedis,
     ListenAddress,
-    NoServerFoundError,
-    find_server,
-    parse_listen,
-    plan,
 )
 from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.environment import is_set, set_default
@@ -37,13 +34,15 @@ from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
 from llamaq.redis_tls import plan_tls
-from llamaq.rpc_option import peers_by_server, rpc_peers_option
+from llamaq.rpc_option import rpc_peers_option
 from llamaq.settings import describe, load
 from llamaq.tls import certificate
 from llamaq.tls_options import tls_options
 from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
+from llamaq.up_redis import embedded, listen_address
+from llamaq.up_servers import FINDING, bridges_of, look_and_tell
 from llamaq.up_start import environments, start
-from worker_bridge.settings import BridgeSettings
+from worker_bridge.local_servers import PLACES
 
 _TOKEN_S = 24 * 3600
 
@@ -53,7 +52,14 @@ _TOKEN_S = 24 * 3600
 @click.option("--port", type=int, help="Port the API listens on.")
 @tls_options
 @data_dir_option("Folder for secrets and the queue.")
-@click.option("--server", "servers", multiple=True, help="A llama-server to bridge; repeatable.")
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    envvar="LLAMAQ_SERVER",
+    help=f"A llama-server to bridge; repeatable. Else those on {PLACES}, now or later.",
+)
+@click.option("--no-find", is_flag=True, help="Without a --server: look for none.")
 @rpc_peers_option
 @click.option(
     "--models",
@@ -84,6 +90,7 @@ def up(  # noqa: PLR0913  # one argument per option
     tls_key: Path | None,
     data_dir: Path,
     servers: Sequence[str],
+    no_find: bool,
     rpc_peers: Sequence[str],
     models: Path | None,
     demo: bool,
@@ -96,30 +103,29 @@ def up(  # noqa: PLR0913  # one argument per option
 ) -> None:
     """Run everything on this machine: Redis, the API, and the bridges.
 
-    There is one bridge for all --servers, and one for the --models.
+    There is one bridge for all --servers, and one for the --models. Where no server is there yet,
+    and none is named, it waits for one.
     """
-    if redis_tls and not (lan or redis_listen):
-        raise click.UsageError("--redis-tls goes with --redis-listen or --lan")
-    if once and not demo:
-        raise click.UsageError("--once goes with --demo")
-    if models:
-        check_host(models)
-    if demo:
-        _check_demo_parts()
-    log_level = log_level or ("warning" if demo else "info")
+    _check_pairs({"--redis-tls": redis_tls, "--once": once}, lan or redis_listen, demo)
+    _check_parts(models, demo)
+    log_level = log_level or _log_level_before() or ("warning" if demo else "info")
     set_up_logs(log_level)
-    bridges = _bridges(servers, rpc_peers) + model_bridges(models)
+    bridges = bridges_of(servers, rpc_peers) + model_bridges(models)
+    finds = not (bridges or demo or no_find)
     home = _open_home(data_dir)
     host = host or (EVERYWHERE if lan else None)
-    listen = _listen(redis_listen, lan)
+    listen = listen_address(redis_listen, lan)
     password = keep_secret(home.redis_password) if listen else None
-    redis = _redis(home, listen, password, has_tls=redis_tls)
+    redis = embedded(home, listen, password, has_tls=redis_tls)
     tls = plan_tls(home, listen, redis.socket_path) if redis and listen and redis_tls else None
     given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
     api, url = _read_settings(home, redis, given | {"metrics_listen": metrics_listen})
     bridges += demo_bridges(_demo_model(home)) if demo else []
     redis_ca = tls.fingerprint if tls else ""
-    greeting = replace(_greeting(home, api, url, listen, password), redis_ca=redis_ca)
+    greeting = _greeting(home, api, url, listen, password)
+    expects = look_and_tell() if finds else bool(bridges)
+    bridges += FINDING if finds else []
+    greeting = replace(greeting, redis_ca=redis_ca, finds=finds, expects=expects)
     _remember(home, listen, greeting)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
@@ -129,16 +135,20 @@ def up(  # noqa: PLR0913  # one argument per option
     start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once, door))
 
 
-def _bridges(servers: Sequence[str], rpc_peers: Sequence[str]) -> list[list[str]]:
-    """The arguments of one bridge for all servers, where there are any."""
-    if rpc_peers and not servers:
-        raise click.UsageError("--rpc-peers goes with --server")
-    peers = peers_by_server(servers, rpc_peers)
-    for server in servers:
-        load({BridgeSettings: {"server": server, "rpc_peers": peers.get(server)}})
-    words = [word for server in servers for word in ("--server", server)]
-    words += [word for each in rpc_peers for word in ("--rpc-peers", each)]
-    return [words] if servers else []
+def _log_level_before() -> str | None:
+    """That of `llamaq --log-level … up`, if it is typed there."""
+    root = click.get_current_context().find_root()
+    typed = root.get_parameter_source("log_level") is ParameterSource.COMMANDLINE
+    return str(root.params["log_level"]) if typed else None
+
+
+def _check_pairs(given: Mapping[str, bool], listens: object, demo: bool) -> None:
+    for option, fits, with_what in (
+        ("--redis-tls", listens, "--redis-listen or --lan"),
+        ("--once", demo, "--demo"),
+    ):
+        if given[option] and not fits:
+            raise click.UsageError(f"{option} goes with {with_what}")
 
 
 def _greeting(
@@ -193,10 +203,12 @@ def _read_settings(
     return api, loaded[QueueSettings].redis_url.get_secret_value()
 
 
-def _check_demo_parts() -> None:
+def _check_parts(models: Path | None, demo: bool) -> None:
     from llamaq.demo_server import missing_demo_parts
 
-    if missing := missing_demo_parts():
+    if models:
+        check_host(models)
+    if demo and (missing := missing_demo_parts()):
         raise click.ClickException("\n".join(missing))
 
 
@@ -207,41 +219,3 @@ def _demo_model(home: Home) -> Path:
         click.echo("Generating a tiny model…", err=True)
         write_demo_model(home.demo_model)
     return home.demo_model
-
-
-def _listen(text: str | None, lan: bool) -> ListenAddress | None:
-    if lan and not text and not _has_redis():
-        text = EVERYWHERE
-    try:
-        return parse_listen(text) if text else None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _redis(
-    home: Home, listen: ListenAddress | None, password: str | None, *, has_tls: bool
-) -> EmbeddedRedis | None:
-    if _has_redis():
-        if listen:
-            raise click.UsageError(
-                "--redis-listen is for the embedded Redis, but LLAMAQ_REDIS_URL is set"
-            )
-        return None
-    if listen:
-        check_port(listen.host, listen.port, "--redis-listen ADDR:PORT")
-    try:
-        settings: EmbeddedSettings = load({EmbeddedSettings: {}})[EmbeddedSettings]
-        return plan(
-            find_server(),
-            home.folder,
-            listen=None if has_tls else listen,
-            password=password,
-            keeping=settings.keeping,
-        )
-    except NoServerFoundError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _has_redis() -> bool:
-    """Whether there is a Redis already, so that none is started."""
-    return is_set("LLAMAQ_REDIS_URL") or is_set("REDIS_URL")

@@ -26,7 +26,7 @@ async def read_endpoints(
     asked = [look(origin, "POST", path, timeout_s, b"{}") for path in _PATHS.values()]
     answers = dict(zip(_PATHS, await asyncio.gather(*asked), strict=True))
     for answer in answers.values():
-        if answer.status in _UNKNOWN:
+        if answer.status in _UNKNOWN or answer.probe is ProbeResult.SILENT:
             return answer.probe, frozenset()
     found = {word for word, answer in answers.items() if answer.status not in _NO}
     if EMBEDDINGS in found:

@@ -6,6 +6,7 @@ import time
 
 from dispatcher.beat import until_beat_s
 from worker_bridge.health import Health, ProbeResult, next_health
+from worker_bridge.impostor import look_behind
 from worker_bridge.llama import LlamaServer
 from worker_bridge.rpc_peers import RpcPeers
 from worker_bridge.server_state import ServerState
@@ -45,6 +46,7 @@ class HealthMonitor:
         self._peers = peers or RpcPeers(())
         self._processes: set[str] = set()
         self._silences = 0
+        self._stranger = ""  # what is there in place of the server
         self._refused_at: float | None = None
         self._doubted = asyncio.Event()
         self._suspicious = False
@@ -94,7 +96,17 @@ class HealthMonitor:
             if time.monotonic() < self._trusted_at:
                 return
             self._suspicious = False
-        self._state.become(next_health(self._state.health, found, self._silences))
+        health = next_health(self._state.health, found, self._silences)
+        self._state.become(health)
+        await self._explain(health)
+
+    async def _explain(self, health: Health) -> None:
+        """Says what came in the place of a server that was one. A bridge that waits says it."""
+        if health is not Health.MISCONFIGURED or not self._state.is_known:
+            self._stranger = ""
+        elif not self._stranger:
+            self._stranger = await look_behind(self._server)
+        self._state.explain(self._peers.why or self._stranger)
 
     def _notice_silence(self, silent: bool) -> None:
         if not silent:
@@ -116,7 +128,7 @@ class HealthMonitor:
         known = self._state.props if self._state.is_known else None
         process, asleep = (known.process, known.sleeping) if known else ("", False)
         await self._peers.look(found, process, asleep=asleep)
-        self._state.explain(self._peers.why)
+        self._state.explain(self._peers.why or self._stranger)
         return not self._peers.why
 
     async def _look_at_process(self) -> ProbeResult:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer
 
 _LOOK_S = 2.0
@@ -13,11 +14,14 @@ _LLAMA_CPP = "llamacpp"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The status of an answer (0: none), its text, and its JSON value, None where it has none."""
+    """The status of an answer (0: none), its text, its JSON value, None where it has none, and
+    what kind of answer it was.
+    """
 
     status: int = 0
     text: str = ""
     value: Any = None
+    probe: ProbeResult = ProbeResult.SILENT
 
     def get(self, name: str) -> Any:
         """A field of the JSON object; None where there is none."""
@@ -26,16 +30,23 @@ class Found:
 
 async def look_behind(server: LlamaServer) -> str:
     """What this server is, and what to do about it."""
-    return explain({path: await _found(server, path) for path in _PATHS})
+    found = {path: await _found(server, path) for path in _PATHS}
+    return explain(found) or _why_silent(found["/props"], server.url)
+
+
+async def why_away(server: LlamaServer) -> str:
+    """Why nothing answers there, and what to do about it; empty where something does."""
+    found = await _found(server, "/props")
+    return "" if found.status else _why_silent(found, server.url)
 
 
 async def _found(server: LlamaServer, path: str) -> Found:
     answer = await server.look_at(path, _LOOK_S)
-    return Found(answer.status, answer.body.decode(errors="replace"), answer.value)
+    return Found(answer.status, answer.body.decode(errors="replace"), answer.value, answer.probe)
 
 
 def explain(found: Mapping[str, Found]) -> str:
-    """The sentence for these answers, by path."""
+    """The sentence for these answers, by path; empty where there are none."""
     if found["/props"].get("role") == "router":
         return (
             "it is a llama-server router, which starts servers for several models. Give each model "
@@ -51,12 +62,24 @@ def explain(found: Mapping[str, Found]) -> str:
     if _LLAMA_CPP in _owners(found["/v1/models"]):
         return "this bridge can't read what its /props says: use a newer llama-server"
     if not any(answer.status for answer in found.values()):
-        return "it does not answer as a web server does. Check the host and the port of --server"
+        return ""
     return (
         "it is a web server, but not a llama-server (GET /props: "
         f"{found['/props'].status or 'no answer'}). Check the host, the port and the path of "
         "--server; it is the address without /v1"
     )
+
+
+def _why_silent(found: Found, url: str) -> str:
+    has_tls = url.startswith("https:")
+    if found.probe is ProbeResult.REFUSED:
+        return "nobody listens there. Start the llama-server, or check the port of --server"
+    if found.probe is ProbeResult.UNREACHABLE:
+        why = "there is no way to it. Check the host of --server, and firewalls"
+    else:
+        why = "it does not answer as a web server does. Check the host and the port of --server"
+        why += "" if has_tls else ". If it speaks TLS, write https://"
+    return f"{why}. If it speaks no TLS, write http://" if has_tls else why
 
 
 def _other_engine(found: Mapping[str, Found]) -> str:

@@ -33,7 +33,8 @@ class KeptProcess:
     It sees `environment` and nothing of this process' own, but for the descriptors `inherited`.
     It `is_held` from `hold` to `go_on`: it does not run then.
     `stop_s` is how long it may take to end politely. `ended` is set as soon as it has ended by
-    itself. What it writes as errors goes by way of `last_words`, where it is given any.
+    itself. What it writes as errors goes by way of `last_words`, where it is given any. `advice` is
+    logged where it ends soon after its start.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class KeptProcess:
     ) -> None:
         self.name = name
         self.last_words: LastWords | None = None
+        self.advice = ""
         self.ended = asyncio.Event()
         self._command = command
         self._environment = environment
@@ -79,9 +81,10 @@ class KeptProcess:
             if self._stopping or self.is_held:
                 continue
             self.ended.set()
-            if time.monotonic() - started > _STEADY_S:
-                pause_s = _FIRST_PAUSE_S
-            log.warning("%s ended with code %s; it starts again in %s s", self.name, code, pause_s)
+            was_steady = time.monotonic() - started > _STEADY_S
+            pause_s = _FIRST_PAUSE_S if was_steady else pause_s
+            end = _in_words(code) + ("" if was_steady else self.advice)
+            log.warning("%s %s; it starts again in %s s", self.name, end, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
@@ -164,6 +167,20 @@ async def run_once(command: Sequence[str], handed: bytes) -> int:
     finally:
         if process.returncode is None:
             process.kill()
+
+
+def _in_words(code: int) -> str:
+    """How a program has ended.
+
+    >>> _in_words(-9)
+    'was killed (SIGKILL)'
+    """
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was killed ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed (signal {-code})"
 
 
 def _ending_with_parent(number: signal.Signals) -> Callable[[], None] | None:

@@ -3,9 +3,14 @@
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 DEFAULT_COMMAND = ("llama-server", "--parallel", "4")
 """What starts a server for a model that is wanted, unless its operator names something else."""
+
+EXAMPLE = (DEFAULT_COMMAND[0], "-m", "model.gguf", *DEFAULT_COMMAND[1:])
+"""The same for one model, as people are told to type it."""
+_LOADS = "-hf", "-hfr", "--hf-repo", "-mu", "--model-url", "-dr", "--docker-repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,21 @@ def rpc_peers(command: Sequence[str], environment: Mapping[str, str]) -> str:
     'gpu2:50052,gpu3:50052'
     """
     return _option(command, "--rpc") or environment.get("LLAMA_ARG_RPC", "")
+
+
+def missing_model(command: Sequence[str]) -> str:
+    """The model file that this llama-server is to have, where there is none; else empty.
+
+    A command of another name may mean something else by `-m`. One that downloads needs no file.
+
+    >>> missing_model(["llama-server", "-m", "/none.gguf"])
+    '/none.gguf'
+    """
+    program = PurePath(command[0]).name
+    if not program.startswith(DEFAULT_COMMAND[0]) or any(_option(command, each) for each in _LOADS):
+        return ""
+    file = _option(command, "-m") or _option(command, "--model")
+    return file if file and not Path(file).is_file() else ""
 
 
 def find_free_port() -> int:

@@ -108,7 +108,7 @@ class LlamaServer:
         chats = self._props is None or COMPLETION in self._props.endpoints
         path, body = (CHAT_PATH, _OWN_REQUEST) if chats else ("/embeddings", _OWN_INPUT)
         answer = await look(self._origin, "POST", path, timeout_s, body)
-        if answer.status in (0, 200):
+        if answer.status in (0, 200) or answer.probe is ProbeResult.SILENT:
             return answer.probe
         return _PROBES.get(judge(answer.status, answer.body).end, ProbeResult.STRANGE)
 

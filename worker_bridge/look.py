@@ -13,7 +13,10 @@ _LARGEST_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A whole answer; `probe` says what kind of look it was, and the status is 0 without one."""
+    """An answer; `probe` says what kind of look it was, and the status is 0 without one.
+
+    One that broke off counts as silence, whatever came of it.
+    """
 
     probe: ProbeResult
     status: int = 0
@@ -71,7 +74,7 @@ class _Whole:
         self._end(Looked(probe, self._status, b"".join(self._pieces)))
 
     def broken(self, how: str) -> None:
-        self._end(Looked(ProbeResult.SILENT))
+        self._end(Looked(ProbeResult.SILENT, self._status, b"".join(self._pieces)))
 
     def not_reached(self, error: Exception) -> None:
         if not self.answer.done():

@@ -45,6 +45,11 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _STEADY_S = 60.0  # a worker that ran for so long begins again after the first pause
 
+_ADVICE = (
+    " before it served for long. Its own lines above say why. Often an option is wrong, the model "
+    "is none, or memory is short: then give it fewer --n-gpu-layers or a smaller --ctx-size"
+)
+
 Tell = Callable[[Bridge], None]
 
 
@@ -114,7 +119,7 @@ async def serve_all(
     """Bridges several servers, each as if it were alone, until all are to drain."""
     async with asyncio.TaskGroup() as group:
         for each in settings:
-            group.create_task(_serve_again_and_again(each, queue, shared, signals))
+            group.create_task(serve_for_good(each, queue, shared, signals))
 
 
 async def serve(
@@ -137,12 +142,13 @@ async def serve(
             await _serve_model(settings, queue, clients, signals, process, tell)
 
 
-async def _serve_again_and_again(
+async def serve_for_good(
     settings: BridgeSettings,
     queue: QueueSettings,
     shared: Shared,
     signals: Signals,
 ) -> None:
+    """As `serve`, one of several: where that fails it begins again."""
     pause_s = _FIRST_PAUSE_S
     while not signals.drain.is_set():
         began_at = time.monotonic()
@@ -181,6 +187,7 @@ class OwnServer:
         self.last_words = LastWords()
         self.process = KeptProcess("llama-server", launch.command, environment, stop_s=_STOP_S)
         self.process.last_words = self.last_words if listens else None
+        self.process.advice = _ADVICE
         self._settings = settings.model_copy(update={"server": launch.url})
 
     async def serve(
@@ -229,7 +236,9 @@ async def _serve_model(
     shared = clients.shared
     shared.count_servers(1)
     try:
-        await first_of(signals.drain.wait(), until_healthy(state, server))
+        await first_of(
+            signals.drain.wait(), until_healthy(state, server, is_ours=process is not None)
+        )
         if state.health is Health.HEALTHY and not signals.drain.is_set():
             bridge = Bridge(settings, queue, server, state, monitor, clients)
             tell(bridge)

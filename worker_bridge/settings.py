@@ -22,7 +22,6 @@ class BridgeSettings(BaseSettings):
 
     server: str = Field(
         "http://127.0.0.1:8080",
-        pattern=r"^https?://",
         description="address of the llama-server; a /v1 at its end is left out",
     )
     server_key: SecretStr | None = Field(None, description="its --api-key, if it has one")
@@ -82,6 +81,11 @@ class BridgeSettings(BaseSettings):
     @classmethod
     def _without_v1(cls, url: str) -> str:
         """Clients of OpenAI's API are told of the same server with /v1."""
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(
+                "the address of a llama-server (--server) begins with http:// or https://, such as "
+                "http://127.0.0.1:8080"
+            )
         return _V1.sub("", url)
 
     @field_validator("rpc_peers")

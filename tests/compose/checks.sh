@@ -152,11 +152,11 @@ check_redis_keeps() {
 
 redis_has_it() { docker compose exec redis redis-cli get llamaq-trial | grep kept; }
 
-# The line that `llamaq join` prints on A is run on B as it is.
+# The first line that `llamaq join` prints on A is run on B as it is.
 check_other_machine() {
     ! on_b curl --silent --max-time 3 http://10.77.0.1:8484/health || return 1
     start_on b server-b "$PYTHON" -m llamaq.demo_server --parallel 2 --alias trial --model "$WORK/models/model.gguf"
-    joining=$(run_readme ' join ')
+    joining=$(run_readme ' join ' | head -n 1)
     start_on b bridge-b env PATH="$PWD/.venv/bin:$PATH" sh -c "$joining"
     wait_for 30 workers_are 1
     check_chat

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -184,16 +183,6 @@ def test_server_gets_the_key_that_the_bridge_uses(
         assert key["LLAMAQ_SERVER_KEY"] not in launch.bridge.output
 
 
-def test_command_that_does_not_exist_is_a_clear_error(queue: tuple[str, str]) -> None:
-    command = llamaq("bridge", "--", "no-such-llama-server", "-m", "x.gguf")
-    environment = {**os.environ, "LLAMAQ_REDIS_URL": queue[0]}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("Error: no-such-llama-server: ")
-    assert "No such file" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_server_that_never_starts_is_tried_again_until_a_signal(
     queue: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -203,9 +192,3 @@ def test_server_that_never_starts_is_tried_again_until_a_signal(
         assert "out of memory" in bridge.output
         assert bridge.stop(5) == 0
         assert "Traceback" not in bridge.output
-
-
-def test_server_and_command_do_not_go_together() -> None:
-    command = llamaq("bridge", "--server", "http://127.0.0.1:1", "--", "llama-server")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, "not both" in done.stderr) == (2, True)

@@ -95,7 +95,8 @@ def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[s
     needed = {
         "valkey-server": set[str](),  # it writes over the memory that /proc shows
         "llamaq api": queue | {f"LLAMAQ_{name}" for name in api},
-        "llamaq bridge": queue | {"LLAMAQ_SERVER_KEY", "LLAMAQ_STALL_TOKEN_S", "LLAMAQ_MODELS"},
+        "llamaq bridge": queue
+        | {f"LLAMAQ_{name}" for name in ("SERVER_KEY", "STALL_TOKEN_S", "MODELS", "DATA_DIR")},
         "llamaq.demo_server": users | {"LLAMA_API_KEY"},
     }
     for process in processes:
@@ -142,13 +143,15 @@ def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[s
     folder = ["--data-dir", str(tmp_path / "up")]
     options = ["--port", str(port), *folder]
     joining = shlex.join(llamaq("join", *folder))
-    up = Terminal(llamaq("up", *options, "--redis-listen", f"127.0.0.1:{redis_port}"))
+    up = Terminal(llamaq("up", "--no-find", *options, "--redis-listen", f"127.0.0.1:{redis_port}"))
     server = [*llamaq()[:2], "llamaq.demo_server", "-m", str(models["tiny"]), "--parallel", "2"]
     with program([*server, "--port", str(server_port)], tmp_path / "server.log"):
-        wait_until(lambda: "It waits for a worker" in up.text(), 60)
-        assert "MODEL" not in up.text()
-        line = next(x for x in up.text().splitlines() if x.startswith(" LLAMAQ_REDIS_URL="))
-        assert paste(joining).splitlines() == [line]
+        wait_until(lambda: "model.gguf --parallel 4" in up.text(), 60)
+        assert "llamaq waits for a worker." in up.text()
+        assert not [word for word in ("MODEL", "is up", "curl") if word in up.text()]
+        lines = [x for x in up.text().splitlines() if x.startswith(" LLAMAQ_REDIS_URL=")]
+        assert paste(joining).splitlines() == lines
+        line = lines[0]
         assert f"127.0.0.1:{redis_port}" in line
         assert not answers(f"http://127.0.0.1:{port}/ready")
         pasted = line.replace("llamaq bridge", " ".join(llamaq("bridge")))
@@ -157,7 +160,9 @@ def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[s
             wait_until(lambda: answers(f"http://127.0.0.1:{port}/ready"), 30)
             shown = subprocess.run(llamaq("status", *folder), capture_output=True, text=True)
             assert "slots 0/2" in shown.stdout
-            wait_until(lambda: "A worker serves tiny." in up.text(), 10)
+            wait_until(lambda: "model tiny\n" in up.text(), 10)
+            assert "llamaq is up: " in up.text()
+            assert "A worker serves tiny." in up.text()
             assert '"model": "tiny"' in up.text()
     up.close()
 

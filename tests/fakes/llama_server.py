@@ -190,6 +190,7 @@ class FakeLlamaServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.heads.append(head)
             length = [
                 line.split(":")[1]
                 for line in head.split("\r\n")

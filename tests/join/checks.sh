@@ -19,7 +19,7 @@ check_up() {
         </dev/null >"$WORK/up.log" 2>&1 &
     PIDS="${PIDS:-} $!"
     wait_for 60 printed '^A worker serves trial'
-    JOINING=$(printed '^ LLAMAQ_REDIS_URL=')
+    JOINING=$(printed '^ LLAMAQ_REDIS_URL=' | head -n 1)
     TOKEN=$(printed '^eyJ')
     URL=$(printed '^From other machines: ' | sed 's/^From other machines: \([^ ]*\).*/\1/')
     [ "$URL" = http://10.78.0.1:8484/v1 ]
@@ -35,7 +35,7 @@ printed() { tr -d '\r' <"$WORK/up.log" | grep -E -e "$@"; }
 # The printed line is typed on the worker as it is; `llamaq join` prints the same again.
 check_join() {
     ! workers_are 2 || return 1
-    [ "$(type_on main 'llamaq join')" = "$JOINING" ]
+    [ "$(type_on main 'llamaq join' | head -n 1)" = "$JOINING" ]
     as_user_of worker nsenter --net=/run/netns/llamaq-worker sh -c "exec env $JOINING" >"$WORK/bridge.log" 2>&1 &
     PIDS="$PIDS $!"
     wait_for 30 workers_are 2

@@ -51,7 +51,7 @@ def assert_shell_reads(line: str) -> None:
     ],
 )
 def test_curl_line_asks_for_one_streamed_chat(host: str, url: str) -> None:
-    line = greeting(host).chat_line("demo")
+    line = greeting(host).line_to_try("demo")
     assert_shell_reads(line)
     program, *words = shlex.split(line)
     assert program == "curl"
@@ -63,7 +63,7 @@ def test_curl_line_asks_for_one_streamed_chat(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("host", ["::", "fe80::1"])
 def test_shell_takes_no_part_of_the_address_for_a_pattern(host: str) -> None:
-    assert "'http://[" in greeting(host).chat_line("demo")
+    assert "'http://[" in greeting(host).line_to_try("demo")
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def test_machine_without_curl_gets_a_line_of_python(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("llamaq.greeting.shutil.which", lambda _: None)
     with HTTPServer(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.handle_request).start()
-        line = replace(greeting(), port=server.server_port).chat_line('it\'s "x"')
+        line = replace(greeting(), port=server.server_port).line_to_try('it\'s "x"')
         assert_shell_reads(line)
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10)
     path, bearer, body = done.stdout.splitlines()
@@ -103,21 +103,21 @@ def bridge_words(line: str) -> tuple[str, list[str]]:
 
 
 def test_bridge_line_of_this_machine_uses_the_socket() -> None:
-    url, command = bridge_words(greeting().bridge_line())
+    url, command = bridge_words(greeting().bridge_lines()[0])
     assert url == "unix:///data/redis.sock"
     assert command == ["llamaq", "bridge", "--server", "http://127.0.0.1:8080"]
 
 
 @pytest.mark.parametrize("host", ["192.168.1.5", "fe80::1"])
 def test_bridge_line_for_another_machine_has_address_and_password(host: str) -> None:
-    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_line())
+    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_lines()[0])
     found = parse_url(url)
     assert (found["host"], found["port"], found["password"]) == (host, 6399, PASSWORD)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
 def test_address_for_everyone_is_shown_as_one_that_can_be_reached(host: str) -> None:
-    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_line())
+    url, _ = bridge_words(greeting(listen=ListenAddress(host, 6399)).bridge_lines()[0])
     assert parse_url(url)["host"] not in ("0.0.0.0", "::", "")  # noqa: S104
 
 
@@ -146,18 +146,47 @@ def test_token_and_passwords_are_shown_only_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = greeting(redis_url="redis://:hunter2@redis")
-    known.show()
-    assert capsys.readouterr().out == "llamaq is up: http://127.0.0.1:8484/v1\n"
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    known.show()
+    out = shown(capsys, known)
+    assert out == "\nllamaq is up: http://127.0.0.1:8484/v1\nA worker serves demo.\n"
+    known.show_waiting()
     out = capsys.readouterr().out
+    assert out == "llamaq waits for a worker. Its API runs: http://127.0.0.1:8484/v1\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    out = shown(capsys, known)
     assert TOKEN in out
-    assert known.bridge_line() in out
+    assert "\n".join(known.bridge_lines()[:1]) in out
 
 
 def shown(capsys: pytest.CaptureFixture[str], greeting: Greeting) -> str:
-    greeting.show()
+    greeting.show(["demo"], "chat")
     return capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_lines_for_a_server_that_runs_and_for_one_that_is_started(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Both are printed once, whether a worker is there at once or comes later."""
+    known = greeting()
+    running, starting = known.bridge_lines()
+    assert bridge_words(starting)[1][-6:] == [
+        *("--", "llama-server", "-m", "model.gguf", "--parallel", "4")
+    ]
+    known.show_waiting()
+    waiting = capsys.readouterr().out
+    known.show(["demo"], "chat", is_new=False)
+    later = capsys.readouterr().out
+    at_once = shown(capsys, known)
+    for line in (running, starting):
+        assert [out.count(f"\n{line}\n") for out in (waiting, later, at_once)] == [1, 0, 1]
+    assert "is up" not in waiting
+    assert TOKEN not in waiting
+
+
+def test_line_of_this_machine_is_for_a_port_that_no_bridge_finds() -> None:
+    assert "8090" in replace(greeting(), finds=True).bridge_lines()[0]
+    listen = ListenAddress("192.168.1.5", 6399)
+    assert "8080" in replace(greeting(listen=listen), finds=True).bridge_lines()[0]
 
 
 @pytest.fixture
@@ -176,7 +205,8 @@ def test_addresses_for_others_are_printed(capsys: pytest.CaptureFixture[str]) ->
     assert "From other machines: http://192.168.1.5:8484/v1 (eth0)\n" in out
     assert "From other machines: http://172.17.0.1:8484/v1 (docker0)\n" in out
     assert "@192.168.1.5:6399/0 llamaq bridge" in out.replace("'", "")
-    assert "172.17.0.1 (docker0). For these: llamaq join ADDRESS --data-dir /data\n" in out
+    assert "This is for machines that reach 192.168.1.5 (eth0). For those that reach\n" in out
+    assert "- 172.17.0.1 (docker0): llamaq join 172.17.0.1 --data-dir /data\n" in out
 
 
 @pytest.mark.usefixtures("two_networks")
@@ -189,11 +219,19 @@ def test_line_for_tokens_makes_some_that_this_api_accepts(
 
 
 @pytest.mark.usefixtures("two_networks")
-def test_line_to_try_has_the_models_name(capsys: pytest.CaptureFixture[str]) -> None:
-    greeting().show()
-    assert "curl" not in capsys.readouterr().out
-    greeting().show_chat_line("qwen")
-    assert greeting().chat_line("qwen") in capsys.readouterr().out
+def test_lines_to_try_have_a_models_name(capsys: pytest.CaptureFixture[str]) -> None:
+    known = greeting()
+    out = shown(capsys, known)
+    assert f"\nTry it:\n{known.line_to_try('demo')}\n" in out
+    assert "8484/v1, the token as API key, model demo\n" in out
+    known.show(["e5", "bge"], "embedding")
+    out = capsys.readouterr().out
+    assert "A worker serves e5, bge.\n" in out
+    assert f"\nTry it:\n{known.line_to_try('e5', 'embedding')}\n" in out
+    assert "/v1/embeddings" in out
+    assert "chat/completions" not in out
+    known.show(["x"], "")
+    assert "Try it" not in capsys.readouterr().out
 
 
 def test_secrets_are_not_printed() -> None:

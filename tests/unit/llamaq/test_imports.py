@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.builders import SECRET, make_token
 
+ROOT = Path(__file__).parents[3]
 _RUN = """
 import json, sys, time
 import click

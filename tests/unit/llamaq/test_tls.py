@@ -177,6 +177,17 @@ async def test_connection_without_a_handshake_ends_and_an_address_has_few_of_the
         each.close()
 
 
+async def test_client_that_speaks_no_tls_is_told(listening: Listening) -> None:
+    reader, writer = await asyncio.open_connection(*listening.socket.getsockname())
+    writer.write(b"GET /v1/models HTTP/1.1\r\nHost: llamaq\r\n\r\n")
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"write https:// in place of http://" in answer
+    assert listening.handshakes.taken == 0
+    writer.close()
+
+
 async def test_renewed_certificate_is_used_without_a_restart(
     listening: Listening, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

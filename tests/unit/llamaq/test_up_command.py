@@ -5,8 +5,6 @@ import errno
 import os
 import pickle
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -20,7 +18,8 @@ from llamaq.embedded_redis import ListenAddress
 from llamaq.greeting import Greeting
 from llamaq.home import Home
 from llamaq.up_plan import UpPlan, model_bridges
-from tests.processes import free_port, llamaq
+from tests.processes import free_port
+from worker_bridge.local_servers import Seen
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +28,19 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LLAMAQ_REDIS_URL", "REDIS_URL", "LLAMAQ_JWT_SECRET", "LLAMAQ_LEASE_S"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    found(monkeypatch)
+
+
+def found(monkeypatch: pytest.MonkeyPatch, *seen: Seen) -> list[None]:
+    """What is found on this machine; each element of what is returned is a look."""
+    looks: list[None] = []
+
+    async def look_around() -> list[Seen]:
+        looks.append(None)
+        return list(seen)
+
+    monkeypatch.setattr("llamaq.up_servers.look_around", look_around)
+    return looks
 
 
 @pytest.fixture
@@ -124,22 +136,6 @@ def test_full_disk_is_told_and_leaves_no_half_a_secret(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.real
-def test_redis_that_ends_at_once_ends_up_with_its_reason(tmp_path: Path) -> None:
-    kept = tmp_path / "redis" / "appendonlydir"
-    kept.mkdir(parents=True)
-    (kept / "appendonly.aof.manifest").write_text("junk\n")
-    (tmp_path / "redis_url").touch()  # of one that was killed when its disk was full
-    started = time.monotonic()
-    command = llamaq("up", "--data-dir", str(tmp_path), "--port", str(free_port()))
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert time.monotonic() - started < 5
-    assert result.returncode == 1
-    assert "Redis can't read the queue" in result.stderr
-    assert f"move {kept} away" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_only_the_embedded_redis_can_listen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,8 +184,8 @@ def test_redis_is_reached_over_tls_alone_where_that_is_wanted(
     assert "requirepass" in plan.redis.config
     assert list(plan.redis_tls[2:5]) == ["llamaq.redis_door", EVERY, "6379"]
     assert greeting.redis_ca == Home(tmp_path).redis_ca.read_text().strip()
-    assert f":6379/0?ca_sha256={greeting.redis_ca}'" in greeting.bridge_line()
-    assert "rediss://:" in greeting.bridge_line()
+    assert f":6379/0?ca_sha256={greeting.redis_ca}'" in greeting.bridge_lines()[0]
+    assert "rediss://:" in greeting.bridge_lines()[0]
     assert up(tmp_path, "--lan", "--port", str(free_port())).exit_code == 0
     assert (started[1][0].redis_tls, started[1][1].redis_ca) == ((), "")
     assert not Home(tmp_path).redis_ca.exists()
@@ -213,14 +209,81 @@ def test_lan_opens_only_the_api_where_another_redis_is_used(
     assert up(tmp_path, "--lan", "--port", str(free_port())).exit_code == 0
     plan, greeting = started[0]
     assert (host_of(plan), plan.redis, greeting.redis_listen) == (EVERY, None, None)
-    assert "redis://:pw@box" in greeting.bridge_line()
+    assert "redis://:pw@box" in greeting.bridge_lines()[0]
 
 
 def test_all_servers_have_one_bridge(tmp_path: Path, started: Started) -> None:
     servers = ["--server", "http://127.0.0.1:1", "--server", "http://127.0.0.1:2"]
-    for given in (servers, []):
+    for given in (servers, ["--no-find"]):
         assert up(tmp_path, *given, "--port", str(free_port())).exit_code == 0
     assert [plan.bridges for plan, _ in started] == [[servers], []]
+
+
+FOUND = Seen(8080, True, "a llama-server")
+STRANGER = Seen(8080, False, "an LM Studio, not a llama-server")
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ([FOUND], "Found a llama-server at http://127.0.0.1:8080.\n"),
+        ([], "No llama-server answers on 127.0.0.1:8080–8089. llamaq starts all the same"),  # noqa: RUF001
+        ([], "it joins by itself: llama-server -m model.gguf --parallel 4\n"),
+        ([STRANGER], "http://127.0.0.1:8080 is an LM Studio, not a llama-server.\nNo llama-serv"),
+        ([STRANGER], "it joins by itself: llama-server -m model.gguf --parallel 4 --port 8081\n"),
+        ([STRANGER], "llamaq up --server URL\n"),
+    ],
+)
+def test_up_without_a_server_tells_what_it_found_and_goes_on_looking(
+    tmp_path: Path,
+    started: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[Seen],
+    said: str,
+) -> None:
+    found(monkeypatch, *seen)
+    result = up(tmp_path, "--port", str(free_port()))
+    assert (result.exit_code, said in result.stderr) == (0, True)
+    plan, greeting = started[0]
+    assert (plan.bridges, greeting.finds) == ([["--find"]], True)
+    assert greeting.expects is (seen == [FOUND])
+
+
+def test_machine_without_llama_server_is_told(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = up(tmp_path, "--port", str(free_port()))
+    assert "no llama-server on its PATH. Install llama.cpp" in result.stderr
+    assert "llamaq up --demo" in result.stderr
+
+
+@pytest.mark.parametrize("given", [["--no-find"], ["--server", "http://127.0.0.1:1"]])
+def test_up_does_not_look_around_where_it_is_told_what_to_serve(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch, given: list[str]
+) -> None:
+    looks = found(monkeypatch, FOUND)
+    assert up(tmp_path, *given, "--port", str(free_port())).exit_code == 0
+    monkeypatch.setenv("LLAMAQ_SERVER", "http://127.0.0.1:1")
+    assert up(tmp_path, "--port", str(free_port())).exit_code == 0
+    assert started[1][0].bridges == [["--server", "http://127.0.0.1:1"]]
+    assert looks == []
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "level"),
+    [
+        ((), (), "info"),
+        (("--log-level", "warning"), (), "warning"),
+        (("--log-level", "warning"), ("--log-level", "debug"), "debug"),
+    ],
+)
+def test_log_level_is_heeded_before_and_behind_the_word_up(
+    tmp_path: Path, started: Started, before: tuple[str], behind: tuple[str], level: str
+) -> None:
+    options = ("--no-find", "--data-dir", str(tmp_path), "--port", str(free_port()))
+    assert CliRunner().invoke(main, [*before, "up", *behind, *options]).exit_code == 0
+    assert started[0][0].log_level == level
 
 
 def test_up_that_is_closed_forgets_where_it_listened(tmp_path: Path, started: Started) -> None:

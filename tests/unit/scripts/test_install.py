@@ -80,3 +80,32 @@ def test_unknown_part_is_refused(checkout: Path) -> None:
     command = [checkout / "scripts/install", "everything"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, "usage" in done.stderr) == (2, True)
+
+
+_PIP_SAYS = """\
+Looking in indexes: https://pypi.org/simple
+Requirement already satisfied: httpx==0.28.1 in ./.venv/lib (from -r requirements-demo.lock)
+Collecting xllamacpp==2026.10 (from -r requirements-demo.lock (line 7))
+  Downloading xllamacpp-2026.10-cp311.whl (78.1 MB)
+Processing /wheels/annotated_types-0.8.0-py3-none-any.whl (from -r requirements-demo.lock (line 1))
+Installing collected packages: xllamacpp, annotated-types
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_who_waits_sees_what_is_on_its_way_and_all_that_pip_said_where_it_failed(
+    checkout: Path, code: int
+) -> None:
+    (checkout / "said").write_text(f"{_PIP_SAYS}ERROR: No matching distribution\n")
+    python = checkout / ".venv/bin/python"
+    says = f'case "$*" in *require-hashes*) cat {checkout}/said; exit {code};; esac\n'
+    python.write_text(f"#!/bin/sh\n{says}")
+    command = [checkout / "scripts/install", "demo"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    total = len(pins("requirements-demo.lock"))
+    assert done.returncode == code
+    assert f"\n   2 of {total}: xllamacpp (78.1 MB)\n" in done.stderr
+    assert f"\n   3 of {total}: annotated_types\n== unpacking them" in done.stderr
+    assert ("No matching distribution" in done.stderr) is bool(code)
+    assert (checkout / ".venv/.installed-demo").exists() is not bool(code)
+    assert done.stdout == ""

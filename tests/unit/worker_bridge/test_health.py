@@ -151,3 +151,23 @@ async def test_something_else_that_listens_there_is_misconfigured(
 ) -> None:
     server.slots = "many"  # type: ignore[assignment]
     await becomes(state, Health.MISCONFIGURED)
+
+
+@pytest.mark.usefixtures("monitor")
+async def test_worker_tells_what_came_in_the_place_of_its_server(
+    server: FakeLlamaServer, state: ServerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_TICK_S", 0.05)
+    monkeypatch.setattr(health, "_PROPS_EVERY_S", 0.05)
+    await becomes(state, Health.HEALTHY)
+    assert state.reason == ""
+    server.slots = "many"  # type: ignore[assignment]
+    await becomes(state, Health.MISCONFIGURED)
+    async with asyncio.timeout(5):
+        while "not a llama-server" not in state.reason:
+            await state.renew_soon.wait()
+            state.renew_soon.clear()
+    server.slots = 2
+    await becomes(state, Health.HEALTHY)
+    await looked_at_again(server, "/props")
+    assert state.reason == ""

@@ -1,62 +1,29 @@
 """What the bridge says of a server that is no llama-server: small HTTP servers in its place."""
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
+from tests.impostors import (
+    LOCKED,
+    ODD,
+    OLD,
+    OLLAMA,
+    ROUTER,
+    SWAP,
+    VLLM,
+    WEB,
+    Pages,
+    port_of,
+    serving,
+)
 from tests.unit.dispatcher.waiting import until
+from worker_bridge.awaited_server import until_healthy
 from worker_bridge.health import Health
 from worker_bridge.impostor import look_behind
 from worker_bridge.llama import LlamaServer
 from worker_bridge.server_state import ServerState
-from worker_bridge.service import _healthy
-
-Pages = dict[str, tuple[int, Any]]
-
-OLLAMA: Pages = {
-    "/": (200, "Ollama is running"),
-    "/v1/models": (200, {"object": "list", "data": [{"id": "llama3", "owned_by": "library"}]}),
-}
-VLLM: Pages = {
-    "/health": (200, ""),
-    "/version": (200, {"version": "0.11.0"}),
-    "/v1/models": (200, {"object": "list", "data": [{"id": "qwen", "owned_by": "vllm"}]}),
-}
-ROUTER: Pages = {
-    "/health": (200, {"status": "ok"}),
-    "/props": (200, {"role": "router", "max_instances": 4, "build_info": "b9"}),
-    "/v1/models": (200, {"data": [{"id": "qwen", "owned_by": "llamacpp"}]}),
-}
-LOCKED: Pages = {"/health": (200, {"status": "ok"}), "/props": (401, {"error": {}})}
-OLD: Pages = {
-    "/health": (200, {"status": "ok"}),
-    "/props": (200, {}),
-    "/v1/models": (200, {"data": [{"id": "qwen", "owned_by": "llamacpp"}]}),
-}
-SWAP: Pages = {"/v1/models": (200, {"data": [{"id": "qwen", "owned_by": "llama-swap"}, 7]})}
-WEB: Pages = {"/": (200, "<html>Welcome")}
-ODD: Pages = {"/": (200, "[]"), "/props": (200, [1]), "/v1/models": (200, {"data": 3})}
-
-
-@asynccontextmanager
-async def serving(pages: Mapping[str, tuple[int, Any]]) -> AsyncIterator[LlamaServer]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        status, page = pages.get(head.split(" ")[1], (404, ""))
-        body = (page if isinstance(page, str) else json.dumps(page)).encode()
-        length = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write(f"HTTP/1.1 {status} Status\r\n{length}".encode() + body)
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1") as listener:
-        port = listener.sockets[0].getsockname()[1]
-        server = LlamaServer(f"http://127.0.0.1:{port}", None)
-        yield server
 
 
 @pytest.mark.parametrize(
@@ -73,8 +40,8 @@ async def serving(pages: Mapping[str, tuple[int, Any]]) -> AsyncIterator[LlamaSe
     ],
 )
 async def test_what_is_there_is_named_with_what_to_do(pages: Pages, said: str) -> None:
-    async with serving(pages) as server:
-        assert said in await look_behind(server)
+    async with serving(pages) as url:
+        assert said in await look_behind(LlamaServer(url, None))
 
 
 async def test_server_that_breaks_off_is_told_too() -> None:
@@ -83,21 +50,21 @@ async def test_server_that_breaks_off_is_told_too() -> None:
         writer.close()
 
     async with await asyncio.start_server(hang_up, "127.0.0.1") as listener:
-        port = listener.sockets[0].getsockname()[1]
-        server = LlamaServer(f"http://127.0.0.1:{port}", None)
+        server = LlamaServer(f"http://127.0.0.1:{port_of(listener)}", None)
         assert "does not answer as a web server" in await look_behind(server)
 
 
 async def test_waiting_bridge_says_once_what_it_found_and_again_when_that_changes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("worker_bridge.service._FIRST_LOOK_S", 0.02)
+    monkeypatch.setattr("worker_bridge.awaited_server._FIRST_PAUSE_S", 0.02)
     caplog.set_level(logging.INFO)
     pages = dict(OLLAMA)
-    async with serving(pages) as server:
+    async with serving(pages) as url:
+        server = LlamaServer(url, None)
         state = ServerState(server.url)
         state.health = Health.MISCONFIGURED
-        waiting = asyncio.create_task(_healthy(state, server))
+        waiting = asyncio.create_task(until_healthy(state, server))
 
         async def says(word: str) -> bool:
             return word in caplog.text

@@ -14,11 +14,13 @@ from dispatcher.connection import open_redis
 from dispatcher.settings import QueueSettings
 from llamaq.__main__ import main
 from tests.fakes.llama_server import Chat, FakeLlamaServer
-from tests.processes import llamaq, program, wait_until
+from tests.processes import free_port, llamaq, program, wait_until
 from tests.unit.worker_bridge.stage import WHOLE, Stage, eventually
 from worker_bridge import bridge, service
+from worker_bridge.finder import run_finder
 from worker_bridge.registration import Registration
 from worker_bridge.service import serve_all
+from worker_bridge.settings import BridgeSettings
 from worker_bridge.shared import Shared
 from worker_bridge.signals import Signals
 
@@ -155,12 +157,39 @@ async def test_one_command_bridges_several_servers_and_numbers_its_workers(
             assert running.output.count("left worker=gpu-") == 2
 
 
+async def test_servers_that_start_later_are_found_and_get_no_key(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker_bridge.finder._LOOK_EVERY_S", 0.05)
+    signals = Signals()
+    monkeypatch.setattr("worker_bridge.service.heed_signals", lambda: signals)
+    here = stage.server()
+    later = stage.server()
+    later.port = free_port()
+    async with here.running():
+        settings = BridgeSettings(server_key="secret")
+        queue = QueueSettings(redis_url=stage.redis_url)
+        finding = asyncio.create_task(run_finder(settings, queue, ports=[here.port, later.port]))
+        await eventually(stage.has_workers(1))
+        async with later.running():
+            await eventually(stage.has_workers(2))
+            assert await asyncio.gather(stage.text(), stage.text()) == [WHOLE] * 2
+            signals.heed()
+            await asyncio.wait_for(finding, 10)
+    assert await stage.workers() == ()
+    heads = [head for server in (here, later) for head in server.heads]
+    assert heads
+    assert not any("authorization" in head.lower() for head in heads)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--server", "http://a/v1", "--server", "http://a"], "stands there twice"),
         (["--server", "http://a", "--", "llama-server"], "either --server or a command"),
         (["--server", "http://a", "--server", "b"], "LLAMAQ_SERVER"),
+        (["--find", "--server", "http://a"], "--find goes with no server that is named"),
+        (["--find", "--", "llama-server"], "--find goes with no server that is named"),
         (
             ["--server", "http://a", "--server", "http://b", "--name", "x" * 63],
             "LLAMAQ_WORKER_NAME",
