@@ -90,6 +90,7 @@ def seen_by(process: psutil.Process) -> dict[str, str]:
 def assert_each_sees_what_it_needs(processes: list[psutil.Process], users: set[str]) -> None:
     """At d26fdb4 (M1) all of them had all secrets."""
     queue = {"LLAMAQ_REDIS_URL", "LLAMAQ_LEASE_S", "LLAMAQ_LOG_LEVEL"} | users
+    queue |= {"LLAMAQ_LOG_FORMAT", "LLAMAQ_METRICS_LISTEN"}
     api = {"JWT_SECRET", "JWT_ISSUER", "QUEUE_WAIT_S", "HOST", "PORT"}
     api |= {"TLS_CERT", "TLS_KEY", "TLS_KEY_PASSWORD"}
     needed = {
