@@ -27,9 +27,9 @@ run_readme() {
     eval "$found"
 }
 
-# `docker compose` with one file of deploy/compose/ beside docker-compose.yml.
-compose_with() {
-    example=$1
+# `docker compose` with one file of deploy/compose/ beside docker-compose.yml, as .env can name it.
+compose_with() (
+    export COMPOSE_FILE="docker-compose.yml:deploy/compose/$1.yml"
     shift
-    docker compose --file docker-compose.yml --file "deploy/compose/$example.yml" "$@"
-}
+    docker compose "$@"
+)

@@ -100,12 +100,12 @@ check_api_and_bridge() {
 
 # The bridge and the llama-server that it has started: stopped in the middle of an answer.
 check_drain() {
-    chat 1500 >"$WORK/stream" &
+    chat 800 >"$WORK/stream" &
     asking=$!
     wait_for 30 grep --quiet '^data: {' "$WORK/stream"
     on_machine systemctl stop llamaq-bridge@qwen
     wait "$asking"
-    is_whole "$WORK/stream" 1400
+    is_whole "$WORK/stream" 750
     unit_is llamaq-bridge@qwen Result success
     ! on_machine pgrep -f 'llama-server|demo_server.*--parallel 4' || return 1
     echo 'systemctl stop let the answer end, then llama-server'
@@ -122,15 +122,17 @@ check_restart() {
     echo 'a killed bridge came back by itself, with one llama-server'
 }
 
+log_has() { on_machine journalctl --unit "$1" --output cat | grep --quiet -e "$2"; }
+
 # What stays wrong is not tried again and again.
 check_mistakes() {
     echo 'LLAMAQ_DRAIN_S=soon' >"$ROOT/etc/llamaq/bridge-wrong.env"
     on_machine systemctl start llamaq-bridge@wrong || true
     wait_for 20 unit_is llamaq-bridge@wrong ActiveState failed
     unit_is llamaq-bridge@wrong NRestarts 0
-    on_machine journalctl --unit llamaq-bridge@wrong --output cat | grep LLAMAQ_DRAIN_S
+    wait_for 20 log_has llamaq-bridge@wrong LLAMAQ_DRAIN_S
     ! on_machine systemctl start llamaq-bridge@nobody 2>/dev/null || return 1
-    on_machine journalctl --unit llamaq-bridge@nobody --output cat | grep -m 1 'Failed to load environment files'
+    wait_for 20 grep 'bridge@nobody.service: Failed to load environment files' "$WORK/machine.log" # by systemd itself
     echo 'a wrong setting and a missing file end it with a sentence'
 }
 
