@@ -171,6 +171,11 @@ def _commands(redis: LinkedRedis, state: ModelState) -> Commands:
 
 
 def _nearest(asked: str, known: Iterable[str]) -> list[str]:
-    from difflib import get_close_matches  # seldom needed
+    from difflib import SequenceMatcher  # seldom needed
 
-    return get_close_matches(asked, sorted(known), n=_NEAREST, cutoff=0)
+    def likeness(worker: str) -> float:
+        """The random end of an id says nothing of how alike its name is."""
+        names = worker, name_of(worker)
+        return max(SequenceMatcher(None, asked, name).ratio() for name in names)
+
+    return sorted(sorted(known), key=likeness, reverse=True)[:_NEAREST]

@@ -114,7 +114,8 @@ async def test_jobs_that_wait_are_called_to_others(shop: Desk) -> None:
 
 
 async def test_unknown_worker_is_told_with_the_nearest(shop: Desk) -> None:
-    with pytest.raises(UnknownName, match=f"no worker 'gpu_1'. The nearest are: {GPU1}"):
+    await shop.join("gpx-1a2b3c", place="gpx")
+    with pytest.raises(UnknownName, match=f"no worker 'gpu_1'. The nearest are: {GPU1}, gpx-"):
         await drain(shop.redis, "gpu_1")
     with pytest.raises(UnknownName, match=r"no worker 'x_\[2J'"):
         await resume(shop.redis, "x\x1b[2J")
