@@ -117,7 +117,7 @@ class FakeLlamaServer:
     `endpoints` are the paths that it has besides those of every server: the others answer 501.
     While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
     answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
-    `chats` the bodies that came, `heads` what came before them. `aliases` are what it says that
+    `chats` the bodies that came, `heads` all that came before a body. `aliases` are what it says that
     they are, None as older builds do; `meta` is what it says of its weights.
     """
 
@@ -228,7 +228,6 @@ class FakeLlamaServer:
         elif self.key and f"Authorization: Bearer {self.key}\r\n".lower() not in head.lower():
             await _send(writer, 401, _error("Invalid API Key"))
         elif path == "/v1/chat/completions" or (path in self.endpoints and body != b"{}"):
-            self.heads.append(head)
             await self._chat(json.loads(body), writer, slots=int(path != SIDE))
         else:
             await _send(writer, self._status(path), self._about(path))

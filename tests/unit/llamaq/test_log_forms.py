@@ -40,7 +40,7 @@ raise KeyError("at the end")
 
 
 def written(*options: str, environment: dict[str, str] | None = None) -> list[str]:
-    command = [sys.executable, "-c", _RUN, *options, "join", "192.0.2.1"]
+    command = [sys.executable, "-c", _RUN, *options, "join", "192.0.2.1", "--json"]
     env = {"LLAMAQ_REDIS_URL": "redis://:x@redis", **(environment or {})}
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 1
