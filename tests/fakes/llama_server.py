@@ -117,7 +117,7 @@ class FakeLlamaServer:
     `endpoints` are the paths that it has besides those of every server: the others answer 501.
     While it is `broken` its engine fails what is asked besides chats. The `hanging` paths don't
     answer; `waiting` counts who asks for them. `looks` are the paths that were answered,
-    `chats` the bodies that came, `heads` all that came before a body. `aliases` are what it says that
+    `chats` the bodies that came, `heads` all that came before one. `aliases` are what it says that
     they are, None as older builds do; `meta` is what it says of its weights.
     """
 
