@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.redis_cpu import Meter, Spent, typical
 from dispatcher.connection import open_redis
 from dispatcher.patience import EAGER, Patience
-from tests.processes import valkey
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
+from testing.processes import valkey
 
 FLEET = 50
 CALLS = 400

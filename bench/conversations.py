@@ -39,7 +39,7 @@ from bench.talk import Load, Size, Turn, hold_all
 from dispatcher.keys import Keys
 from dispatcher.tier import Tier
 from llamaq.demo_model import write_demo_model
-from tests.processes import LlamaServer, free_port
+from testing.processes import LlamaServer, free_port
 
 SGLANG = "sglang-router==0.3.2"
 SERVERS, SLOTS, CONTEXT = 3, 4, 8192

@@ -11,8 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import bench.haproxy
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     answers,
     api,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.builders import SECRET
-from tests.processes import LlamaServer, answers, free_port, program, wait_until
+from testing.builders import SECRET
+from testing.processes import LlamaServer, answers, free_port, program, wait_until
 
 CONFIG = """\
 global

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dispatcher.patience import EAGER, Patience
-from tests.unit.dispatcher.toy_bridge import Sort
+from testing.toy_bridge import Sort
 
 PREFERRED_S = 0.2
 

@@ -29,8 +29,8 @@ from bench.load_generator import Client, Request
 from bench.standin_server import MODEL
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     answers,
     api,

@@ -13,8 +13,8 @@ from bench import environments
 from bench.environments import Installed
 from bench.haproxy import haproxy, haproxy_version
 from bench.standin_server import MODEL
-from tests.builders import SECRET, make_token
-from tests.processes import LlamaServer, Program, answers, free_port, program, valkey, wait_until
+from testing.builders import SECRET, make_token
+from testing.processes import LlamaServer, Program, answers, free_port, program, valkey, wait_until
 
 START_S = 120.0
 DIRECT = "direct"

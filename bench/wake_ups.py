@@ -29,9 +29,9 @@ from bench.lateness import Book, Replay, Waited
 from dispatcher.connection import open_redis
 from dispatcher.job import Claim
 from dispatcher.tasks import cancel
-from tests.processes import valkey
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.toy_bridge import LEASE_S, Log, Sort, ToyBridge
+from testing.desk import Desk
+from testing.processes import valkey
+from testing.toy_bridge import LEASE_S, Log, Sort, ToyBridge
 
 JOBS = 10_000
 IDLE_S = 5.0

@@ -14,8 +14,9 @@ from dispatcher.connection import open_redis
 from dispatcher.log_lines import KINDS
 from llamaq.demo_model import write_demo_model
 from llamaq.repeats import RepeatFilter
-from tests import root_certificates
-from tests.processes import free_port, valkey
+from testing import root_certificates
+from testing.key_leaks import leaked_keys
+from testing.processes import free_port, valkey
 
 root_certificates.read_once()
 
@@ -80,6 +81,18 @@ def lines_are_logged() -> None:
     """Lines of fields are records, whatever a command has set up in this process before."""
     for lines in KINDS:
         lines.take = lines.log_now
+
+
+@pytest.fixture
+async def real_redis(real_redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an empty real Redis; at the end only model-wide keys may lack a time to live."""
+    client = open_redis(real_redis_url)
+    await client.flushall()
+    yield client
+    leaks = await leaked_keys(client)
+    await client.flushall()
+    await client.aclose()
+    assert leaks == []
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from bench.counts.queue import count_queue
 from bench.load_generator import Client, Request
 from bench.prompts import make_chats, make_request
 from bench.standin_server import MODEL
-from tests.builders import make_token
+from testing.builders import make_token
 
 REQUESTS, ANSWER = 80, 16  # whole answers; the server writes each in one piece
 FIRST, TOKENS = 5, 60  # of a stream: those before the first one that is counted, and those

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from bench.counts.counted import BYTES
 from bench.standin_server import MODEL, Standin
 from dispatcher.keys import Keys
-from tests.builders import SECRET
-from tests.processes import answers, free_port, program, valkey, wait_until
+from testing.builders import SECRET
+from testing.processes import answers, free_port, program, valkey, wait_until
 
 _OWN_COMMANDS = {"info", "touch"}  # this program's; llamaq uses neither
 _DIRECT = {"evalsha", "xread", "bzpopmin"}  # all else is called by scripts

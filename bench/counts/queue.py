@@ -17,10 +17,10 @@ from dispatcher.commands import Bounds
 from dispatcher.connection import open_redis
 from dispatcher.constants import MOST_CLAIMED
 from dispatcher.job import Claim
-from tests.processes import valkey
-from tests.unit.dispatcher.desk import Desk, queued_job
-from tests.unit.dispatcher.toy_bridge import Log, Sort, ToyBridge
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk, queued_job
+from testing.processes import valkey
+from testing.toy_bridge import Log, Sort, ToyBridge
+from testing.waiting import until
 
 ALONE, LONG = "a job of one client, three idle workers of different speeds", "a job, 1,000 waiting"
 JOBS, WAITING, TENANTS, SLOTS = 20, 1000, 100, 4

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.mixed_fleet.jobs import PROMPT_RATE, RATE, SLOTS, SPEEDS
 from bench.standin_server import MODEL
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     answers,
     api,

@@ -12,9 +12,9 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from testing.processes import program
 from tests.burst.fleet import fleet
 from tests.burst.streams import Verdict, stream_all
-from tests.processes import program
 
 SERVERS = 3
 TOKENS = 40

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import (
+from testing.processes import (
     LlamaServer,
     Program,
     answers,

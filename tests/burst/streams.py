@@ -8,7 +8,7 @@ from enum import StrEnum
 import httpx
 
 from bench.standin_server import MODEL
-from tests.builders import make_token
+from testing.builders import make_token
 
 PATH = "/v1/chat/completions"
 TIMEOUT_S = 120.0

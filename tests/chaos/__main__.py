@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llamaq.demo_model import write_demo_model
-from tests import root_certificates
+from testing import root_certificates
 from tests.chaos.clients import Asked, Client, Known, learn
 from tests.chaos.faults import Fault, inject, plan
 from tests.chaos.fleet import MODEL, Fleet

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.chaos.fleet import MODEL, Fleet
 
 LONGEST = 200

@@ -18,10 +18,10 @@ from dispatcher.connection import open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.registry import read_models
 from llamaq.embedded_redis import find_server
-from tests.builders import SECRET
+from testing.builders import SECRET
+from testing.processes import LlamaServer, free_port
 from tests.chaos.proxy import Link
 from tests.chaos.sums import Sums, add, read_sums
-from tests.processes import LlamaServer, free_port
 
 MODEL = "tiny"
 SLOTS = 2  # of each worker

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from testing.processes import free_port
 from tests.chaos.proxy import Link
-from tests.processes import free_port
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

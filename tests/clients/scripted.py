@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from tests.fakes.llama_server import Chat, FakeLlamaServer
+from testing.fake_llama_server import Chat, FakeLlamaServer
 
 MODEL = "scripted"
 CONTEXT = 200_000

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from llamaq import demo_model
 from llamaq.demo_words import CHAT_TEMPLATE
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     START_S,
     LlamaServer,
     answers,
@@ -21,8 +21,8 @@ from tests.processes import (
     valkey,
     wait_until,
 )
-from tests.tiny_ear import write_tiny_ear
-from tests.tiny_models import write_tiny_model
+from testing.tiny_ear import write_tiny_ear
+from testing.tiny_models import write_tiny_model
 
 SLOTS = 2
 LONG = 65_536  # tokens of the one slot of `long`: a token of the demo model is a byte

@@ -17,8 +17,8 @@ from redis import Redis
 from dispatcher.keys import Keys
 from dispatcher.protocol import PROTOCOL
 from llamaq.dashboard_link import dashboard_link, link_claims
-from tests.builders import SECRET, make_token
-from tests.processes import (
+from testing.builders import SECRET, make_token
+from testing.processes import (
     START_S,
     LlamaServer,
     Program,

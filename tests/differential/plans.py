@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from testing.field_cases import CASES, tool
+from testing.tiny_ear import sound
 from tests.differential.requests import FORM, ODD_TEXTS, TEXTS, Json, Plan, Values, changed
-from tests.end_to_end.field_cases import CASES, tool
-from tests.tiny_ear import sound
 
 COLOUR = {"type": "string", "enum": ["red", "grün"]}
 PAINT = {"type": "object", "properties": {"colour": COLOUR}, "required": ["colour"]}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.builders import BOUNDARY, make_form
-from tests.tiny_ear import sound
+from testing.builders import BOUNDARY, make_form
+from testing.tiny_ear import sound
 
 Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from llamaq.demo_model import write_demo_model
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     answers,
     api,
@@ -19,8 +19,8 @@ from tests.processes import (
     valkey,
     wait_until,
 )
-from tests.tiny_ear import write_tiny_ear
-from tests.tiny_models import write_tiny_model
+from testing.tiny_ear import write_tiny_ear
+from testing.tiny_models import write_tiny_model
 
 _BATCH = ("--batch-size", "512")
 SLOTS = 4

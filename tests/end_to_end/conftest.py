@@ -9,8 +9,8 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     Program,
     answers,
@@ -22,7 +22,6 @@ from tests.processes import (
 )
 
 SLOTS = 4
-CONTEXT = 2048  # tokens of a slot, see `LlamaServer`
 
 
 @dataclass(frozen=True, slots=True)

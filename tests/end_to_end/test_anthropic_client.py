@@ -9,7 +9,7 @@ import httpx
 import pytest
 from anthropic import Anthropic
 
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.end_to_end.conftest import Fleet
 from tests.end_to_end.test_openai_client import ARGUMENTS, CITY
 

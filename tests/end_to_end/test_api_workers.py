@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.builders import SECRET, make_token
-from tests.certificates import write_certificate
-from tests.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
+from testing.builders import SECRET, make_token
+from testing.certificates import write_certificate
+from testing.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
 from tests.scraped import Scraped
 
 pytestmark = pytest.mark.real

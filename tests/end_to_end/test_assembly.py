@@ -22,7 +22,7 @@ from api.messages.shape import MessageShape
 from api.responses.whole import ResponsesAssembly
 from dispatcher.job import Want
 from llamaq.demo_model import write_demo_model
-from tests.builders import make_chat, make_settings
+from testing.builders import make_chat, make_settings
 from worker_bridge.events import Type, for_client, read_event
 
 pytestmark = pytest.mark.real

@@ -12,9 +12,9 @@ import jwt
 import pytest
 import redis
 
-from tests.builders import make_chat, make_token
+from testing.builders import make_chat, make_token
+from testing.processes import api, llamaq
 from tests.end_to_end.conftest import Fleet
-from tests.processes import api, llamaq
 
 pytestmark = pytest.mark.real
 

@@ -18,8 +18,8 @@ from dispatcher.connection import open_redis
 from dispatcher.model_state import ModelState
 from dispatcher.registry import read_models
 from dispatcher.worker_state import WorkerState
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     Program,
     api,

@@ -9,9 +9,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.processes import answers, api, wait_until
 from tests.end_to_end.conftest import Fleet
-from tests.processes import answers, api, wait_until
 
 pytestmark = pytest.mark.real
 

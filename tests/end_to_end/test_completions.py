@@ -15,9 +15,9 @@ from api.prompts import MAX_PARTS, MAX_TEXTS
 from dispatcher.frames import Frame, Kind, unpack
 from dispatcher.job import Claim, Job, Want
 from dispatcher.outgoing import Outgoing
-from tests.builders import make_settings
+from testing.builders import make_settings
+from testing.ends import Speaker
 from tests.end_to_end.conftest import Fleet
-from tests.unit.dispatcher.ends import Speaker
 from worker_bridge.chunk_answer import ChunkAnswer
 
 pytestmark = pytest.mark.real

@@ -6,8 +6,8 @@ import httpx
 import psutil
 import pytest
 
+from testing.crash_cases import CRASHES, Crash
 from tests.end_to_end.conftest import Fleet
-from tests.end_to_end.crash_cases import CRASHES, Crash
 from tests.end_to_end.test_field_bounds import MARGIN_MIB, rss_mib
 
 pytestmark = pytest.mark.real

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import openai
 import pytest
 
-from tests.end_to_end.twins import ALIAS, Twin, Twins, twins
+from testing.processes import LlamaServer, api, free_port, valkey
+from testing.twins import ALIAS, Twin, Twins, twins
 from tests.kills.killing import kill_in
 from tests.kills.streams import STREAMS
-from tests.processes import LlamaServer, api, free_port, valkey
 
 pytestmark = pytest.mark.real
 

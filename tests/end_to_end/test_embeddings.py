@@ -13,9 +13,9 @@ import pytest
 from redis import Redis
 
 from dispatcher.keys import Keys
+from testing.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
+from testing.tiny_models import write_tiny_model
 from tests.end_to_end.conftest import Fleet
-from tests.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
-from tests.tiny_models import write_tiny_model
 
 pytestmark = pytest.mark.real
 

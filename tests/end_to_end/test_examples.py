@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

@@ -9,9 +9,9 @@ import pytest
 
 from api.chat.fields import FORWARDED
 from api.sampling_fields import OWN
-from tests.builders import make_chat
+from testing.builders import make_chat
+from testing.field_cases import CASES, Case, tool
 from tests.end_to_end.conftest import Fleet
-from tests.end_to_end.field_cases import CASES, Case, tool
 
 pytestmark = pytest.mark.real
 

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.builders import make_chat, make_token
-from tests.end_to_end.conftest import CONTEXT, Fleet
+from testing.builders import make_chat, make_token
+from testing.field_cases import CONTEXT
+from tests.end_to_end.conftest import Fleet
 from tests.end_to_end.odd_histories import HISTORIES, USER
 
 pytestmark = pytest.mark.real

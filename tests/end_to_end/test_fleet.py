@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from testing.processes import LlamaServer
 from tests.end_to_end.conftest import SLOTS, Fleet
-from tests.processes import LlamaServer
 
 pytestmark = pytest.mark.real
 

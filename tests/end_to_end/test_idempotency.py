@@ -9,8 +9,8 @@ import httpx
 import openai
 import pytest
 
-from tests.builders import make_token
-from tests.processes import LlamaServer, Program, api, bridge, free_port, valkey
+from testing.builders import make_token
+from testing.processes import LlamaServer, Program, api, bridge, free_port, valkey
 
 pytestmark = pytest.mark.real
 

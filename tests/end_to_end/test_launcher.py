@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
-from tests.builders import make_token
-from tests.processes import Program, answers, api, llamaq, program, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import Program, answers, api, llamaq, program, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from bench.standin_server import MODEL
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
+from testing.relay import Relay, relay_to
 from tests.burst.fleet import Fleet, fleet
 from tests.burst.streams import Verdict, stream_all
-from tests.unit.dispatcher.relay import Relay, relay_to
 
 STREAMS = 100
 TOKENS = 80

@@ -13,11 +13,11 @@ from httpx import AsyncClient, Response
 from dispatcher.connection import LinkedRedis
 from dispatcher.tasks import cancel
 from dispatcher.tenant_limits import set_limits
-from tests.builders import make_chat, make_token
-from tests.killable import Killable
-from tests.processes import Program, api
-from tests.unit.api.limited import Worker
-from tests.unit.dispatcher.waiting import until
+from testing.builders import make_chat, make_token
+from testing.killable import Killable
+from testing.limited import Worker
+from testing.processes import Program, api
+from testing.waiting import until
 
 pytestmark = pytest.mark.real
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from llamaq.demo_model import write_demo_model
-from tests.builders import make_token
-from tests.processes import Program, api, llamaq, program, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import Program, api, llamaq, program, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

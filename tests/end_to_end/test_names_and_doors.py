@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from openai import OpenAI
 
 from llamaq.__main__ import main
-from tests.builders import make_token
-from tests.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

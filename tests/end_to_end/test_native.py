@@ -12,8 +12,8 @@ from dispatcher.continuation import Continuation
 from dispatcher.frames import Kind, unpack
 from dispatcher.job import Claim, Job, Want
 from dispatcher.outgoing import Outgoing
+from testing.ends import Speaker
 from tests.end_to_end.conftest import Fleet
-from tests.unit.dispatcher.ends import Speaker
 from worker_bridge.event_answer import EventAnswer
 
 pytestmark = pytest.mark.real

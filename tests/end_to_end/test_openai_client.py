@@ -9,9 +9,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.processes import wait_until
 from tests.end_to_end.conftest import Fleet
-from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 

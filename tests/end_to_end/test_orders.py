@@ -12,8 +12,8 @@ import redis
 from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
+from testing.processes import wait_until
 from tests.end_to_end.conftest import Fleet
-from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import make_token
-from tests.processes import Program, answers, api, free_port, program, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import Program, answers, api, free_port, program, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.builders import make_token
-from tests.processes import LlamaServer, api, bridge, free_port, program, valkey
+from testing.builders import make_token
+from testing.processes import LlamaServer, api, bridge, free_port, program, valkey
 
 pytestmark = pytest.mark.real
 

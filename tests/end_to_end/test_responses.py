@@ -9,9 +9,9 @@ import pytest
 from openai import OpenAI
 from pydantic import BaseModel
 
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.processes import wait_until
 from tests.end_to_end.conftest import Fleet
-from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 

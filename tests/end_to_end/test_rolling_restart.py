@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crowd import Crowd
-from tests.processes import (
+from testing.crowd import Crowd
+from testing.processes import (
     LlamaServer,
     Program,
     api,

@@ -13,7 +13,7 @@ from api.endpoint import Piece
 from api.messages.shape import MessageShape
 from dispatcher.job import Job, Want
 from llamaq.demo_model import write_demo_model
-from tests.processes import LlamaServer, free_port
+from testing.processes import LlamaServer, free_port
 from worker_bridge.events import Type, for_client, read_event
 
 pytestmark = pytest.mark.real

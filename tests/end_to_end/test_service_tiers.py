@@ -15,9 +15,9 @@ import pytest
 import redis
 from openai import OpenAI
 
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
 from tests.end_to_end.conftest import Fleet
-from tests.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

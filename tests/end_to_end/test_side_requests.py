@@ -13,8 +13,8 @@ import pytest
 from anthropic import Anthropic
 from redis import Redis
 
+from testing.processes import wait_until
 from tests.end_to_end.conftest import SLOTS, Fleet
-from tests.processes import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -16,8 +16,8 @@ from api.app import create_app
 from dispatcher.connection import open_redis
 from dispatcher.revocations import revoke_subject, revoke_token
 from dispatcher.settings import QueueSettings
-from tests.builders import make_settings, make_token
-from tests.processes import api, valkey
+from testing.builders import make_settings, make_token
+from testing.processes import api, valkey
 
 pytestmark = pytest.mark.real
 

@@ -19,9 +19,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from dispatcher.traces import TRACES
 from llamaq.traces import set_up_traces
-from tests.builders import make_chat, make_token
-from tests.fakes.llama_server import Chat, FakeLlamaServer, Reply, answer
-from tests.processes import answers, api, llamaq, program, valkey
+from testing.builders import make_chat, make_token
+from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
+from testing.processes import answers, api, llamaq, program, valkey
 
 pytestmark = pytest.mark.real
 

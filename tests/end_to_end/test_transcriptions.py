@@ -18,10 +18,10 @@ from api.audio.shape import TranscriptionShape
 from api.chat.splice import Splice
 from api.endpoint import Piece
 from dispatcher.job import Job
-from tests.builders import make_settings, make_token
+from testing.builders import make_settings, make_token
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
+from testing.tiny_ear import sound, write_tiny_ear
 from tests.end_to_end.test_seams import WANTS, frames, play
-from tests.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
-from tests.tiny_ear import sound, write_tiny_ear
 
 pytestmark = pytest.mark.real
 

@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.builders import make_token
-from tests.certificates import write_certificate
-from tests.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb, wait_until
+from testing.builders import make_token
+from testing.certificates import write_certificate
+from testing.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb, wait_until
 
 pytestmark = pytest.mark.real
 

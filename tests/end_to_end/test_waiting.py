@@ -14,8 +14,8 @@ import openai
 import pytest
 import redis
 
-from tests.builders import make_token
-from tests.processes import (
+from testing.builders import make_token
+from testing.processes import (
     LlamaServer,
     Program,
     answers,
@@ -25,7 +25,7 @@ from tests.processes import (
     program,
     wait_until,
 )
-from tests.processes import valkey as start_valkey
+from testing.processes import valkey as start_valkey
 
 pytestmark = pytest.mark.real
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 import redis
 
-from tests.builders import make_token
-from tests.processes import LlamaServer, api, bridge, free_port, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import LlamaServer, api, bridge, free_port, valkey, wait_until
 
 pytestmark = pytest.mark.real
 

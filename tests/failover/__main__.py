@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from tests import root_certificates
+from testing import root_certificates
 from tests.chaos.clients import MANNERS, Asked, End
 from tests.failover.fleet import Trial
 

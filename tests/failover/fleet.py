@@ -10,12 +10,12 @@ from pathlib import Path
 
 from dispatcher.keys import Keys
 from llamaq.demo_model import write_demo_model
+from testing.processes import llamaq
 from tests.chaos.clients import LONGEST, Asked, Client, Known, Manner, learn
 from tests.chaos.fleet import MODEL, Fleet, Part
 from tests.chaos.ledger import Ledger
 from tests.chaos.verdict import mistakes, settled
 from tests.failover.servers import Servers
-from tests.processes import llamaq
 
 _FORGOTTEN = re.compile(r"job=(\S+) was forgotten by Redis; it is queued again")
 PROMPTS = 4

@@ -10,8 +10,8 @@ import redis
 from redis.exceptions import RedisError
 
 from llamaq.embedded_redis import find_server
+from testing.processes import free_port, wait_until
 from tests.chaos.fleet import Part
-from tests.processes import free_port, wait_until
 
 NAME = "main"
 SENTINELS = 3

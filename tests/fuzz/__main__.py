@@ -18,12 +18,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from testing.processes import valkey
 from tests.fuzz.edge import Edge, Wrong
 from tests.fuzz.exploring import explore, rss_mib
 from tests.fuzz.keys import COMMANDS, DEEDS, OWN_DEEDS, Fleet
 from tests.fuzz.sockets import Sockets
 from tests.fuzz.targets import targets
-from tests.processes import valkey
 
 MOST_GROWTH_MIB = 24
 """From the end of the first tenth to the end: until then each path is loaded for the first time."""

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from api.endpoints import ENDPOINTS
-from tests.builders import BOUNDARY, make_form
+from testing.builders import BOUNDARY, make_form
 from tests.fuzz.values import ODD, cut_up, spoilt
 
 JSON = "application/json"

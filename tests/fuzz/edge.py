@@ -23,12 +23,12 @@ from dispatcher.needs import (
 )
 from llamaq.http_limits import BODY_S, BoundedProtocol, look_at_all
 from llamaq.places import Places
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.service import a_model, a_worker, scripted_app
+from testing.wire import Wire
 from tests.fuzz.answers import good_frames
 from tests.fuzz.bodies import Asked
 from tests.fuzz.frames import Frames
-from tests.unit.api.service import a_model, a_worker, scripted_app
-from tests.unit.llamaq.wire import Wire
 
 _MODALITIES = frozenset({"vision", "audio"})
 _ENDPOINTS = frozenset({COMPLETION, EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK, INFILL, TRANSCRIPTION})

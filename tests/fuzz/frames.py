@@ -10,7 +10,7 @@ from dispatcher.inbox import Inbox
 from dispatcher.job import Job
 from dispatcher.keys import Keys
 from dispatcher.reply import Reply
-from tests.unit.api.service import ScriptedQueue
+from testing.service import ScriptedQueue
 
 _MOST_LOSSES = 3
 

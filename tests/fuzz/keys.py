@@ -33,10 +33,10 @@ from dispatcher.keys import (
 )
 from dispatcher.settings import QueueSettings
 from llamaq.__main__ import main
-from tests.builders import SECRET, make_settings, make_token
+from testing.builders import SECRET, make_settings, make_token
+from testing.stage import QUESTION, WHOLE, Stage, eventually
 from tests.fuzz.edge import HANG_S, Crashes, Wrong
 from tests.fuzz.values import ODD, spoilt
-from tests.unit.worker_bridge.stage import QUESTION, WHOLE, Stage, eventually
 
 _COMMANDS: Sequence[Sequence[str]] = (
     *(("status",), ("status", "--json"), ("alias", "list"), ("alias", "list", "--json")),

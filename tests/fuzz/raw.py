@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
+from testing.raw_requests import TRICKS
 from tests.fuzz.values import cut_up
-from tests.unit.llamaq.raw_requests import TRICKS
 
 _SHORT = sorted({trick.sent for trick in TRICKS.values() if len(trick.sent) < 3000})
 

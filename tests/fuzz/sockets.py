@@ -10,12 +10,12 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from llamaq.demo_model import write_demo_model
-from tests.builders import make_token
+from testing.builders import make_token
+from testing.processes import LlamaServer, answers, api, bridge, free_port, wait_until
 from tests.fuzz import bodies, raw
 from tests.fuzz.bodies import Asked
 from tests.fuzz.edge import Wrong, raw_request
 from tests.fuzz.exploring import rss_mib
-from tests.processes import LlamaServer, answers, api, bridge, free_port, wait_until
 
 _END_S = 60.0
 """A real server generates the answer; without a bound on its tokens it fills its context."""

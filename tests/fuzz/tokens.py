@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from api.errors import ApiError
-from tests.builders import SECRET, make_authenticator
+from testing.builders import SECRET, make_authenticator
+from testing.signers import claims, hmac_token, token_of
 from tests.fuzz.edge import Wrong
 from tests.fuzz.values import NUMBERS, ODD, cut_up
-from tests.unit.api.signers import claims, hmac_token, token_of
 
 _CLAIMS = (
     *("exp", "nbf", "iat", "sub", "aud", "iss", "jti", "weight", "tier", "delegate", "scope"),

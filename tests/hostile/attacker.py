@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from testing.processes import Program, program
 from tests.hostile.attacks import ROWS, Attacker
 from tests.hostile.stage import Stage
-from tests.processes import Program, program
 
 _POLITE = 10
 """What it takes of the machine is not what is measured."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bench.load_generator import Client, Exchange, Request
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.hostile.bodies import MODEL, attacks, crashes, large_bodies
 from tests.hostile.buggy_server import BUG
 from tests.overload.loads import error_code, status

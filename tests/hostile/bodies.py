@@ -6,8 +6,8 @@ from random import Random
 from typing import Any
 
 from llamaq.demo_words import CHAT_TEMPLATE
-from tests.end_to_end.crash_cases import CRASHES
-from tests.end_to_end.field_cases import CASES, tool
+from testing.crash_cases import CRASHES
+from testing.field_cases import CASES, tool
 
 MODEL = "tiny"
 RAISE = "raise an error"

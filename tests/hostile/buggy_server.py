@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from llamaq.demo_server import ServerOptions, main, start
-from tests.processes import free_port
+from testing.processes import free_port
 
 BUG = "a bug that nobody knows yet"
 TOKENS_PER_S = 50

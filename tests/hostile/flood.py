@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from bench.load_generator import Exchange
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.hostile.attacker import attacking
 from tests.hostile.good import Seen, question
 from tests.hostile.stage import Stage

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bench.answers import Verdict, read_answer
 from bench.load_generator import Client, Exchange, Request
 from bench.prompts import make_request
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.hostile.bodies import MODEL
 from tests.overload.finding import percentile
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from llamaq.demo_model import write_demo_model
+from testing.processes import Program, answers, api, llamaq, program, valkey, wait_until
 from tests.hostile.bodies import MODEL, TEMPLATE
-from tests.processes import Program, answers, api, llamaq, program, valkey, wait_until
 
 SLOTS = 4  # of each server
 SERVERS = 2

@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from llamaq.demo_model import write_demo_model
-from tests.end_to_end.twins import twins
+from testing.processes import api, valkey
+from testing.tiny_ear import write_tiny_ear
+from testing.twins import twins
 from tests.kills.killing import Outcome, kill_in
 from tests.kills.streams import STREAMS
-from tests.processes import api, valkey
-from tests.tiny_ear import write_tiny_ear
 
 PARTS = ("server", "bridge")
 OFTEN = {"max_attempts": "9", "max_crashes": "9", "model_grace_s": "5"}

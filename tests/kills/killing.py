@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.end_to_end.twins import Twin, Twins
+from testing.twins import Twin, Twins
 from tests.kills.streams import TOKENS, Stream, Told
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from anthropic import Anthropic
 
-from tests.builders import make_token
-from tests.end_to_end.twins import ALIAS, Twins
-from tests.tiny_ear import sound
+from testing.builders import make_token
+from testing.tiny_ear import sound
+from testing.twins import ALIAS, Twins
 
 TOKENS = 200
 

@@ -15,9 +15,9 @@ import httpx
 
 from dispatcher.metric import Kind
 from dispatcher.metrics import METRICS
+from testing.processes import answers, free_port, llamaq, program, wait_until
 from tests.metrics.promtool import Prometheus, check, configuration, tool
 from tests.metrics.queries import of_alerts, of_dashboard
-from tests.processes import answers, free_port, llamaq, program, wait_until
 
 LOAD_S = 45.0
 CLIENTS = 12

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
 from llamaq.__main__ import main
-from tests.builders import SECRET
+from testing.builders import SECRET
 from tests.mistakes.page import GOES_ON, Row
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings

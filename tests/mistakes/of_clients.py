@@ -15,11 +15,11 @@ from api.proxies import Proxies
 from llamaq.acceptor import TlsAcceptor
 from llamaq.places import Places
 from llamaq.tls import Certificate
-from tests.builders import make_chat, make_token
-from tests.certificates import write_certificate
+from testing.builders import make_chat, make_token
+from testing.certificates import write_certificate
+from testing.service import Service, a_model, a_worker, service
 from tests.mistakes.beside import beside
 from tests.mistakes.making import Outcome, Place, mistake
-from tests.unit.api.service import Service, a_model, a_worker, service
 
 
 def _told(answer: Response) -> Outcome:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
 
-from tests.builders import SECRET
-from tests.certificates import write_certificate
+from testing.builders import SECRET
+from testing.certificates import write_certificate
+from testing.processes import free_port, llamaq
 from tests.mistakes.making import Outcome, Place, mistake
-from tests.processes import free_port, llamaq
 
 ROOT = Path(__file__).parents[2]
 

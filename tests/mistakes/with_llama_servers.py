@@ -1,11 +1,11 @@
 """Mistakes with llama-servers: what a bridge says that waits for one it can serve."""
 
 from dispatcher.settings import QueueSettings
-from tests.fakes.llama_server import FakeLlamaServer
+from testing.fake_llama_server import FakeLlamaServer
+from testing.processes import wait_until
 from tests.impostors import LOCKED, OLLAMA, ROUTER, VLLM, WEB, Pages, plain_web_server, serving
 from tests.mistakes.beside import beside
 from tests.mistakes.making import Outcome, Place, mistake
-from tests.processes import wait_until
 from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 from worker_bridge.signals import Signals

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.builders import make_token
+from testing.builders import make_token
 from tests.differential.stage import Stage, stage
 
 # The document can't say which values are sensible: without these few requests reach a server.

@@ -10,10 +10,10 @@ from typing import Any
 from bench.load_generator import at_times, run
 from dispatcher.connection import open_redis
 from dispatcher.registry import read_models
+from testing.processes import Program
 from tests.burst.fleet import Fleet, fleet
 from tests.overload.finding import Finding, Outcome
 from tests.overload.loads import chats
-from tests.processes import Program
 
 _RATE = 20  # requests/s, and tokens/s of a slot
 _TOKENS = 20

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from bench.load_generator import Client, Exchange, Request
 from bench.prompts import make_request
 from bench.standin_server import MODEL
-from tests.builders import make_token
+from testing.builders import make_token
 
 _seeds = itertools.count(1)
 

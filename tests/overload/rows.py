@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load_generator import Client, Exchange, at_times, closed_loop, run
+from testing.processes import program, pss_kb
 from tests.burst.fleet import Fleet, fleet
 from tests.overload.bridges import bridges
 from tests.overload.cores import cores_left
@@ -23,7 +24,6 @@ from tests.overload.loads import (
     error_code,
     status,
 )
-from tests.processes import program, pss_kb
 
 _PACE = 5  # tokens/s of a slot
 _BUSY = "while True: pass"

@@ -13,8 +13,8 @@ from typing import Any
 from redis import Redis
 
 from llamaq.demo_model import write_demo_model
-from tests.builders import make_token
-from tests.processes import Program, answers, api, free_port, llamaq, program, valkey, wait_until
+from testing.builders import make_token
+from testing.processes import Program, answers, api, free_port, llamaq, program, valkey, wait_until
 
 MODEL = "split"
 START_S = 30.0

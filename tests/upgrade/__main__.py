@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from bench.environments import Installed, revision, this_tree
 from llamaq.demo_model import write_demo_model
-from tests.crowd import Crowd
+from testing.crowd import Crowd
 from tests.upgrade.stage import Stage, a_stage
 
 CLIENTS = 6

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.environments import Installed
-from tests.processes import (
+from testing.processes import (
     SECRET,
     LlamaServer,
     Program,

@@ -12,8 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.builders import SECRET
-from tests.unit.api.signers import (
+from testing.builders import SECRET
+from testing.signers import (
     ALGORITHMS,
     claims,
     encoded,

@@ -8,8 +8,8 @@ import pytest
 from httpx import Response
 
 from dispatcher.needs import COMPLETION, INFILL
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import Service, a_model, a_worker, service
+from testing.builders import make_chat, make_token
+from testing.service import Service, a_model, a_worker, service
 
 BIG = a_model(a_worker(aliases=("large",)), model="org/big", given=("gpt-4o",))
 SECRET = a_model(a_worker(), model="secret")

@@ -15,8 +15,8 @@ from api.endpoint import Items
 from api.errors import ApiError
 from api.exchange import ClientGone
 from dispatcher.frames import Frame, Kind
-from tests.builders import make_token
-from tests.unit.api.service import STARTED, Service, a_model, a_worker, service
+from testing.builders import make_token
+from testing.service import STARTED, Service, a_model, a_worker, service
 
 MIB = 2**20
 LARGE = Items(10, "float of tiny", MIB)

@@ -1,5 +1,5 @@
 from api.arrivals import changes
-from tests.unit.api.service import a_model, a_worker
+from testing.service import a_model, a_worker
 
 
 def test_who_comes_and_who_goes_is_named() -> None:

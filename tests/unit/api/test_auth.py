@@ -13,7 +13,7 @@ from api.new_token import create_token
 from api.tenant import Tenant
 from api.token_check import LEEWAY_S
 from dispatcher.tier import Tier
-from tests.builders import SECRET, make_authenticator, make_settings, make_token
+from testing.builders import SECRET, make_authenticator, make_settings, make_token
 
 HOUR = 3600
 

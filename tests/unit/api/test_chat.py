@@ -17,8 +17,8 @@ from dispatcher.frames import Kind
 from dispatcher.needs import ANYBODY, Needs
 from dispatcher.reply import Place
 from dispatcher.tier import Tier
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import ANSWER, STARTED, Service, a_model, a_worker, end, service
+from testing.builders import make_chat, make_token
+from testing.service import ANSWER, STARTED, Service, a_model, a_worker, end, service
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}

@@ -1,15 +1,13 @@
 """Bodies that come packed: gzip is read within the limit, all else is refused by its name."""
 
-import doctest
 import gzip
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
-from api import content_coding
-from tests.builders import make_chat
-from tests.unit.api.service import Service, service
+from testing.builders import make_chat
+from testing.service import Service, service
 
 LIMIT = 4096
 CHAT = make_chat()
@@ -27,10 +25,6 @@ def asked(api: Service, body: bytes, coding: str = "gzip") -> tuple[int, str]:
         assert answer.json()["choices"][0]["message"]["content"] == "Hi"
         return 200, ""
     return answer.status_code, answer.json()["error"]["message"]
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(content_coding).failed == 0
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", " x-gzip "])

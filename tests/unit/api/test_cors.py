@@ -1,16 +1,14 @@
 """What a browser may do with the API on a page of another origin."""
 
-import doctest
 from collections.abc import Iterator
 
 import pytest
 from httpx import Response
 
-from api import origins
 from api.origins import read_origins
 from dispatcher.frames import Kind
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import STARTED, Service, end, service
+from testing.builders import make_chat, make_token
+from testing.service import STARTED, Service, end, service
 
 PAGE = "https://chat.example.org"
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
@@ -26,10 +24,6 @@ def api() -> Iterator[Service]:
 def preflight(api: Service, origin: str = PAGE, path: str = "/v1/chat/completions") -> Response:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": ASKED}
     return api.client.options(path, headers={"Origin": origin, **asked})
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(origins).failed == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/models/", "/v1/systemone", "/nowhere"])

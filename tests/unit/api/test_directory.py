@@ -20,7 +20,7 @@ from dispatcher.keys import MODELS, Keys
 from dispatcher.needs import Needs
 from dispatcher.orders import drain, resume
 from dispatcher.worker import WorkerFacts, WorkerSession
-from tests.unit.dispatcher.relay import relay_to
+from testing.relay import relay_to
 
 # On the fake the scripts of those that join take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

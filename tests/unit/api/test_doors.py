@@ -1,14 +1,12 @@
 """Every path by which clients come, and what those are told that come by no such path."""
 
-import doctest
 import json
 from collections.abc import Iterator
 
 import pytest
 
-from api import paths
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import Service, service
+from testing.builders import make_chat, make_token
+from testing.service import Service, service
 
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 DOORS = ("/v1{}", "{}", "/v1{}/", "{}/")
@@ -18,10 +16,6 @@ DOORS = ("/v1{}", "{}", "/v1{}/", "{}/")
 def api() -> Iterator[Service]:
     with service() as running:
         yield running
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(paths).failed == 0
 
 
 @pytest.mark.parametrize("door", DOORS)

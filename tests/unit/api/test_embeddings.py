@@ -2,20 +2,18 @@
 together.
 """
 
-import doctest
 import json
 import random
 from typing import Any
 
 import pytest
 
-from api.embeddings import pieces
 from api.embeddings.answer import EmbeddingAssembly
 from api.embeddings.pieces import MOST_PIECES, PIECE_BYTES, cut
 from api.embeddings.request import MAX_INPUTS, EmbeddingRequest, parse_embeddings, parse_native
 from api.errors import ApiError
 from dispatcher.errors import WorkerFailed
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings()
 LONG = "x" * 6000
@@ -189,7 +187,3 @@ def test_answer_that_lacks_something_is_an_error(answer: Any) -> None:
 def test_answer_that_is_no_json_is_an_error() -> None:
     with pytest.raises(WorkerFailed, match="can't be read"):
         assembled(parsed(input="a"), None, write=lambda _: b"<html>" * 20)
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(pieces).failed == 0

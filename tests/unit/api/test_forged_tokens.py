@@ -8,10 +8,9 @@ from api.auth import Authenticator
 from api.errors import ApiError
 from api.jwks import Jwks
 from api.token_keys import read_jwks
-from tests.builders import SECRET, make_settings
-from tests.unit.api.forgeries import ALL, Forged
-from tests.unit.api.service import service
-from tests.unit.api.signers import (
+from testing.builders import SECRET, make_settings
+from testing.service import service
+from testing.signers import (
     ALGORITHMS,
     key_set,
     private_key,
@@ -19,6 +18,7 @@ from tests.unit.api.signers import (
     public_pem,
     token_of,
 )
+from tests.unit.api.forgeries import ALL, Forged
 
 URL = "https://login.example.org/jwks"
 

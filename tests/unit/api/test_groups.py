@@ -1,6 +1,5 @@
 """What the groups of an identity provider get."""
 
-import doctest
 import json
 import tomllib
 from pathlib import Path
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api import groups as module
 from api.claim_values import COUNTED
 from api.groups import groups_of, read_groups, tenant_of
 from api.scopes import SCOPES, USUAL
@@ -19,9 +17,9 @@ from api.tenant import Tenant, read_tenant
 from api.token_settings import TokenSettings
 from dispatcher.limits import Limits
 from dispatcher.tier import Tier
-from tests.builders import SECRET, make_authenticator, make_chat, make_settings
-from tests.unit.api.service import service
-from tests.unit.api.signers import private_key, public_pem, token_of
+from testing.builders import SECRET, make_authenticator, make_chat, make_settings
+from testing.service import service
+from testing.signers import private_key, public_pem, token_of
 
 SAID: dict[str, Any] = {
     "staff": {"tier": "priority", "weight": 4, "limits": {"concurrent": 8}},
@@ -40,10 +38,6 @@ GROUPS = read_groups(SAID)
 
 def tenant(*, is_ours: bool = False, **claims: Any) -> Tenant:
     return tenant_of({"sub": "ann"} | claims, GROUPS, is_ours=is_ours)
-
-
-def test_examples() -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """`LLAMAQ_ISOLATE_CACHE`: answers tell nothing of caches, and are whole all the same."""
 
-import doctest
 import json
 
-from api import isolation
 from api.chat.completion import Completion
 from api.endpoints import ENDPOINTS
 from api.isolation import hidden, isolated
@@ -11,7 +9,7 @@ from api.jobs import jobs_of
 from api.tenant import Tenant
 from api.terms import Terms
 from dispatcher.job import Want
-from tests.builders import make_chat, make_settings
+from testing.builders import make_chat, make_settings
 
 CHAT = ENDPOINTS[0]
 LAST = (
@@ -21,10 +19,6 @@ LAST = (
     b'"prompt_tokens":10,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9}},'
     b'"timings":{"cache_n":9,"prompt_n":1,"predicted_n":2}}\n\ndata: [DONE]\n\n'
 )
-
-
-def test_examples_in_the_text_are_true() -> None:
-    assert doctest.testmod(isolation).failed == 0
 
 
 def test_text_that_looks_like_a_count_stays() -> None:

@@ -8,8 +8,8 @@ import pytest
 from dispatcher.errors import TenantQueueFull
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import BODY
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import STARTED, Service, a_model, a_worker, service
+from testing.builders import make_chat, make_token
+from testing.service import STARTED, Service, a_model, a_worker, service
 
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 MANY = {"model": "tiny", "input": ["x" * 6000] * 6}

@@ -11,8 +11,8 @@ from api import jwks as module
 from api.auth import Authenticator
 from api.errors import ApiError
 from api.jwks import MOST_BYTES, MOST_WAITING, CannotFetch, Jwks, fetch_bounded
-from tests.builders import make_authenticator, make_token
-from tests.unit.api.signers import key_set, private_key, public_jwk, token_of
+from testing.builders import make_authenticator, make_token
+from testing.signers import key_set, private_key, public_jwk, token_of
 
 URL = "https://login.example.org/jwks"
 

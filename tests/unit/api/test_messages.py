@@ -11,8 +11,8 @@ from dispatcher.errors import QueueFull
 from dispatcher.frames import Kind
 from dispatcher.job import Want
 from dispatcher.tier import Tier
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import STARTED, Service, end, service
+from testing.builders import make_chat, make_token
+from testing.service import STARTED, Service, end, service
 from tests.unit.api.test_mid_stream import LOST, chunk
 
 BODY = {"model": "tiny", "max_tokens": 9, "messages": [{"role": "user", "content": "x" * 400}]}

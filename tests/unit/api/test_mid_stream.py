@@ -10,8 +10,8 @@ from api.request_log import log
 from dispatcher.cost import Shown
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.needs import Needs
-from tests.builders import make_chat
-from tests.unit.api.service import Service, a_model, a_worker, service
+from testing.builders import make_chat
+from testing.service import Service, a_model, a_worker, service
 
 LOST = Frame(Kind.LOST, FROM_SCRIPT, payload=b'{"code":"worker_failed","message":"It crashed."}')
 SAME = Needs(build="f")

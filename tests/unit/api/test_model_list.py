@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 from openai.types import Model
 
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import Service, a_model, a_worker, service
+from testing.builders import make_chat, make_token
+from testing.service import Service, a_model, a_worker, service
 
 Q4 = {"quantisation": "Q4_K - Medium", "size_bytes": 4_900_000_000, "parameters": 8_000_000_000}
 Q8 = {"quantisation": "Q8_0", "size_bytes": 8_500_000_000, "parameters": 8_000_000_000}

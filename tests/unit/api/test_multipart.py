@@ -8,7 +8,7 @@ import pytest
 
 from api.errors import ApiError
 from api.multipart import MOST_PARTS, Form, read_form
-from tests.builders import make_form
+from testing.builders import make_form
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="a"'
 END = b"\r\n--b--\r\n"

@@ -6,7 +6,7 @@ import pytest
 
 from api.names import model_named, models_meant, shared_names, with_given
 from dispatcher.model_state import ModelState
-from tests.unit.api.service import a_model, a_worker
+from testing.service import a_model, a_worker
 
 
 def live(*aliases: str, past: tuple[str, ...] = ()) -> ModelState:

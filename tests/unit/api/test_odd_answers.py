@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from tests.builders import make_chat
-from tests.unit.api.service import ANSWER, STARTED, Service, service
+from testing.builders import make_chat
+from testing.service import ANSWER, STARTED, Service, service
 
 FAILED = Frame(
     Kind.FAILED, FROM_SCRIPT, payload=b'{"code": "worker_failed", "message": "It broke off."}'

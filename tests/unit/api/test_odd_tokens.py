@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from api.errors import ApiError
 from api.tenant import Tenant
 from dispatcher.job import tenant_key
-from tests.builders import SECRET, make_authenticator, make_token
-from tests.unit.api.service import service
+from testing.builders import SECRET, make_authenticator, make_token
+from testing.service import service
 
 SURROGATES = st.text(st.characters(exclude_categories=()), max_size=8)
 ODD = st.one_of(

@@ -8,7 +8,7 @@ from api.endpoints import ENDPOINTS
 from api.openapi import document
 from api.rule_schemas import schema_of
 from api.rules import Number, Texts, Whole, Word
-from tests.unit.api.service import service
+from testing.service import service
 
 DOCUMENT = document(ENDPOINTS)
 

@@ -16,8 +16,8 @@ from api.line import Line
 from api.visit import Room
 from dispatcher.errors import QueueFull
 from dispatcher.frames import Kind
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import Service, end, service
+from testing.builders import make_chat, make_token
+from testing.service import Service, end, service
 
 MANY = 20
 

@@ -14,8 +14,8 @@ from dispatcher.keys import REVOKED
 from dispatcher.redis_check import WriteProbe
 from dispatcher.revocations import revoke_token
 from dispatcher.settings import QueueSettings
-from tests.builders import make_settings, make_token
-from tests.unit.api.service import a_model, a_worker, service
+from testing.builders import make_settings, make_token
+from testing.service import a_model, a_worker, service
 
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 

@@ -8,8 +8,8 @@ import pytest
 
 from api.request_log import LINES
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from tests.builders import make_chat, make_token
-from tests.unit.api.service import STARTED, Service, service
+from testing.builders import make_chat, make_token
+from testing.service import STARTED, Service, service
 
 PROMPT = "the-words-of-a-prompt"
 ASKED = {"messages": [{"role": "user", "content": PROMPT}]}

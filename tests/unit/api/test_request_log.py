@@ -1,17 +1,11 @@
 """The log line of a request."""
 
-import doctest
 import logging
 
 import pytest
 
 from api.request_log import FIELDS, Record, write
-from dispatcher import log_lines
 from dispatcher.log_lines import MOST_CHARS
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(log_lines).failed == 0
 
 
 def line_of(record: Record, caplog: pytest.LogCaptureFixture) -> str:

@@ -15,9 +15,9 @@ from api.request_tally import RequestTally
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.metrics_text import metrics_text
 from dispatcher.shared_sheets import open_files
-from tests.builders import make_chat, make_token
+from testing.builders import make_chat, make_token
+from testing.service import ANSWER, Service, scripted_app, service
 from tests.scraped import Scraped
-from tests.unit.api.service import ANSWER, Service, scripted_app, service
 
 CHAT = "/v1/chat/completions"
 DOORS = {CHAT: CHAT, "/chat/completions": CHAT}

@@ -9,7 +9,7 @@ from api.errors import ApiError
 from api.rerank.answer import RerankAssembly
 from api.rerank.request import MAX_DOCUMENTS, RerankRequest, parse_rerank
 from dispatcher.errors import WorkerFailed
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings()
 RESULTS = [{"index": 1, "relevance_score": 0.5}, {"index": 0, "relevance_score": -0.25}]

@@ -14,7 +14,7 @@ from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import REVOKED
 from dispatcher.revocations import revoke_subject, revoke_token
-from tests.builders import make_authenticator, make_token
+from testing.builders import make_authenticator, make_token
 
 LATER = int(time.time()) + 3600
 REVOKED_ERROR = "The token was revoked: ask for a new one."

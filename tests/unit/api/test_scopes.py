@@ -8,8 +8,8 @@ from api.claim_values import InvalidClaim
 from api.endpoints import ENDPOINTS
 from api.errors import ApiError
 from api.scopes import SCOPES, USUAL, check_scope, read_scopes
-from tests.builders import make_chat
-from tests.unit.api.service import service
+from testing.builders import make_chat
+from testing.service import service
 
 
 @pytest.mark.parametrize(

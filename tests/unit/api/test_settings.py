@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import ApiSettings
-from tests.builders import SECRET
+from testing.builders import SECRET
 
 
 def problems(error: ValidationError) -> dict[str, str]:

@@ -10,8 +10,8 @@ from api.audio.request import parse_transcription
 from api.chat.request import parse_chat
 from api.errors import ApiError
 from api.sound import flaw_of
-from tests.builders import make_chat, make_form, make_settings
-from tests.tiny_ear import sound
+from testing.builders import make_chat, make_form, make_settings
+from testing.tiny_ear import sound
 
 SETTINGS = make_settings()
 

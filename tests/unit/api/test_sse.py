@@ -1,16 +1,8 @@
 """Events in bytes, and back."""
 
-import doctest
-
 import pytest
 
-from api import json_text, sse
 from api.sse import DATA, DONE, comment, data_of, event, json_event, split, whole_part
-
-
-@pytest.mark.parametrize("module", [sse, json_text])
-def test_examples_hold(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
 def test_comment_is_one_line_without_a_blank_line_after_it() -> None:

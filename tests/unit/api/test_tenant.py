@@ -1,6 +1,5 @@
 """What the claims of a token say of its tenant."""
 
-import doctest
 import json
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import tenant as module
 from api.claim_values import InvalidClaim
 from api.scopes import SCOPES
 from api.tenant import Tenant, read_tenant
@@ -34,11 +32,6 @@ def test_plain_token_has_weight_one_and_the_default_tier_and_speaks_for_itself()
 @given(TENANTS)
 def test_claims_are_read_as_they_were_made(tenant: Tenant) -> None:
     assert read_tenant(json.loads(json.dumps(tenant.claims()))) == tenant
-
-
-def test_defaults_make_no_claim() -> None:
-    assert Tenant("ada", 1.0, Tier.DEFAULT, delegate=False).claims() == {"sub": "ada"}
-    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(

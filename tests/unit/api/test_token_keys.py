@@ -18,8 +18,8 @@ from api.errors import ApiError
 from api.tenant import Tenant
 from api.token_keys import BadKey, read_jwks, read_pem
 from api.token_settings import TokenSettings
-from tests.builders import SECRET, make_authenticator, make_settings, make_token
-from tests.unit.api.signers import (
+from testing.builders import SECRET, make_authenticator, make_settings, make_token
+from testing.signers import (
     ALGORITHMS,
     key_set,
     private_key,

@@ -1,6 +1,5 @@
 """Fields that an endpoint does not know: what is passed on, and what a client is told."""
 
-import doctest
 import json
 import re
 from collections.abc import Iterator
@@ -9,12 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api import forwarded_fields, unknown_fields
 from api.endpoint import Endpoint
 from api.endpoints import ENDPOINTS
 from api.unknown_fields import NONE, header_of
-from tests.builders import make_form, make_settings
-from tests.unit.api.service import Service, a_model, a_worker, service
+from testing.builders import make_form, make_settings
+from testing.service import Service, a_model, a_worker, service
 
 HEADER = "x-llamaq-ignored"
 SAID = [{"role": "user", "content": "Hi"}]
@@ -65,11 +63,6 @@ def body_of(endpoint: Endpoint[Any], **fields: Any) -> bytes:
         name: each if isinstance(each, str) else json.dumps(each) for name, each in said.items()
     }
     return make_form({name: text for name, text in texts.items() if text != "null"}, file=b"sound")
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(unknown_fields).failed == 0
-    assert doctest.testmod(forwarded_fields).failed == 0
 
 
 @EACH

@@ -6,7 +6,7 @@ from api.errors import ApiError
 from dispatcher.errors import ModelUnavailable
 from dispatcher.model_state import ModelState
 from dispatcher.needs import COMPLETION, INFILL, Needs
-from tests.unit.api.service import Registry, a_model, a_worker
+from testing.service import Registry, a_model, a_worker
 
 FILLS = Needs(frozenset({INFILL}))
 

@@ -19,7 +19,7 @@ from dispatcher.keys import MODELS
 from dispatcher.model_state import ModelState
 from dispatcher.tasks import cancel
 from dispatcher.worker_state import WorkerState
-from tests.processes import wait_until
+from testing.processes import wait_until
 
 UP = WorkerState("w", "http://server", "healthy", True, 2, 0, 2048, "b")
 ASLEEP = ModelState("m", 3600, (), queued=1, queued_bytes=1)

@@ -7,8 +7,8 @@ import pytest
 
 from api.request_log import log
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from tests.builders import make_chat
-from tests.unit.api.service import ANSWER, STARTED, Service, service
+from testing.builders import make_chat
+from testing.service import ANSWER, STARTED, Service, service
 
 AFTER_S = 0.03
 FAILED = Frame(Kind.FAILED, FROM_SCRIPT, payload=b'{"code": "worker_failed", "message": "Lost."}')

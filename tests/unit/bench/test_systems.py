@@ -4,7 +4,7 @@ import sys
 
 from bench.environments import TREE, Installed
 from bench.systems import _by_bridge
-from tests.processes import LlamaServer
+from testing.processes import LlamaServer
 
 
 def test_all_workers_of_this_tree_are_in_one_bridge() -> None:

@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from dispatcher.connection import open_redis
 from dispatcher.queue import Queue
 from dispatcher.tasks import cancel
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import Server, make_settings
-from tests.unit.dispatcher.key_leaks import leaked_keys
-from tests.unit.dispatcher.relay import Relay, relay_to
+from testing.desk import Desk
+from testing.ends import Server, make_settings
+from testing.key_leaks import leaked_keys
+from testing.relay import Relay, relay_to
 
 
 @pytest.fixture
@@ -22,18 +22,6 @@ async def redis(redis: Redis) -> AsyncIterator[Redis]:
     """The client of tests/conftest.py; at the end only model-wide keys may lack a time to live."""
     yield redis
     assert await leaked_keys(redis) == []
-
-
-@pytest.fixture
-async def real_redis(real_redis_url: str) -> AsyncIterator[Redis]:
-    """As `redis`, for what would take too long on the fake as well."""
-    client = open_redis(real_redis_url)
-    await client.flushall()
-    yield client
-    leaks = await leaked_keys(client)
-    await client.flushall()
-    await client.aclose()
-    assert leaks == []
 
 
 @pytest.fixture

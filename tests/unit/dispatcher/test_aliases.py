@@ -1,11 +1,8 @@
 """The names that operators give to models, and what a model is, as Redis keeps them."""
 
-import doctest
-
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher import aliases, variants
 from dispatcher.aliases import (
     MOST_ALIASES,
     BadAlias,
@@ -18,13 +15,9 @@ from dispatcher.aliases import (
 from dispatcher.commands import Commands
 from dispatcher.registry import read_models
 from dispatcher.worker import WorkerFacts, WorkerSession
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 KEY = "llamaq:aliases"
-
-
-def test_examples() -> None:
-    assert doctest.testmod(aliases).failed == doctest.testmod(variants).failed == 0
 
 
 @pytest.mark.parametrize(

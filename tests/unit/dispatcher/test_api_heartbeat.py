@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio import Redis
 
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
 
 
 async def test_first_heartbeat_makes_the_stream_and_the_boot_id(redis: Redis) -> None:

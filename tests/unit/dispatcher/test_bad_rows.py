@@ -23,9 +23,9 @@ from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
 from dispatcher.turns import read_turns
 from dispatcher.worker import WorkerSession
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS, Sender, Speaker, make_settings
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk
+from testing.ends import FACTS, Sender, Speaker, make_settings
+from testing.waiting import until
 
 
 class Failing(Commands):

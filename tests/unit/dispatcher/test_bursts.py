@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from dispatcher.arguments import Ended
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER
-from tests.unit.dispatcher.desk import Desk, ended_attempt, queued_job
+from testing.desk import Desk, ended_attempt, queued_job
 
 
 @pytest.fixture

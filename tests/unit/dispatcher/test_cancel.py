@@ -1,6 +1,6 @@
 """lua/cancel.lua: nobody waits for a job any more, whatever its state."""
 
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 
 async def test_job_that_is_not_there_yet_never_runs(desk: Desk) -> None:

@@ -10,9 +10,9 @@ from dispatcher.cancels import Cancels
 from dispatcher.commands import Commands
 from dispatcher.connection import open_redis
 from dispatcher.tasks import cancel
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk
+from testing.relay import Relay
+from testing.waiting import until
 
 
 async def until_cancelled(desk: Desk, *jobs: str) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.patience import EAGER, Patience
-from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
+from testing.desk import DEADLINE_MS, WAIT_MS, Desk
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

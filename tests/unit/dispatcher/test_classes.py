@@ -2,7 +2,7 @@
 
 from dispatcher.needs import Needs, read_needs
 from dispatcher.turns import Turn, read_turns
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 
 def jobs_of(tokens: list[str]) -> list[str]:

@@ -6,8 +6,8 @@ from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, Respon
 
 from dispatcher.connection import open_redis, redis_faults
 from dispatcher.errors import RedisUnavailable
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.relay import Relay
+from testing.desk import Desk
+from testing.relay import Relay
 
 FOR_NOW = [
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

@@ -7,8 +7,8 @@ import pytest
 from dispatcher.crowd import Crowd
 from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing
-from tests.unit.dispatcher.ends import Speaker
-from tests.unit.dispatcher.waiting import until
+from testing.ends import Speaker
+from testing.waiting import until
 
 
 def streams(number: int) -> tuple[list[Outgoing], list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, Desk
+from testing.desk import DEADLINE_MS, LEASE_MS, Desk
 
 FIELDS = (
     *("state", "api", "tenant", "user", "tier", "weight", "class", "wants", "estimate", "place"),

@@ -4,7 +4,7 @@ from redis.asyncio import Redis
 
 from dispatcher.demand import Demand, begin_loading, end_loading, read_demand
 from dispatcher.keys import Keys
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 
 async def demand(desk: Desk, worker: str = "me") -> Demand:

@@ -1,6 +1,6 @@
 """lua/emit.lua: frames reach the api, from the holder of the attempt only, and within its bound."""
 
-from tests.unit.dispatcher.desk import Desk, Told
+from testing.desk import Desk, Told
 
 
 async def test_frames_of_several_jobs_arrive_in_one_entry(desk: Desk) -> None:

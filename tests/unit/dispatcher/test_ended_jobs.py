@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.dispatcher.desk import DEADLINE_MS, LEASE_MS, Desk
+from testing.desk import DEADLINE_MS, LEASE_MS, Desk
 
 End = Callable[[Desk, str], Awaitable[Any]]
 

@@ -1,6 +1,6 @@
 """lua/enqueue.lua: a job goes into the queue once, within the bounds."""
 
-from tests.unit.dispatcher.desk import DEADLINE_MS, WAIT_MS, Desk
+from testing.desk import DEADLINE_MS, WAIT_MS, Desk
 
 
 async def test_enqueue_tells_the_position(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 # The fake would take half a minute for these, and say no more.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

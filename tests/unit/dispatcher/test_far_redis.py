@@ -12,9 +12,9 @@ from dispatcher.commands import Offer
 from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Kind
 from dispatcher.queue import Queue
-from tests.unit.dispatcher.ends import KEYS, Client, Server, make_job, make_settings, over
-from tests.unit.dispatcher.relay import Relay, relay_to
-from tests.unit.dispatcher.waiting import until
+from testing.ends import KEYS, Client, Server, make_job, make_settings, over
+from testing.relay import Relay, relay_to
+from testing.waiting import until
 
 FAR_S = 0.2
 MANY = 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER, Patience
-from tests.unit.dispatcher.desk import Desk, ended_attempt
+from testing.desk import Desk, ended_attempt
 
 MEANS = "mean_prompt_tokens", "mean_completion_tokens"
 

@@ -10,7 +10,7 @@ from dispatcher.frames import Kind
 from dispatcher.job import Claim, Toll, Want
 from dispatcher.needs import Needs
 from dispatcher.queue import Queue
-from tests.unit.dispatcher.ends import (
+from testing.ends import (
     DONE,
     FACTS,
     REST,
@@ -21,8 +21,8 @@ from tests.unit.dispatcher.ends import (
     over,
     see_a_part,
 )
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.relay import Relay
+from testing.waiting import until
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 BOUNDS = (4, 100)
 

@@ -1,19 +1,17 @@
 """Workers that went away: when, why, and what became of their jobs."""
 
-import doctest
 import time
 from dataclasses import replace
 
 import pytest
 
-from dispatcher import gone, redis_address
 from dispatcher.constants import MOST_GONE
 from dispatcher.facts import DRAINING
 from dispatcher.gone import GoneWorker, read_gone
 from dispatcher.job import Toll
 from dispatcher.worker import WorkerSession
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
-from tests.unit.dispatcher.ends import FACTS
+from testing.desk import LEASE_MS, Desk
+from testing.ends import FACTS
 
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
@@ -109,10 +107,3 @@ async def test_what_is_damaged_there_keeps_no_job_from_going_back(desk: Desk) ->
     await desk.take()
     assert await desk.reap_after(LEASE_MS) == [b"OK", 1, 1, 0, 0]
     assert (await desk.queue(), await told(desk)) == (["j1"], [])
-
-
-def test_sentences(redis_url: str) -> None:
-    assert doctest.testmod(gone).failed == doctest.testmod(redis_address).failed == 0
-    expelled = GoneWorker("w", "expelled", 0, 0)
-    assert expelled.why == "its machine is invited no more"
-    assert GoneWorker("w", "left", 0, 0, drained=True).why.startswith("it was drained, and ")

@@ -14,9 +14,9 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.inbox import Inbox
 from dispatcher.reply import Reply
 from dispatcher.tasks import cancel
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk
+from testing.relay import Relay
+from testing.waiting import until
 
 
 class Reading:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.dispatcher.desk import DEADLINE_MS, Desk
+from testing.desk import DEADLINE_MS, Desk
 
 PAGE = Path(__file__).parents[3] / "docs" / "job-states.md"
 FAR_MS = 9_999_999_999_999

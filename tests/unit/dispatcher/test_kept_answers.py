@@ -1,12 +1,10 @@
 """Answers in Redis for whoever asks again with the same key: who runs, who waits, what is kept."""
 
 import asyncio
-import doctest
 
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher import kept_answers
 from dispatcher.connection import LinkedRedis
 from dispatcher.constants import KEPT_BESIDE_BYTES
 from dispatcher.kept_answers import (
@@ -19,7 +17,7 @@ from dispatcher.kept_answers import (
     KeptAnswers,
     answer_name,
 )
-from tests.unit.dispatcher.key_leaks import leaked_keys
+from testing.key_leaks import leaked_keys
 
 DAY_S = 86_400
 PREFIX = "llamaq:kept:{all}:"
@@ -54,10 +52,6 @@ async def books(redis: Redis) -> tuple[int, dict[bytes, float], int]:
     total = int(await redis.get(f"{PREFIX}total") or 0)
     of_each = dict(await redis.zrange(f"{PREFIX}bytes", 0, -1, withscores=True))
     return total, of_each, await redis.zcard(f"{PREFIX}until")
-
-
-def test_examples() -> None:
-    assert doctest.testmod(kept_answers).failed == 0
 
 
 async def test_first_request_runs_and_others_wait_for_it(real_redis: LinkedRedis) -> None:

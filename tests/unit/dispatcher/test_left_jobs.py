@@ -1,7 +1,7 @@
 """Jobs that are left to others: the ring goes on to who may take them, and never in a circle."""
 
 from dispatcher.patience import Patience
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 SLOW = Patience(1000, 1000, 100, 1, ("fast",))
 

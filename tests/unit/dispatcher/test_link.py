@@ -17,8 +17,8 @@ from redis.exceptions import ResponseError
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.errors import RedisFull, RedisUnavailable
 from dispatcher.wire import MOST_UNSENT_BYTES
-from tests.processes import valkey
-from tests.unit.dispatcher.relay import Relay, relay_to
+from testing.processes import valkey
+from testing.relay import Relay, relay_to
 
 SILENCE_S = 0.25
 PUSH = "return redis.call('RPUSH', KEYS[1], ARGV[1])"

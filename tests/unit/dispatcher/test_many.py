@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from dispatcher.constants import MOST_RECOVERED
 from dispatcher.frames import unpack
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
 
 MANY = 6000
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from dispatcher.errors import RedisUnavailable
 from dispatcher.worker import WorkerFacts, WorkerSession
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -9,9 +9,9 @@ import pytest
 
 from dispatcher.connection import open_redis
 from dispatcher.job import Claim
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
-from tests.unit.dispatcher.toy_bridge import Log, Sort, ToyBridge
-from tests.unit.dispatcher.waiting import until
+from testing.desk import LEASE_MS, Desk
+from testing.toy_bridge import Log, Sort, ToyBridge
+from testing.waiting import until
 
 JOBS = 300
 EVERY = 40  # jobs after which a bridge dies and another one joins

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 
 from dispatcher.connection import open_redis
 from dispatcher.queue import Queue
-from tests.unit.dispatcher.ends import KEYS, Client, make_job, make_settings, over
-from tests.unit.dispatcher.relay import relay_to
-from tests.unit.dispatcher.waiting import until
+from testing.ends import KEYS, Client, make_job, make_settings, over
+from testing.relay import relay_to
+from testing.waiting import until
 
 MANY = 150
 SLOW_S = 0.2

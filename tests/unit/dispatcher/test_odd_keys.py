@@ -14,7 +14,7 @@ from dispatcher.suspects import Suspect, read_suspects
 from dispatcher.tenant_limits import read_settings
 from dispatcher.turns import read_turns
 from dispatcher.usage import known_models
-from tests.unit.dispatcher.ends import KEYS, Client, make_job
+from testing.ends import KEYS, Client, make_job
 
 # The fake ends the connection of a command for a key of another type.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -9,9 +9,9 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.constants import MOST_DRAINED
 from dispatcher.orders import JobOrder, UnknownName, WorkerOrder, cancel, drain, resume
 from dispatcher.registry import read_models
-from tests.killable import Killable
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
-from tests.unit.dispatcher.waiting import until
+from testing.desk import LEASE_MS, Desk
+from testing.killable import Killable
+from testing.waiting import until
 
 pytestmark = [
     pytest.mark.real,

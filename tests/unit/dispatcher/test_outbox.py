@@ -18,10 +18,10 @@ from dispatcher.outgoing import Outgoing, Refusal
 from dispatcher.settings import QueueSettings
 from dispatcher.spacing import Pace
 from dispatcher.tasks import cancel
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import Sender, Speaker, rest_of
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk
+from testing.ends import Sender, Speaker, rest_of
+from testing.relay import Relay
+from testing.waiting import until
 
 
 class Mouth:

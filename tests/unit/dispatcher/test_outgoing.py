@@ -4,7 +4,7 @@ from dispatcher.frames import Kind, unpack
 from dispatcher.job import Claim, Want
 from dispatcher.outgoing import Outgoing
 from dispatcher.spacing import Pace
-from tests.unit.dispatcher.ends import Speaker
+from testing.ends import Speaker
 
 Noted = tuple[int, int, Pace]
 

@@ -5,8 +5,8 @@ import pytest
 from dispatcher.keys import Keys
 from dispatcher.overview import read_overview
 from dispatcher.worker import WorkerSession
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS
+from testing.desk import Desk
+from testing.ends import FACTS
 
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 

@@ -9,8 +9,8 @@ from dispatcher import process_watch
 from dispatcher.metrics_text import metrics_text
 from dispatcher.process_watch import ProcessWatch
 from dispatcher.reaper import REAPED, reap
+from testing.desk import Desk
 from tests.scraped import Scraped
-from tests.unit.dispatcher.desk import Desk
 
 
 def told(watch: ProcessWatch) -> Scraped:

@@ -1,12 +1,9 @@
 """Bridges and APIs of builds that don't understand each other: nobody takes the other's jobs."""
 
-import doctest
-
 import pytest
 from redis.asyncio import Redis
 
 from api.directory import Directory
-from dispatcher import protocol
 from dispatcher.commands import Commands
 from dispatcher.errors import ModelUnavailable
 from dispatcher.keys import Keys
@@ -14,8 +11,8 @@ from dispatcher.protocol import PROTOCOL
 from dispatcher.queue import Queue
 from dispatcher.registry import read_models
 from dispatcher.worker import WorkerSession
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS
+from testing.desk import Desk
+from testing.ends import FACTS
 
 
 def speak(desk: Desk, version: int) -> None:
@@ -28,10 +25,6 @@ async def forget_version(desk: Desk, api: str = "a") -> None:
     await desk.redis.hdel(desk.keys.named("api", api), "protocol")
     async for job in desk.redis.scan_iter(desk.keys.named("job", "*")):
         await desk.redis.hdel(job, "protocol")
-
-
-def test_sentences() -> None:
-    assert doctest.testmod(protocol).failed == 0
 
 
 async def test_bridge_takes_only_jobs_of_apis_that_speak_its_protocol(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from dispatcher.frames import Kind
 from dispatcher.job import Toll, Want
 from dispatcher.needs import Needs
 from dispatcher.queue import Queue
-from tests.unit.dispatcher.ends import (
+from testing.ends import (
     DONE,
     FACTS,
     KEYS,
@@ -26,8 +26,8 @@ from tests.unit.dispatcher.ends import (
     make_settings,
     over,
 )
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.relay import Relay
+from testing.waiting import until
 
 
 async def state(redis: Redis, job: str) -> str:

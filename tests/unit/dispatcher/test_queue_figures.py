@@ -10,8 +10,8 @@ from dispatcher.metrics_text import metrics_text
 from dispatcher.model_state import ModelState
 from dispatcher.queue_figures import MOST_MODELS, read_figures
 from dispatcher.worker_state import WorkerState
+from testing.desk import Desk
 from tests.scraped import Scraped
-from tests.unit.dispatcher.desk import Desk
 
 
 def a_model(*workers: WorkerState, model: str = "tiny") -> ModelState:

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.frames import Kind
 from dispatcher.reply import ENDS
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.key_leaks import leaked_keys
+from testing.desk import Desk
+from testing.key_leaks import leaked_keys
 from tests.unit.dispatcher.small_model import (
     MAX_ATTEMPTS,
     MAX_CRASHES,

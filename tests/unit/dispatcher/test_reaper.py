@@ -11,10 +11,10 @@ from dispatcher.commands import Commands
 from dispatcher.reaper import REAPED, Reaped, reap, run_reaper
 from dispatcher.tasks import cancel, first_of
 from dispatcher.worker import WorkerSession
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS
-from tests.unit.dispatcher.relay import Relay
-from tests.unit.dispatcher.waiting import until
+from testing.desk import Desk
+from testing.ends import FACTS
+from testing.relay import Relay
+from testing.waiting import until
 
 LEASE_S = 10
 

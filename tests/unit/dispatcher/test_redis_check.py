@@ -26,9 +26,9 @@ from dispatcher.redis_facts import read_redis_facts
 from dispatcher.redis_login import with_login
 from dispatcher.tasks import cancel
 from llamaq.embedded_redis import find_server
-from tests.processes import free_port, program, valkey, wait_until
-from tests.unit.dispatcher.ends import make_settings
-from tests.unit.dispatcher.waiting import until
+from testing.ends import make_settings
+from testing.processes import free_port, program, valkey, wait_until
+from testing.waiting import until
 
 
 async def check(url: str, *, may_evict: bool = False) -> None:

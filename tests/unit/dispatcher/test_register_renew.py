@@ -1,7 +1,7 @@
 """lua/register.lua and lua/renew.lua: who serves, with how many slots, and what it holds."""
 
 from dispatcher.protocol import PROTOCOL
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
 
 
 async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from dispatcher.commands import Commands, Offer
 from dispatcher.registry import read_models
 from dispatcher.worker import WorkerFacts, WorkerSession
 from dispatcher.worker_state import WorkerState
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 
 async def join(

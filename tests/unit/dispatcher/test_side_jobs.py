@@ -10,7 +10,7 @@ from dispatcher.keys import MODELS
 from dispatcher.needs import Needs, read_needs
 from dispatcher.patience import EAGER
 from dispatcher.registry import read_models
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 SIDE = "side"
 MANY = [f"s{n}" for n in range(SIDE_PLACES + 2)]

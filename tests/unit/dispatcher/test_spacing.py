@@ -1,10 +1,7 @@
 """How far apart emits are, and what is counted for it."""
 
-import doctest
-
 import pytest
 
-from dispatcher import spacing
 from dispatcher.spacing import Rate, spacing_s
 
 
@@ -26,10 +23,6 @@ def test_slow_streams_wait_for_each_other_and_at_most_for_a_part_of_their_pace(
     streams: int, tokens_per_s: float, spacing_ms: float
 ) -> None:
     assert spacing_s(streams, tokens_per_s) * 1000 == pytest.approx(spacing_ms)
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(spacing).failed == 0
 
 
 def test_rate_follows_what_comes_within_about_a_second() -> None:

@@ -12,7 +12,7 @@ from dispatcher.constants import (
     WELL_DONE_MS,
 )
 from dispatcher.suspects import read_suspects
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

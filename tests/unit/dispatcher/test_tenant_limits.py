@@ -1,13 +1,11 @@
 """What operators set for tenants, as Redis keeps it and as an API knows it."""
 
-import doctest
 import json
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher import limits, tenant_limits
 from dispatcher.limits import Limits
 from dispatcher.tenant_limits import (
     MOST_SET,
@@ -19,10 +17,6 @@ from dispatcher.tenant_limits import (
 )
 
 KEY = "llamaq:tenants"
-
-
-def test_examples() -> None:
-    assert doctest.testmod(limits).failed == doctest.testmod(tenant_limits).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dispatcher.desk import Desk
+from testing.desk import Desk
 
 
 @pytest.mark.parametrize("of", ["tenant", "user"])

@@ -14,8 +14,8 @@ from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Toll, Want
 from dispatcher.worker import Taken, WorkerFacts, WorkerSession
-from tests.unit.dispatcher.desk import LEASE_MS, Desk
-from tests.unit.dispatcher.relay import Relay
+from testing.desk import LEASE_MS, Desk
+from testing.relay import Relay
 
 FACTS = WorkerFacts("tiny", "http://127.0.0.1:8080", "healthy", 2048, "b1", "f1")
 DONE = [Frame(Kind.DONE, 0)]

@@ -11,7 +11,7 @@ from dispatcher.gone import GoneWorker
 from dispatcher.overview import Waiting
 from llamaq.__main__ import main
 from llamaq.status import as_json
-from tests.builders import SECRET, make_token
+from testing.builders import SECRET, make_token
 from tests.overviews import overview
 from tests.unit.llamaq.test_top_command import JOB, MODEL
 

@@ -13,8 +13,8 @@ from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
 from dispatcher.worker import WorkerSession
 from llamaq.__main__ import main
-from tests.unit.dispatcher.desk import Desk
-from tests.unit.dispatcher.ends import FACTS
+from testing.desk import Desk
+from testing.ends import FACTS
 
 
 def completed(line: str, **environment: str) -> list[str]:

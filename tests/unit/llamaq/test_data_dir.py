@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
 from llamaq.home import Home
-from tests.builders import make_authenticator
+from testing.builders import make_authenticator
 
 KEPT, SET = "k" * 32, "s" * 32
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
 from llamaq.doctor_machine import look_at_disk, look_at_ports
-from tests.builders import SECRET, make_token
-from tests.processes import free_port
+from testing.builders import SECRET, make_token
+from testing.processes import free_port
 
 
 @pytest.fixture(autouse=True)

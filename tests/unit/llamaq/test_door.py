@@ -9,9 +9,9 @@ from api.door import Door
 from api.line import Line
 from api.request_tally import RequestTally
 from llamaq.http_limits import BoundedProtocol
-from tests.builders import make_authenticator, make_token
+from testing.builders import make_authenticator, make_token
+from testing.wire import Wire
 from tests.unit.llamaq.test_http_limits import Server
-from tests.unit.llamaq.wire import Wire
 
 TALLY = RequestTally({})
 PATH = "/v1/chat/completions"

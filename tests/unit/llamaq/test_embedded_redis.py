@@ -1,7 +1,6 @@
 """The embedded server's configuration, and a real one that is killed and started again."""
 
 import asyncio
-import doctest
 import signal
 import stat
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 from redis import Redis
 from redis.asyncio.connection import parse_url
 
-from llamaq import embedded_redis
 from llamaq.embedded_redis import (
     EmbeddedRedis,
     Keeping,
@@ -31,7 +29,7 @@ from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.machine_memory import memory_bytes
 from llamaq.redis_rewrite import keep_rewriting
 from llamaq.redis_socket import wait_until_ready
-from tests.processes import wait_until
+from testing.processes import wait_until
 
 BINARY = Path("/opt/valkey-server")
 PASSWORD = 'p:@/ "\\%é\nq'
@@ -256,10 +254,6 @@ def test_settings_say_how_the_server_is_kept(monkeypatch: pytest.MonkeyPatch) ->
         Path("/home"), Path("/s"), listen=None, password=None, keeping=keeping
     ).splitlines()
     assert {"maxmemory 100000000", 'dir "/dev/shm/llamaq"'} <= set(lines)
-
-
-def test_examples_in_the_text_are_true() -> None:
-    assert doctest.testmod(embedded_redis).failed == 0
 
 
 async def test_absent_server_is_given_up(tmp_path: Path) -> None:

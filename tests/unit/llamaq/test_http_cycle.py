@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from llamaq.http_cycle import News
 from llamaq.http_limits import BoundedProtocol
-from tests.unit.llamaq.wire import Wire
+from testing.wire import Wire
 
 GET = b"GET /x HTTP/1.1\r\nHost: llamaq\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"

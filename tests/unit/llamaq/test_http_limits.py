@@ -19,7 +19,7 @@ from llamaq.http_limits import (
     look_at_all,
 )
 from llamaq.places import Places
-from tests.unit.llamaq.wire import Wire
+from testing.wire import Wire
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: llamaq\r\n"
 WHOLE = HEAD + b"Content-Length: 1\r\n\r\n1"

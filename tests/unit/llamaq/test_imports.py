@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import SECRET, make_token
+from testing.builders import SECRET, make_token
 
 ROOT = Path(__file__).parents[3]
 _RUN = """

@@ -1,7 +1,6 @@
 """The address where Prometheus needs no token."""
 
 import asyncio
-import doctest
 import socket
 from collections.abc import AsyncIterator
 
@@ -9,9 +8,9 @@ import click
 import httpx
 import pytest
 
-from llamaq import metrics_listener, up_plan
+from llamaq import metrics_listener
 from llamaq.metrics_listener import answering, listen_for_scrapes
-from tests.processes import free_port
+from testing.processes import free_port
 
 TEXT = b"a_total 1\n"
 
@@ -83,7 +82,3 @@ def test_an_address_that_is_taken_is_told_with_its_option() -> None:
     with taken, told:
         listen_for_scrapes(f"127.0.0.1:{taken.getsockname()[1]}")
     assert listen_for_scrapes("") == []
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(up_plan).failed == 0

@@ -8,8 +8,8 @@ from api.proxies import Proxies, read_proxies
 from api.settings import ApiSettings
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol
 from llamaq.places import MOST_HEADS_BYTES, MOST_REFUSED, Places
+from testing.wire import Wire
 from tests.unit.llamaq.test_http_limits import Server, leave, until_left
-from tests.unit.llamaq.wire import Wire
 
 ONE, OTHER, PROXY = "192.0.2.1", "198.51.100.1", "10.0.0.1"
 

@@ -13,10 +13,10 @@ from api import refusal
 from api.context import Context
 from llamaq.http_limits import BODY_S, BoundedProtocol, look_at_all
 from llamaq.places import Places
-from tests.builders import make_chat
-from tests.unit.api.service import ANSWER, scripted_app
-from tests.unit.llamaq.raw_requests import AUTH, CHUNKED, GET, TRICKS, Trick, post
-from tests.unit.llamaq.wire import Wire
+from testing.builders import make_chat
+from testing.raw_requests import AUTH, CHUNKED, GET, TRICKS, Trick, post
+from testing.service import ANSWER, scripted_app
+from testing.wire import Wire
 
 AT_ONCE = 256 * 1024  # bytes that uvloop reads
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Z]")

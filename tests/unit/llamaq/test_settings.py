@@ -7,7 +7,7 @@ from api.settings import ApiSettings
 from dispatcher.settings import QueueSettings
 from llamaq.environment import is_set, set_default
 from llamaq.settings import describe, load, variable
-from tests.builders import SECRET
+from testing.builders import SECRET
 from worker_bridge.settings import BridgeSettings
 
 

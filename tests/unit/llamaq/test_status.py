@@ -1,6 +1,5 @@
 """`llamaq status`, as text and for programs, and what the command says when Redis is away."""
 
-import doctest
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dispatcher import registry
 from dispatcher.gone import GoneWorker
 from dispatcher.model_state import ModelState
 from dispatcher.overview import Waiting
 from dispatcher.protocol import PROTOCOL
 from dispatcher.suspects import Suspect
 from dispatcher.worker_state import WorkerState
-from llamaq import ago, worker_line
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
 from tests.overviews import overview
@@ -68,15 +65,6 @@ def test_text_and_json_tell_of_workers_that_went_away() -> None:
     assert (told["jobs"], told["resumed"]) == ("2 queued again, 1 went on elsewhere", 1)
 
 
-def test_remote_workers_tell_their_machine_and_local_ones_their_server() -> None:
-    far = replace(GPU, host="gpu1", address="192.168.1.7")
-    near = replace(OLD, host="desk")
-    _, first, second = as_text(overview(replace(BUSY, workers=(far, near))), "desk").splitlines()
-    assert first.endswith("  gpu1:8080 (192.168.1.7)")
-    assert second.endswith("  http://127.0.0.1:8081")
-    assert doctest.testmod(worker_line).failed == doctest.testmod(ago).failed == 0
-
-
 def test_suspects_are_named() -> None:
     suspects = {"qwen": [Suspect("bad%20one|-", 540), Suspect("web|eve", 12)]}
     assert as_text(overview(BUSY, suspects=suspects)).splitlines()[-1] == (
@@ -92,14 +80,6 @@ def test_text_shows_breakers_of_servers_that_look_well() -> None:
         "  gpu-c3  breaker half-open  slots 1/1  context 4096  http://x",
         "  gpu-d4  down           slots 0/4  context 4096  http://y",
     ]
-
-
-def test_status_shows_the_other_names_of_a_model() -> None:
-    worker = replace(GPU, aliases=("fast", "org/qwen"))
-    model = ModelState("qwen", 0.2, (worker,), 0, 0)
-    assert as_text(overview(model)).startswith("qwen (also fast, org/qwen): 0 queued, ")
-    assert json.loads(as_json(overview(model)))[0]["aliases"] == ["fast", "org/qwen"]
-    assert doctest.testmod(registry).failed == 0
 
 
 def test_status_shows_the_default_and_operators_names() -> None:

@@ -1,6 +1,5 @@
 """`llamaq tenant set | show | list | remove`, on a real Redis."""
 
-import doctest
 import json
 from collections.abc import Iterator
 
@@ -9,7 +8,6 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from llamaq import amount
 from llamaq.__main__ import main
 from llamaq.amount import Amount
 
@@ -85,7 +83,3 @@ def test_amounts_are_read(text: str, number: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Amount().convert(text, None, None)
-
-
-def test_examples() -> None:
-    assert doctest.testmod(amount).failed == 0

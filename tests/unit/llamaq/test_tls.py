@@ -17,8 +17,8 @@ from llamaq.acceptor import TlsAcceptor
 from llamaq.http_limits import BoundedProtocol, look_at_all
 from llamaq.places import Places
 from llamaq.tls import Certificate, certificate
-from tests.builders import make_settings
-from tests.certificates import write_certificate
+from testing.builders import make_settings
+from testing.certificates import write_certificate
 from tests.unit.llamaq.test_http_limits import UNREAD_S, Server
 
 POST = b"POST /x HTTP/1.1\r\nHost: llamaq\r\nContent-Length: %d\r\n\r\n"

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from api.tenant import Tenant
 from dispatcher.tier import Tier
 from llamaq.__main__ import main
-from tests.builders import SECRET, make_authenticator
+from testing.builders import SECRET, make_authenticator
 
 
 def create(*arguments: str) -> Result:

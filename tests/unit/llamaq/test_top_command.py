@@ -1,6 +1,5 @@
 """`llamaq top`: what it shows, and that it ends as people expect."""
 
-import doctest
 import fcntl
 import json
 import os
@@ -22,9 +21,8 @@ from dispatcher.model_state import ModelState
 from dispatcher.open_jobs import OpenJob
 from dispatcher.overview import Waiting
 from dispatcher.worker_state import WorkerState
-from llamaq import top_frame
 from llamaq.__main__ import main
-from llamaq.top_frame import fitted, frame_lines
+from llamaq.top_frame import frame_lines
 from tests.overviews import NOW_S, overview
 
 GPU = WorkerState("gpu-a1", "http://127.0.0.1:8080", "healthy", True, 4, 2, 8192, "b1")
@@ -49,14 +47,6 @@ def test_it_shows_workers_who_waits_jobs_and_who_is_gone() -> None:
         "  j1  5 s  ann/eve (default)  at gpu-a1",
         "  gone: old-b2 2 min ago: its bridge was heard of no more; its jobs: 1 failed",
     ]
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (20, 3), (200, 60)])
-def test_it_fits_each_terminal(width: int, height: int) -> None:
-    lines = fitted(frame_lines(overview(MODEL, jobs=[JOB] * 50), "desk"), width, height)
-    assert len(lines) <= height
-    assert all(len(line.text) <= width for line in lines)
-    assert doctest.testmod(top_frame).failed == 0
 
 
 def test_it_says_what_was_known_last_when_redis_is_away() -> None:

@@ -1,6 +1,5 @@
 """What `llamaq up` checks before it starts anything."""
 
-import doctest
 import errno
 import os
 import pickle
@@ -12,13 +11,12 @@ from typing import IO
 import pytest
 from click.testing import CliRunner, Result
 
-from llamaq import up_plan
 from llamaq.__main__ import main
 from llamaq.embedded_redis import ListenAddress
 from llamaq.greeting import Greeting
 from llamaq.home import Home
-from llamaq.up_plan import UpPlan, model_bridges
-from tests.processes import free_port
+from llamaq.up_plan import UpPlan
+from testing.processes import free_port
 from worker_bridge.local_servers import Seen
 
 
@@ -74,13 +72,6 @@ def test_models_without_a_llama_server_are_told(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LLAMAQ_MODELS", str(tmp_path))
     assert_refused(up(tmp_path / "data"), 1, "llama-server: there is no such program. Install")
-
-
-def test_models_have_a_bridge_of_their_own(tmp_path: Path) -> None:
-    assert model_bridges(tmp_path) == [["--models", str(tmp_path)]]
-    assert model_bridges(Path("x")) == [["--models", str(Path.cwd() / "x")]]
-    assert model_bridges(None) == []
-    assert doctest.testmod(up_plan).failed == 0
 
 
 def test_once_needs_the_demonstration(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dispatcher.metrics import METRICS
 from tests.metrics.queries import ALERTS, ROOT, named_in, of_alerts, of_dashboard
 
 TESTS = (
-    "tests/unit/worker_bridge/test_metrics.py",
+    "tests/integration/worker_bridge/test_metrics.py",
     "tests/unit/api/test_request_tally.py",
     "tests/unit/dispatcher/test_process_watch.py",
 )

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.frames import Kind, unpack
 from dispatcher.job import Claim, Want
 from dispatcher.outgoing import Outgoing
-from tests.unit.dispatcher.ends import Speaker
+from testing.ends import Speaker
 from tests.unit.worker_bridge.test_events import (
     COMPLETED,
     COMPLETION_PROGRESS,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.unit.dispatcher.waiting import until
+from testing.waiting import until
 from worker_bridge.connection import Connection, Origin
 
 OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

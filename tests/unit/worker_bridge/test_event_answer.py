@@ -13,7 +13,7 @@ from dispatcher.cost import Usage
 from dispatcher.frames import Frame, Kind, unpack
 from dispatcher.job import Claim, Want
 from dispatcher.outgoing import Outgoing
-from tests.unit.dispatcher.ends import Speaker
+from testing.ends import Speaker
 from worker_bridge.ends import End, Result
 from worker_bridge.event_answer import EventAnswer
 from worker_bridge.stop import Phase

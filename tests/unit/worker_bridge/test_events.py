@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dispatcher.job import Want
-from tests.processes import LlamaServer, free_port
+from testing.processes import LlamaServer, free_port
 from worker_bridge.answer import model_of
 from worker_bridge.events import (
     Type,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 import worker_bridge.health_monitor as health
-from tests.fakes.llama_server import FakeLlamaServer
-from tests.processes import wait_until
+from testing.fake_llama_server import FakeLlamaServer
+from testing.processes import wait_until
 from worker_bridge.health import Health, ProbeResult, next_health
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.llama import LlamaServer

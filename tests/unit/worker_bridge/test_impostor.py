@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from testing.waiting import until
 from tests.impostors import (
     LOCKED,
     ODD,
@@ -18,7 +19,6 @@ from tests.impostors import (
     port_of,
     serving,
 )
-from tests.unit.dispatcher.waiting import until
 from worker_bridge.awaited_server import until_healthy
 from worker_bridge.health import Health
 from worker_bridge.impostor import look_behind

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import wait_until
+from testing.processes import wait_until
 from worker_bridge.kept_process import KeptProcess
 
 STUBBORN = "trap '' TERM; echo x >> {file}; while :; do sleep 0.05; done"

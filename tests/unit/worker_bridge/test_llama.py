@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dispatcher.needs import TRANSCRIPTION
-from tests.fakes.llama_server import OWN, FakeLlamaServer
+from testing.fake_llama_server import OWN, FakeLlamaServer
 from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer
 from worker_bridge.props import Props

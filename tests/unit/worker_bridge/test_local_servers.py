@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.waiting import until
 from tests.impostors import (
     LLAMAQ,
     LM_STUDIO,
@@ -23,7 +24,6 @@ from tests.impostors import (
     port_of,
     serving,
 )
-from tests.unit.dispatcher.waiting import until
 from worker_bridge import finder, local_servers, port_owner
 from worker_bridge.local_servers import Seen, look_around
 from worker_bridge.port_owner import owners_of

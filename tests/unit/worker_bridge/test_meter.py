@@ -8,7 +8,7 @@ import pytest
 from dispatcher.cost import Usage
 from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing
-from tests.unit.dispatcher.ends import Speaker
+from testing.ends import Speaker
 from worker_bridge.chunk_answer import ChunkAnswer
 from worker_bridge.meter import Meter, Timings
 

@@ -1,13 +1,12 @@
 """Which model a bridge loads, and when it parts with it."""
 
-import doctest
 from math import inf
 from typing import Any
 
 import pytest
 
 from dispatcher.demand import Demand
-from worker_bridge import demands, model_choice, presets
+from worker_bridge import demands
 from worker_bridge.demands import Demands
 from worker_bridge.model_choice import Patience, Step, Tenure, choose, quiet_s
 
@@ -26,12 +25,6 @@ def loaded(**more: Any) -> Tenure:
 
 
 READY = {"gives_way": True}
-
-
-@pytest.mark.parametrize("module", [model_choice, presets])
-def test_examples_in_the_documentation_hold(module: Any) -> None:
-    result = doctest.testmod(module)
-    assert (result.attempted > 0, result.failed) == (True, 0)
 
 
 @pytest.mark.parametrize(

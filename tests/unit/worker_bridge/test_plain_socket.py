@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.processes import free_port
+from testing.processes import free_port
 from tests.unit.worker_bridge.test_connection import OK, Told, server_that_says
 from worker_bridge import connection as connections
 from worker_bridge import plain_socket

@@ -1,20 +1,18 @@
 """A request for a transcription becomes a chat's, or an error that names its field."""
 
-import doctest
 import json
 from base64 import b64decode
 from typing import Any
 
 import pytest
 
-from api.audio import request
 from api.audio.request import USUAL_PROMPT, parse_transcription
 from api.chat.request import ChatRequest
 from api.errors import ApiError
 from dispatcher.job import Want
 from dispatcher.needs import Needs
-from tests.builders import make_form, make_settings
-from tests.unit.api.service import a_model, a_worker, service
+from testing.builders import make_form, make_settings
+from testing.service import a_model, a_worker, service
 
 PATH = "/v1/audio/transcriptions"
 SOUND = b"RIFF\x00\xff"
@@ -36,10 +34,6 @@ def refusal(body: bytes) -> tuple[str | None, str]:
         parse_transcription(body, make_settings())
     assert caught.value.status == 400
     return caught.value.param, caught.value.message
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(request).failed == 0
 
 
 @pytest.mark.parametrize(

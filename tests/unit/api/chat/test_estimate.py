@@ -1,13 +1,10 @@
 """What a request will probably cost."""
 
-import doctest
 from typing import Any
 
 import pytest
 
-from api.chat import estimate
 from api.chat.estimate import TOKENS_PER_MEDIUM, prompt_tokens
-from api.estimate import completion_tokens
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
 
@@ -45,14 +42,3 @@ def test_prompt_is_a_quarter_of_its_text_and_a_fixed_sum_per_medium(
 
 def test_what_comes_before_the_messages_counts() -> None:
     assert prompt_tokens(b"x" * 40, [user("abcd")]) == 11
-
-
-@pytest.mark.parametrize(
-    ("max_tokens", "mean", "tokens"),
-    [(None, 0, 256), (None, 99.6, 100), (50, 99.6, 50), (500, 99.6, 100), (0, 9, 0), (10, 0, 10)],
-)
-def test_answer_is_as_long_as_is_usual_and_no_longer_than_its_limit(
-    max_tokens: int | None, mean: float, tokens: int
-) -> None:
-    assert completion_tokens(max_tokens, mean) == tokens
-    assert doctest.testmod(estimate).failed == 0

@@ -6,7 +6,7 @@ import pytest
 from api.chat.messages import MAX_PIECES, MEDIA, MODALITIES, checked_messages, modalities
 from api.chat.request import parse_chat
 from api.errors import ApiError
-from tests.builders import make_chat, make_settings
+from testing.builders import make_chat, make_settings
 
 USER = {"role": "user", "content": "Hi"}
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -1,6 +1,5 @@
 """The next turn of a conversation finds its last one by name, and no other conversation does."""
 
-import doctest
 import json
 from typing import Any
 
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from api.cache_names import MOST, key_name, salt_of
 from api.chat import prefix
 from api.chat.prefix import head_of
-from api.json_text import canonical
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 MESSAGES = st.builds(
@@ -94,9 +92,3 @@ def test_tenants_and_end_users_have_no_name_in_common(chat: Chat) -> None:
     owners = [("ada", ""), ("bob", ""), ("bob", "u1"), ("bob", "u2"), ("bobu1", "")]
     names = [chain(HEAD, chat, *owner) for owner in owners]
     assert len(set().union(*names)) == len(owners) * min(len(chat), MOST)
-
-
-def test_names_are_the_same_in_every_process() -> None:
-    assert chain(HEAD, [user("Hi")]) == ["f7fe43bae46f0362"]
-    assert canonical({}) == b"{}"
-    assert doctest.testmod(prefix).failed == 0

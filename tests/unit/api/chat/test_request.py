@@ -5,7 +5,7 @@ import pytest
 
 from api.chat.request import ChatRequest, parse_chat
 from api.errors import ApiError
-from tests.builders import make_chat, make_settings
+from testing.builders import make_chat, make_settings
 
 SETTINGS = make_settings(max_choices=8)
 # What reaches into a server, its slots and its cache; what it tells itself between two of its

@@ -1,19 +1,17 @@
 """What a request for text completions asks for, and what is refused. Pure."""
 
-import doctest
 import json
 from typing import Any
 
 import pytest
 
-from api import estimate, output_limit, prompts
 from api.completions.fields import FORWARDED
 from api.completions.request import CompletionRequest, parse_completion
 from api.errors import ApiError
 from api.prompts import MAX_PARTS, MAX_TEXTS
 from dispatcher.constants import KEYED
 from dispatcher.job import Want
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings(max_choices=6)
 
@@ -192,10 +190,3 @@ def test_cache_key_is_a_name_too() -> None:
 
 def test_server_gets_no_field_that_reaches_into_it() -> None:
     assert not FORWARDED.keys() & {"id_slot", "cache_prompt", "lora", "response_fields", "n_keep"}
-
-
-def test_examples_in_the_text_are_true() -> None:
-    for module in (prompts, output_limit, estimate):
-        found = doctest.testmod(module)
-        assert found.attempted
-        assert not found.failed

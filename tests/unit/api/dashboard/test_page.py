@@ -8,7 +8,7 @@ import pytest
 
 from api.dashboard import site
 from api.dashboard.site import site as whole_site
-from tests.unit.api.service import Service, service
+from testing.service import Service, service
 
 ROOT = Path(__file__).parents[4]
 ASSETS = Path(site.__file__).parent / "assets"

@@ -1,12 +1,10 @@
 """What the charts show of what processes have told."""
 
-import doctest
 from collections import deque
 from typing import Any, cast
 
 import pytest
 
-from api.dashboard import past
 from api.dashboard.past import by_worker, steps
 from api.request_log import Record
 from api.tally import Tally
@@ -20,11 +18,6 @@ NOW_MS = 1_795_795_600_000
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def test_examples_in_docstrings_hold() -> None:
-    failed, tried = doctest.testmod(past)
-    assert (failed, tried > 0) == (0, True)
 
 
 def row(kind: str, name: str, done: Done, ago_ms: int = 300_000, span: Any = HOUR) -> Row:

@@ -1,6 +1,5 @@
 """What a grammar or a schema may ask of llama-server, judged without one."""
 
-import doctest
 import time
 from contextlib import suppress
 from typing import Any
@@ -11,10 +10,9 @@ from hypothesis import strategies as st
 
 from api.chat.fields import FORWARDED
 from api.errors import ApiError
-from api.grammar import components, pattern
 from api.grammar.gbnf import BadGrammar
 from api.grammar.grammar import MOST_CHARS, check_grammar
-from tests.end_to_end.field_cases import CASES
+from testing.field_cases import CASES
 
 PARTS = [
     "root ::=",
@@ -84,11 +82,6 @@ def refused(name: str, value: Any) -> str:
     with pytest.raises(ApiError) as caught:
         FORWARDED[name].checked(value, name)
     return caught.value.message
-
-
-def test_documentation_is_true() -> None:
-    assert doctest.testmod(components) == (0, 1)
-    assert doctest.testmod(pattern) == (0, 1)
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -21,8 +21,8 @@ from dispatcher.kept_answers import Bounds, KeptAnswers
 from dispatcher.queue import Queue
 from dispatcher.reply import Reply
 from dispatcher.tasks import cancel
-from tests.builders import make_chat, make_settings, make_token
-from tests.unit.api.service import STARTED, Registry, ScriptedQueue, _put
+from testing.builders import make_chat, make_settings, make_token
+from testing.service import STARTED, Registry, ScriptedQueue, _put
 
 KEY = "key-1"
 CHAT = "/v1/chat/completions"

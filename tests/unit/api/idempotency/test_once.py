@@ -1,7 +1,6 @@
 """Requests with an `Idempotency-Key`: two APIs on one real Redis."""
 
 import asyncio
-import doctest
 import json
 from collections.abc import AsyncIterator
 from functools import partial
@@ -12,11 +11,10 @@ import pytest
 from api.aside import LARGE_BYTES
 from api.chat.request import parse_chat
 from api.idempotency import key as key_module
-from api.idempotency import replay
 from api.idempotency.keeping import MOST_KEPT_BYTES
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
-from tests.builders import make_chat, make_form
+from testing.builders import make_chat, make_form
 from tests.unit.api.idempotency.apis import CHAT, Api, apis, until, words
 
 STREAM = make_chat(stream=True)
@@ -41,10 +39,6 @@ async def two(redis: LinkedRedis) -> AsyncIterator[list[Api]]:
 
 def text_of(body: bytes) -> str:
     return str(json.loads(body)["choices"][0]["message"]["content"])
-
-
-def test_examples() -> None:
-    assert doctest.testmod(key_module).failed == doctest.testmod(replay).failed == 0
 
 
 async def test_finished_answer_comes_again_from_any_api(two: list[Api]) -> None:

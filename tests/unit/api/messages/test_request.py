@@ -10,7 +10,7 @@ from api.errors import ApiError
 from api.messages.request import parse_message
 from dispatcher.job import Want
 from dispatcher.needs import Needs
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings()
 TEXT = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}

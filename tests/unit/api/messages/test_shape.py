@@ -1,6 +1,5 @@
 """The events of a message, made of a chat's chunks."""
 
-import doctest
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 
 from api.endpoint import Piece
 from api.errors import ApiError
-from api.messages import stopping
 from api.messages.answer import MessageAssembly
 from api.messages.errors import error_body
 from api.messages.shape import MessageShape
@@ -124,10 +122,6 @@ def test_text_is_one_block() -> None:
         *said(0, ["a", 'é"\n', "b"]),
         *ended("end_turn"),
     ]
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(stopping).failed == 0
 
 
 @pytest.mark.parametrize("more", [{}, {"content": "b"}], ids=["at the end", "with the last text"])

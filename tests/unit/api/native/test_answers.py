@@ -16,7 +16,7 @@ from api.native.whole import NativeAssembly
 from api.sse import json_event
 from dispatcher.errors import WorkerFailed
 from dispatcher.job import Job, Want
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings()
 

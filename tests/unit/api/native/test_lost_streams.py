@@ -9,8 +9,8 @@ import pytest
 from api.sse import json_event
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.needs import COMPLETION, INFILL, Needs
-from tests.builders import make_token
-from tests.unit.api.service import STARTED, Service, a_model, a_worker, service
+from testing.builders import make_token
+from testing.service import STARTED, Service, a_model, a_worker, service
 
 LOST = Frame(Kind.LOST, FROM_SCRIPT, payload=b'{"code":"worker_failed","message":"It crashed."}')
 DONE = Frame(Kind.DONE, 9, payload=b'{"prompt_tokens": 4, "completion_tokens": 1}')

@@ -12,7 +12,7 @@ from api.native.infill import parse_infill
 from api.native.request import NativeRequest
 from dispatcher.job import Want
 from dispatcher.needs import ANYBODY, INFILL
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings(max_choices=8)
 GAP = {"input_prefix": "a", "input_suffix": "b"}

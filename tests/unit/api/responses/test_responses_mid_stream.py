@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.service import Service, service
+from testing.service import Service, service
 from tests.unit.api.test_mid_stream import BEGUN, LOST, REST, chunk
 
 ASKED = {"model": "tiny", "input": "Hi"}

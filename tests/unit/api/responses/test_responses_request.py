@@ -9,7 +9,7 @@ from api.errors import ApiError
 from api.responses.request import MOST_REPEATED_BYTES, ResponsesRequest, parse_responses
 from api.responses.tools import Tool
 from dispatcher.job import Want
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 SETTINGS = make_settings()
 PIXEL = "data:image/png;base64,AA=="

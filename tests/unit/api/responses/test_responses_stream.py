@@ -15,7 +15,7 @@ from api.responses.request import parse_responses
 from api.responses.stream import ResponsesShape
 from api.responses.whole import assembly
 from dispatcher.errors import WorkerFailed
-from tests.builders import make_settings
+from testing.builders import make_settings
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 NAMES = {"created": 5, "id": "chatcmpl-x", "model": "tiny", "system_fingerprint": "b1"}

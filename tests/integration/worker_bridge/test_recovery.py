@@ -1,0 +1,131 @@
+"""A server that fails jobs though it looks well: they are kept off it until it has recovered."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import worker_bridge.breaker as breaker
+import worker_bridge.recovery as recovery
+from testing.fake_llama_server import OWN, Chat, FakeLlamaServer, answer
+from testing.processes import LlamaServer as RealServer
+from testing.processes import free_port
+from testing.stage import WHOLE, Stage, eventually
+from worker_bridge.health import ProbeResult
+from worker_bridge.llama import LlamaServer
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "_TICK_S", 0.05)
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE_S", 0.3)
+
+
+async def compute_error(chat: Chat) -> None:
+    await chat.refuse(500, "Compute error.")
+
+
+def break_(server: FakeLlamaServer) -> None:
+    server.reply, server.broken = compute_error, True
+
+
+def heal(server: FakeLlamaServer) -> None:
+    server.reply, server.broken = answer, False
+
+
+async def test_jobs_wait_while_the_only_server_fails_and_are_answered_when_it_has_recovered(
+    stage: Stage,
+) -> None:
+    server = stage.server()
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        await eventually(stage.has_breaker("open"))
+        assert not (await stage.workers())[0].accepting
+        asked = asyncio.create_task(stage.text())
+        await eventually(lambda: _is(server.looks.count(OWN) > 0))
+        assert len(server.chats) == 3
+        heal(server)
+        assert await asked == WHOLE
+        assert [job["attempts"] for job in await stage.jobs()].count("1") == 1
+        await eventually(stage.has_breaker("closed"))
+        await eventually(stage.has_workers(1))
+
+
+async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None:
+    release = asyncio.Event()
+
+    async def answer_when_released(chat: Chat) -> None:
+        await release.wait()
+        await answer(chat)
+
+    server = stage.server()
+    server.slots = 4
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        heal(server)
+        server.reply = answer_when_released
+        asked = [asyncio.create_task(stage.text()) for _ in range(4)]
+        await eventually(stage.has_breaker("half-open"))
+        await eventually(lambda: _is(server.busy == 1))
+        await asyncio.sleep(0.5)
+        assert server.busy == 1
+        worker = (await stage.workers())[0]
+        assert (worker.running, worker.slots) == (1, 1)
+        release.set()
+        assert await asyncio.gather(*asked) == [WHOLE] * 4
+        await eventually(lambda: _slots_are(stage, 4))
+
+
+async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
+    """As where others take all jobs."""
+    server = stage.server()
+    server.slots = 4
+    async with stage.bridged(server):
+        break_(server)
+        assert (await stage.ask()).status_code == 502
+        await eventually(stage.has_breaker("open"))
+        heal(server)
+        await eventually(stage.knows(server, breaker="closed", slots="4"))
+        assert (len(server.chats), server.looks.count(OWN)) == (3, 2)
+
+
+async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Stage) -> None:
+    server = stage.server()
+    async with stage.bridged(server, stall_first_token_s=0.5):
+        break_(server)
+        server.hanging.add(OWN)
+        assert (await stage.ask()).status_code == 502
+        asked = asyncio.create_task(stage.text())
+        await eventually(lambda: _is(server.waiting == 1))
+        await eventually(lambda: _is(server.waiting == 0))
+        assert (await stage.workers())[0].breaker == "open"
+        heal(server)
+        server.hanging.clear()
+        assert await asked == WHOLE
+
+
+async def test_real_server_answers_the_bridges_own_request(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    real = RealServer(models["tiny"], free_port(), "tiny", 1)
+    llama = LlamaServer(real.url, None)
+    with real.running(tmp_path / "log"):
+        assert await llama.generate(30) is ProbeResult.OK
+    assert await llama.generate(1) is ProbeResult.REFUSED
+
+
+async def _is(condition: bool) -> bool:
+    return condition
+
+
+async def _slots_are(stage: Stage, slots: int) -> bool:
+    return [worker.slots for worker in await stage.workers()] == [slots]
