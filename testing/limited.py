@@ -12,13 +12,14 @@ from api.app import create_app
 from dispatcher.commands import Commands, Offer
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.cost import Usage
-from dispatcher.keys import Keys
+from dispatcher.keys import TENANTS, Keys
 from dispatcher.settings import QueueSettings
 from dispatcher.tasks import cancel
-from dispatcher.tenant_limits import set_limits
+from dispatcher.tenant_limits import TenantLimits, set_limits
 from dispatcher.worker import WorkerFacts, WorkerSession
 from testing.builders import make_chat, make_settings, make_token
 from testing.service import ANSWER
+from testing.waiting import until
 
 SLOTS = 64
 USED = Usage(1, 1)
@@ -58,8 +59,15 @@ class Worker:
 class Stage:
     """The clients of two APIs, their Redis, and a worker of the model `tiny`."""
 
-    def __init__(self, apis: list[AsyncClient], redis: LinkedRedis, worker: Worker) -> None:
+    def __init__(
+        self,
+        apis: list[AsyncClient],
+        redis: LinkedRedis,
+        worker: Worker,
+        settings: list[TenantLimits],
+    ) -> None:
         self.apis, self.redis, self.worker = apis, redis, worker
+        self._settings = settings
 
     async def chat(
         self, api: int = 0, path: str = "/v1/chat/completions", **about: Any
@@ -76,7 +84,14 @@ class Stage:
     async def limit(self, name: str = "ann", **setting: Any) -> None:
         """Sets limits, and waits until both APIs know them."""
         await set_limits(self.redis, name, setting)
-        await asyncio.sleep(1.1)
+        await self.until_known()
+
+    async def until_known(self) -> None:
+        """Returns when both APIs have read what is set now; they look once a second."""
+        version = await self.redis.hget(TENANTS, "|version")
+        await until(
+            lambda: asyncio.sleep(0, all(each._version == version for each in self._settings))
+        )
 
 
 @asynccontextmanager
@@ -90,13 +105,14 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         stack.push_async_callback(redis.flushall)
         worker = Worker(other)
         await worker.join()
-        apis = []
+        apis, settings = [], []
         for _ in range(2):
             app = create_app(make_settings(), QueueSettings(redis_url=url))  # type: ignore[arg-type]
             await stack.enter_async_context(app.router.lifespan_context(app))
+            settings.append(app.state.context.limiter.settings)
             transport = ASGITransport(app)
             client = AsyncClient(transport=transport, base_url="http://llamaq")
             apis.append(await stack.enter_async_context(client))
         running = asyncio.create_task(worker.run())
         stack.push_async_callback(cancel, [running])
-        yield Stage(apis, redis, worker)
+        yield Stage(apis, redis, worker, settings)

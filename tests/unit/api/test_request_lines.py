@@ -24,6 +24,7 @@ def shared() -> Iterator[Service]:
 
 @pytest.fixture
 def api(shared: Service, caplog: pytest.LogCaptureFixture) -> Service:
+    caplog.set_level(logging.WARNING, "httpx")  # the client's own log has what it asked
     caplog.set_level(logging.INFO, "llamaq.access")
     return shared
 
