@@ -14,7 +14,7 @@ import pytest
 from testing.builders import SECRET, make_token
 from testing.certificates import write_certificate
 from testing.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
-from tests.scraped import Scraped
+from testing.scraped import Scraped
 
 pytestmark = pytest.mark.real
 

@@ -17,7 +17,7 @@ from testing.processes import Program, answers, api, free_port, program, valkey,
 
 pytestmark = pytest.mark.real
 
-PLAIN = (sys.executable, "-m", "tests.plain_machine", "bridge")
+PLAIN = (sys.executable, "-m", "testing.plain_machine", "bridge")
 START_S = 60.0
 
 

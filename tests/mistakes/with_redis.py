@@ -10,8 +10,8 @@ from dispatcher.invited_user import user_of
 from dispatcher.redis_facts import RedisFacts
 from dispatcher.redis_login import with_login
 from llamaq.embedded_redis import find_server
+from testing.impostors import listens, plain_web_server
 from testing.processes import free_port, program, valkey, wait_until
-from tests.impostors import listens, plain_web_server
 from tests.mistakes.making import Outcome, Place, mistake
 
 

@@ -9,8 +9,8 @@ import pytest
 import worker_bridge.health_monitor as health
 from llamaq.status import as_text
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
+from testing.overviews import overview
 from testing.stage import WHOLE, Stage, eventually
-from tests.overviews import overview
 from tests.unit.worker_bridge.rpc import FakePeer
 
 pytestmark = pytest.mark.real

@@ -13,8 +13,8 @@ from dispatcher.connection import open_redis
 from testing.builders import make_token
 from testing.fake_llama_server import Chat, answer
 from testing.processes import SECRET
+from testing.scraped import Scraped
 from testing.stage import Stage, eventually
-from tests.scraped import Scraped
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.worker_tally import serving
 

@@ -14,8 +14,8 @@ from dispatcher.variants import variants_of
 from dispatcher.worker_state import WorkerState
 from llamaq.status import as_text
 from testing.builders import make_chat, make_token
+from testing.overviews import overview
 from testing.service import ANSWER, Registry, Service, a_model, a_worker, service
-from tests.overviews import overview
 
 QUIET_S = 0.3
 NONE: dict[str, Any] = {"server": "", "slots": 0, "accepting": False, "context": 0, "build": ""}

@@ -16,8 +16,8 @@ from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.metrics_text import metrics_text
 from dispatcher.shared_sheets import open_files
 from testing.builders import make_chat, make_token
+from testing.scraped import Scraped
 from testing.service import ANSWER, Service, scripted_app, service
-from tests.scraped import Scraped
 
 CHAT = "/v1/chat/completions"
 DOORS = {CHAT: CHAT, "/chat/completions": CHAT}

@@ -10,7 +10,7 @@ from dispatcher.metrics_text import metrics_text
 from dispatcher.process_watch import ProcessWatch
 from dispatcher.reaper import REAPED, reap
 from testing.desk import Desk
-from tests.scraped import Scraped
+from testing.scraped import Scraped
 
 
 def told(watch: ProcessWatch) -> Scraped:

@@ -11,7 +11,7 @@ from dispatcher.model_state import ModelState
 from dispatcher.queue_figures import MOST_MODELS, read_figures
 from dispatcher.worker_state import WorkerState
 from testing.desk import Desk
-from tests.scraped import Scraped
+from testing.scraped import Scraped
 
 
 def a_model(*workers: WorkerState, model: str = "tiny") -> ModelState:

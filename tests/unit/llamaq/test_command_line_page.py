@@ -12,7 +12,7 @@ from dispatcher.overview import Waiting
 from llamaq.__main__ import main
 from llamaq.status import as_json
 from testing.builders import SECRET, make_token
-from tests.overviews import overview
+from testing.overviews import overview
 from tests.unit.llamaq.test_top_command import JOB, MODEL
 
 PAGE = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text()

@@ -15,7 +15,7 @@ from dispatcher.suspects import Suspect
 from dispatcher.worker_state import WorkerState
 from llamaq.__main__ import main
 from llamaq.status import as_json, as_text
-from tests.overviews import overview
+from testing.overviews import overview
 
 GPU = WorkerState(
     "gpu-a1",

@@ -23,7 +23,7 @@ from dispatcher.overview import Waiting
 from dispatcher.worker_state import WorkerState
 from llamaq.__main__ import main
 from llamaq.top_frame import frame_lines
-from tests.overviews import NOW_S, overview
+from testing.overviews import NOW_S, overview
 
 GPU = WorkerState("gpu-a1", "http://127.0.0.1:8080", "healthy", True, 4, 2, 8192, "b1")
 FAR = replace(GPU, host="gpu1", address="10.0.0.7", tokens_per_s=81.0)

@@ -5,8 +5,7 @@ import logging
 
 import pytest
 
-from testing.waiting import until
-from tests.impostors import (
+from testing.impostors import (
     LOCKED,
     ODD,
     OLD,
@@ -19,6 +18,7 @@ from tests.impostors import (
     port_of,
     serving,
 )
+from testing.waiting import until
 from worker_bridge.awaited_server import until_healthy
 from worker_bridge.health import Health
 from worker_bridge.impostor import look_behind

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.waiting import until
-from tests.impostors import (
+from testing.impostors import (
     LLAMAQ,
     LM_STUDIO,
     LOADING,
@@ -24,6 +23,7 @@ from tests.impostors import (
     port_of,
     serving,
 )
+from testing.waiting import until
 from worker_bridge import finder, local_servers, port_owner
 from worker_bridge.local_servers import Seen, look_around
 from worker_bridge.port_owner import owners_of
