@@ -81,7 +81,7 @@ def _asked(request: Request) -> tuple[str, int]:
     by, days = request.query_params.get("by", "tenant"), request.query_params.get("days", "7")
     if by not in _BY:
         raise bad_request(f"`by` must be one of {', '.join(_BY)}.", param="by")
-    if not days.isdecimal() or not 1 <= int(days[:4]) <= _MOST_DAYS:
+    if not days.isdecimal() or len(days) > 3 or not 1 <= int(days) <= _MOST_DAYS:
         raise bad_request(f"`days` must be a number from 1 to {_MOST_DAYS}.", param="days")
     return by, int(days)
 

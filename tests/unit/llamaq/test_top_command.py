@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def terminal(redis_url: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
     def take_terminal() -> None:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs the tests may ignore it
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     environment = os.environ | {"LLAMAQ_REDIS_URL": redis_url, "TERM": "xterm"}
