@@ -9,14 +9,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 from llamaq.embedded_redis import find_server
 from testing.builders import SECRET
 
 START_S = 60.0
+_PORTS = 15_000, 32_000  # Linux gives outgoing connections those from 32768
+_DICE = SystemRandom()  # tests seed the other one
 _EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32")
 
 
@@ -32,9 +35,12 @@ def wait_until(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody has, and that no outgoing connection gets before it is used."""
+    while True:
+        port = _DICE.randrange(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """What we assemble of a stream equals what a real llama-server answers without streaming."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from api.responses.whole import ResponsesAssembly
 from dispatcher.job import Want
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_chat, make_settings
+from testing.processes import free_port
 from worker_bridge.events import Type, for_client, read_event
 
 pytestmark = pytest.mark.real
@@ -95,13 +95,6 @@ def running(model: Path) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield client
         process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def ask(server: httpx.Client, body: bytes, path: str = "/v1/chat/completions") -> httpx.Response:
