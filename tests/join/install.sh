@@ -49,3 +49,14 @@ check_uninstall() {
 }
 
 uninstall_line() { grep '^- To uninstall' README.md | grep -o "\`$1 [^\`]*\`" | tr -d '`'; }
+
+# scripts/release twice, then the line of README.md for its files, in a home folder of its own.
+check_release() {
+    for folder in release again; do scripts/release "$WORK/$folder" >"$WORK/release.log" 2>&1; done
+    diff "$WORK/release/SHA256SUMS" "$WORK/again/SHA256SUMS"
+    mkdir "$WORK/released"
+    line=$(readme_block '**Without the repository**')
+    (cd "$WORK/release" && sha256sum --quiet --check SHA256SUMS)
+    as_user_of released sh -c "cd $WORK/release && $line" >"$WORK/install.log" 2>&1
+    printf '%s: %s\n' "$(as_user_of released llamaq --version)" "$line"
+}

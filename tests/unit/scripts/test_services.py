@@ -2,7 +2,6 @@
 
 import plistlib
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,3 @@ def test_compose_leaves_time_to_drain() -> None:
     )
     assert graces
     assert all(int(grace) >= DRAIN_S + 30 for grace in graces)
-
-
-def test_examples_name_this_version() -> None:
-    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["version"]
-    base = (DEPLOY / "kubernetes" / "base" / "kustomization.yaml").read_text()
-    assert f"newTag: {version}" in base
-    assert f"LLAMAQ_VERSION={version}" in (DEPLOY.parent / ".env.example").read_text()
