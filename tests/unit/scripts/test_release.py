@@ -25,7 +25,7 @@ def test_page_names_this_version(place: str) -> None:
 def test_changelog_has_a_section_of_this_version_at_its_top() -> None:
     """What is not released yet may stand above it."""
     sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    assert [name for name in sections if name != "Unreleased"][0] == VERSION
+    assert next(name for name in sections if name != "Unreleased") == VERSION
 
 
 def test_changelog_says_the_protocol_of_each_release_in_the_usual_parts() -> None:
