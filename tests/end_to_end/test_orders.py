@@ -1,9 +1,11 @@
 """`llamaq drain`, `resume` and `cancel` at a fleet of real llama.cpp servers."""
 
+import asyncio
 import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,10 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
+from dispatcher.commands import Commands
+from dispatcher.connection import open_redis
+from dispatcher.keys import MODELS, Keys
+from dispatcher.worker import WorkerFacts, WorkerSession
 from llamaq.__main__ import main
 from testing.processes import wait_until
 from tests.end_to_end.conftest import Fleet
@@ -113,6 +119,30 @@ def test_job_that_waits_is_cancelled_and_its_client_does_not_send_it_again(fleet
         asking.join()
     assert (got[0].status_code, got[0].headers["x-should-retry"]) == (503, "false")
     assert got[0].json()["error"]["code"] == "cancelled_by_operator"
+
+
+def test_order_to_a_bridge_of_an_older_release_comes_with_a_warning(fleet: Fleet) -> None:
+    """Its row names no place, and it renews without a look at orders."""
+
+    async def register() -> str:
+        client = open_redis(fleet.redis_url)
+        session = WorkerSession("old", Commands(client, Keys("older")), 4)
+        facts = WorkerFacts("older", "http://127.0.0.1:9", "healthy", 2048, "b1", "f1")
+        await session.register(2, True, facts)
+        await client.aclose()
+        return session.identity[0]
+
+    worker = asyncio.run(register())
+    with redis.Redis.from_url(fleet.redis_url) as client:
+        client.zadd(MODELS, {"older": time.time()})
+        try:
+            drained = llamaq(fleet, "drain", worker)
+        finally:
+            llamaq(fleet, "resume", worker)
+            client.zrem(MODELS, "older")
+    assert drained.exit_code == 0
+    assert f"the bridge of {worker} is of an older version, which heeds no order" in drained.stderr
+    assert "older version" not in llamaq(fleet, "drain", "worker0").stderr
 
 
 def test_unknown_names_are_told(fleet: Fleet) -> None:

@@ -301,6 +301,7 @@ async def test_socket_that_connects_when_its_link_is_closed_is_closed_too(
     real_redis_url: str, is_dropped: bool
 ) -> None:
     """However far it has come."""
+    gc.collect()  # what other tests left open
     files = psutil.Process().num_fds()
     for ticks in range(12):
         client = open_redis(real_redis_url)
@@ -310,7 +311,7 @@ async def test_socket_that_connects_when_its_link_is_closed_is_closed_too(
         if is_dropped:
             client.link.drop()
         await client.aclose()
-        assert psutil.Process().num_fds() == files, ticks
+        assert psutil.Process().num_fds() <= files, ticks
         await outcomes(waiting)
 
 
