@@ -38,8 +38,15 @@ def test_preflight_needs_no_token_and_allows_what_the_browser_asks_for(
     assert set(ASKED.split(",")) <= set(allowed.split(","))
 
 
-def test_preflight_of_another_origin_is_refused(api: Service) -> None:
-    answer = preflight(api, "https://evil.example.org")
+def test_preflight_of_another_origin_is_refused_and_logged(
+    api: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "llamaq.access"):
+        preflight(api)
+        answer = preflight(api, "https://evil.example.org")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "llamaq.access"]
+    told = "method=OPTIONS path=/v1/chat/completions status=400 code=cors_refused peer="
+    assert told in line
     assert answer.status_code == 400
     assert "access-control-allow-origin" not in answer.headers
 
