@@ -1,6 +1,7 @@
 """Changes the primary of a Redis behind Sentinels again and again, under load.
 
 python -m tests.failover --failovers 10
+python -m tests.failover --tls /usr/bin/redis-server    # a server that is built with TLS
 """
 
 import argparse
@@ -45,10 +46,10 @@ def _was_accepted(asked: Asked) -> bool:
     return asked.end is End.ERROR and not refused
 
 
-async def run(folder: Path, failovers: int, seed: int) -> list[str]:
+async def run(folder: Path, failovers: int, seed: int, tls: Path | None) -> list[str]:
     """Everything that was wrong."""
     chance = Random(seed)  # noqa: S311
-    async with Trial(folder, workers=2).running() as trial:
+    async with Trial(folder, workers=2, tls=tls).running() as trial:
         for number in range(1, failovers + 1):
             await asyncio.to_thread(trial.redis.until_they_know_each_other)
             before, old, began = trial.queued_again(), trial.redis.primary(), time.monotonic()
@@ -74,10 +75,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     parser.add_argument("--failovers", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--tls", type=Path, metavar="PROGRAM", help="speak TLS, by this server")
     options = parser.parse_args()
+    if options.tls and not options.tls.exists():
+        parser.error(f"--tls: there is no {options.tls}; Debian has one in redis-server")
     folder = Path(tempfile.mkdtemp(prefix="llamaq-failover-"))
     print(f"seed {options.seed}, logs in {folder}", flush=True)
-    wrong = asyncio.run(run(folder, options.failovers, options.seed))
+    wrong = asyncio.run(run(folder, options.failovers, options.seed, options.tls))
     for line in wrong:
         print("WRONG", line)
     print(f"{len(wrong)} things are wrong" if wrong else "all is well")

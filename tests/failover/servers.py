@@ -1,4 +1,8 @@
-"""One primary, its replicas and three Sentinels: real ones, which can be killed."""
+"""One primary, its replicas and three Sentinels: real ones, which can be killed.
+
+With `tls` they speak TLS to each other and to all clients. That names their program, since the
+embedded one is built without.
+"""
 
 import contextlib
 import time
@@ -10,6 +14,7 @@ import redis
 from redis.exceptions import RedisError
 
 from llamaq.embedded_redis import find_server
+from testing.certificates import write_certificate
 from testing.processes import free_port, wait_until
 from tests.chaos.fleet import Part
 
@@ -18,7 +23,6 @@ SENTINELS = 3
 _DOWN_AFTER_MS = 500
 _ORDER_AGAIN_S = 3.0
 _CONFIG = """
-port {port}
 bind 127.0.0.1
 dir {folder}
 loglevel notice
@@ -36,8 +40,10 @@ PASSWORD, OWN_PASSWORD = "of-redis", "of-sentinels"
 class Servers:
     """The servers, by their ports; `parts` are their processes, to be started in this order."""
 
-    def __init__(self, folder: Path, replicas: int = 2) -> None:
+    def __init__(self, folder: Path, replicas: int = 2, tls: Path | None = None) -> None:
         self.folder = folder
+        self._program = tls or find_server()
+        self._certificate = write_certificate(folder, "redis") if tls else None
         self.ports = [free_port() for _ in range(1 + replicas)]
         self.sentinels = [free_port() for _ in range(SENTINELS)]
         self.parts = {f"redis{port}": self._server(port) for port in self.ports}
@@ -47,7 +53,10 @@ class Servers:
     def url(self) -> str:
         """The address for llamaq."""
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
-        return f"redis+sentinel://:{PASSWORD}@{hosts}/{NAME}/0?sentinel_password={OWN_PASSWORD}"
+        about = f":{PASSWORD}@{hosts}/{NAME}/0?sentinel_password={OWN_PASSWORD}"
+        if self._certificate is None:
+            return f"redis+sentinel://{about}"
+        return f"rediss+sentinel://{about}&ssl_ca_certs={self._certificate[0]}"
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Servers"]:
@@ -131,7 +140,10 @@ class Servers:
 
     def _client(self, port: int) -> redis.Redis:
         password = OWN_PASSWORD if port in self.sentinels else PASSWORD
-        return redis.Redis(port=port, password=password, socket_timeout=2)
+        about = {"port": port, "password": password, "socket_timeout": 2}
+        if self._certificate is None:
+            return redis.Redis(**about)
+        return redis.Redis(**about, ssl=True, ssl_ca_certs=str(self._certificate[0]))
 
     def _living(self) -> Sequence[int]:
         return [port for port in self.ports if self.parts[f"redis{port}"].pid is not None]
@@ -170,7 +182,7 @@ class Servers:
         folder = self.folder / f"redis{port}"
         folder.mkdir()
         command = [
-            *(str(find_server()), "--port", str(port), "--bind", "127.0.0.1"),
+            *(str(self._program), *self._listening(port, "--"), "--bind", "127.0.0.1"),
             *("--dir", str(folder), "--save", "", "--loglevel", "notice"),
             *("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"),
             *("--requirepass", PASSWORD, "--masterauth", PASSWORD),
@@ -179,11 +191,23 @@ class Servers:
             command += ["--replicaof", f"127.0.0.1 {self.ports[0]}"]
         return Part(f"redis{port}", command, self.folder / f"redis{port}.txt", {})
 
+    def _listening(self, port: int, dashes: str) -> list[str]:
+        """Names of options, each with its value behind it."""
+        options = {"port": str(port)}
+        if self._certificate:
+            certificate, key = map(str, self._certificate)
+            options = {
+                **{"port": "0", "tls-port": str(port), "tls-replication": "yes"},
+                **{"tls-cert-file": certificate, "tls-key-file": key},
+                **{"tls-ca-cert-file": certificate, "tls-auth-clients": "no"},
+            }
+        return [word for name, value in options.items() for word in (dashes + name, value)]
+
     def _sentinel(self, port: int) -> Part:
         """It knows the others from the beginning: else they would need some seconds to meet."""
         folder = self.folder / f"sentinel{port}"
         folder.mkdir()
-        about = {"port": port, "folder": folder, "name": NAME, "primary": self.ports[0]}
+        about = {"folder": folder, "name": NAME, "primary": self.ports[0]}
         about |= {"password": PASSWORD, "own_password": OWN_PASSWORD}
         text = _CONFIG.format(**about, id=_id(port), down_after=_DOWN_AFTER_MS)
         for replica in self.ports[1:]:
@@ -191,9 +215,11 @@ class Servers:
         for other in self.sentinels:
             if other != port:
                 text += f"sentinel known-sentinel {NAME} 127.0.0.1 {other} {_id(other)}\n"
+        words = iter(self._listening(port, ""))
+        text += "".join(f"{name} {value}\n" for name, value in zip(words, words, strict=True))
         config = folder / "sentinel.conf"
         config.write_text(text)
-        command = [str(find_server()), str(config), "--sentinel"]
+        command = [str(self._program), str(config), "--sentinel"]
         return Part(f"sentinel{port}", command, self.folder / f"sentinel{port}.txt", {})
 
 
