@@ -25,8 +25,8 @@ KEYS = Keys(MODEL)
 class SentinelFleet(Fleet):
     """Real APIs and bridges that know nothing but where the Sentinels are."""
 
-    def __init__(self, folder: Path, model: Path, workers: int, tls: Path | None) -> None:
-        self.servers_of_redis = Servers(folder, tls=tls)
+    def __init__(self, folder: Path, model: Path, workers: int, redis: Servers) -> None:
+        self.servers_of_redis = redis
         super().__init__(folder, model, workers, apis=1)
         del self.parts["redis"]
 
@@ -42,10 +42,10 @@ class SentinelFleet(Fleet):
 class Trial:
     """Asks while the primary changes, and judges the answers."""
 
-    def __init__(self, folder: Path, workers: int, tls: Path | None = None) -> None:
+    def __init__(self, folder: Path, workers: int, redis: Servers | None = None) -> None:
         model = folder / f"{MODEL}.gguf"
         write_demo_model(model)
-        self.fleet = SentinelFleet(folder, model, workers, tls)
+        self.fleet = SentinelFleet(folder, model, workers, redis or Servers(folder))
         self.redis = self.fleet.servers_of_redis
         self.ledger = Ledger(self.fleet)
         self._known: list[Known] = []

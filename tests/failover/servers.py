@@ -1,12 +1,13 @@
 """One primary, its replicas and three Sentinels: real ones, which can be killed.
 
 With `tls` they speak TLS to each other and to all clients. That names their program, since the
-embedded one is built without.
+embedded one is built without. Where they are `spread`, each has an address of its own, so that the
+network between them can be parted.
 """
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +18,50 @@ from llamaq.embedded_redis import find_server
 from testing.certificates import write_certificate
 from testing.processes import free_port, wait_until
 from tests.chaos.fleet import Part
+from tests.failover.partition import parted
 
 NAME = "main"
 SENTINELS = 3
 _DOWN_AFTER_MS = 500
 _ORDER_AGAIN_S = 3.0
 _CONFIG = """
-bind 127.0.0.1
+bind {host}
 dir {folder}
 loglevel notice
 sentinel myid {id}
-sentinel monitor {name} 127.0.0.1 {primary} 2
+sentinel monitor {name} {primary_host} {primary} 2
 sentinel down-after-milliseconds {name} {down_after}
 sentinel failover-timeout {name} 3000
 sentinel auth-pass {name} {password}
 requirepass {own_password}
 sentinel sentinel-pass {own_password}
 """
+OURS = "127.0.0.1"
+"""The address of llamaq's processes, and of servers that are not spread."""
 PASSWORD, OWN_PASSWORD = "of-redis", "of-sentinels"
 
 
 class Servers:
     """The servers, by their ports; `parts` are their processes, to be started in this order."""
 
-    def __init__(self, folder: Path, replicas: int = 2, tls: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, replicas: int = 2, tls: Path | None = None, *, spread: bool = False
+    ) -> None:
         self.folder = folder
         self._program = tls or find_server()
         self._certificate = write_certificate(folder, "redis") if tls else None
         self.ports = [free_port() for _ in range(1 + replicas)]
         self.sentinels = [free_port() for _ in range(SENTINELS)]
+        places = enumerate([*self.ports, *self.sentinels], start=1)
+        self.hosts = {port: f"127.0.1.{n}" if spread else OURS for n, port in places}
+        self._is_spread = spread
         self.parts = {f"redis{port}": self._server(port) for port in self.ports}
         self.parts |= {f"sentinel{port}": self._sentinel(port) for port in self.sentinels}
 
     @property
     def url(self) -> str:
         """The address for llamaq."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
+        hosts = ",".join(f"{self.hosts[port]}:{port}" for port in self.sentinels)
         about = f":{PASSWORD}@{hosts}/{NAME}/0?sentinel_password={OWN_PASSWORD}"
         if self._certificate is None:
             return f"redis+sentinel://{about}"
@@ -128,6 +137,25 @@ class Servers:
         wait_until(is_whole, 40, 0.05)
 
     @contextlib.contextmanager
+    def parted(self, old: int) -> Iterator[Callable[[], bool]]:
+        """The primary, a Sentinel and llamaq reach none of the others, which choose another one.
+
+        Yields what says whether they have done so.
+        """
+        sentinel, *others = self.sentinels
+        others += [port for port in self.ports if port != old]
+        logs = [self.folder / f"sentinel{port}.txt" for port in self.sentinels[1:]]
+        switched = [log.read_text().count("+switch-master") for log in logs]
+
+        def have_switched() -> bool:
+            counts = [log.read_text().count("+switch-master") for log in logs]
+            return all(now > before for now, before in zip(counts, switched, strict=True))
+
+        ours = [OURS, self.hosts[old], self.hosts[sentinel]]
+        with parted(ours, [self.hosts[port] for port in others]):
+            yield have_switched
+
+    @contextlib.contextmanager
     def replicas_behind(self) -> Iterator[None]:
         """What is written meanwhile reaches no replica: none can log in to the primary."""
         replicas = [port for port in self._living() if port != self.primary()]
@@ -140,7 +168,7 @@ class Servers:
 
     def _client(self, port: int) -> redis.Redis:
         password = OWN_PASSWORD if port in self.sentinels else PASSWORD
-        about = {"port": port, "password": password, "socket_timeout": 2}
+        about = {"host": self.hosts[port], "port": port, "password": password, "socket_timeout": 2}
         if self._certificate is None:
             return redis.Redis(**about)
         return redis.Redis(**about, ssl=True, ssl_ca_certs=str(self._certificate[0]))
@@ -182,13 +210,16 @@ class Servers:
         folder = self.folder / f"redis{port}"
         folder.mkdir()
         command = [
-            *(str(self._program), *self._listening(port, "--"), "--bind", "127.0.0.1"),
+            *(str(self._program), *self._listening(port, "--"), "--bind", self.hosts[port]),
             *("--dir", str(folder), "--save", "", "--loglevel", "notice"),
             *("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"),
             *("--requirepass", PASSWORD, "--masterauth", PASSWORD),
         ]
         if port != self.ports[0]:
-            command += ["--replicaof", f"127.0.0.1 {self.ports[0]}"]
+            command += ["--replicaof", f"{self.hosts[self.ports[0]]} {self.ports[0]}"]
+        if self._is_spread:
+            command += ["--bind-source-addr", self.hosts[port]]
+            command += ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "3"]
         return Part(f"redis{port}", command, self.folder / f"redis{port}.txt", {})
 
     def _listening(self, port: int, dashes: str) -> list[str]:
@@ -208,13 +239,16 @@ class Servers:
         folder = self.folder / f"sentinel{port}"
         folder.mkdir()
         about = {"folder": folder, "name": NAME, "primary": self.ports[0]}
+        about |= {"host": self.hosts[port], "primary_host": self.hosts[self.ports[0]]}
         about |= {"password": PASSWORD, "own_password": OWN_PASSWORD}
         text = _CONFIG.format(**about, id=_id(port), down_after=_DOWN_AFTER_MS)
         for replica in self.ports[1:]:
-            text += f"sentinel known-replica {NAME} 127.0.0.1 {replica}\n"
+            text += f"sentinel known-replica {NAME} {self.hosts[replica]} {replica}\n"
         for other in self.sentinels:
             if other != port:
-                text += f"sentinel known-sentinel {NAME} 127.0.0.1 {other} {_id(other)}\n"
+                text += f"sentinel known-sentinel {NAME} {self.hosts[other]} {other} {_id(other)}\n"
+        if self._is_spread:
+            text += f"bind-source-addr {self.hosts[port]}\n"
         words = iter(self._listening(port, ""))
         text += "".join(f"{name} {value}\n" for name, value in zip(words, words, strict=True))
         config = folder / "sentinel.conf"
