@@ -19,12 +19,11 @@ from api.openapi import document_route
 from api.origins import read_origins
 from api.parts import make_parts
 from api.relay import Relay
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from api.settings import ApiSettings
-from api.tally import newly_ended
 from dispatcher.queue import Queue
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel, go_on, log_failure
+from dispatcher.tasks import cancel, log_failure
 
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
@@ -33,10 +32,9 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
-            parts = make_parts(settings, queue_settings, queue, app.state.ended)
+            parts = make_parts(settings, queue_settings, queue)
             app.state.context = parts.context
-            watch = app.state.metrics.begin(parts.context)
-            works = [*parts.works(), go_on("watch over the process", watch.run)]
+            works = [*parts.works(), *app.state.metrics.begin(parts.context)]
             tasks = [asyncio.create_task(work) for work in works]
             for task in tasks:
                 task.add_done_callback(log_failure)
@@ -68,10 +66,9 @@ def assemble(settings: ApiSettings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     relays = {door: relay for relay in map(Relay, ENDPOINTS) for door in relay.doors}
     own = {route.path: route.path for module in modules for route in module.router.routes}
     doors = {door: endpoint.path for endpoint in ENDPOINTS for door in endpoint.doors}
-    tally = RequestTally(own | doors, settings.metrics_tenants)
-    app.state.metrics = ApiMetrics(tally)
-    app.state.ended = newly_ended()
-    app.middleware_stack = Edge(app, relays, app.state.ended, tally)
+    requests = RequestMetrics(own | doors, settings.metrics_tenants)
+    app.state.metrics = ApiMetrics(requests)
+    app.middleware_stack = Edge(app, relays, requests)
     if origins := read_origins(settings.cors_origins):
         app.middleware_stack = with_cors(app.middleware_stack, origins)
     return app

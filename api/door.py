@@ -8,7 +8,7 @@ from api.errors import ApiError
 from api.line import Line
 from api.refusal import OVERLOADED, overloaded_answer
 from api.request_log import Record, write
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 
 
 class Door:
@@ -22,11 +22,11 @@ class Door:
         line: Line,
         authenticator: Authenticator,
         doors: Collection[str],
-        tally: RequestTally,
+        requests: RequestMetrics,
     ) -> None:
         self.line = line
         self._authenticator = authenticator
-        self._tally = tally
+        self._requests = requests
         self._doors = doors
 
     def refusal(
@@ -49,7 +49,7 @@ class Door:
         about = os.urandom(16).hex(), "POST", path, peer(), 503, OVERLOADED
         record = Record(*about, tenant)
         write(record, path)
-        self._tally.note(record, path)
+        self._requests.note(record, path)
         return overloaded_answer(self.line.expected_wait_s, record.id)
 
 

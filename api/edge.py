@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections import deque
 from collections.abc import Awaitable, Mapping
 
 from starlette.applications import Starlette
@@ -13,7 +12,7 @@ from api.paths import PROBES, canonical
 from api.refusal import refuse
 from api.relay import Relay
 from api.request_log import Record, peer_of, write
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from api.request_trace import RequestTrace
 from dispatcher.traces import TRACES
 
@@ -26,21 +25,19 @@ class Edge:
 
     Doors in `relays` are served by these, all other paths by the middleware of `owner`. What
     neither of them took is logged and answered with a 500, or cuts an answer that had begun.
-    `ended` gets the record of each request.
+    `requests` gets the record of each request.
     """
 
     def __init__(
         self,
         owner: Starlette,
         relays: Mapping[str, Relay],
-        ended: deque[Record],
-        tally: RequestTally,
+        requests: RequestMetrics,
     ) -> None:
         self._owner = owner
         self._app = owner.build_middleware_stack()
         self._relays = relays
-        self._ended = ended
-        self._tally = tally
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection (ASGI)."""
@@ -76,8 +73,7 @@ class Edge:
             if "refused" in told:  # by what reads its bytes
                 record.status, record.code = told["refused"]
             write(record, path)
-            self._ended.append(record)
-            self._tally.note(record, path)
+            self._requests.note(record, path)
 
 
 def _record_of(scope: Scope, relay: Relay | None, path: str) -> Record:

@@ -1,7 +1,8 @@
 """GET /metrics: what all processes of this API tell Prometheus, whichever of them is asked."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -9,7 +10,7 @@ from fastapi.responses import Response
 from api.auth import credentials
 from api.context import Context, context_of
 from api.paths import READ
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from api.scopes import METRICS, check_scope
 from dispatcher import metrics
 from dispatcher.metrics_text import metrics_text
@@ -17,6 +18,7 @@ from dispatcher.process_watch import ProcessWatch, build_info
 from dispatcher.queue_figures import read_figures
 from dispatcher.shared_sheets import SharedSheets
 from dispatcher.sheet import Sheet
+from dispatcher.tasks import go_on
 
 router = APIRouter()
 
@@ -24,8 +26,8 @@ router = APIRouter()
 class ApiMetrics:
     """The metrics of one process, and of those that it shares files with."""
 
-    def __init__(self, tally: RequestTally) -> None:
-        self.tally = tally
+    def __init__(self, requests: RequestMetrics) -> None:
+        self.requests = requests
         self._shared: SharedSheets | None = None
         self._context: Context | None = None
         self._watch: ProcessWatch | None = None
@@ -34,12 +36,13 @@ class ApiMetrics:
         """The processes of this API have these files, the first of them is this one's."""
         self._shared = SharedSheets(files)
 
-    def begin(self, context: Context) -> ProcessWatch:
+    def begin(self, context: Context) -> Sequence[Coroutine[Any, Any, None]]:
         """The parts of the API are there. Returns what is to run beside them."""
-        self._context = context
-        self.tally.is_known = lambda model: model in context.directory.models
-        self._watch = ProcessWatch(context.queue.redis.link, self.publish)
-        return self._watch
+        self._context, queue = context, context.queue
+        self.requests.is_known = lambda model: model in context.directory.models
+        self._watch = ProcessWatch(queue.redis.link, self.publish)
+        history = partial(self.requests.history.run, queue.lifeline, queue.api)
+        return go_on("watch over the process", self._watch.run), go_on("history", history)
 
     def publish(self) -> None:
         """The other processes see what this one has counted."""
@@ -61,7 +64,7 @@ class ApiMetrics:
 
     def _own(self) -> Sheet:
         """Of this process, and of those that were there before it in its place."""
-        sheet = self.tally.sheet()
+        sheet = self.requests.sheet()
         sheet.add(metrics.API_PROCESSES, 1)
         if self._context is not None:
             sheet.take(load_of(self._context))

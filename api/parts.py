@@ -1,7 +1,6 @@
 """Makes the parts of a running API, and what they do for as long as it runs."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,7 @@ from api.idempotency.once import Once
 from api.jwks import Jwks
 from api.limits import Limiter
 from api.line import Line
-from api.request_log import Record
 from api.settings import ApiSettings
-from api.tally import Tally
 from api.usage_report import UsageKeeper
 from api.visit import Room
 from api.wake import Waker, read_command
@@ -43,13 +40,8 @@ class Parts:
     works: Callable[[], Sequence[Work]]
 
 
-def make_parts(
-    settings: ApiSettings,
-    queue_settings: QueueSettings,
-    queue: Queue,
-    ended: deque[Record],
-) -> Parts:
-    """Those of an API on this queue, whose requests go to `ended` when they are over."""
+def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
+    """Those of an API on this queue."""
     jwks, pulse = _jwks(settings), Pulse()
     authenticator = Authenticator(settings.token_values, jwks)
     usage = UsageKeeper(settings.usage_days)
@@ -61,8 +53,6 @@ def make_parts(
         keeper=keeper,
     )
     authenticator.look_first = directory.refresh
-    tally = Tally(ended, queue.lifeline, queue.api, lambda: directory.models)
-    pulse.listeners.add(tally.heed)
     waker = _waker(settings, queue, directory)
     once = _once(settings, queue, pulse)
     context = Context(
@@ -80,7 +70,6 @@ def make_parts(
         return (
             go_on("directory", directory.run),
             go_on("pulse", pulse.run),
-            go_on("history", tally.run),
             *([go_on("waking of machines", waker.run)] if waker else []),
             *([go_on("jwks", jwks.run)] if jwks else []),
             go_on("watch over invited machines", watch.run),

@@ -121,8 +121,8 @@ class _Server(uvicorn.Server):
         self.config.loaded_app = self._app.middleware_stack  # the rest of it serves no request
         context = self._app.state.context
         plain = [endpoint.doors for endpoint in ENDPOINTS if endpoint.errors is OPENAI]
-        doors, tally = frozenset(chain(*plain)), self._app.state.metrics.tally
-        self._protocol.door = Door(context.line, context.authenticator, doors, tally)
+        doors, requests = frozenset(chain(*plain)), self._app.state.metrics.requests
+        self._protocol.door = Door(context.line, context.authenticator, doors, requests)
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(ORPHANED, self._end_at_once)
         self._accept(sockets or [])

@@ -185,7 +185,7 @@ def scripted_app(
         room=Room(loaded.held_bytes_of_a_process),
         answers=AnswerRoom(loaded.held_bytes_of_a_process, loaded.max_held_bytes),
     )
-    app.state.metrics.tally.is_known = lambda model: model in registry.models
+    app.state.metrics.requests.is_known = lambda model: model in registry.models
     return app, queue, registry
 
 

@@ -1,5 +1,4 @@
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,7 +10,7 @@ from api.body import read_body
 from api.edge import Edge
 from api.error_handlers import install_error_handlers
 from api.errors import bad_request
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from dispatcher.errors import Fenced, QueueFull
 
 
@@ -37,7 +36,7 @@ def client() -> Iterator[TestClient]:
     async def reads(request: Request) -> int:
         return len(await read_body(request.headers, request.receive, 10, lambda _: None))
 
-    app.middleware_stack = Edge(app, {}, deque(), RequestTally({}))
+    app.middleware_stack = Edge(app, {}, RequestMetrics({}))
 
     with TestClient(app) as client:
         yield client

@@ -9,7 +9,7 @@ from api.auth import Authenticator
 from api.door import Door
 from api.errors import ApiError
 from api.line import Line
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import REVOKED
@@ -67,7 +67,7 @@ async def test_revoked_token_is_turned_away_at_no_door(
 ) -> None:
     line, believer = Line(), make_authenticator()
     monkeypatch.setattr(line, "is_closed_to", lambda tenant: True)
-    door = Door(line, believer, {PATH}, RequestTally({}))
+    door = Door(line, believer, {PATH}, RequestMetrics({}))
     header = [(b"authorization", bearer(jti="a").encode())]
     answer = door.refusal(PATH.encode(), header, lambda: None)
     assert answer is not None

@@ -7,13 +7,13 @@ import pytest
 
 from api.door import Door
 from api.line import Line
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from llamaq.http_limits import BoundedProtocol
 from testing.builders import make_authenticator, make_token
 from testing.wire import Wire
 from tests.unit.llamaq.test_http_limits import Server
 
-TALLY = RequestTally({})
+REQUESTS = RequestMetrics({})
 PATH = "/v1/chat/completions"
 BODY = b"0123456789"
 
@@ -37,7 +37,7 @@ async def connection(line: Line, monkeypatch: pytest.MonkeyPatch) -> tuple[Bound
     """To an app that answers with the size of the body."""
 
     class AtDoor(BoundedProtocol):
-        door = Door(line, make_authenticator(), {PATH, "/chat/completions/"}, TALLY)
+        door = Door(line, make_authenticator(), {PATH, "/chat/completions/"}, REQUESTS)
 
     monkeypatch.setattr(Line, "expected_wait_s", 9.0)
     monkeypatch.setattr(line, "long_since", float("-inf"))

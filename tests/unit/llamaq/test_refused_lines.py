@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from starlette.types import Message
 
 from api.edge import Edge
 from api.proxies import Proxies, read_proxies
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from llamaq.http_answers import MOST_HEADERS, TOO_SLOW
 from llamaq.http_limits import BoundedProtocol
 from llamaq.places import Places, serve_refusal, too_many_of_an_address
@@ -105,7 +104,7 @@ async def test_request_that_the_app_serves_has_one_line_and_that_the_reason(
             return until_left
 
     server = Server()
-    server.config.loaded_app = Edge(Owner(), {}, deque(), RequestTally({}))  # type: ignore[arg-type]
+    server.config.loaded_app = Edge(Owner(), {}, RequestMetrics({}))  # type: ignore[arg-type]
     protocol, _ = server.connect()
     protocol.data_received(HEAD + b"Content-Length: 9\r\n\r\n1")
     await asyncio.sleep(0)

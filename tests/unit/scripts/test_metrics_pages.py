@@ -11,7 +11,7 @@ from tests.metrics.queries import ALERTS, ROOT, named_in, of_alerts, of_dashboar
 
 TESTS = (
     "tests/integration/worker_bridge/test_metrics.py",
-    "tests/unit/api/test_request_tally.py",
+    "tests/unit/api/test_request_metrics.py",
     "tests/unit/dispatcher/test_process_watch.py",
 )
 _UNITS = "seconds|bytes|tokens_per_second|total|info"

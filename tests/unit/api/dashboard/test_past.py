@@ -1,13 +1,10 @@
 """What the charts show of what processes have told."""
 
-from collections import deque
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from api.dashboard.past import by_worker, steps
-from api.request_log import Record
-from api.tally import Tally
 from dispatcher.figures import Done, Figures
 from dispatcher.history import HOUR, WEEK, Row
 from dispatcher.latencies import Latencies
@@ -53,21 +50,3 @@ def test_worker_that_begins_again_keeps_its_past_unless_two_have_its_name() -> N
     assert (alone["gpu-bbbbbb"]["completion"], alone["gpu-bbbbbb"]["tokens_per_s"]) == (40, 20.0)
     both = by_worker(rows, ["gpu-aaaaaa", "gpu-bbbbbb"], NOW_MS)
     assert [both[name]["completion"] for name in sorted(both)] == [10, 30]
-
-
-def test_api_counts_requests_of_models_that_there_are() -> None:
-    ended: deque[Record] = deque()
-    tally = Tally(ended, cast(Any, _Linked()), "api-1", lambda: {"m"})
-    for model, status in (("m", 200), ("m", 500), ("m", 429), ("x" * 999, 404), (None, 200)):
-        ended.append(Record("r", model=model, status=status, ttft_ms=100, queue_ms=0))
-    tally.heed()
-    assert not ended
-    (counts,) = tally._counts.values()
-    figures = counts.take()
-    assert figures.done == Done(requests=3, failed=2)
-    assert sum(figures.first_token.counts) == 3
-    assert counts.take() == Figures()
-
-
-class _Linked:
-    link = None

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api import request_tally
+from api import request_metrics
 from api.metrics import ApiMetrics, load_of
 from api.request_log import Record
-from api.request_tally import RequestTally
+from api.request_metrics import RequestMetrics
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from dispatcher.metrics_text import metrics_text
 from dispatcher.shared_sheets import open_files
@@ -23,15 +23,15 @@ CHAT = "/v1/chat/completions"
 DOORS = {CHAT: CHAT, "/chat/completions": CHAT}
 
 
-def told(tally: RequestTally) -> Scraped:
-    text, _ = metrics_text(tally.sheet())
+def told(requests: RequestMetrics) -> Scraped:
+    text, _ = metrics_text(requests.sheet())
     return Scraped(text.decode())
 
 
-def a_tally(most_tenants: int = 0) -> RequestTally:
-    tally = RequestTally(DOORS, most_tenants)
-    tally.is_known = lambda model: model.startswith("m")
-    return tally
+def some_requests(most_tenants: int = 0) -> RequestMetrics:
+    requests = RequestMetrics(DOORS, most_tenants)
+    requests.is_known = lambda model: model.startswith("m")
+    return requests
 
 
 def a_record(**fields: Any) -> Record:
@@ -40,9 +40,9 @@ def a_record(**fields: Any) -> Record:
 
 
 def test_values_fall_into_the_bucket_that_holds_them() -> None:
-    tally = a_tally()
-    tally.note(a_record(queue_ms=40, ttft_ms=2500, began_at=time.monotonic() - 4), CHAT)
-    found, at = told(tally), {"model": "m1", "tier": "default"}
+    requests = some_requests()
+    requests.note(a_record(queue_ms=40, ttft_ms=2500, began_at=time.monotonic() - 4), CHAT)
+    found, at = told(requests), {"model": "m1", "tier": "default"}
     for name, below, holds in (
         ("llamaq_queue_wait_seconds", "0.025", "0.05"),
         ("llamaq_time_to_first_token_seconds", "1.0", "2.5"),
@@ -53,20 +53,20 @@ def test_values_fall_into_the_bucket_that_holds_them() -> None:
 
 
 def test_all_doors_of_an_endpoint_have_one_label() -> None:
-    tally = a_tally()
+    requests = some_requests()
     for path in DOORS:
-        tally.note(a_record(), path)
-    assert told(tally).sum("llamaq_requests_total", endpoint=CHAT) == 2
+        requests.note(a_record(), path)
+    assert told(requests).sum("llamaq_requests_total", endpoint=CHAT) == 2
 
 
 def test_what_clients_make_up_is_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_tally, "_MOST_ROWS", 50)
-    tally = a_tally()
+    monkeypatch.setattr(request_metrics, "_MOST_ROWS", 50)
+    requests = some_requests()
     for n in range(200):
-        tally.note(a_record(model=f"x{n}", status=404, code="model_not_found"), f"/{n}")
-        tally.note(a_record(model=f"m{n}"), CHAT)
-        tally.note(a_record(status=None, code=f"c{n}"), CHAT)
-    found = told(tally)
+        requests.note(a_record(model=f"x{n}", status=404, code="model_not_found"), f"/{n}")
+        requests.note(a_record(model=f"m{n}"), CHAT)
+        requests.note(a_record(status=None, code=f"c{n}"), CHAT)
+    found = told(requests)
     assert found.sum("llamaq_requests_total", endpoint="other", model="other") == 200
     assert found.sum("llamaq_requests_total", model="m1", status="5xx") == 200
     assert len(found.values("llamaq_requests_total", "model")) <= 51
@@ -75,11 +75,11 @@ def test_what_clients_make_up_is_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tenants_are_named_only_where_that_is_asked_for_and_then_so_many() -> None:
-    tally, silent = a_tally(most_tenants=2), a_tally()
+    requests, silent = some_requests(most_tenants=2), some_requests()
     for tenant in ("ann", "bob", "eve", "zoe", "ann"):
-        tally.note(a_record(tenant=tenant, queue_ms=1, completion_tokens=3), CHAT)
+        requests.note(a_record(tenant=tenant, queue_ms=1, completion_tokens=3), CHAT)
         silent.note(a_record(tenant=tenant), CHAT)
-    found = told(tally)
+    found = told(requests)
     assert found.values("llamaq_tenant_requests_total", "tenant") == {"ann", "bob", "other"}
     assert found.sum("llamaq_tenant_requests_total", tenant="other") == 2
     assert found.sum("llamaq_tenant_completion_tokens_total", tenant="ann") == 6
@@ -107,11 +107,11 @@ async def test_requests_in_line_and_answers_in_memory_are_told() -> None:
 
 async def test_what_one_process_has_told_no_other_one_tells_less_of() -> None:
     files = open_files(2)
-    one, other = ApiMetrics(a_tally()), ApiMetrics(a_tally())
+    one, other = ApiMetrics(some_requests()), ApiMetrics(some_requests())
     one.share(files)
     other.share(files[::-1])
     for number in (1, 2, 3):
-        one.tally.note(a_record(), CHAT)
+        one.requests.note(a_record(), CHAT)
         for each in (one, other):
             text, _ = await each.text()
             assert Scraped(text.decode()).sum("llamaq_requests_total") == number

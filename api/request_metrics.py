@@ -1,12 +1,17 @@
-"""Counts requests as they end, in one call for each: prometheus_client would make 38."""
+"""Counts requests as they end, for the metrics and for the history.
+
+One call counts a request for both: prometheus_client alone would make 38.
+"""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from time import monotonic
 
+from api.request_history import ModelCounts, RequestHistory
 from api.request_log import Record
 from dispatcher import metrics
+from dispatcher.latencies import LONGEST_MS
 from dispatcher.metric import OTHER, Distribution
 from dispatcher.sheet import Sheet
 
@@ -21,10 +26,11 @@ _Key = tuple[str, str | None, str | None, int]
 class _Row:
     __slots__ = (
         *("requests", "durations", "waits", "first_tokens", "prompt", "cached", "completion"),
-        *("retries", "continuations"),
+        *("retries", "continuations", "past"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, past: ModelCounts) -> None:
+        self.past = past
         self.requests = self.retries = self.continuations = 0
         self.prompt = self.cached = self.completion = 0
         self.durations = Distribution(_LONG_S)
@@ -32,15 +38,17 @@ class _Row:
         self.first_tokens = Distribution(_LONG_S)
 
 
-class RequestTally:
+class RequestMetrics:
     """All requests of this process since it began.
 
     `endpoints` has the endpoint of each path. Labels are bounded: any other path is "other", and so
-    is a model that is not known. Of tenants the first `most_tenants` have a name.
+    is a model that is not known. Of tenants the first `most_tenants` have a name. The `history`
+    gets the requests for known models.
     """
 
     def __init__(self, endpoints: Mapping[str, str], most_tenants: int = 0) -> None:
         self.is_known: Callable[[str], bool] = lambda model: False
+        self.history = RequestHistory()
         self._endpoints = {**endpoints, OTHER: OTHER}
         self._most_tenants = most_tenants
         self._rows: dict[_Key, _Row] = {}
@@ -53,36 +61,44 @@ class RequestTally:
         status = record.status or 500
         key = path, record.model, record.tier, status // 100
         row = self._rows.get(key) or self._new_row(*key)
+        past = row.past
         row.requests += 1
+        past.requests += 1
+        if status >= 500 or status == 429:
+            past.failed += 1
         if status < 300:
             took_s = monotonic() - record.began_at
             row.durations.counts[bisect_left(_LONG_S, took_s)] += 1
             row.durations.sum += took_s
         if record.queue_ms is not None:
-            wait_s = record.queue_ms / 1000
-            row.waits.counts[bisect_left(_LONG_S, wait_s)] += 1
-            row.waits.sum += wait_s
+            row.waits.counts[bisect_left(_LONG_S, record.queue_ms / 1000)] += 1
+            row.waits.sum += record.queue_ms / 1000
+            past.queued[bisect_left(LONGEST_MS, record.queue_ms)] += 1
             row.prompt += record.prompt_tokens or 0
             row.cached += record.cached_tokens or 0
             row.completion += record.completion_tokens or 0
             row.retries += record.retries
             row.continuations += record.continuations
         if record.ttft_ms is not None:
-            first_s = record.ttft_ms / 1000
-            row.first_tokens.counts[bisect_left(_LONG_S, first_s)] += 1
-            row.first_tokens.sum += first_s
+            row.first_tokens.counts[bisect_left(_LONG_S, record.ttft_ms / 1000)] += 1
+            row.first_tokens.sum += record.ttft_ms / 1000
+            past.first_token[bisect_left(LONGEST_MS, record.ttft_ms)] += 1
         if record.code is not None:
             self._count_code(record.code)
         if self._most_tenants and record.tenant is not None:
             self._count_tenant(record.tenant, record.completion_tokens or 0)
 
     def _new_row(self, path: str, model: str | None, tier: str | None, hundreds: int) -> _Row:
-        """The row for requests that have none of their own: most often one that is new."""
+        """The row for requests that have none of their own: most often a new one."""
         if path not in self._endpoints:
             path = OTHER
-        is_known = model is None or (len(self._rows) < _MOST_ROWS and self.is_known(model))
-        key = path, model if is_known else OTHER, tier, hundreds
-        return self._rows.setdefault(key, _Row())
+        past = ModelCounts()  # which no history has
+        if model is not None:
+            if len(self._rows) < _MOST_ROWS and self.is_known(model):
+                past = self.history.counts_of(model)
+            else:
+                model = OTHER
+        return self._rows.setdefault((path, model, tier, hundreds), _Row(past))
 
     def _count_code(self, code: str) -> None:
         is_new = code not in self._codes
