@@ -22,8 +22,9 @@ from api.relay import Relay
 from api.request_metrics import RequestMetrics
 from api.settings import ApiSettings
 from dispatcher.queue import Queue
+from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import cancel, log_failure
+from dispatcher.tasks import cancel, go_on, log_failure
 
 
 def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
@@ -34,8 +35,9 @@ def create_app(settings: ApiSettings, queue_settings: QueueSettings) -> FastAPI:
         async with Queue(queue_settings, settings.client_buffer_bytes) as queue:
             parts = make_parts(settings, queue_settings, queue)
             app.state.context = parts.context
-            works = [*parts.works(), *app.state.metrics.begin(parts.context)]
-            tasks = [asyncio.create_task(work) for work in works]
+            works = {**parts.works, **app.state.metrics.begin(parts.context)}
+            runs = [check_when_back(queue_settings), *(go_on(*each) for each in works.items())]
+            tasks = [asyncio.create_task(run) for run in runs]
             for task in tasks:
                 task.add_done_callback(log_failure)
             try:

@@ -1,14 +1,15 @@
 """GET /metrics: what all processes of this API tell Prometheus, whichever of them is asked."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.auth import credentials
 from api.context import Context, context_of
+from api.parts import Works
 from api.paths import READ
 from api.request_metrics import RequestMetrics
 from api.scopes import METRICS, check_scope
@@ -18,7 +19,6 @@ from dispatcher.process_watch import ProcessWatch, build_info
 from dispatcher.queue_figures import read_figures
 from dispatcher.shared_sheets import SharedSheets
 from dispatcher.sheet import Sheet
-from dispatcher.tasks import go_on
 
 router = APIRouter()
 
@@ -36,13 +36,13 @@ class ApiMetrics:
         """The processes of this API have these files, the first of them is this one's."""
         self._shared = SharedSheets(files)
 
-    def begin(self, context: Context) -> Sequence[Coroutine[Any, Any, None]]:
+    def begin(self, context: Context) -> Works:
         """The parts of the API are there. Returns what is to run beside them."""
         self._context, queue = context, context.queue
         self.requests.is_known = lambda model: model in context.directory.models
         self._watch = ProcessWatch(queue.redis.link, self.publish)
         history = partial(self.requests.history.run, queue.lifeline, queue.api)
-        return go_on("watch over the process", self._watch.run), go_on("history", history)
+        return {"watch over the process": self._watch.run, "history": history}
 
     def publish(self) -> None:
         """The other processes see what this one has counted."""

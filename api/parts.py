@@ -1,9 +1,8 @@
-"""Makes the parts of a running API, and what they do for as long as it runs."""
+"""Makes the parts of a running API, and names what runs beside its requests."""
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from api.answer_room import AnswerRoom
 from api.auth import Authenticator
@@ -23,21 +22,20 @@ from dispatcher.invited_keeper import InvitedKeeper
 from dispatcher.invited_watch import InvitedWatch
 from dispatcher.kept_answers import Bounds, KeptAnswers
 from dispatcher.queue import Queue
-from dispatcher.redis_check import check_when_back
 from dispatcher.settings import QueueSettings
-from dispatcher.tasks import go_on
 
 log = logging.getLogger("llamaq.api")
 
-Work = Coroutine[Any, Any, None]
+Works = Mapping[str, Callable[[], Awaitable[None]]]
+"""What runs beside the requests until the API ends, by names for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What requests need, and `works`, which makes what runs beside them until the API ends."""
+    """What requests need, and what runs beside them."""
 
     context: Context
-    works: Callable[[], Sequence[Work]]
+    works: Works
 
 
 def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
@@ -65,18 +63,13 @@ def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queu
     )
     most_bytes = queue_settings.max_invited_bytes
     watch = InvitedWatch(queue.redis, queue.api, lambda: keeper.invited, most_bytes)
-
-    def works() -> Sequence[Work]:
-        return (
-            go_on("directory", directory.run),
-            go_on("pulse", pulse.run),
-            *([go_on("waking of machines", waker.run)] if waker else []),
-            *([go_on("jwks", jwks.run)] if jwks else []),
-            go_on("watch over invited machines", watch.run),
-            *([go_on("renewal of idempotency keys", once.run)] if once else []),
-            check_when_back(queue_settings),
-        )
-
+    optional = {"waking of machines": waker, "jwks": jwks, "renewal of idempotency keys": once}
+    works = {
+        "directory": directory.run,
+        "pulse": pulse.run,
+        "watch over invited machines": watch.run,
+        **{name: part.run for name, part in optional.items() if part is not None},
+    }
     return Parts(context, works)
 
 
