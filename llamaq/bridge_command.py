@@ -87,14 +87,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
     else:
         each = _of_each(servers, named, rpc_peers, command)
         work = run_bridge(each, queue, command, metrics)
-    try:
-        event_loop.run(_scraped(work, sockets, metrics) if metrics else work)
-    except (ServerTaken, UnfitRedis) as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
-    finally:
-        end_traces()
+    _run(_scraped(work, sockets, metrics) if metrics else work, command)
 
 
 def _check_sources(
@@ -110,6 +103,18 @@ def _for_scrapes(settings: BridgeSettings) -> tuple[list[socket.socket], BridgeM
     """Where Prometheus asks, and what it is told, where it is to be told anything."""
     sockets = listen_for_scrapes(settings.metrics_listen)
     return sockets, BridgeMetrics() if sockets else None
+
+
+def _run(work: Coroutine[Any, Any, None], command: Sequence[str]) -> None:
+    """Runs the work to its end. Raises `click.ClickException`, also where `command` won't start."""
+    try:
+        event_loop.run(work)
+    except (ServerTaken, UnfitRedis) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{command[0] if command else 'bridge'}: {error}") from error
+    finally:
+        end_traces()
 
 
 async def _scraped(

@@ -1,21 +1,15 @@
 """`llamaq invite`: lets a machine of somebody else serve one model."""
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
-from dispatcher.invitations import Invitation
-from dispatcher.invited_user import user_of
-from dispatcher.redis_login import with_login
 from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.complete_names import model_names
 from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.greeting import bridge_line
 from llamaq.home import write_private
+from llamaq.invite_text import Access, list_of, rows_of
 from llamaq.invite_work import invite as invite_machine
 from llamaq.invite_work import list_all
 from llamaq.json_option import json_option, tell
@@ -23,8 +17,6 @@ from llamaq.redis_elsewhere import url_for_others
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.settings import load
 from worker_bridge.settings import BridgeSettings
-
-_INSTALL = "pipx install --pip-args='--constraint constraints.txt' ."
 
 
 @click.command(epilog=REDIS_SETTINGS)
@@ -59,10 +51,23 @@ def invite(  # noqa: PLR0913  # one argument per option
     for `llamaq join`. `llamaq uninvite NAME` ends it.
     """
     if lists:
-        _show(with_redis_url(data_dir, list_all), for_programs=for_programs)
+        invited = with_redis_url(data_dir, list_all)
+        tell(rows_of(invited), list_of(invited), for_programs=for_programs)
         return
     if name is None or model is None:
         raise click.UsageError("give the NAME of the machine and the --model that it may serve")
+    url = _checked_url(name, model, address, data_dir)
+    if secret_file is not None and secret_file.exists():
+        raise click.UsageError(f"{secret_file} exists already: name a new file")
+    secret = with_redis_url(data_dir, partial(invite_machine, name, model))
+    if secret_file is not None:
+        write_private(secret_file, f"{secret}\n", exclusive=True)
+    access = Access(name, model, url, secret if secret_file is None else "")
+    tell(access.row, access.text, for_programs=for_programs)
+
+
+def _checked_url(name: str, model: str, address: str | None, data_dir: Path) -> str:
+    """The URL of Redis as that machine sees it. Raises `click.ClickException`."""
     load({BridgeSettings: {"model": model, "worker_name": name}})
     url = url_for_others(address, data_dir, f"llamaq invite {name} ADDRESS --model {model}")
     if is_of_sentinels(url):
@@ -70,61 +75,4 @@ def invite(  # noqa: PLR0913  # one argument per option
             "an invited machine may not command the Sentinels: give the ADDRESS of a proxy that "
             "follows the primary (docs/redis.md)"
         )
-    if secret_file is not None and secret_file.exists():
-        raise click.UsageError(f"{secret_file} exists already: name a new file")
-    secret = with_redis_url(data_dir, partial(invite_machine, name, model))
-    if secret_file is not None:
-        write_private(secret_file, f"{secret}\n", exclusive=True)
-    if for_programs:
-        shown = secret if secret_file is None else ""
-        url = with_login(url, user_of(name), shown)
-        line = bridge_line(url, *_options(name, model), *_secret_options(url))
-        tell({"name": name, "model": model, "line": line.strip()}, "", for_programs=True)
-        return
-    _tell(name, model, with_login(url, user_of(name), secret if secret_file is None else ""))
-    if secret_file is None:
-        plain = with_login(url, user_of(name))
-        click.echo(
-            "\nOr without the secret in the line. The bridge then asks for it:\n"
-            f"{bridge_line(plain, *_options(name, model), '--ask-password').strip()}\n"
-            f"It is: {secret}"
-        )
-    click.echo(f"\nTo end it: llamaq uninvite {name}")
-
-
-def _tell(name: str, model: str, url: str) -> None:
-    click.echo(
-        f"{name!r} may serve the model {model!r}: it can read its prompts and answer its requests, "
-        "and reaches nothing else.\n\n"
-        "On that machine, in a copy of this repository of the same version, type once:\n"
-        f"{_INSTALL}\nand then, beside its llama-server:\n"
-        f"{bridge_line(url, *_options(name, model), *_secret_options(url))}"
-    )
-
-
-def _options(name: str, model: str) -> tuple[str, ...]:
-    return "--model", model, "--name", name
-
-
-def _secret_options(url: str) -> tuple[str, ...]:
-    has_secret = ":" in url.partition("://")[2].partition("@")[0]
-    return () if has_secret else ("--redis-password-file", "FILE")
-
-
-def _show(invited: Sequence[tuple[Invitation, int]], *, for_programs: bool) -> None:
-    if for_programs:
-        rows = [
-            {"name": each.name, "model": each.model, "invited_s": each.invited_s}
-            | {"ended": each.ended, "workers": workers}
-            for each, workers in invited
-        ]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    if not invited:
-        click.echo("No machine is invited: invite one with `llamaq invite NAME --model MODEL`.")
-    width = max((len(each.name) for each, _ in invited), default=0)
-    for each, workers in invited:
-        since = datetime.fromtimestamp(each.invited_s, UTC).date()
-        live = f"{workers} {'worker' if workers == 1 else 'workers'} now"
-        state = f"ENDED: {each.ended}" if each.ended else live
-        click.echo(f"{each.name:{width}}  {each.model}  since {since}  {state}")
+    return url

@@ -3,27 +3,20 @@
 import asyncio
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from api.new_token import create_token
 from api.settings import ApiSettings
-from api.tenant import Tenant
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
 from llamaq import redis_sentences
 from llamaq.addresses import EVERYWHERE, in_url
 from llamaq.another_up import check_nobody_runs
-from llamaq.dashboard_link import LINK_S, dashboard_link, link_claims
 from llamaq.data_dir import data_dir_option
-from llamaq.embedded_redis import (
-    EmbeddedRedis,
-    ListenAddress,
-)
+from llamaq.embedded_redis import EmbeddedRedis
 from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.environment import is_set, set_default
 from llamaq.folder_sentences import told_to_people
@@ -33,18 +26,16 @@ from llamaq.host_checks import check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
-from llamaq.redis_tls import plan_tls
 from llamaq.rpc_option import rpc_peers_option
 from llamaq.settings import describe, load
 from llamaq.tls import certificate
 from llamaq.tls_options import tls_options
+from llamaq.up_greeting import greeting_of
 from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
-from llamaq.up_redis import embedded, listen_address
+from llamaq.up_redis import plan_redis
 from llamaq.up_servers import FINDING, bridges_of, look_and_tell
 from llamaq.up_start import environments, start
 from worker_bridge.local_servers import PLACES
-
-_TOKEN_S = 24 * 3600
 
 
 @click.command(epilog=describe(QueueSettings, ApiSettings, EmbeddedSettings))
@@ -110,29 +101,24 @@ def up(  # noqa: PLR0913  # one argument per option
     _check_parts(models, demo)
     log_level = log_level or _log_level_before() or ("warning" if demo else "info")
     set_up_logs(log_level)
-    bridges = bridges_of(servers, rpc_peers) + model_bridges(models)
-    finds = not (bridges or demo or no_find)
+    named = bridges_of(servers, rpc_peers) + model_bridges(models)
+    finds = not (named or demo or no_find)
     home = _open_home(data_dir)
+    redis = plan_redis(home, listen=redis_listen, lan=lan, has_tls=redis_tls)
     host = host or (EVERYWHERE if lan else None)
-    listen = listen_address(redis_listen, lan)
-    password = keep_secret(home.redis_password) if listen else None
-    redis = embedded(home, listen, password, has_tls=redis_tls)
-    tls = plan_tls(home, listen, redis.socket_path) if redis and listen and redis_tls else None
     given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
-    api, url = _read_settings(home, redis, given | {"metrics_listen": metrics_listen})
-    bridges += demo_bridges(_demo_model(home)) if demo else []
-    redis_ca = tls.fingerprint if tls else ""
-    greeting = _greeting(home, api, url, listen, password)
+    api, url = _read_settings(home, redis.server, given | {"metrics_listen": metrics_listen})
+    demos = demo_bridges(_demo_model(home)) if demo else []
+    bridges = FINDING if finds else [*named, *demos]
     expects = look_and_tell() if finds else bool(bridges)
-    bridges += FINDING if finds else []
-    greeting = replace(greeting, redis_ca=redis_ca, finds=finds, expects=expects)
-    _remember(home, listen, greeting)
+    greeting = greeting_of(home, api, url, redis, finds=finds, expects=expects)
+    _remember(home, greeting)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
     known = environments(api, url, log_level, home.folder)
     to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
-    door = tls.command if tls else ()
-    start(UpPlan(home, redis, bridges, known, to_greet, api.drain_s, log_level, once, door))
+    door = redis.tls.command if redis.tls else ()
+    start(UpPlan(home, redis.server, bridges, known, to_greet, api.drain_s, log_level, once, door))
 
 
 def _log_level_before() -> str | None:
@@ -151,19 +137,6 @@ def _check_pairs(given: Mapping[str, bool], listens: object, demo: bool) -> None
             raise click.UsageError(f"{option} goes with {with_what}")
 
 
-def _greeting(
-    home: Home, api: ApiSettings, url: str, listen: ListenAddress | None, password: str | None
-) -> Greeting:
-    secret = api.jwt_secret.get_secret_value()
-    token = create_token(secret, Tenant("me"), _TOKEN_S, api.jwt_audience, api.jwt_issuer)
-    kept = home.jwt_secret.exists() and home.jwt_secret.read_text().strip() == secret
-    cert = api.tls_cert and api.tls_cert.absolute()
-    greeting = Greeting(api.host, api.port, token, url, password, listen, home.folder, kept, cert)
-    claims = link_claims(LINK_S, api.jwt_audience, api.jwt_issuer)
-    greeting = replace(greeting, metrics_listen=api.metrics_listen)
-    return replace(greeting, dashboard=dashboard_link(greeting.local_url, claims, secret))
-
-
 def _open_home(data_dir: Path) -> Home:
     home = Home(data_dir.expanduser())
     home.create()
@@ -172,17 +145,20 @@ def _open_home(data_dir: Path) -> Home:
     return home
 
 
-def _remember(home: Home, listen: ListenAddress | None, greeting: Greeting) -> None:
+def _remember(home: Home, greeting: Greeting) -> None:
     """Tells `llamaq join` where the Redis of this `up` listens, and `llamaq dashboard` the API."""
+    listen = greeting.redis_listen
     write_private(home.api_url, f"{greeting.local_url}\n")
-    if listen:
-        write_private(home.redis_listen, f"{in_url(listen.host)}:{listen.port}\n")
+    _keep(home.redis_listen, f"{in_url(listen.host)}:{listen.port}" if listen else "")
+    _keep(home.redis_ca, greeting.redis_ca)
+
+
+def _keep(path: Path, text: str) -> None:
+    """The file has this text, or is not there if that is empty."""
+    if text:
+        write_private(path, f"{text}\n")
     else:
-        home.redis_listen.unlink(missing_ok=True)
-    if greeting.redis_ca:
-        write_private(home.redis_ca, f"{greeting.redis_ca}\n")
-    else:
-        home.redis_ca.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _read_settings(
