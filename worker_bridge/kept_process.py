@@ -57,6 +57,7 @@ class KeptProcess:
         self._orphaned = orphaned
         self._inherited = inherited
         self._process: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
         self._stopping = False
         self._wanted = asyncio.Event()
         self._wanted.set()
@@ -77,8 +78,9 @@ class KeptProcess:
             if before is not None:
                 await before()
             started = time.monotonic()
-            code = await self._run_once()
-            if self._stopping or self.is_held:
+            process = await self._start()
+            code = None if process is None else await process.wait()
+            if code is None or self._stopping or self.is_held:
                 continue
             self.ended.set()
             was_steady = time.monotonic() - started > _STEADY_S
@@ -92,22 +94,25 @@ class KeptProcess:
         await self._wanted.wait()
         return not self._stopping
 
-    async def _run_once(self) -> int:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
-            env=self._environment,
-            start_new_session=True,
-            creationflags=_OWN_GROUP,
-            pass_fds=self._inherited,
-            preexec_fn=_ending_with_parent(self._orphaned),
-        )
-        if self.last_words is not None and self._process.stderr is not None:
-            self.last_words.follow(self._process.stderr)
-        log.info("started %s pid=%s", self.name, self._process.pid)
-        if self._stopping or self.is_held:  # meanwhile
-            self._process.terminate()
-        return await self._process.wait()
+    async def _start(self) -> asyncio.subprocess.Process | None:
+        """Starts the program, unless it was stopped or held meanwhile."""
+        async with self._starting:  # a program in the middle of its start can't be signalled
+            if self._stopping or self.is_held:
+                return None
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stderr=None if self.last_words is None else asyncio.subprocess.PIPE,
+                env=self._environment,
+                start_new_session=True,
+                creationflags=_OWN_GROUP,
+                pass_fds=self._inherited,
+                preexec_fn=_ending_with_parent(self._orphaned),
+            )
+            self._process = process
+        if self.last_words is not None and process.stderr is not None:
+            self.last_words.follow(process.stderr)
+        log.info("started %s pid=%s", self.name, process.pid)
+        return process
 
     async def hold(self) -> None:
         """Ends the program as `stop` does, until `go_on`."""
@@ -133,7 +138,8 @@ class KeptProcess:
         await self._end(hurry)
 
     async def _end(self, hurry: asyncio.Event | None) -> None:
-        process = self._process
+        async with self._starting:
+            process = self._process
         if process is None or process.returncode is not None:
             return
         process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from worker_bridge.kept_process import KeptProcess
 
 STUBBORN = "trap '' TERM; echo x >> {file}; while :; do sleep 0.05; done"
 HEEDS_SECOND = (
-    "trap 'n=$((n+1)); [ $n -lt 2 ] || exit 0' TERM; echo x >> {file}; while :; do sleep 0.05; done"
+    "trap 'n=$((n+1)); echo $n >> {file}; [ $n -lt 2 ] || exit 0' TERM; echo x >> {file}; "
+    "while :; do sleep 0.05; done"
 )
 POLITE = "trap 'echo bye >> {file}; exit 0' TERM; echo x >> {file}; while :; do sleep 0.05; done"
 
@@ -56,7 +58,7 @@ async def test_program_that_does_not_end_is_killed(tmp_path: Path) -> None:
     running = asyncio.create_task(process.run())
     await has_lines(tmp_path / "f", 1)
     await process.stop()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
 
 async def test_hurry_sends_a_second_signal(tmp_path: Path) -> None:
@@ -64,11 +66,36 @@ async def test_hurry_sends_a_second_signal(tmp_path: Path) -> None:
     running = asyncio.create_task(process.run())
     await has_lines(tmp_path / "f", 1)
     stopping = asyncio.create_task(process.stop(hurry))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(stopping), 0.3)
+    await has_lines(tmp_path / "f", 2)  # two signals that wait together would be one
+    assert not stopping.done()
     hurry.set()
-    await asyncio.wait_for(stopping, 4)
+    await stopping
     await running
+    assert (tmp_path / "f").read_text() == "x\n1\n2\n"
+
+
+async def test_program_that_is_stopped_in_its_start_is_killed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = asyncio.create_subprocess_exec
+
+    async def start_slowly(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*command, **options)
+        await has_lines(tmp_path / "f", 1)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_slowly)
+    process = kept(STUBBORN, tmp_path / "f", stop_s=0.1)
+    running = asyncio.create_task(process.run())
+    await has_lines(tmp_path / "f", 1)
+    await process.stop()
+    await asyncio.wait_for(running, 30)
+
+
+async def test_program_is_not_started_after_a_stop(tmp_path: Path) -> None:
+    process = kept("echo x >> {file}", tmp_path / "f")
+    await process.run(process.stop)
+    assert not (tmp_path / "f").exists()
 
 
 async def test_stop_during_the_pause_before_a_restart_starts_nothing_more(tmp_path: Path) -> None:
@@ -76,7 +103,7 @@ async def test_stop_during_the_pause_before_a_restart_starts_nothing_more(tmp_pa
     running = asyncio.create_task(process.run())
     await has_lines(tmp_path / "f", 1)
     await process.stop()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     assert (tmp_path / "f").read_text() == "x\n"
 
 
@@ -105,5 +132,5 @@ async def test_program_that_is_held_can_be_stopped(tmp_path: Path) -> None:
     running = asyncio.create_task(process.run())
     await asyncio.sleep(0)
     await process.stop()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     assert not (tmp_path / "f").exists()
