@@ -17,7 +17,7 @@ from worker_bridge.settings import BridgeSettings
 from worker_bridge.settling import Settling
 from worker_bridge.stop import Phase, Stop, stall_limit_s
 from worker_bridge.worker import Worker
-from worker_bridge.worker_tally import WorkerTally
+from worker_bridge.worker_metrics import WorkerMetrics
 
 log = logging.getLogger("llamaq.attempts")
 
@@ -25,20 +25,20 @@ _LATE_S = 1.0  # llama-server answers with its headers when a slot begins
 
 
 class Attempts:
-    """The attempts of one worker, which has `begun` so many. The `tally` counts their ends."""
+    """The attempts of one worker, which has `begun` so many. `metrics` counts their ends."""
 
     def __init__(
         self,
         settings: BridgeSettings,
         worker: Worker,
         settling: Settling,
-        tally: WorkerTally | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._settings = settings
         self._worker = worker
         self._state = worker.state
         self._settling = settling
-        self.tally = tally
+        self.metrics = metrics
         self._held: dict[str, Attempt] = {}
         self.begun = 0
         self._empty = asyncio.Event()
@@ -199,9 +199,9 @@ class Attempts:
         if timings := attempt.answer.meter.timings:
             attempt.timings = timings
             self._state.speed.add(self._state.props.process, timings)
-        if self.tally is not None:
+        if self.metrics is not None:
             took_s = time.monotonic() - attempt.started_at
-            self.tally.note(result.end, took_s, attempt.answer.meter.usage)
+            self.metrics.note(result.end, took_s, attempt.answer.meter.usage)
         follows = CONSEQUENCES[result.end]
         self._state.ended(attempt.round, follows.outcome)
         if follows.doubt is not None:

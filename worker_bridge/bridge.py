@@ -40,8 +40,8 @@ from worker_bridge.settling import Settling
 from worker_bridge.shared import Clients
 from worker_bridge.signals import Signals
 from worker_bridge.stop import Stop
-from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
+from worker_bridge.worker_history import WorkerHistory
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -75,8 +75,8 @@ class Bridge:
         worker = Worker(self._served, server, state, monitor, session, self._outbox)
         self._policy = ClaimPolicy(self._served.worker, state)
         self._watch = clients.shared.watch(keys)
-        tally = clients.shared.tally(settings, self._served.model)
-        self._attempts = Attempts(settings, worker, Settling(worker, self._policy), tally)
+        metrics = clients.shared.worker_metrics(settings, self._served.model)
+        self._attempts = Attempts(settings, worker, Settling(worker, self._policy), metrics)
         self._calls = Calls(
             clients.waiter, keys, session, self._attempts, self._policy, state.fence
         )
@@ -84,12 +84,12 @@ class Bridge:
         self._foreign = ForeignLoad(worker, self._attempts)
         aliases = Aliases(self._served.model, only=settings.model is not None)
         pause, every_s = clients.shared.pause, queue.lease_s / 4
-        self._tally = Tally(session.used)
+        self._history = WorkerHistory(session.used)
         self._registration = Registration(
-            worker, self._attempts, aliases, pause, every_s, self._tally
+            worker, self._attempts, aliases, pause, every_s, self._history
         )
         link, name = clients.shared.commands.link, self._served.worker
-        self._history = Recorder(link, keys, "worker", name)
+        self._recorder = Recorder(link, keys, "worker", name)
 
     @property
     def worker(self) -> str:
@@ -179,7 +179,7 @@ class Bridge:
 
     async def _add_history(self) -> None:
         try:
-            await self._history.add(Figures(self._tally.take()))
+            await self._recorder.add(Figures(self._history.take()))
         except FAULTS as error:
             log.warning("The history of a minute is written later: %s", error)
 
@@ -198,7 +198,7 @@ class Bridge:
     async def _leave(self) -> None:
         with suppress(RedisUnavailable, Fenced, ResponseError):
             await self._registration.end()
-            await self._history.add(Figures(self._tally.take()))
+            await self._recorder.add(Figures(self._history.take()))
         log.info("left worker=%s", self._served.worker)
 
 

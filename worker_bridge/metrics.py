@@ -12,7 +12,7 @@ from worker_bridge.breaker import Mode
 from worker_bridge.ends import End
 from worker_bridge.registration import Registration
 from worker_bridge.server_state import ServerState
-from worker_bridge.worker_tally import WorkerTally
+from worker_bridge.worker_metrics import WorkerMetrics
 
 _MOST_WORKERS = 200
 _PLAIN_NAMES = 2  # of one name and model; more get numbers
@@ -23,7 +23,7 @@ class BridgeMetrics:
 
     def __init__(self) -> None:
         self.servers = 0
-        self.workers: dict[tuple[str, str], WorkerTally] = {}
+        self.workers: dict[tuple[str, str], WorkerMetrics] = {}
         self._watch: ProcessWatch | None = None
 
     def begin(self, link: Link) -> ProcessWatch:
@@ -31,7 +31,7 @@ class BridgeMetrics:
         self._watch = ProcessWatch(link)
         return self._watch
 
-    def worker(self, model: str, name: str) -> WorkerTally:
+    def worker(self, model: str, name: str) -> WorkerMetrics:
         """That of a worker of this name. Where several of one model have it, they get numbers."""
         if len(self.workers) >= _MOST_WORKERS:
             model = name = OTHER
@@ -40,32 +40,32 @@ class BridgeMetrics:
             if label == OTHER:
                 return held
             label, number = f"{name}-{number}", number + 1
-        return self.workers.setdefault((model, label), WorkerTally())
+        return self.workers.setdefault((model, label), WorkerMetrics())
 
     async def text(self, accept: str = "") -> tuple[bytes, str]:
         """What Prometheus gets, and its content type."""
         sheet = build_info()
-        serving = sum(tally.state is not None for tally in self.workers.values())
+        serving = sum(worker.state is not None for worker in self.workers.values())
         sheet.add(metrics.WAITING_SERVERS, max(0, self.servers - serving))
         if self._watch is not None:
             sheet.take(self._watch.sheet())
-        for at, tally in self.workers.items():
-            _add_counts(sheet, tally, *at)
-            if tally.state is not None and tally.registration is not None:
-                _add_state(sheet, tally.state, *at)
-                _add_lease(sheet, tally.registration, *at)
+        for at, worker in self.workers.items():
+            _add_counts(sheet, worker, *at)
+            if worker.state is not None and worker.registration is not None:
+                _add_state(sheet, worker.state, *at)
+                _add_lease(sheet, worker.registration, *at)
         return metrics_text(sheet, accept)
 
 
-def _add_counts(sheet: Sheet, tally: WorkerTally, *at: str) -> None:
+def _add_counts(sheet: Sheet, worker: WorkerMetrics, *at: str) -> None:
     for end in End:
-        sheet.add(metrics.ATTEMPTS, tally.ended(end), *at, end.name.lower())
-    sheet.put(metrics.ATTEMPT_DURATION, tally.durations, *at)
-    sheet.add(metrics.WORKER_PROMPT_TOKENS, tally.prompt, *at)
-    sheet.add(metrics.WORKER_CACHED_TOKENS, tally.cached, *at)
-    sheet.add(metrics.WORKER_COMPLETION_TOKENS, tally.completion, *at)
-    sheet.add(metrics.BREAKER_OPENINGS, tally.openings, *at)
-    sheet.add(metrics.LOST_LEASES, tally.lost_leases, *at)
+        sheet.add(metrics.ATTEMPTS, worker.ended(end), *at, end.name.lower())
+    sheet.put(metrics.ATTEMPT_DURATION, worker.durations, *at)
+    sheet.add(metrics.WORKER_PROMPT_TOKENS, worker.prompt, *at)
+    sheet.add(metrics.WORKER_CACHED_TOKENS, worker.cached, *at)
+    sheet.add(metrics.WORKER_COMPLETION_TOKENS, worker.completion, *at)
+    sheet.add(metrics.BREAKER_OPENINGS, worker.openings, *at)
+    sheet.add(metrics.LOST_LEASES, worker.lost_leases, *at)
 
 
 def _add_state(sheet: Sheet, state: ServerState, *at: str) -> None:

@@ -16,9 +16,9 @@ from worker_bridge.names import Aliases
 from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.server_id import server_id
 from worker_bridge.stop import Stop
-from worker_bridge.tally import Tally
 from worker_bridge.worker import Worker
-from worker_bridge.worker_tally import serving
+from worker_bridge.worker_history import WorkerHistory
+from worker_bridge.worker_metrics import serving
 
 log = logging.getLogger("llamaq.bridge")
 
@@ -39,7 +39,7 @@ class Registration:
         aliases: Aliases,
         pause: PauseWatch,
         every_s: float,
-        tally: Tally,
+        history: WorkerHistory,
     ) -> None:
         self.replaced = asyncio.Event()
         self._session = worker.session
@@ -51,7 +51,7 @@ class Registration:
         self._aliases = aliases
         self._pause = pause
         self._every_s = every_s
-        self._tally = tally
+        self._history = history
         self._strangers: set[str] = set()  # those that were told of
         self.renewed_at = time.monotonic()
         self.lost_leases = 0
@@ -69,7 +69,7 @@ class Registration:
 
     async def keep(self) -> None:
         """Renews for ever. Raises `ServerTaken`."""
-        with serving(self._attempts.tally, self._state, self):
+        with serving(self._attempts.metrics, self._state, self):
             await self._keep()
 
     async def _keep(self) -> None:
@@ -95,7 +95,7 @@ class Registration:
 
     async def _renew(self) -> None:
         moving = self._attempts.moving()
-        self._tally.look(moving.values(), time.monotonic())
+        self._history.look(moving.values(), time.monotonic())
         costs = {token: used.cost for token, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
         self.renewed_at = time.monotonic()
@@ -168,5 +168,5 @@ class Registration:
             invited=self._session.invited,
             place=self._served.place,
             paused_until_s=int(state.paused_until_s),
-            tokens_per_s=self._tally.tokens_per_s,
+            tokens_per_s=self._history.tokens_per_s,
         )

@@ -13,7 +13,7 @@ from worker_bridge.fleet_watch import FleetWatch
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.settings import BridgeSettings
-from worker_bridge.worker_tally import WorkerTally
+from worker_bridge.worker_metrics import WorkerMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Shared:
         if self.metrics is not None:
             self.metrics.servers += more
 
-    def tally(self, settings: BridgeSettings, model: str) -> WorkerTally | None:
+    def worker_metrics(self, settings: BridgeSettings, model: str) -> WorkerMetrics | None:
         """What counts the attempts of a worker of this model, where they are counted."""
         name = settings.worker_name or socket.gethostname()
         return self.metrics.worker(model, name) if self.metrics is not None else None

@@ -16,7 +16,7 @@ from testing.processes import SECRET
 from testing.scraped import Scraped
 from testing.stage import Stage, eventually
 from worker_bridge.metrics import BridgeMetrics
-from worker_bridge.worker_tally import serving
+from worker_bridge.worker_metrics import serving
 
 pytestmark = pytest.mark.real
 

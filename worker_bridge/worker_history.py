@@ -1,4 +1,8 @@
-"""Counts what a worker does, from one look a second at what it has done and does now."""
+"""Counts what a worker does for the history of the last hour and week.
+
+`worker_metrics.py` counts attempts that have ended. This one also counts the tokens of those that
+still run, so it looks once a second.
+"""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,25 +11,25 @@ from dispatcher.cost import Usage
 from dispatcher.figures import Done
 
 _SECONDS = 5.0
-"""Over about so long the tokens of a second are measured."""
+"""`tokens_per_s` is the mean of about this long."""
 
 
-class Tally:
+class WorkerHistory:
     """What was done since `take` was called, and how fast tokens come now.
 
-    `used` is where the session puts what each attempt has used that has ended.
+    The session puts into `used` what each attempt had used when it ended.
     """
 
     def __init__(self, used: deque[Usage]) -> None:
         self.tokens_per_s = 0.0
         self._used = used
         self._requests = self._prompt = self._cached = self._busy_ms = 0
-        # Tokens of answers since the beginning: of those that ended, of all, of those taken.
+        # Tokens of answers since the start: of attempts that ended, of all, and what `take` told.
         self._of_ended = self._made = self._taken = 0
         self._looks: deque[tuple[float, int]] = deque()  # when, and how many tokens until then
 
     def look(self, held: Iterable[Usage], now_s: float) -> None:
-        """Once a second: `held` is what each attempt has used that runs. Of the monotonic clock."""
+        """Counts, once a second. `held`: what each running attempt has used. `now_s`: monotonic."""
         is_busy, running = bool(self._used), 0
         while self._used:
             used = self._used.popleft()
@@ -38,7 +42,7 @@ class Tally:
             running += used.completion
         if is_busy and self._looks:
             self._busy_ms += int(min(now_s - self._looks[-1][0], _SECONDS) * 1000)
-        # One that ends is for a moment in neither sum, or in both.
+        # An attempt that is ending is in neither sum, or in both, for a moment.
         self._made = max(self._made, self._of_ended + running)
         looks = self._looks
         looks.append((now_s, self._made))
