@@ -28,7 +28,8 @@ import psutil
 from api.embeddings import pieces
 from bench.standin_server import BYTES_PER_TOKEN, MODEL
 from testing.builders import SECRET, make_token
-from testing.processes import LlamaServer, answers, bridge, free_port, program, valkey, wait_until
+from testing.processes import LlamaServer, answers, bridge, free_port, program, valkey
+from testing.waiting import wait_until
 
 SPEEDS = (4, 4, 1)
 SLOTS = 4

@@ -8,20 +8,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from testing.waiting import wait_until
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import bench.haproxy
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    answers,
-    api,
-    bridge,
-    free_port,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, answers, api, bridge, free_port, program, valkey
 
 MODEL = "chat"
 

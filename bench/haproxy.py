@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testing.builders import SECRET
-from testing.processes import LlamaServer, answers, free_port, program, wait_until
+from testing.processes import LlamaServer, answers, free_port, program
+from testing.waiting import wait_until
 
 CONFIG = """\
 global

@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.scenarios import Server
 from bench.standin_server import MODEL
 from llamaq.demo_model import write_demo_model
-from testing.processes import LlamaServer, answers, free_port, program, wait_until
+from testing.processes import LlamaServer, answers, free_port, program
+from testing.waiting import wait_until
 
 _STANDIN = str(Path(__file__).parent / "standin_server.py")
 

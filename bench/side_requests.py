@@ -30,16 +30,8 @@ from bench.standin_server import MODEL
 from dispatcher.connection import open_redis
 from dispatcher.keys import Keys
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    answers,
-    api,
-    bridge,
-    free_port,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, answers, api, bridge, free_port, program, valkey
+from testing.waiting import until, wait_until
 
 SLOTS, RATE = 8, 25.0  # tokens per second of each
 WAITING = 500
@@ -154,8 +146,11 @@ async def flood(port: int, clients: int, ends_s: float) -> list[float]:
 async def until_queued(parts: Parts, jobs: int) -> None:
     """Returns when so many jobs wait."""
     redis = open_redis(parts.redis_url)
-    while await redis.zcard(Keys(MODEL).named("queue")) != jobs:  # noqa: ASYNC110  # a bench
-        await asyncio.sleep(0.05)
+
+    async def are_there() -> bool:
+        return bool(await redis.zcard(Keys(MODEL).named("queue")) == jobs)
+
+    await until(are_there)
     await redis.aclose()
 
 
@@ -187,8 +182,7 @@ async def measure_waiting(parts: Parts, lasts_s: float) -> bool:
 async def measure_flood(parts: Parts, clients: int, lasts_s: float) -> bool:
     """Beside streams that nobody else disturbs."""
     async with streams(parts.port, SLOTS, "stream") as chats:
-        while not all(len(chat.came_s) > RATE for chat in chats):  # noqa: ASYNC110  # a bench
-            await asyncio.sleep(0.1)
+        await until(lambda: all(len(chat.came_s) > RATE for chat in chats))
         before_s = time.perf_counter()
         await asyncio.sleep(lasts_s)
         alone = paces([chat.since(before_s) for chat in chats])

@@ -14,7 +14,8 @@ from bench.environments import Installed
 from bench.haproxy import haproxy, haproxy_version
 from bench.standin_server import MODEL
 from testing.builders import SECRET, make_token
-from testing.processes import LlamaServer, Program, answers, free_port, program, valkey, wait_until
+from testing.processes import LlamaServer, Program, answers, free_port, program, valkey
+from testing.waiting import wait_until
 
 START_S = 120.0
 DIRECT = "direct"

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from testing.builders import SECRET, make_token
-from testing.processes import START_S, answers, free_port, llamaq, program, wait_until
+from testing.processes import START_S, answers, free_port, llamaq, program
+from testing.waiting import wait_until
 
 CHROMIUM = (
     *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),

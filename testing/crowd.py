@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from testing.builders import make_token
-from testing.processes import wait_until
+from testing.waiting import wait_until
 
 TOKENS = 80
 

@@ -5,10 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +15,12 @@ from random import SystemRandom
 
 from llamaq.embedded_redis import find_server
 from testing.builders import SECRET
+from testing.waiting import wait_until
 
 START_S = 60.0
 _PORTS = 15_000, 32_000  # Linux gives outgoing connections those from 32768
 _DICE = SystemRandom()  # tests seed the other one
 _EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32")
-
-
-def wait_until(
-    condition: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.02
-) -> float:
-    """Waits until the condition holds; returns how many seconds that took, fails if it doesn't."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
-        time.sleep(every_s)
-    return time.monotonic() - started
 
 
 def free_port() -> int:

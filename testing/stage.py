@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ from dispatcher.registry import read_models
 from dispatcher.settings import QueueSettings
 from dispatcher.worker_state import WorkerState
 from testing.fake_llama_server import FakeLlamaServer, Reply
+from testing.waiting import until
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.pause_watch import watch_pause
 from worker_bridge.service import serve
@@ -51,7 +51,7 @@ class Stage:
         async with server.running():
             before = sum(worker.accepting for worker in await self.workers())
             async with self.bridge(server, **settings):
-                await eventually(self.has_workers(before + 1))
+                await until(self.has_workers(before + 1))
                 yield
 
     @asynccontextmanager
@@ -162,12 +162,3 @@ class Stage:
         assert response.status_code == 200, response.text
         lines = response.text.splitlines()
         return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
-
-
-async def eventually(condition: Callable[[], Any], timeout_s: float = 10) -> float:
-    """Waits until an async condition holds; returns how many seconds that took."""
-    started = time.monotonic()
-    while not await condition():
-        assert time.monotonic() - started < timeout_s, f"not within {timeout_s} s"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - started

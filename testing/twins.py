@@ -14,7 +14,8 @@ from dispatcher.keys import Keys
 from dispatcher.registry import read_models
 from dispatcher.worker_state import WorkerState
 from testing.builders import make_token
-from testing.processes import LlamaServer, Program, bridge, free_port, wait_until
+from testing.processes import LlamaServer, Program, bridge, free_port
+from testing.waiting import wait_until
 
 ALIAS = "twins"
 

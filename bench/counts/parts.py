@@ -16,7 +16,8 @@ from bench.counts.counted import BYTES
 from bench.standin_server import MODEL, Standin
 from dispatcher.keys import Keys
 from testing.builders import SECRET
-from testing.processes import answers, free_port, program, valkey, wait_until
+from testing.processes import answers, free_port, program, valkey
+from testing.waiting import wait_until
 
 _OWN_COMMANDS = {"info", "touch"}  # this program's; llamaq uses neither
 _DIRECT = {"evalsha", "xread", "bzpopmin"}  # all else is called by scripts

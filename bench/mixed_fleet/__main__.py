@@ -33,7 +33,7 @@ from bench.mixed_fleet.fleet import Fleet, System, llamaq
 from bench.mixed_fleet.jobs import SIZES, SLOTS, Job, fleet_speed, make_jobs
 from bench.mixed_fleet.load import AT_ONCE, Asked, ask, at_times, closed_loop
 from bench.standin_server import MODEL
-from testing.processes import wait_until
+from testing.waiting import wait_until
 
 WITHIN_IDEAL, P99_PART = 1.05, 0.6  # what the issue wants
 Load = Callable[[System, list[Job]], Coroutine[None, None, list[Asked]]]

@@ -12,16 +12,8 @@ from typing import Any
 from bench.mixed_fleet.jobs import PROMPT_RATE, RATE, SLOTS, SPEEDS
 from bench.standin_server import MODEL
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    answers,
-    api,
-    bridge,
-    free_port,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, answers, api, bridge, free_port, program, valkey
+from testing.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)

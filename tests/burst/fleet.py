@@ -6,17 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testing.processes import (
-    LlamaServer,
-    Program,
-    answers,
-    api,
-    bridge,
-    free_port,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, Program, answers, api, bridge, free_port, program, valkey
+from testing.waiting import wait_until
 
 _STANDIN = Path(__file__).parents[2] / "bench" / "standin_server.py"
 

@@ -10,19 +10,10 @@ from unittest.mock import patch
 from llamaq import demo_model
 from llamaq.demo_words import CHAT_TEMPLATE
 from testing.builders import make_token
-from testing.processes import (
-    START_S,
-    LlamaServer,
-    answers,
-    api,
-    free_port,
-    llamaq,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import START_S, LlamaServer, answers, api, free_port, llamaq, program, valkey
 from testing.tiny_ear import write_tiny_ear
 from testing.tiny_models import write_tiny_model
+from testing.waiting import wait_until
 
 SLOTS = 2
 LONG = 65_536  # tokens of the one slot of `long`: a token of the demo model is a byte

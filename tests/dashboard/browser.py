@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testing.processes import answers, free_port, program, wait_until
+from testing.processes import answers, free_port, program
+from testing.waiting import wait_until
 
 _OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),

@@ -28,8 +28,8 @@ from testing.processes import (
     llamaq,
     program,
     valkey,
-    wait_until,
 )
+from testing.waiting import wait_until
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 TENANTS = ("web-ui", "batch", "ann", "<b>build</b>")

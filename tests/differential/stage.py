@@ -9,18 +9,10 @@ from urllib.parse import urlsplit
 
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    answers,
-    api,
-    free_port,
-    llamaq,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, answers, api, free_port, llamaq, program, valkey
 from testing.tiny_ear import write_tiny_ear
 from testing.tiny_models import write_tiny_model
+from testing.waiting import wait_until
 
 _BATCH = ("--batch-size", "512")
 SLOTS = 4

@@ -10,16 +10,8 @@ import pytest
 from openai import OpenAI
 
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    Program,
-    answers,
-    api,
-    bridge,
-    free_port,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, Program, answers, api, bridge, free_port, valkey
+from testing.waiting import wait_until
 
 SLOTS = 4
 

@@ -13,8 +13,9 @@ import pytest
 
 from testing.builders import SECRET, make_token
 from testing.certificates import write_certificate
-from testing.processes import Program, api, free_port, llamaq, program, pss_kb, wait_until
+from testing.processes import Program, api, free_port, llamaq, program, pss_kb
 from testing.scraped import Scraped
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

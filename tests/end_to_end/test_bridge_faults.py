@@ -19,17 +19,8 @@ from dispatcher.model_state import ModelState
 from dispatcher.registry import read_models
 from dispatcher.worker_state import WorkerState
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    Program,
-    api,
-    bridge,
-    free_port,
-    llamaq,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, Program, api, bridge, free_port, llamaq, program, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

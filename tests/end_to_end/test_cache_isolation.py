@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from testing.builders import make_token
-from testing.processes import answers, api, wait_until
+from testing.processes import answers, api
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

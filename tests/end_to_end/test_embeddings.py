@@ -13,8 +13,9 @@ import pytest
 from redis import Redis
 
 from dispatcher.keys import Keys
-from testing.processes import LlamaServer, answers, free_port, llamaq, program, wait_until
+from testing.processes import LlamaServer, answers, free_port, llamaq, program
 from testing.tiny_models import write_tiny_model
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

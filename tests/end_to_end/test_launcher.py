@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
 from testing.builders import make_token
-from testing.processes import Program, answers, api, llamaq, program, valkey, wait_until
+from testing.processes import Program, answers, api, llamaq, program, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

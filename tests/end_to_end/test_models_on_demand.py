@@ -14,7 +14,8 @@ import pytest
 
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_token
-from testing.processes import Program, api, llamaq, program, valkey, wait_until
+from testing.processes import Program, api, llamaq, program, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

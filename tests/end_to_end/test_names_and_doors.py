@@ -17,7 +17,8 @@ from openai import OpenAI
 
 from llamaq.__main__ import main
 from testing.builders import make_token
-from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

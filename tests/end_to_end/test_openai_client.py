@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from testing.builders import make_token
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

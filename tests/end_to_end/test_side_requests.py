@@ -13,7 +13,7 @@ import pytest
 from anthropic import Anthropic
 from redis import Redis
 
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.end_to_end.conftest import SLOTS, Fleet
 
 pytestmark = pytest.mark.real

@@ -22,6 +22,7 @@ from llamaq.traces import set_up_traces
 from testing.builders import make_chat, make_token
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
 from testing.processes import answers, api, llamaq, program, valkey
+from testing.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -122,19 +123,13 @@ async def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
                 yield Traced(url, collector, script, (first, second))
 
 
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110  # it asks another process
-            await asyncio.sleep(0.02)
-
-
 async def test_request_with_a_retried_attempt_is_one_trace(traced: Traced) -> None:
     traced.script.extend([fail, answer])
     asked = await traced.ask(traceparent=TRACEPARENT)
     assert asked.status_code == 200
     collector = traced.collector
 
-    async def is_whole() -> bool:
+    def is_whole() -> bool:
         has_request = bool(collector.named("POST /v1/chat/completions"))
         return has_request and len(collector.named("attempt")) == 2
 
@@ -175,10 +170,7 @@ async def test_refused_request_is_traced_too_and_one_that_is_not_sampled_is_not(
         assert (await client.post("/v1/chat/completions")).status_code == 401
         assert (await client.get("/v1/nothing")).status_code == 404
 
-    async def are_there() -> bool:
-        return len(traced.collector.spans) >= 2
-
-    await until(are_there)
+    await until(lambda: len(traced.collector.spans) >= 2)
     told = {(span.name, attributes(span)["error.type"]) for _, span in traced.collector.spans}
     assert told == {("POST /v1/chat/completions", "invalid_api_key"), ("GET", "not_found")}
     heads = [head for server in traced.servers for head in server.heads]

@@ -19,8 +19,9 @@ from api.chat.splice import Splice
 from api.endpoint import Piece
 from dispatcher.job import Job
 from testing.builders import make_settings, make_token
-from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey, wait_until
+from testing.processes import LlamaServer, answers, api, bridge, free_port, valkey
 from testing.tiny_ear import sound, write_tiny_ear
+from testing.waiting import wait_until
 from tests.end_to_end.test_seams import WANTS, frames, play
 
 pytestmark = pytest.mark.real

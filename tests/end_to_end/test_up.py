@@ -18,7 +18,8 @@ import pytest
 
 from testing.builders import make_token
 from testing.certificates import write_certificate
-from testing.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb, wait_until
+from testing.processes import LlamaServer, answers, free_port, llamaq, program, pss_kb
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -15,17 +15,9 @@ import pytest
 import redis
 
 from testing.builders import make_token
-from testing.processes import (
-    LlamaServer,
-    Program,
-    answers,
-    api,
-    bridge,
-    free_port,
-    program,
-    wait_until,
-)
+from testing.processes import LlamaServer, Program, answers, api, bridge, free_port, program
 from testing.processes import valkey as start_valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from testing.builders import make_token
-from testing.processes import LlamaServer, api, bridge, free_port, valkey, wait_until
+from testing.processes import LlamaServer, api, bridge, free_port, valkey
+from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
 

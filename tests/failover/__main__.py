@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from testing import root_certificates
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.chaos.clients import MANNERS, Asked, End
 from tests.failover.fleet import Trial
 from tests.failover.partition import missing

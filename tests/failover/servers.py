@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 from llamaq.embedded_redis import find_server
 from testing.certificates import write_certificate
-from testing.processes import free_port, wait_until
+from testing.processes import free_port
+from testing.waiting import wait_until
 from tests.chaos.fleet import Part
 from tests.failover.partition import parted
 

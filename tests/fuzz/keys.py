@@ -34,7 +34,8 @@ from dispatcher.keys import (
 from dispatcher.settings import QueueSettings
 from llamaq.__main__ import main
 from testing.builders import SECRET, make_settings, make_token
-from testing.stage import QUESTION, WHOLE, Stage, eventually
+from testing.stage import QUESTION, WHOLE, Stage
+from testing.waiting import until
 from tests.fuzz.edge import HANG_S, Crashes, Wrong
 from tests.fuzz.values import ODD, spoilt
 
@@ -201,7 +202,7 @@ class Fleet:
         finally:
             asking.cancel()
             await self._tidy(touched)
-        await eventually(self._serves, timeout_s=30)
+        await until(self._serves, timeout_s=30)
 
     async def _serves(self) -> bool:
         try:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_token
-from testing.processes import LlamaServer, answers, api, bridge, free_port, wait_until
+from testing.processes import LlamaServer, answers, api, bridge, free_port
+from testing.waiting import wait_until
 from tests.fuzz import bodies, raw
 from tests.fuzz.bodies import Asked
 from tests.fuzz.edge import Wrong, raw_request

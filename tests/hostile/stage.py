@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from llamaq.demo_model import write_demo_model
-from testing.processes import Program, answers, api, llamaq, program, valkey, wait_until
+from testing.processes import Program, answers, api, llamaq, program, valkey
+from testing.waiting import wait_until
 from tests.hostile.bodies import MODEL, TEMPLATE
 
 SLOTS = 4  # of each server

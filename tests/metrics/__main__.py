@@ -15,7 +15,8 @@ import httpx
 
 from dispatcher.metric import Kind
 from dispatcher.metrics import METRICS
-from testing.processes import answers, free_port, llamaq, program, wait_until
+from testing.processes import answers, free_port, llamaq, program
+from testing.waiting import wait_until
 from tests.metrics.promtool import Prometheus, check, configuration, tool
 from tests.metrics.queries import of_alerts, of_dashboard
 

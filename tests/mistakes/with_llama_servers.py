@@ -3,7 +3,7 @@
 from dispatcher.settings import QueueSettings
 from testing.fake_llama_server import FakeLlamaServer
 from testing.impostors import LOCKED, OLLAMA, ROUTER, VLLM, WEB, Pages, plain_web_server, serving
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.mistakes.beside import beside
 from tests.mistakes.making import Outcome, Place, mistake
 from worker_bridge.service import run_bridge

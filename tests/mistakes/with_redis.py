@@ -11,7 +11,8 @@ from dispatcher.redis_facts import RedisFacts
 from dispatcher.redis_login import with_login
 from llamaq.embedded_redis import find_server
 from testing.impostors import listens, plain_web_server
-from testing.processes import free_port, program, valkey, wait_until
+from testing.processes import free_port, program, valkey
+from testing.waiting import wait_until
 from tests.mistakes.making import Outcome, Place, mistake
 
 

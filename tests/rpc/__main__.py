@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from testing.processes import Program, answers, free_port, llamaq, program, wait_until
+from testing.processes import Program, answers, free_port, llamaq, program
+from testing.waiting import wait_until
 from tests.rpc.stage import START_S, RpcServer, Stage, ready, stage
 
 _TOKENS = 300

@@ -14,7 +14,8 @@ from redis import Redis
 
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_token
-from testing.processes import Program, answers, api, free_port, llamaq, program, valkey, wait_until
+from testing.processes import Program, answers, api, free_port, llamaq, program, valkey
+from testing.waiting import wait_until
 
 MODEL = "split"
 START_S = 30.0

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from testing.processes import wait_until
+from testing.waiting import wait_until
 from tests.tutorial.machines import Machine, missing_tools, three_machines
 from tests.tutorial.page import Step, blocks, steps
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llamaq.demo_model import write_demo_model
-from testing.processes import Program, wait_until
+from testing.processes import Program
+from testing.waiting import wait_until
 
 TREE = Path(__file__).parents[2]
 NAMES = ("desk", "attic", "den")

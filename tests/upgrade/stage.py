@@ -7,16 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.environments import Installed
-from testing.processes import (
-    SECRET,
-    LlamaServer,
-    Program,
-    answers,
-    free_port,
-    program,
-    valkey,
-    wait_until,
-)
+from testing.processes import SECRET, LlamaServer, Program, answers, free_port, program, valkey
+from testing.waiting import wait_until
 
 _START_S = 60
 

@@ -8,7 +8,8 @@ import pytest
 
 from dispatcher.errors import Fenced
 from testing.fake_llama_server import Chat, Reply
-from testing.stage import Stage, eventually
+from testing.stage import Stage
+from testing.waiting import until
 from worker_bridge import attempt_log
 from worker_bridge.attempt_log import LINES
 
@@ -38,10 +39,7 @@ class Attempts:
         return [dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line)) for line in lines]
 
     async def come(self, count: int) -> list[dict[str, str]]:
-        async def are_there() -> bool:
-            return len(self()) >= count
-
-        await eventually(are_there)
+        await until(lambda: len(self()) >= count)
         return self()
 
 
@@ -137,7 +135,7 @@ async def test_line_tells_that_the_client_has_left(
     stage.script.append(hang)
     async with stage.bridged(stage.server()):
         asked = asyncio.create_task(stage.ask(stream=True))
-        await eventually(stage.has_job("running"))
+        await until(stage.has_job("running"))
         asked.cancel()
         (line,) = await attempts.come(1)
     told = line["end"], line["became"], line["stopped"]

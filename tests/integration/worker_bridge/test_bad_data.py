@@ -16,7 +16,8 @@ from dispatcher.outgoing import Outgoing
 from llamaq.__main__ import main
 from testing.builders import make_token
 from testing.processes import SECRET
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.attempts import Attempts
 from worker_bridge.health_monitor import HealthMonitor
 
@@ -52,14 +53,13 @@ async def test_bridge_outlives_scripts_that_fail(
     """At d26fdb4 (M2) an error in a script ended every bridge of the model, and its servers."""
     keys = [Keys(stage.model).named(name) for name in ("classes", "speeds")]
 
-    async def told() -> bool:
-        return all(f"The {name} failed" in written.text for name in ("calls", "registration"))
-
     async with stage.bridged(stage.server()):
         for key in keys:
             await stage.redis.set(key, "garbage")
         await stage.redis.zadd(Keys(stage.model).named("bell"), {"ring": 0})
-        await eventually(told)
+        await until(
+            lambda: all(f"The {name} failed" in written.text for name in ("calls", "registration"))
+        )
         await stage.redis.delete(*keys)
         assert await stage.text() == WHOLE
         assert written.text.count("The calls failed") == 1
@@ -69,13 +69,13 @@ async def test_damaged_job_is_told_of_and_the_next_one_runs(stage: Stage) -> Non
     server = stage.server()
     async with server.running():
         async with stage.bridge(server):
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
         asked = [asyncio.create_task(stage.ask()) for _ in range(2)]
 
         async def both_wait() -> bool:
             return len(await stage.jobs()) == 2
 
-        await eventually(both_wait)
+        await until(both_wait)
         first, *_ = await stage.redis.keys(Keys(stage.model).named("job", "*"))
         await stage.redis.hset(first, "weight", "1e-308x")
         async with stage.bridge(server):
@@ -95,14 +95,11 @@ async def test_attempt_whose_end_nobody_thought_of_frees_its_slot_and_is_given_b
         outboxes.add(outbox)
         return opened(outbox, *about)
 
-    async def all_is_over() -> bool:
-        return not any(outbox._couriers or outbox._streams for outbox in outboxes)
-
     monkeypatch.setattr(Outbox, "open", note)
     monkeypatch.setattr(Attempts, "_learn", once(Attempts._learn, KeyError("timings")))
     async with stage.bridged(stage.server()):
         assert await stage.text() == WHOLE
-        await eventually(all_is_over)
+        await until(lambda: not any(outbox._couriers or outbox._streams for outbox in outboxes))
     assert outboxes
 
 

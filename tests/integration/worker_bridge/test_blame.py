@@ -12,7 +12,8 @@ import worker_bridge.recovery as recovery
 from llamaq.demo_model import write_demo_model
 from testing.fake_llama_server import OWN, Chat, Reply
 from testing.processes import LlamaServer, free_port
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer as Llama
 
@@ -82,7 +83,7 @@ async def test_real_template_that_raises_is_a_400_and_no_servers_fault(
             server = stage.server()
             server.port = real.port
             await parts.enter_async_context(stage.bridge(server))
-        await eventually(stage.has_workers(2))
+        await until(stage.has_workers(2))
         bad = [stage.ask(messages=user(word)) for word in ["bad", "none"] * 5]
         good = [stage.ask(messages=user("good"), grammar=READABLE) for _ in range(10)]
         answers = await asyncio.gather(*bad, *good)
@@ -128,7 +129,7 @@ async def test_what_two_servers_refuse_counts_for_neither(stage: Stage) -> None:
         for _ in range(6):
             assert (await stage.ask(messages=user("bad"))).status_code == 500
             assert await breakers(stage) == [("closed", True)] * 2
-        await eventually(lambda: _is(OWN in first.looks and OWN in second.looks))
+        await until(lambda: OWN in first.looks and OWN in second.looks)
         assert await stage.text() == WHOLE
         assert await breakers(stage) == [("closed", True)] * 2
 
@@ -139,7 +140,7 @@ async def test_server_that_refuses_its_bridge_too_is_taken_out(stage: Stage) -> 
         broken.script, broken.broken = broken.script.copy(), True
         broken.script.extend([refuse_all] * 9)
         await _ask_until(stage, lambda: len(broken.chats) == 1)
-        await eventually(stage.knows(broken, breaker="open", accepting="0"))
+        await until(stage.knows(broken, breaker="open", accepting="0"))
         await asyncio.gather(*(_has_text(stage) for _ in range(4)))
         assert len(broken.chats) == 1
 
@@ -161,7 +162,7 @@ async def test_request_that_an_overloaded_server_refuses_is_done_by_another(
         assert await stage.text() == WHOLE
         assert (len(first.chats), len(second.chats)) == (1, 1)
         assert [job["attempts"] for job in await stage.jobs()] == ["2"]
-        await eventually(stage.has_workers(2))
+        await until(stage.has_workers(2))
         assert await breakers(stage) == [("closed", True)] * 2
 
 
@@ -219,7 +220,3 @@ async def _ask_until(stage: Stage, condition: object) -> None:
 
 async def _has_text(stage: Stage) -> None:
     assert await stage.text() == WHOLE
-
-
-async def _is(condition: bool) -> bool:
-    return condition

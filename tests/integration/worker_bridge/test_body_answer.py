@@ -15,7 +15,8 @@ from dispatcher.job import Claim
 from dispatcher.outgoing import Outgoing
 from testing.ends import Speaker
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.body_answer import BodyAnswer
 from worker_bridge.ends import End, Result
 
@@ -174,10 +175,10 @@ async def test_request_whose_client_leaves_is_paid_for_and_keeps_its_slot_until_
     server.slots = 1
     async with stage.bridged(server):
         asked = asyncio.create_task(embed(stage, input="x" * 4000))
-        await eventually(lambda: _is(len(server.chats) == 1))
+        await until(lambda: len(server.chats) == 1)
         asked.cancel()
         next_one = asyncio.create_task(stage.text())
-        await eventually(lambda: _is("/slots" in server.looks and server.busy == 1))
+        await until(lambda: "/slots" in server.looks and server.busy == 1)
         assert len(server.chats) == 1
         server.busy = 0
         assert await next_one == WHOLE
@@ -207,9 +208,9 @@ async def test_slots_of_a_request_that_has_several_are_none_of_others(stage: Sta
     server.slots = 4
     async with stage.bridged(server):
         asked = asyncio.create_task(embed(stage))
-        await eventually(lambda: _is(server.busy == 4))
+        await until(lambda: server.busy == 4)
         server.looks.clear()
-        await eventually(lambda: _is(server.looks.count("/slots") >= 4))
+        await until(lambda: server.looks.count("/slots") >= 4)
         assert await stage.knows(server, slots="4", foreign="0")()
         assert await stage.text() == WHOLE
         over.set()
@@ -217,7 +218,7 @@ async def test_slots_of_a_request_that_has_several_are_none_of_others(stage: Sta
         server.busy += 1
         stage.script.append(_hold(asyncio.Event()))
         asked = asyncio.create_task(stage.text())
-        await eventually(stage.knows(server, foreign="1"))
+        await until(stage.knows(server, foreign="1"))
         asked.cancel()
 
 
@@ -238,14 +239,14 @@ async def test_request_may_take_long_while_the_engine_answers(
     server.reply = Chat.hang
     async with stage.bridged(server, stall_prompt_s=0.6, lease_s=2):
         first = asyncio.create_task(embed(stage))
-        await eventually(lambda: _is(len(server.chats) == 1))
+        await until(lambda: len(server.chats) == 1)
         assert await stage.text() == WHOLE  # though it waits for a slot for as long
         assert (await first).status_code == 200
         assert len(server.chats) == 2
         asked = asyncio.create_task(embed(stage))
-        await eventually(lambda: _is(len(server.chats) == 3))
+        await until(lambda: len(server.chats) == 3)
         server.hanging.add("/slots")
-        await eventually(stage.has_health("wedged"))
+        await until(stage.has_health("wedged"))
         assert "stood still: it gave no whole answer" in caplog.text
         asked.cancel()
 
@@ -256,7 +257,3 @@ def _hold(over: asyncio.Event) -> Reply:
         await over.wait()
 
     return reply
-
-
-async def _is(condition: bool) -> bool:
-    return condition

@@ -10,7 +10,8 @@ import worker_bridge.health_monitor as health
 from llamaq.status import as_text
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
 from testing.overviews import overview
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from tests.unit.worker_bridge.rpc import FakePeer
 
 pytestmark = pytest.mark.real
@@ -46,10 +47,7 @@ async def hold_two(stage: Stage, server: FakeLlamaServer) -> list[asyncio.Task[s
     stage.script.extend([hang, hang])
     asked = [asyncio.create_task(stage.text()) for _ in range(2)]
 
-    async def holds_two() -> bool:
-        return server.busy == 2
-
-    await eventually(holds_two)
+    await until(lambda: server.busy == 2)
     return asked
 
 
@@ -63,7 +61,7 @@ async def test_crash_counts_for_each_job_that_the_server_held(stage: Stage) -> N
         pass  # has its port from now on
     async with stage.bridge(server):
         async with server.running():
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
             asked = await hold_two(stage, server)
         async with server.running():
             assert await asyncio.gather(*asked) == [WHOLE] * 2
@@ -121,7 +119,7 @@ async def test_server_that_lost_its_power_is_noticed_though_its_connections_stay
     """Its jobs move on at once, not after the stall limit."""
     dark, other = stage.server(), stage.server()
     async with dark.running(), stage.bridge(dark):
-        await eventually(stage.has_workers(1))
+        await until(stage.has_workers(1))
         asked = await hold_two(stage, dark)
         async with stage.bridged(other):
             dark.lose_power()
@@ -155,7 +153,7 @@ async def test_server_that_can_not_be_asked_for_a_moment_loses_no_job(stage: Sta
     async with stage.bridged(server):
         asked = asyncio.create_task(stage.text())
         server.hanging |= {"/health", "/props", "/slots"}
-        await eventually(stage.has_health("down"))
+        await until(stage.has_health("down"))
         waits.set()
         assert await asked == WHOLE
         server.hanging.clear()
@@ -183,19 +181,19 @@ async def test_worker_without_a_peer_claims_nothing_and_says_what_to_do(
     async with stage.bridged(server, rpc_peers=peer.address):
         assert await stage.text() == WHOLE
         peer.die()
-        await eventually(is_incomplete(stage, peer))
+        await until(is_incomplete(stage, peer))
         asked = asyncio.create_task(stage.text())
 
         async def waits() -> bool:
             return "queued" in [job["state"] for job in await stage.jobs()]
 
-        await eventually(waits)
+        await until(waits)
         peer.start()
 
         async def says_restart() -> bool:
             return "was lost and is back: restart this llama-server" in await status(stage)
 
-        await eventually(says_restart)
+        await until(says_restart)
         assert len(server.chats) == 1
         server.process = MARKER.format(2)
         assert await asked == WHOLE
@@ -228,8 +226,8 @@ async def test_job_does_not_end_though_peers_die_under_it_again_and_again(
     async with stage.bridged(server, rpc_peers=peer.address):
         asked = asyncio.create_task(stage.events())
         for number in range(1, 4):
-            await eventually(has_begun(number))
-            await eventually(is_incomplete(stage, peer))
+            await until(has_begun(number))
+            await until(is_incomplete(stage, peer))
             peer.start()
             server.process = MARKER.format(number)
         events = await asyncio.wait_for(asked, 10)

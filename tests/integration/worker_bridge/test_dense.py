@@ -6,8 +6,9 @@ import json
 import pytest
 
 from dispatcher import crowd
-from testing.fake_llama_server import Chat, FakeLlamaServer
-from testing.stage import Stage, eventually
+from testing.fake_llama_server import Chat
+from testing.stage import Stage
+from testing.waiting import until
 from worker_bridge.connection import Connection
 
 pytestmark = pytest.mark.real
@@ -77,7 +78,7 @@ async def test_streams_end_while_their_bridge_drains(stage: Stage, read: list[Co
     server.reply = talk
     async with stage.bridged(server):
         asking = asyncio.gather(*(text(stage) for _ in range(2)))
-        await eventually(lambda: _has_read(read))
+        await until(lambda: len(read) > 4)
         stage.drain(server)
         assert await asking == ["".join(WORDS) + "[DONE]"] * 2
 
@@ -95,14 +96,6 @@ async def test_slot_is_free_when_the_client_of_a_stream_has_gone(
     async with stage.bridged(server):
         asking = [asyncio.create_task(text(stage)) for _ in range(2)]
         for busy in (1, 0):
-            await eventually(lambda: _has_read(read))
+            await until(lambda: len(read) > 4)
             asking[busy].cancel()
-            await eventually(lambda busy=busy: _is_busy(server, busy))
-
-
-async def _has_read(read: list[Connection]) -> bool:
-    return len(read) > 4
-
-
-async def _is_busy(server: FakeLlamaServer, slots: int) -> bool:
-    return server.busy == slots
+            await until(lambda busy=busy: server.busy == busy)

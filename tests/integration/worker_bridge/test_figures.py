@@ -9,7 +9,8 @@ import pytest
 
 from dispatcher.cost import Usage
 from testing.fake_llama_server import Chat, Reply, answer
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -86,7 +87,7 @@ async def test_complete_answer_costs_what_the_server_counted(stage: Stage) -> No
     stage.script.append(reply)
     async with stage.bridged(stage.server()):
         assert await stage.text() == WHOLE
-        await eventually(has_job(stage, state="done", **used(Usage(100, 7, 60))))
+        await until(has_job(stage, state="done", **used(Usage(100, 7, 60))))
 
 
 @pytest.mark.parametrize(
@@ -99,9 +100,9 @@ async def test_answer_is_charged_while_it_runs_and_when_it_is_cancelled(
     stage.script.append(reply)
     async with stage.bridged(stage.server()):
         asking = asyncio.create_task(stage.ask(max_tokens=10))
-        await eventually(has_job(stage, state="running", estimate=str(usage.cost)))
+        await until(has_job(stage, state="running", estimate=str(usage.cost)))
         asking.cancel()
-        await eventually(has_job(stage, state="cancelled", **used(usage)))
+        await until(has_job(stage, state="cancelled", **used(usage)))
 
 
 async def test_attempt_that_is_given_back_costs_nothing(stage: Stage) -> None:
@@ -115,7 +116,7 @@ async def test_attempt_that_is_given_back_costs_nothing(stage: Stage) -> None:
     stage.script.extend([break_off, reply])
     async with stage.bridged(stage.server()):
         assert await stage.text() == WHOLE
-        await eventually(has_job(stage, state="done", **used(Usage(10, 2))))
+        await until(has_job(stage, state="done", **used(Usage(10, 2))))
 
 
 async def test_redis_knows_what_the_server_is(stage: Stage) -> None:
@@ -132,9 +133,9 @@ async def test_speed_is_told_and_forgotten_when_the_server_restarts(stage: Stage
     async with stage.bridged(server, lease_s=40):
         assert await stage.text() == WHOLE
         server.slots = 3
-        await eventually(stage.knows(server, slots="3", prompt_tps="1000.0", decode_tps="49.0"), 5)
+        await until(stage.knows(server, slots="3", prompt_tps="1000.0", decode_tps="49.0"), 5)
         server.process = "p2"
-        await eventually(stage.knows(server, process="p2", prompt_tps="0.0", decode_tps="0.0"), 5)
+        await until(stage.knows(server, process="p2", prompt_tps="0.0", decode_tps="0.0"), 5)
         assert await stage.text() == WHOLE
 
 
@@ -153,8 +154,8 @@ async def test_slow_worker_leaves_jobs_to_a_faster_one(stage: Stage) -> None:
             while not fast.chats:  # until it is measured, it takes what it gets
                 asked = [stage.text(messages=other_words()) for _ in range(2)]
                 await asyncio.gather(*asked)
-            await eventually(stage.knows(fast, decode_tps="500.0"))
-            await eventually(stage.knows(slow, decode_tps="20.0"))
+            await until(stage.knows(fast, decode_tps="500.0"))
+            await until(stage.knows(slow, decode_tps="20.0"))
             await asyncio.sleep(1.2)  # each looks once more at the other's speed
             before = len(slow.chats), len(fast.chats)
             for _ in range(6):
@@ -184,7 +185,7 @@ async def test_prompt_that_is_too_long_waits_for_a_larger_worker(
         await begun.wait()
         async with stage.bridged(small):
             asking = asyncio.create_task(stage.events() if stream else stage.text())
-            await eventually(has_job(stage, state="queued"))
+            await until(has_job(stage, state="queued"))
             await asyncio.sleep(0.3)
             let_go.set()
             assert await occupying == WHOLE

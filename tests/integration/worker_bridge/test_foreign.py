@@ -13,7 +13,8 @@ import worker_bridge.foreign as foreign
 import worker_bridge.health_monitor as health
 from testing.fake_llama_server import Chat, Reply, answer
 from testing.processes import LlamaServer, free_port
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -36,12 +37,12 @@ async def test_slots_that_others_use_are_not_offered_until_they_are_free(stage: 
     stage.script.append(answer_after(over))
     async with stage.bridged(server):
         first = asyncio.create_task(stage.text())
-        await eventually(lambda: is_(server.busy == 1))
+        await until(lambda: server.busy == 1)
         server.busy += 2
-        await eventually(stage.knows(server, slots="2", foreign="2"))
+        await until(stage.knows(server, slots="2", foreign="2"))
         assert await stage.text() == WHOLE
         server.busy += 1
-        await eventually(stage.knows(server, slots="1", foreign="3"))
+        await until(stage.knows(server, slots="1", foreign="3"))
         asked = asyncio.create_task(stage.text())
         await asyncio.sleep(0.5)
         assert len(server.chats) == 2
@@ -49,7 +50,7 @@ async def test_slots_that_others_use_are_not_offered_until_they_are_free(stage: 
         assert await first == WHOLE
         server.busy -= 3
         assert await asked == WHOLE
-        await eventually(stage.knows(server, slots="4", foreign="0"))
+        await until(stage.knows(server, slots="4", foreign="0"))
 
 
 async def test_server_without_jobs_is_not_asked_for_its_slots(
@@ -63,7 +64,7 @@ async def test_server_without_jobs_is_not_asked_for_its_slots(
         assert await stage.text() == WHOLE
         await asyncio.sleep(0.2)
         server.looks.clear()
-        await eventually(lambda: is_(server.looks.count("/health") >= 10))
+        await until(lambda: server.looks.count("/health") >= 10)
         assert "/slots" not in server.looks
 
 
@@ -73,9 +74,9 @@ async def test_own_jobs_are_none_of_others(stage: Stage) -> None:
     server.reply = answer_after(over)
     async with stage.bridged(server):
         asked = [asyncio.create_task(stage.text()) for _ in range(2)]
-        await eventually(lambda: is_(server.busy == 2))
+        await until(lambda: server.busy == 2)
         server.looks.clear()
-        await eventually(lambda: is_(server.looks.count("/slots") >= 4))
+        await until(lambda: server.looks.count("/slots") >= 4)
         assert await stage.knows(server, slots="2", foreign="0")()
         over.set()
         assert await asyncio.gather(*asked) == [WHOLE] * 2
@@ -120,12 +121,12 @@ async def test_job_that_finds_its_slot_taken_is_done_by_another_worker(
         crowded.port = real.port
         async with AsyncExitStack() as parts:
             await parts.enter_async_context(stage.bridge(crowded))
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
             await parts.enter_async_context(stage.bridged(idle))
             await parts.enter_async_context(used_by_others(real))
-            await eventually(lambda: is_busy(real))
+            await until(lambda: is_busy(real))
             asked = asyncio.create_task(stage.text())
-            await eventually(stage.knows(crowded, foreign="1", slots="0"))
+            await until(stage.knows(crowded, foreign="1", slots="0"))
             idle.slots = 1
             assert await asked == WHOLE
             assert len(idle.chats) == 1
@@ -164,7 +165,3 @@ def answer_after(over: asyncio.Event) -> Reply:
         await chat.finish()
 
     return go_on
-
-
-async def is_(condition: bool) -> bool:
-    return condition

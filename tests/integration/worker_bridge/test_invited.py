@@ -17,7 +17,8 @@ from dispatcher.keys import MODELS
 from dispatcher.redis_login import with_login
 from llamaq.invite_work import uninvite
 from testing.fake_llama_server import Chat, answer
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from tests.unit.worker_bridge.vandal import Vandal
 
 pytestmark = pytest.mark.real
@@ -76,8 +77,8 @@ async def test_whole_life_of_a_bridge_is_allowed(stage: Stage, invited: Invitati
         asking = asyncio.create_task(stage.ask(stream=True))
         await begun.wait()
         asking.cancel()
-        await eventually(lambda: has_cancelled(stage))
-    await eventually(stage.has_workers(0))
+        await until(lambda: has_cancelled(stage))
+    await until(stage.has_workers(0))
     assert await refusals(stage) == []
 
 
@@ -87,10 +88,6 @@ async def test_bridge_goes_on_when_redis_has_lost_the_scripts(
     async with stage.bridged(stage.server()):
         await stage.redis.script_flush()
         assert await stage.text() == WHOLE
-
-
-async def logged(caplog: pytest.LogCaptureFixture, text: str) -> bool:
-    return text in caplog.text
 
 
 async def test_users_are_back_after_redis_has_forgotten_them(
@@ -136,7 +133,7 @@ async def test_bridge_of_another_model_is_told_so(
 ) -> None:
     server = stage.server()
     async with server.running(), stage.bridge(server, model="other"):
-        await eventually(lambda: logged(caplog, "was invited to another model than 'other'"))
+        await until(lambda: "was invited to another model than 'other'" in caplog.text)
 
 
 async def test_garbage_of_an_invited_machine_harms_no_other_model(

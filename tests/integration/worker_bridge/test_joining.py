@@ -7,7 +7,8 @@ import pytest
 
 from dispatcher.keys import Keys
 from testing.fake_llama_server import Chat
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.joining import ServerTaken
 
 pytestmark = pytest.mark.real
@@ -43,18 +44,18 @@ async def test_bridge_follows_one_that_drains(stage: Stage) -> None:
     async with server.running(), AsyncExitStack() as first:
         bridge = stage.bridge(server)
         await first.enter_async_context(bridge)
-        await eventually(stage.has_workers(1))
+        await until(stage.has_workers(1))
         asked = [asyncio.create_task(stage.text())]
-        await eventually(lambda: holds(stage, 1))
+        await until(lambda: holds(stage, 1))
         stage.drain(server)
-        await eventually(stage.has_health("draining"))
+        await until(stage.has_health("draining"))
         async with stage.bridge(server) as second:
             asked.append(asyncio.create_task(stage.text()))
             await asyncio.sleep(4)
             assert not second.done()
             finish.set()
             assert await asyncio.gather(*asked) == [WHOLE] * 2
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
 
 
 async def test_bridge_waits_until_the_lease_of_one_that_was_killed_has_run_out(
@@ -63,7 +64,7 @@ async def test_bridge_waits_until_the_lease_of_one_that_was_killed_has_run_out(
     server = stage.server(process=MARKER)
     async with server.running():
         async with stage.bridge(server, lease_s=2):
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
             facts = await stage.facts(server)
             workers = await stage.redis.zrange(Keys(stage.model).named("workers"), 0, -1)
         dead = {b"server_id": facts["server_id"], b"health": "healthy", b"slots": "2"}
@@ -73,7 +74,7 @@ async def test_bridge_waits_until_the_lease_of_one_that_was_killed_has_run_out(
             for _ in range(4):  # as a reaper does after outages and steps of the clock
                 await asyncio.sleep(1.2)
                 await extend_lease(stage, workers[0])
-            await eventually(stage.knows(server, accepting="1"), 15)
+            await until(stage.knows(server, accepting="1"), 15)
             assert await stage.text() == WHOLE
             assert not second.done()
 
@@ -84,12 +85,12 @@ async def test_bridge_that_was_taken_for_dead_ends_where_another_has_its_server(
     keys = Keys(stage.model)
     server = stage.server(process=MARKER)
     async with server.running(), stage.bridge(server) as serving:
-        await eventually(stage.has_workers(1))
+        await until(stage.has_workers(1))
         server_id = (await stage.facts(server))["server_id"]
         worker = (await stage.redis.zrange(keys.named("workers"), 0, -1))[0].decode()
         await stage.redis.hset(keys.named("worker", "other"), mapping={"server_id": server_id})
-        until = (await stage.redis.time())[0] * 1000 + 60_000
-        await stage.redis.zadd(keys.named("workers"), {"other": until})
+        lease_ms = (await stage.redis.time())[0] * 1000 + 60_000
+        await stage.redis.zadd(keys.named("workers"), {"other": lease_ms})
         await stage.redis.delete(keys.named("worker", worker))
         with pytest.raises(ServerTaken, match="worker other"):
             await asyncio.wait_for(serving, 10)

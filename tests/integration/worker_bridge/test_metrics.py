@@ -14,7 +14,8 @@ from testing.builders import make_token
 from testing.fake_llama_server import Chat, answer
 from testing.processes import SECRET
 from testing.scraped import Scraped
-from testing.stage import Stage, eventually
+from testing.stage import Stage
+from testing.waiting import until
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.worker_metrics import serving
 
@@ -132,18 +133,18 @@ async def test_what_runs_and_what_waits_is_told_while_it_does(stage: Stage) -> N
         asking = [asyncio.create_task(stage.text()) for _ in range(3)]
         at = {"model": model, "tier": "default"}
         api = partial(of_api, stage)
-        await eventually(has(api, "llamaq_queued_jobs", 2, **at))
-        await eventually(has(api, "llamaq_model_busy_slots", 1, model=model))
+        await until(has(api, "llamaq_queued_jobs", 2, **at))
+        await until(has(api, "llamaq_model_busy_slots", 1, model=model))
         told = await of_api(stage)
         assert told.sum("llamaq_oldest_queued_job_age_seconds", **at) > 0
         assert told.sum("llamaq_open_requests") - before == 3
         assert told.sum("llamaq_held_body_bytes") > 100
         bridge = await of_bridge(stage)
         assert bridge.sum("llamaq_worker_busy_slots", model=model) == 1
-        await eventually(has_more(api, "llamaq_queued_body_bytes", 100, model=model))
+        await until(has_more(api, "llamaq_queued_body_bytes", 100, model=model))
         go_on.set()
         await asyncio.gather(*asking)
-        await eventually(has(api, "llamaq_queued_jobs", 0, **at))
+        await until(has(api, "llamaq_queued_jobs", 0, **at))
 
 
 async def test_another_try_and_an_answer_that_goes_on_elsewhere_are_counted(stage: Stage) -> None:
@@ -166,7 +167,7 @@ async def test_a_breaker_that_opens_is_told_by_both(
     async with stage.bridged(stage.server()):
         assert (await stage.ask()).status_code == 502
         api, model = partial(of_api, stage), stage.model
-        await eventually(has(api, "llamaq_model_open_breakers", 1, model=model))
+        await until(has(api, "llamaq_model_open_breakers", 1, model=model))
         bridge, told = await of_bridge(stage), await api()
         assert bridge.sum("llamaq_worker_breaker_state", model=model, state="open") == 1
         assert bridge.sum("llamaq_worker_breaker_state", model=model, state="closed") == 0
@@ -207,17 +208,17 @@ async def test_a_lease_that_is_lost_is_counted_and_the_worker_is_back(stage: Sta
         assert state is not None
         state.fence()
         bridge = partial(of_bridge, stage)
-        await eventually(has(bridge, "llamaq_worker_lost_leases_total", 1, model=stage.model))
-        await eventually(stage.has_workers(1))
+        await until(has(bridge, "llamaq_worker_lost_leases_total", 1, model=stage.model))
+        await until(stage.has_workers(1))
 
 
 async def test_a_server_that_is_not_ready_waits_for_its_worker(stage: Stage) -> None:
     server, bridge = stage.server(), partial(of_bridge, stage)
     server.loading = True
     async with server.running(), stage.bridge(server):
-        await eventually(has(bridge, "llamaq_bridge_waiting_servers", 1))
+        await until(has(bridge, "llamaq_bridge_waiting_servers", 1))
         server.loading = False
-        await eventually(has(bridge, "llamaq_bridge_waiting_servers", 0))
+        await until(has(bridge, "llamaq_bridge_waiting_servers", 0))
 
 
 async def test_errors_are_counted_by_their_code_and_strange_names_are_not_labels(
@@ -263,7 +264,7 @@ async def test_a_bridge_tells_that_redis_does_not_answer() -> None:
         text, _ = await metrics.text()
         return Scraped(text.decode()).sum("llamaq_redis_failures_total") == 1
 
-    await eventually(has_failed)
+    await until(has_failed)
     await redis.aclose()
 
 

@@ -17,7 +17,8 @@ from dispatcher.connection import open_redis
 from dispatcher.orders import drain, resume
 from dispatcher.settings import QueueSettings
 from llamaq.demo_model import write_demo_model
-from testing.stage import NO_FOLDER, QUESTION, Stage, eventually
+from testing.stage import NO_FOLDER, QUESTION, Stage
+from testing.waiting import until
 from worker_bridge import (
     load_failures,
     model_choice,
@@ -100,7 +101,7 @@ class Room:
         running = asyncio.create_task(host.run(signals))
         try:
             for model in found if is_first else ():
-                await eventually(self.has(model, "unloaded"))
+                await until(self.has(model, "unloaded"))
             yield host, signals, running
         finally:
             signals.end_at_once()
@@ -156,7 +157,7 @@ async def test_model_is_loaded_when_it_is_asked_for_and_unloaded_when_it_is_idle
         assert (await room.ask(model)).status_code == 200
         assert loads(caplog) == [model]
         assert await room.has(other, "unloaded")()
-        await eventually(room.has(model, "unloaded"))
+        await until(room.has(model, "unloaded"))
         watching.cancel()
         assert await watching == 0
         (standby,) = await room.stage.workers(model)
@@ -185,7 +186,7 @@ async def test_model_is_served_though_another_one_has_a_constant_flow(
 
     async with room.host():
         flows = [asyncio.create_task(flow()) for _ in range(4)]
-        await eventually(lambda: _soon_true(len(answers) > 4))
+        await until(lambda: len(answers) > 4)
         answer = await asyncio.wait_for(room.ask(wanted), BOUND_S + 10)
         for each in flows:
             each.cancel()
@@ -199,12 +200,12 @@ async def test_paused_machine_frees_its_memory_and_loads_nothing_until_the_pause
     model, home = room.put("a"), tmp_path_factory.mktemp("home")
     async with room.host(data_dir=home):
         running = asyncio.create_task(room.ask(model, max_tokens=600))
-        await eventually(room.has(model, "healthy"))
+        await until(room.has(model, "healthy"))
         write_pause(home, Pause(until_s=time.time() + 3600, unload=True))
         assert (await running).status_code == 200
-        await eventually(room.has(model, "unloaded"))
+        await until(room.has(model, "unloaded"))
         asking = asyncio.create_task(room.ask(model))
-        await eventually(room.waits(model))
+        await until(room.waits(model))
         (standby,) = await room.stage.workers(model)
         assert (standby.condition, "has paused it until" in standby.reason) == ("paused", True)
         assert loads(caplog) == [model]
@@ -220,15 +221,11 @@ async def test_drained_machine_loads_nothing_until_it_is_resumed(
     async with room.host():
         await drain(room.stage.redis, "host")
         asking = asyncio.create_task(room.ask(model))
-        await eventually(room.waits(model))
+        await until(room.waits(model))
         await asyncio.sleep(3 * standbys.LOOK_S)
         assert loads(caplog) == []
         await resume(room.stage.redis, "host")
         assert (await asking).status_code == 200
-
-
-async def _soon_true(value: object) -> bool:
-    return bool(value)
 
 
 async def test_model_that_made_room_takes_requests_again_where_nobody_waits_any_more(
@@ -237,11 +234,11 @@ async def test_model_that_made_room_takes_requests_again_where_nobody_waits_any_
     model, other = room.put("a"), room.put("b")
     async with room.host():
         running = asyncio.create_task(room.ask(model, max_tokens=2000))
-        await eventually(room.has(model, "healthy"))
+        await until(room.has(model, "healthy"))
         leaving = asyncio.create_task(room.ask(other))
-        await eventually(room.has(model, "giving way"))
+        await until(room.has(model, "giving way"))
         leaving.cancel()
-        await eventually(room.has(model, "healthy"))
+        await until(room.has(model, "healthy"))
         assert (await room.ask(model)).status_code == 200
         assert (await running).status_code == 200
         assert loads(caplog) == [model]
@@ -273,7 +270,7 @@ async def test_model_that_made_room_is_not_loaded_again_before_the_one_that_was_
     async with room.host():
         assert (await room.ask(model)).status_code == 200
         flood = [asyncio.create_task(room.ask(model, max_tokens=900)) for _ in range(6)]
-        await eventually(room.waits(model))
+        await until(room.waits(model))
         assert (await room.ask(other)).status_code == 200
         assert loads(caplog)[:2] == [model, other]
         assert not all(each.done() for each in flood)
@@ -289,7 +286,7 @@ async def test_one_of_two_bridges_loads_a_model_and_the_other_one_helps_after_th
         answers = await asyncio.gather(*(room.ask(model) for _ in range(3)))
         assert [answer.status_code for answer in answers] == [200] * 3
         assert loads(caplog) == [model]
-        await eventually(room.has(model, "healthy", "unloaded"))
+        await until(room.has(model, "healthy", "unloaded"))
         both = room.has(model, "healthy", "healthy")
         statuses = []
 
@@ -307,7 +304,7 @@ async def test_model_that_a_killed_bridge_was_loading_is_loaded_by_another(
     model = room.put("a")
     async with room.host(NEVER, worker_name="one") as (host, _, running):
         answer = asyncio.create_task(room.ask(model))
-        await eventually(room.has(model, "loading"))
+        await until(room.has(model, "loading"))
         async with room.host(is_first=False, worker_name="two"):
             await asyncio.sleep(0.5)
             assert loads(caplog) == [model]  # it is waited for
@@ -346,7 +343,7 @@ async def test_model_that_can_not_be_loaded_is_an_error_until_its_file_is_anothe
         assert (standby.health, standby.reason[:21]) == ("failed", "its server has ended,")
         (room.folder / f"{model}.gguf").unlink()
         os.link(room._weights, room.folder / f"{model}.gguf")
-        await eventually(room.has(model, "unloaded"))
+        await until(room.has(model, "unloaded"))
         assert (await room.ask(model)).status_code == 200
         assert "Traceback" not in caplog.text
 
@@ -368,7 +365,7 @@ async def test_load_tells_why_it_failed_and_leaves_nothing(
         Shelved("m", ()), BridgeSettings(load_timeout_s=timeout_s), queue, Shared(commands), command
     )
     load.begin()
-    await eventually(lambda: _soon_true(load.why_failed()))
+    await until(lambda: load.why_failed())
     assert load.why_failed().startswith(why)
     load.end()
     await load.wait(10)
@@ -396,13 +393,13 @@ async def test_files_that_come_and_go_are_noticed(room: Room) -> None:
     first = room.put("a")
     async with room.host():
         late = room.put("b")
-        await eventually(room.has(late, "unloaded"))
+        await until(room.has(late, "unloaded"))
         assert (await room.ask(first)).status_code == 200
         (room.folder / f"{late}.gguf").unlink()
-        await eventually(room.has(late))
+        await until(room.has(late))
         (room.folder / f"{first}.gguf").unlink()  # the last: what was known stays
         os.link(room._weights, room.folder / "x.gguf")
-        await eventually(room.has(first))
+        await until(room.has(first))
         (room.folder / "x.gguf").unlink()
 
 
@@ -422,7 +419,7 @@ async def test_sigterm_lets_the_answer_end_and_leaves(room: Room) -> None:
     model, other = room.put("a"), room.put("b")
     async with room.host() as (_, signals, running):
         answer = asyncio.create_task(room.ask(model, max_tokens=600, stream=True))
-        await eventually(room.has(model, "healthy"))
+        await until(room.has(model, "healthy"))
         signals.heed()
         assert (await answer).text.endswith("data: [DONE]\n\n")
         await asyncio.wait_for(running, 10)
@@ -437,5 +434,5 @@ async def test_waiting_jobs_of_models_that_are_not_loaded_lose_nothing_when_redi
     model = room.put("a")
     async with room.host():
         await room.stage.redis.delete(*await room.stage.redis.keys(f"llamaq:{{{model}}}:worker*"))
-        await eventually(room.has(model, "unloaded"))
+        await until(room.has(model, "unloaded"))
         assert (await room.ask(model)).status_code == 200

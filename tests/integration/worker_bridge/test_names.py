@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from testing.fake_llama_server import Chat
-from testing.stage import Stage, eventually
+from testing.stage import Stage
+from testing.waiting import until
 from worker_bridge import health_monitor as health
 from worker_bridge.names import Aliases
 
@@ -52,11 +53,11 @@ async def test_worker_shows_its_aliases_and_follows_its_server(stage: Stage) -> 
     server = stage.server()
     server.aliases = [server.model, f"org/{server.model}"]
     async with stage.bridged(server):
-        await eventually(stage.knows(server, aliases=f"org/{server.model}"))
+        await until(stage.knows(server, aliases=f"org/{server.model}"))
         answer = await stage.ask(model=f"org/{server.model}")
         assert answer.json()["model"] == server.model
         server.aliases = [server.model, "a"]
-        await eventually(stage.knows(server, aliases="a"))
+        await until(stage.knows(server, aliases="a"))
 
 
 @pytest.mark.real
@@ -66,9 +67,9 @@ async def test_worker_that_leaves_has_no_names_of_the_model_that_came(stage: Sta
     server.aliases, server.reply = ["old"], Chat.hang
     async with stage.bridged(server):
         asking = asyncio.create_task(stage.ask())
-        await eventually(stage.has_job("running"))
+        await until(stage.has_job("running"))
         server.model, server.aliases = f"{stage.model}-2", ["new"]
-        await eventually(stage.knows(server, health="draining"))
+        await until(stage.knows(server, health="draining"))
         assert (await stage.facts(server))["aliases"] == "old"
     asking.cancel()
 

@@ -8,7 +8,8 @@ import pytest
 
 from dispatcher.orders import drain, resume
 from testing.fake_llama_server import Chat
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.pause import NO_PAUSE, Heeded, Pause, who_heeds, write_pause
 
 pytestmark = pytest.mark.real
@@ -26,12 +27,12 @@ async def test_drained_bridge_that_starts_again_takes_nothing_until_it_is_resume
     async with stage.bridged(server):
         (worker,) = await stage.workers()
         await drain(stage.redis, worker.id)
-        await eventually(stage.knows(server, accepting="0", health="healthy"))
-    await eventually(stage.has_workers(0))
+        await until(stage.knows(server, accepting="0", health="healthy"))
+    await until(stage.has_workers(0))
     async with server.running(), stage.bridge(server):
-        await eventually(stage.knows(server, accepting="0", health="healthy"))
+        await until(stage.knows(server, accepting="0", health="healthy"))
         asked = asyncio.create_task(stage.text())
-        await eventually(stage.has_job("queued"))
+        await until(stage.has_job("queued"))
         (again,) = [one for one in await stage.workers() if one.id != worker.id]
         assert (again.condition, len(server.chats)) == ("drained", 0)
         await resume(stage.redis, again.id)
@@ -53,9 +54,9 @@ async def test_paused_worker_ends_what_it_has_and_takes_nothing_until_the_pause_
     until_s = int(time.time()) + 7200
     async with stage.bridged(server, data_dir=tmp_path):
         first = asyncio.create_task(stage.text())
-        await eventually(stage.has_job("running"))
+        await until(stage.has_job("running"))
         given = write_pause(tmp_path, Pause(until_s=until_s, unload=True))
-        await eventually(stage.knows(server, accepting="0", paused_until_s=str(until_s)))
+        await until(stage.knows(server, accepting="0", paused_until_s=str(until_s)))
         (worker,) = await stage.workers()
         assert (worker.condition, worker.running) == ("paused", 1)
         (heeded,) = who_heeds(tmp_path, given.stamp)
@@ -74,7 +75,7 @@ async def test_bridge_outside_its_hours_is_there_and_takes_nothing(stage: Stage)
     other = f"{(hour + 2) % 24}-{(hour + 3) % 24}"
     server = stage.server()
     async with server.running(), stage.bridge(server, hours=other):
-        await eventually(stage.knows(server, accepting="0", health="healthy"))
+        await until(stage.knows(server, accepting="0", health="healthy"))
         (worker,) = await stage.workers()
         assert (worker.condition, 0 < worker.paused_until_s - time.time() < 8000) == (
             "paused",

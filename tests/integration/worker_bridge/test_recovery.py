@@ -10,7 +10,8 @@ import worker_bridge.recovery as recovery
 from testing.fake_llama_server import OWN, Chat, FakeLlamaServer, answer
 from testing.processes import LlamaServer as RealServer
 from testing.processes import free_port
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.health import ProbeResult
 from worker_bridge.llama import LlamaServer
 
@@ -47,16 +48,16 @@ async def test_jobs_wait_while_the_only_server_fails_and_are_answered_when_it_ha
     async with stage.bridged(server):
         break_(server)
         assert (await stage.ask()).status_code == 502
-        await eventually(stage.has_breaker("open"))
+        await until(stage.has_breaker("open"))
         assert not (await stage.workers())[0].accepting
         asked = asyncio.create_task(stage.text())
-        await eventually(lambda: _is(server.looks.count(OWN) > 0))
+        await until(lambda: server.looks.count(OWN) > 0)
         assert len(server.chats) == 3
         heal(server)
         assert await asked == WHOLE
         assert [job["attempts"] for job in await stage.jobs()].count("1") == 1
-        await eventually(stage.has_breaker("closed"))
-        await eventually(stage.has_workers(1))
+        await until(stage.has_breaker("closed"))
+        await until(stage.has_workers(1))
 
 
 async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None:
@@ -74,15 +75,15 @@ async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None
         heal(server)
         server.reply = answer_when_released
         asked = [asyncio.create_task(stage.text()) for _ in range(4)]
-        await eventually(stage.has_breaker("half-open"))
-        await eventually(lambda: _is(server.busy == 1))
+        await until(stage.has_breaker("half-open"))
+        await until(lambda: server.busy == 1)
         await asyncio.sleep(0.5)
         assert server.busy == 1
         worker = (await stage.workers())[0]
         assert (worker.running, worker.slots) == (1, 1)
         release.set()
         assert await asyncio.gather(*asked) == [WHOLE] * 4
-        await eventually(lambda: _slots_are(stage, 4))
+        await until(lambda: _slots_are(stage, 4))
 
 
 async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
@@ -92,9 +93,9 @@ async def test_server_comes_back_though_no_job_tries_it(stage: Stage) -> None:
     async with stage.bridged(server):
         break_(server)
         assert (await stage.ask()).status_code == 502
-        await eventually(stage.has_breaker("open"))
+        await until(stage.has_breaker("open"))
         heal(server)
-        await eventually(stage.knows(server, breaker="closed", slots="4"))
+        await until(stage.knows(server, breaker="closed", slots="4"))
         assert (len(server.chats), server.looks.count(OWN)) == (3, 2)
 
 
@@ -105,8 +106,8 @@ async def test_silent_server_is_asked_again_and_costs_no_job_anything(stage: Sta
         server.hanging.add(OWN)
         assert (await stage.ask()).status_code == 502
         asked = asyncio.create_task(stage.text())
-        await eventually(lambda: _is(server.waiting == 1))
-        await eventually(lambda: _is(server.waiting == 0))
+        await until(lambda: server.waiting == 1)
+        await until(lambda: server.waiting == 0)
         assert (await stage.workers())[0].breaker == "open"
         heal(server)
         server.hanging.clear()
@@ -121,10 +122,6 @@ async def test_real_server_answers_the_bridges_own_request(
     with real.running(tmp_path / "log"):
         assert await llama.generate(30) is ProbeResult.OK
     assert await llama.generate(1) is ProbeResult.REFUSED
-
-
-async def _is(condition: bool) -> bool:
-    return condition
 
 
 async def _slots_are(stage: Stage, slots: int) -> bool:

@@ -14,8 +14,9 @@ from dispatcher.connection import open_redis
 from dispatcher.settings import QueueSettings
 from llamaq.__main__ import main
 from testing.fake_llama_server import Chat, FakeLlamaServer
-from testing.processes import free_port, llamaq, program, wait_until
-from testing.stage import WHOLE, Stage, eventually
+from testing.processes import free_port, llamaq, program
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge import bridge, service
 from worker_bridge.finder import run_finder
 from worker_bridge.registration import Registration
@@ -60,10 +61,10 @@ async def test_server_that_is_gone_leaves_its_jobs_to_its_neighbour(stage: Stage
         async with servers[1].running():
             pass
         async with bridged(stage, *servers):
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
             assert await stage.text() == WHOLE
             async with servers[1].running():
-                await eventually(stage.has_workers(2))
+                await until(stage.has_workers(2))
                 answers = await asyncio.gather(*(stage.text() for _ in range(4)))
                 assert answers == [WHOLE] * 4
             assert await stage.text() == WHOLE
@@ -90,9 +91,9 @@ async def test_worker_that_fails_begins_again_and_its_neighbour_notices_nothing(
     monkeypatch.setattr(Registration, "begin", fail_twice)
     stage.script.append(answer_later)
     async with broken.running(), sound.running(), bridged(stage, sound, broken):
-        await eventually(stage.has_workers(1))
+        await until(stage.has_workers(1))
         asked = asyncio.create_task(stage.text())
-        await eventually(stage.has_workers(2))
+        await until(stage.has_workers(2))
         over.set()
         assert await asked == WHOLE
         assert {job["attempts"] for job in await stage.jobs()} == {"1"}
@@ -105,12 +106,9 @@ async def test_server_that_another_bridge_has_stops_only_its_own_worker(
 ) -> None:
     taken, other = stage.server(process=MARKER), stage.server()
     async with stage.bridged(taken), other.running(), bridged(stage, taken, other):
-        await eventually(stage.has_workers(2))
+        await until(stage.has_workers(2))
 
-        async def is_told() -> bool:
-            return "has a bridge already" in written.text
-
-        await eventually(is_told)
+        await until(lambda: "has a bridge already" in written.text)
         assert len(await stage.workers()) == 2
         assert await stage.text() == WHOLE
 
@@ -126,14 +124,14 @@ async def test_second_signal_gives_back_the_jobs_of_all(stage: Stage) -> None:
     stage.script.extend([hang] * 2)
     async with servers[0].running(), servers[1].running():
         async with bridged(stage, *servers) as signals:
-            await eventually(stage.has_workers(2))
+            await until(stage.has_workers(2))
             asked = [asyncio.create_task(stage.text()) for _ in range(2)]
-            await eventually(lambda: _is(servers[0].busy + servers[1].busy == 2))
+            await until(lambda: servers[0].busy + servers[1].busy == 2)
             signals.heed()
-            await eventually(stage.has_workers(0))
+            await until(stage.has_workers(0))
             assert servers[0].busy + servers[1].busy == 2
             signals.heed()
-            await eventually(lambda: _is(servers[0].busy + servers[1].busy == 0))
+            await until(lambda: servers[0].busy + servers[1].busy == 0)
         async with bridged(stage, *servers):
             assert await asyncio.gather(*asked) == [WHOLE] * 2
     assert {job["attempts"] for job in await stage.jobs()} == {"1"}
@@ -148,11 +146,11 @@ async def test_one_command_bridges_several_servers_and_numbers_its_workers(
         command = llamaq("bridge", "--name", "gpu", *options)
         about = {"LLAMAQ_REDIS_URL": stage.redis_url}
         with program(command, tmp_path / "bridge.log", about) as running:
-            await eventually(stage.has_workers(2), 20)
+            await until(stage.has_workers(2), 20)
             assert sorted(each.id[:6] for each in await stage.workers()) == ["gpu-1-", "gpu-2-"]
             assert await asyncio.gather(stage.text(), stage.text()) == [WHOLE] * 2
             running.process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(wait_until, lambda: running.process.poll() is not None)
+            await until(lambda: running.process.poll() is not None)
             assert running.process.returncode == 0
             assert running.output.count("left worker=gpu-") == 2
 
@@ -170,9 +168,9 @@ async def test_servers_that_start_later_are_found_and_get_no_key(
         settings = BridgeSettings(server_key="secret")
         queue = QueueSettings(redis_url=stage.redis_url)
         finding = asyncio.create_task(run_finder(settings, queue, ports=[here.port, later.port]))
-        await eventually(stage.has_workers(1))
+        await until(stage.has_workers(1))
         async with later.running():
-            await eventually(stage.has_workers(2))
+            await until(stage.has_workers(2))
             assert await asyncio.gather(stage.text(), stage.text()) == [WHOLE] * 2
             signals.heed()
             await asyncio.wait_for(finding, 10)
@@ -203,10 +201,6 @@ def test_servers_that_can_not_be_meant_are_refused(arguments: list[str], said: s
     assert said in refused.output
 
 
-async def _is(condition: bool) -> bool:
-    return condition
-
-
 async def test_one_worker_reaps_for_all_and_when_that_fails_another(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +217,6 @@ async def test_one_worker_reaps_for_all_and_when_that_fails_another(
     monkeypatch.setattr(bridge, "run_reaper", reap)
     servers = stage.server(), stage.server()
     async with servers[0].running(), servers[1].running(), bridged(stage, *servers):
-        await eventually(stage.has_workers(2))
-        await eventually(lambda: _is(times > 1))
+        await until(stage.has_workers(2))
+        await until(lambda: times > 1)
     assert most == 1

@@ -8,7 +8,8 @@ import worker_bridge.foreign as foreign
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.keys import Keys
 from testing.fake_llama_server import SIDE, Chat, FakeLlamaServer
-from testing.stage import WHOLE, Stage, eventually
+from testing.stage import WHOLE, Stage
+from testing.waiting import until
 from worker_bridge.breaker import NO_ROUND, Breaker, Mode, Outcome
 
 pytestmark = pytest.mark.real
@@ -59,15 +60,15 @@ async def test_they_take_no_slot_and_no_more_than_their_places(
     async with stage.bridged(server):
         server.reply = sides.answer
         asked = [asyncio.create_task(ask(stage)) for _ in range(SIDE_PLACES + 2)]
-        await eventually(lambda: _is(len(server.chats) == SIDE_PLACES))
+        await until(lambda: len(server.chats) == SIDE_PLACES)
         server.reply = slot.answer
         chat = asyncio.create_task(stage.text())
-        await eventually(lambda: _is(server.busy == 1))
+        await until(lambda: server.busy == 1)
         server.busy += 1  # and the other slot is somebody else's
-        await eventually(stage.knows(server, slots="1", foreign="1"))
+        await until(stage.knows(server, slots="1", foreign="1"))
         assert await stage.redis.zcard(queue) == 2
         server.busy -= 1
-        await eventually(stage.knows(server, slots="2", foreign="0"))
+        await until(stage.knows(server, slots="2", foreign="0"))
         sides.opened.set()
         server.reply = sides.answer
         assert [await each for each in asked] == [(200, ANSWER)] * len(asked)
@@ -93,11 +94,11 @@ async def test_one_whose_server_dies_goes_to_another(stage: Stage) -> None:
     broken.reply = sound.reply = gate.answer
     async with stage.bridged(broken), stage.bridged(sound):
         asked = asyncio.create_task(ask(stage))
-        await eventually(lambda: _is(broken.chats or sound.chats))
+        await until(lambda: broken.chats or sound.chats)
         gate.opened.set() if sound.chats else None
         if broken.chats:
             broken.crash()
-            await eventually(lambda: _is(len(broken.chats) + len(sound.chats) == 2))
+            await until(lambda: len(broken.chats) + len(sound.chats) == 2)
             gate.opened.set()
         assert await asked == (200, ANSWER)
 
@@ -108,7 +109,3 @@ def test_what_belongs_to_no_round_changes_no_breaker(outcome: Outcome) -> None:
     for _ in range(20):
         breaker.ended(NO_ROUND, outcome, 0)
     assert (breaker.mode, breaker.round, breaker.room(9)) == (Mode.CLOSED, 0, 9)
-
-
-async def _is(condition: object) -> bool:
-    return bool(condition)

@@ -10,7 +10,8 @@ import pytest
 import worker_bridge.foreign as foreign
 import worker_bridge.health_monitor as health
 from testing.processes import LlamaServer, free_port
-from testing.stage import Stage, eventually
+from testing.stage import Stage
+from testing.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -48,11 +49,11 @@ async def test_server_falls_asleep_beside_a_bridge_as_it_does_alone(
         for name, server in (("alone", alone), ("bridged", bridged)):
             servers.enter_context(server.running(tmp_path / name))
         async with stage.bridge(stand_in), httpx.AsyncClient(trust_env=False) as client:
-            await eventually(stage.has_workers(1))
+            await until(stage.has_workers(1))
             body = {"prompt": "Hi", "n_predict": 1}
             for _ in range(2):
                 asked = client.post(f"{alone.url}/completion", json=body, timeout=20)
                 answers = await asyncio.gather(asked, stage.ask(max_tokens=1))
                 assert [answer.status_code for answer in answers] == [200, 200]
-                assert await eventually(are_asleep) < SLEEP_S + 2
+                assert await until(are_asleep) < SLEEP_S + 2
             assert (await stage.workers())[0].accepting

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from testing.fake_llama_server import Chat, FakeLlamaServer
-from testing.stage import Stage, eventually
+from testing.stage import Stage
+from testing.waiting import until
 from worker_bridge import health_monitor as health
 from worker_bridge.health import Health
 from worker_bridge.props import Props
@@ -71,10 +72,10 @@ async def test_swapped_weights_of_one_name_join_as_another_worker_and_go_on_with
     async with stage.bridged(server):
         (before,) = await stage.workers()
         asking = asyncio.create_task(stage.events())
-        await eventually(stage.has_job("running"))
+        await until(stage.has_job("running"))
         server.meta, server.reply = NEW, say_the_rest
         server.crash()
-        await eventually(joined_with(stage, before.fingerprint))
+        await until(joined_with(stage, before.fingerprint))
         (after,) = await stage.workers()
         assert (before.id != after.id, after.size_bytes) == (True, 2000)
         assert await stage.text() == " world"
@@ -92,16 +93,12 @@ async def test_rest_of_a_stream_is_not_made_by_weights_that_came_a_moment_ago(
         server.meta = OLD
     async with stage.bridged(servers[0]), stage.bridged(servers[1]):
         asking = asyncio.create_task(stage.events())
-        await eventually(lambda: _is(any(server.chats for server in servers)))
+        await until(lambda: any(server.chats for server in servers))
         first, other = sorted(servers, key=lambda server: -len(server.chats))
         other.meta = NEW
         broken.now.set()
         assert (await asking)[-1] == "[DONE]"
         assert (continuations(first), len(other.chats)) == (1, 0)
-
-
-async def _is(value: bool) -> bool:
-    return value
 
 
 def test_server_that_is_replaced_takes_no_job_before_redis_knows() -> None:

@@ -19,7 +19,7 @@ from dispatcher.keys import MODELS
 from dispatcher.model_state import ModelState
 from dispatcher.tasks import cancel
 from dispatcher.worker_state import WorkerState
-from testing.processes import wait_until
+from testing.waiting import until
 
 UP = WorkerState("w", "http://server", "healthy", True, 2, 0, 2048, "b")
 ASLEEP = ModelState("m", 3600, (), queued=1, queued_bytes=1)
@@ -41,6 +41,7 @@ def writes(path: Path) -> tuple[str, ...]:
 async def waking(*wakers: Waker) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(waker.run()) for waker in wakers]
     yield
+    await until(lambda: not any(waker._running for waker in wakers))
     await cancel(tasks)
 
 
@@ -48,7 +49,7 @@ async def until_written(path: Path, times: int = 1) -> None:
     def is_written() -> bool:
         return path.exists() and path.read_text().count("|") >= 2 * times
 
-    await asyncio.to_thread(wait_until, is_written)
+    await until(is_written)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ async def test_command_has_a_time_limit_and_ends_with_all_that_it_started(
     await run_for(("sh", "-c", script), "m", longest_s=0.5)
     assert "is killed: it ran for 0.5 s" in caplog.text
     started = note.read_text().split()
-    await asyncio.to_thread(wait_until, lambda: not any(map(_lives, started)))
+    await until(lambda: not any(map(_lives, started)))
 
 
 def _lives(pid: str) -> bool:

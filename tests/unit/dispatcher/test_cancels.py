@@ -32,13 +32,9 @@ async def test_cancel_whose_reply_was_lost_is_repeated(desk: Desk, relay: Relay)
     relay.cut_next_reply()
     waiting.add("j2")
     await until_cancelled(desk, "j2")
-    await until(lambda: _is_empty(waiting))
+    await until(lambda: not waiting._jobs)
     await cancel([task])
     await client.aclose()
-
-
-async def _is_empty(waiting: Cancels) -> bool:
-    return not waiting._jobs
 
 
 async def test_while_redis_is_away_only_so_many_are_remembered(

@@ -62,17 +62,13 @@ async def test_dense_streams_are_read_before_each_emit_until_they_are_dense_no_m
     crowd.join(said)
     crowd.rate.per_s = 65 * 50
     crowd.call_together(lambda: called.append(list(heard)))
-    await until(lambda: _has_heard(heard, 65))
+    await until(lambda: len(heard) >= 65)
     assert called == [["read"] * 65]
-    await until(lambda: _has_heard(heard, 130))  # though nothing was said
+    await until(lambda: len(heard) >= 130)  # though nothing was said
     crowd.rate.per_s = 0
-    await until(lambda: _has_heard(heard, 195))
+    await until(lambda: len(heard) >= 195)
     assert heard == ["read"] * 130 + ["listen"] * 65
     assert crowd._timer is None
-
-
-async def _has_heard(heard: list[str], times: int) -> bool:
-    return len(heard) >= times
 
 
 async def test_streams_of_an_outbox_that_stops_listen() -> None:
@@ -80,11 +76,7 @@ async def test_streams_of_an_outbox_that_stops_listen() -> None:
     crowd.join(said)
     crowd.rate.per_s = 65 * 50
     crowd.call_together(lambda: None)
-    await until(lambda: _has_heard(heard, 65))
+    await until(lambda: len(heard) >= 65)
     crowd.leave(said)
     assert heard == ["read"] * 65 + ["listen"] * 65
-    await until(lambda: _has_ended(crowd))
-
-
-async def _has_ended(crowd: Crowd) -> bool:
-    return crowd._timer is None
+    await until(lambda: crowd._timer is None)

@@ -111,10 +111,8 @@ async def go_on(queue: Queue, client: Client, server: Server, rest: Continuation
     again = await server.take()
     assert again.needs == Needs(build=FACTS.fingerprint)
 
-    async def is_told() -> bool:
-        return client.reply.needs == again.needs
-
-    await until(is_told)  # the answer to the resume may come after the claim
+    # The answer to the resume may come after the claim.
+    await until(lambda: client.reply.needs == again.needs)
     assert await server.session.body(again) == REST.body
     return again
 
@@ -159,7 +157,7 @@ async def test_what_is_left_is_queued_again_when_redis_forgets_it_while_it_waits
     await lose(server, client)
     client.frames.clear()
     queue.resume(client.job, REST)
-    await until_resumed(client)
+    await until(lambda: not client.reply.lost)
     await redis.flushall()
     await server.join()
     again = await server.take()
@@ -167,13 +165,6 @@ async def test_what_is_left_is_queued_again_when_redis_forgets_it_while_it_waits
     await server.finish(again, 0)
     assert [kind for kind, _ in await client.read_to(Kind.DONE)] == ["done"]
     client.close()
-
-
-async def until_resumed(client: Client) -> None:
-    async def resumed() -> bool:
-        return not client.reply.lost
-
-    await until(resumed)
 
 
 async def copy_of(redis: Redis) -> dict[bytes, bytes]:

@@ -64,7 +64,7 @@ async def payloads(reply: Reply, number: int) -> list[bytes]:
     """What a reply gets, once it is so many frames."""
     frames: list[bytes] = []
 
-    async def enough() -> bool:
+    def enough() -> bool:
         frames.extend(frame.payload for frame in reply.take())
         return len(frames) >= number
 

@@ -200,12 +200,8 @@ async def test_attempt_of_another_is_stopped_as_fenced(
 ) -> None:
     async with mouth.running():
         mouth.add("j9:n-1")
-        await until(lambda: _is_set(bool(mouth.refused)))
+        await until(lambda: mouth.refused)
     assert mouth.refused == [("j9:n-1", Refusal.FOREIGN)]
-
-
-async def _is_set(value: bool) -> bool:
-    return value
 
 
 @pytest.mark.parametrize("why", ["gone", "slow"])
@@ -219,7 +215,7 @@ async def test_attempt_that_nobody_reads_is_stopped(
         await desk.emit(token, payload=b"x" * 2**20)
     async with mouth.running():
         mouth.add(token)
-        await until(lambda: _is_set(bool(mouth.refused)))
+        await until(lambda: mouth.refused)
     assert mouth.refused == [(token, Refusal[why.upper()])]
 
 
@@ -270,7 +266,7 @@ async def test_api_whose_frames_can_not_be_sent_gets_later_ones(
     monkeypatch.setattr(mouth.commands, "emit", fail_once)
     async with mouth.running():
         outgoing = mouth.add(token, payload=b"lost")
-        await until(lambda: _is_set(not faults))
+        await until(lambda: not faults)
         mouth.add(token, payload=b"later")
         await mouth.has_sent(desk, 1)
         assert await rest_of(mouth.outbox, outgoing) == []
@@ -338,7 +334,7 @@ async def test_attempt_of_which_too_much_waits_is_paused_until_it_has_gone_throu
         await relay.held.wait()
         assert mouth.speakers[token].heard == ["pause"]
         relay.let_go()
-        await until(lambda: _is_set(mouth.speakers[token].heard == ["pause", "resume"]))
+        await until(lambda: mouth.speakers[token].heard == ["pause", "resume"])
     assert [told.payload for told in await desk.told()][1:] == [b"x" * 60 + b"y" * 60]
     assert mouth.bytes == 0
 

@@ -235,10 +235,7 @@ async def test_slow_reader_fails_and_its_job_is_cancelled(
         for seq in range(3):
             server.say(claim, seq, b"x" * 400)
 
-        async def ended() -> bool:
-            return client.reply.ended
-
-        await until(ended)
+        await until(lambda: client.reply.ended)
         _, last = (await client.read_to(Kind.FAILED))[-1]
         assert json.loads(last)["code"] == "slow_client"
         client.close()

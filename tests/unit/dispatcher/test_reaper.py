@@ -40,10 +40,7 @@ async def test_who_died_and_who_left_is_named(desk: Desk, caplog: pytest.LogCapt
     before, jobs = Counter(REAPED.leases), REAPED.jobs
     ticking = asyncio.create_task(run_reaper(desk.commands, LEASE_S))
 
-    async def is_told() -> bool:
-        return "api=a is gone" in caplog.text
-
-    await until(is_told)
+    await until(lambda: "api=a is gone" in caplog.text)
     await cancel([ticking])
     assert "worker=dead died; 2 of its jobs were given back" in caplog.messages
     assert "worker=tidy has left" in caplog.messages

@@ -27,8 +27,8 @@ from dispatcher.redis_login import with_login
 from dispatcher.tasks import cancel
 from llamaq.embedded_redis import find_server
 from testing.ends import make_settings
-from testing.processes import free_port, program, valkey, wait_until
-from testing.waiting import until
+from testing.processes import free_port, program, valkey
+from testing.waiting import until, wait_until
 
 
 async def check(url: str, *, may_evict: bool = False) -> None:
@@ -194,11 +194,7 @@ async def test_server_that_is_away_is_waited_for_and_looked_at_when_it_is_back(
     client = open_redis(settings.redis_url.get_secret_value())
     looking = asyncio.create_task(check_when_back(settings))
     with valkey(tmp_path, "--maxmemory-policy", "allkeys-lru"):
-
-        async def is_told() -> bool:
-            return any(record.levelno == logging.ERROR for record in caplog.records)
-
-        await until(is_told)
+        await until(lambda: any(record.levelno == logging.ERROR for record in caplog.records))
         assert "maxmemory-policy allkeys-lru" in caplog.text
         assert not looking.done()
         await client.config_set("maxmemory-policy", "noeviction")

@@ -5,7 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.machine_memory import memory_bytes
 from llamaq.redis_rewrite import keep_rewriting
 from llamaq.redis_socket import wait_until_ready
-from testing.processes import wait_until
+from testing.waiting import until
 
 BINARY = Path("/opt/valkey-server")
 PASSWORD = 'p:@/ "\\%é\nq'
@@ -171,10 +171,6 @@ async def test_wrong_password_is_the_reason_given(tmp_path: Path) -> None:
         await wait_until_ready(server.url, 10)
         with pytest.raises(TimeoutError, match="invalid username-password pair"):
             await wait_until_ready(socket_url(server.socket_path, "wrong"), 0.2)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(wait_until, condition, 10)
 
 
 def is_kept(folder: Path, text: bytes) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from llamaq.places import Places
 from llamaq.tls import Certificate, certificate
 from testing.builders import make_settings
 from testing.certificates import write_certificate
+from testing.waiting import until
 from tests.unit.llamaq.test_http_limits import UNREAD_S, Server
 
 POST = b"POST /x HTTP/1.1\r\nHost: llamaq\r\nContent-Length: %d\r\n\r\n"
@@ -32,12 +33,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_certificate(tmp_path_factory.mktemp("certificate"))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # nobody tells
-            await asyncio.sleep(0.001)
 
 
 class Listening:

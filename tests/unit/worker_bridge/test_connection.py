@@ -125,7 +125,7 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         origin = Origin.of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", None)
         connection = Connection(origin, origin.request("GET", "/"), told)
         connection.open()
-        await until(lambda: _has_come(told, 1))
+        await until(lambda: told.body.count(b"data") == 1)
         connection.read()
         connection.read()
         await one_more()
@@ -134,7 +134,7 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         assert told.body.count(b"data") == 2
         connection.listen()
         await one_more()
-        await until(lambda: _has_come(told, 3))
+        await until(lambda: told.body.count(b"data") == 3)
         connection.read()
         await one_more()
         connection.pause()
@@ -142,7 +142,7 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         await asyncio.sleep(0.01)
         assert told.body.count(b"data") == 3
         connection.resume()
-        await until(lambda: _has_come(told, 4))
+        await until(lambda: told.body.count(b"data") == 4)
         connection.read()
         connection.pause()
         more.release()
@@ -154,10 +154,6 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         connection.read()
         connection.close()
     assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
-
-
-async def _has_come(told: Told, pieces: int) -> bool:
-    return told.body.count(b"data") == pieces
 
 
 async def test_break_is_seen_though_nobody_reads_any_more() -> None:

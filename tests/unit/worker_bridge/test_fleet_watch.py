@@ -8,6 +8,7 @@ import pytest
 from dispatcher.fleet import NOBODY, Fleet
 from dispatcher.keys import Keys
 from dispatcher.tasks import cancel
+from testing.waiting import until
 from worker_bridge import fleet_watch
 from worker_bridge.fleet_watch import FleetWatch
 
@@ -35,18 +36,13 @@ async def test_one_looks_for_all_and_another_one_when_that_has_gone(
     def listen(who: int) -> None:
         told[who] += 1
 
-    async def is_told(who: int, times: int) -> None:
-        async with asyncio.timeout(5):
-            while told[who] < times:  # noqa: ASYNC110  # the watch tells it
-                await asyncio.sleep(0.01)
-
     first = asyncio.create_task(watch.tell(lambda _: listen(0)))
     await asyncio.sleep(0)
     second = asyncio.create_task(watch.tell(lambda _: listen(1)))
-    await is_told(1, 3)
+    await until(lambda: told[1] >= 3)
     assert looks == told[0] <= told[1] + 1
     await cancel([first])
     heard = told[1]
-    await is_told(1, heard + 2)
+    await until(lambda: told[1] >= heard + 2)
     assert told[0] < looks
     await cancel([second])

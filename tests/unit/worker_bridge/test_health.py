@@ -8,7 +8,7 @@ import pytest
 
 import worker_bridge.health_monitor as health
 from testing.fake_llama_server import FakeLlamaServer
-from testing.processes import wait_until
+from testing.waiting import until
 from worker_bridge.health import Health, ProbeResult, next_health
 from worker_bridge.health_monitor import HealthMonitor
 from worker_bridge.llama import LlamaServer
@@ -83,7 +83,7 @@ async def test_doubt_stands_until_a_look_that_began_after_it(
 ) -> None:
     await becomes(state, Health.HEALTHY)
     server.hanging.add("/health")
-    await asyncio.to_thread(wait_until, lambda: server.waiting)
+    await until(lambda: server.waiting)
     monitor.doubt(Health.DOWN)
     state.renew_soon.clear()
     server.looks.clear()
@@ -141,7 +141,7 @@ async def test_what_a_restarted_server_had_begun_can_not_end(
 
 async def looked_at_again(server: FakeLlamaServer, path: str) -> None:
     server.looks.clear()
-    await asyncio.to_thread(wait_until, lambda: path in server.looks)
+    await until(lambda: path in server.looks)
     await asyncio.sleep(0.2)
 
 

@@ -66,13 +66,10 @@ async def test_waiting_bridge_says_once_what_it_found_and_again_when_that_change
         state.health = Health.MISCONFIGURED
         waiting = asyncio.create_task(until_healthy(state, server))
 
-        async def says(word: str) -> bool:
-            return word in caplog.text
-
-        await until(lambda: says("Ollama"))
+        await until(lambda: "Ollama" in caplog.text)
         pages.clear()
         pages.update(WEB)
-        await until(lambda: says("a web server"))
+        await until(lambda: "a web server" in caplog.text)
         waiting.cancel()
         await asyncio.wait([waiting])
     assert caplog.text.count("waiting for") == 2

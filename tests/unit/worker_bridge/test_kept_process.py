@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testing.processes import wait_until
+from testing.waiting import until
 from worker_bridge.kept_process import KeptProcess
 
 STUBBORN = "trap '' TERM; echo x >> {file}; while :; do sleep 0.05; done"
@@ -32,7 +32,7 @@ async def has_lines(file: Path, count: int) -> None:
     def has_come() -> bool:
         return file.exists() and len(file.read_text().splitlines()) >= count
 
-    await asyncio.to_thread(wait_until, has_come)
+    await until(has_come)
 
 
 async def test_program_that_ends_is_started_again(tmp_path: Path) -> None:

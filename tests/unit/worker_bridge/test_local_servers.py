@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,19 +131,12 @@ async def test_finder_begins_with_each_server_once_and_tells_of_others_once(
     monkeypatch.setattr(finder, "look_around", look)
     begun: list[str] = []
     looking = asyncio.create_task(finder.look_for_ever([1, 2, 3], begun.append))
-    await until(_holds(lambda: len(looks) > 20))
+    await until(lambda: len(looks) > 20)
     there[3] = True
     there[2] = True  # Ollama made room for a llama-server
-    await until(_holds(lambda: len(begun) == 3))
+    await until(lambda: len(begun) == 3)
     looking.cancel()
     assert begun[0] == "http://127.0.0.1:1"
     assert sum(1 in ports for ports in looks) == 1
     assert sum(2 in ports for ports in looks[:20]) < 8  # it is left alone for longer and longer
     assert caplog.text.count("http://127.0.0.1:2 is …") == 1
-
-
-def _holds(condition: Callable[[], bool]) -> Callable[[], object]:
-    async def ask() -> bool:
-        return condition()
-
-    return ask

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from llamaq.__main__ import main
-from testing.stage import eventually
+from testing.waiting import until
 from tests.unit.worker_bridge.rpc import FakePeer
 from worker_bridge import kept_process, rpc_peer
 from worker_bridge import rpc_peers as several
@@ -205,10 +205,7 @@ async def test_start_waits_for_all_peers(peer: FakePeer, caplog: pytest.LogCaptu
     other.die()
     waiting = asyncio.create_task(until_all_answer(read_peers(f"{peer.address},{other.address}")))
 
-    async def is_told() -> bool:
-        return "llama-server has to wait" in caplog.text
-
-    await eventually(is_told)
+    await until(lambda: "llama-server has to wait" in caplog.text)
     assert other.address in caplog.text
     assert peer.address not in caplog.text
     assert not waiting.done()
@@ -233,7 +230,7 @@ async def test_server_that_is_ours_starts_again_when_its_peer_is_back(
 
         return check
 
-    await eventually(has_started(1))
+    await until(has_started(1))
     await works(peers)
     peer.die()
     await asyncio.wait_for(process.ended.wait(), 5)
@@ -241,7 +238,7 @@ async def test_server_that_is_ours_starts_again_when_its_peer_is_back(
     await asyncio.sleep(0.2)
     assert starts.read_text() == "x\n"
     peer.start()
-    await eventually(has_started(2))
+    await until(has_started(2))
     heeding.cancel()
     await process.stop()
     await running

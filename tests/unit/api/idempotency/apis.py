@@ -23,6 +23,7 @@ from dispatcher.reply import Reply
 from dispatcher.tasks import cancel
 from testing.builders import make_chat, make_settings, make_token
 from testing.service import STARTED, Registry, ScriptedQueue, _put
+from testing.waiting import until
 
 KEY = "key-1"
 CHAT = "/v1/chat/completions"
@@ -151,12 +152,6 @@ class Api:
     async def has_jobs(self, number: int) -> None:
         """Returns when so many have come."""
         await until(lambda: len(self.queue.jobs) >= number)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

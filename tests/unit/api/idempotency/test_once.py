@@ -15,7 +15,8 @@ from api.idempotency.keeping import MOST_KEPT_BYTES
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.frames import FROM_SCRIPT, Frame, Kind
 from testing.builders import make_chat, make_form
-from tests.unit.api.idempotency.apis import CHAT, Api, apis, until, words
+from testing.waiting import until
+from tests.unit.api.idempotency.apis import CHAT, Api, apis, words
 
 STREAM = make_chat(stream=True)
 FAILED = Frame(Kind.FAILED, FROM_SCRIPT, payload=b'{"code": "worker_failed", "message": "Lost."}')
