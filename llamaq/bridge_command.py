@@ -38,7 +38,7 @@ from worker_bridge.settings import BridgeSettings
 )
 @click.option("--model", help="Name to serve the model under.")
 @click.option(
-    "--hours",
+    "--work-hours",
     help="Hours of each day in which it works, by the clock here: 22-07, or 9:30-12,13-17.",
 )
 @click.option("--name", help="Name of this worker; those of several servers get a number.")
@@ -51,7 +51,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
     find: bool,
     models: Path | None,
     model: str | None,
-    hours: str | None,
+    work_hours: str | None,
     name: str | None,
     metrics_listen: str | None,
     rpc_peers: Sequence[str],
@@ -70,7 +70,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
     llamaq bridge --models /path/to/models -- llama-server --parallel 4
     """
     _check_sources(servers, command, find, models or rpc_peers)
-    named = {"model": model, "worker_name": name, "hours": hours}
+    named = {"model": model, "worker_name": name, "work_hours": work_hours}
     given = named | {"models": models, "metrics_listen": metrics_listen}
     told = load({QueueSettings: {}, BridgeSettings: given})
     queue, one = told[QueueSettings], told[BridgeSettings]

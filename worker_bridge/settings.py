@@ -60,7 +60,7 @@ class BridgeSettings(BaseSettings):
         600, ge=0, le=7 * 24 * 3600, description="a model without requests is unloaded; 0: never"
     )
     load_timeout_s: Seconds = Field(600, description="longest time for a model to be loaded")
-    hours: str = Field(
+    work_hours: str = Field(
         "",
         max_length=256,
         description="hours of each day in which the bridge works, by the clock of its machine: "
@@ -94,7 +94,7 @@ class BridgeSettings(BaseSettings):
         read_peers(peers)
         return peers
 
-    @field_validator("hours")
+    @field_validator("work_hours")
     @classmethod
     def _are_hours(cls, hours: str) -> str:
         if hours:
@@ -111,7 +111,7 @@ class BridgeSettings(BaseSettings):
     @property
     def work(self) -> Hours | None:
         """The hours in which it works; None: always."""
-        return parse_hours(self.hours) if self.hours else None
+        return parse_hours(self.work_hours) if self.work_hours else None
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -74,7 +74,7 @@ async def test_bridge_outside_its_hours_is_there_and_takes_nothing(stage: Stage)
     hour = time.localtime().tm_hour
     other = f"{(hour + 2) % 24}-{(hour + 3) % 24}"
     server = stage.server()
-    async with server.running(), stage.bridge(server, hours=other):
+    async with server.running(), stage.bridge(server, work_hours=other):
         await until(stage.knows(server, accepting="0", health="healthy"))
         (worker,) = await stage.workers()
         assert (worker.condition, 0 < worker.paused_until_s - time.time() < 8000) == (

@@ -38,3 +38,8 @@ def test_program_that_is_not_there_is_told(models: str) -> None:
     refused = bridge("--models", models, "--", "no-such-llama-server")
     assert refused.exit_code == 1
     assert "no-such-llama-server: there is no such program" in refused.stderr
+
+
+def test_hours_of_work_have_another_name_than_hours_of_pause() -> None:
+    assert "are no hours: write 22-07" in bridge("--work-hours", "22").stderr
+    assert bridge("--hours", "22-07").exit_code == 2
