@@ -28,7 +28,10 @@ from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 
 
-@click.command(epilog=describe(QueueSettings, BridgeSettings))
+@click.command(
+    epilog=describe(QueueSettings, BridgeSettings),
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
 @click.option("--find", is_flag=True, help=f"Find them on {PLACES}, also those that start later.")
 @click.option(
@@ -82,7 +85,7 @@ def bridge(  # noqa: PLR0913  # one argument per option
         work = run_finder(one, queue, metrics)
     elif place is not None:
         _check_goes_with_models(one, servers)
-        check_host(place, command)
+        check_host("bridge", place, command)
         work = run_host(one, queue, place, command, metrics)
     else:
         each = _of_each(servers, named, rpc_peers, command)
@@ -135,7 +138,7 @@ def _of_each(
     if own_peers := peers_of_command(command, os.environ) if command else "":
         peers.setdefault("", own_peers)
     each = list(_settings(servers, named, peers))
-    check_command(command)
+    check_command("bridge", command)
     return each
 
 

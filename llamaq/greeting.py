@@ -41,7 +41,7 @@ class Greeting:
 
     `dashboard` is a link that opens it for an hour. With a `tls_cert` it speaks HTTPS. `redis_ca`
     is the fingerprint of the CA where Redis speaks TLS. It `finds` the llama-servers of this
-    machine that answer on the usual ports. It `expects` a worker soon.
+    machine that answer on the usual ports. It `expects` a worker soon, or `starts` its server.
     """
 
     host: str
@@ -58,6 +58,7 @@ class Greeting:
     metrics_listen: str = ""
     finds: bool = False
     expects: bool = True
+    starts: bool = False
 
     @property
     def local_url(self) -> str:
@@ -100,7 +101,8 @@ class Greeting:
 
     def show_waiting(self) -> None:
         """Prints that the API runs and no worker is there yet, and how to add one."""
-        click.echo(f"llamaq waits for a worker. Its API runs: {self.local_url}/v1")
+        awaited = "its llama-server to have its model" if self.starts else "a worker"
+        click.echo(f"llamaq waits for {awaited}. Its API runs: {self.local_url}/v1")
         self._show_more()
 
     def show(self, models: Sequence[str], kind: str, *, is_new: bool = True) -> None:

@@ -10,23 +10,27 @@ from worker_bridge.launcher import DEFAULT_COMMAND, missing_model
 from worker_bridge.shelf import BadShelf, read_shelf
 
 
-def check_host(models: Path, command: Sequence[str] = ()) -> None:
-    """Raises `click.ClickException` where there is no model, or no such program."""
+def check_host(by: str, models: Path, command: Sequence[str] = ()) -> None:
+    """Raises `click.ClickException` where there is no model, or no such program.
+
+    `by` is the command of llamaq that is to start it: `bridge` or `up`.
+    """
     try:
         read_shelf(models)
     except BadShelf as error:
         raise click.ClickException(str(error)) from error
-    _check_program((command or DEFAULT_COMMAND)[0], "--models DIR -- /path/to/llama-server")
+    program = (command or DEFAULT_COMMAND)[0]
+    _check_program(program, f"{by} --models DIR -- /path/to/llama-server")
 
 
-def check_command(command: Sequence[str]) -> None:
+def check_command(by: str, command: Sequence[str]) -> None:
     """Raises `click.ClickException` where there is no such program, or not the model it names.
 
-    Without a command there is nothing to check.
+    `by` is as above. Without a command there is nothing to check.
     """
     if not command:
         return
-    _check_program(command[0], "-- /path/to/llama-server -m model.gguf")
+    _check_program(command[0], f"{by} -- /path/to/llama-server -m model.gguf")
     if file := missing_model(command):
         raise click.ClickException(
             f"{file}: there is no such model file. Name a GGUF file with -m, or a model that "
@@ -38,5 +42,5 @@ def _check_program(program: str, example: str) -> None:
     if shutil.which(program) is None:
         raise click.ClickException(
             f"{program}: there is no such program. Install llama.cpp, or name its server: "
-            f"llamaq bridge {example} --parallel 4"
+            f"llamaq {example} --parallel 4"
         )

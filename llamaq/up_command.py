@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from llamaq.environment import is_set, set_default
 from llamaq.folder_sentences import told_to_people
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
-from llamaq.host_checks import check_host
+from llamaq.host_checks import check_command, check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
@@ -31,14 +32,17 @@ from llamaq.settings import describe, load
 from llamaq.tls import certificate
 from llamaq.tls_options import tls_options
 from llamaq.up_greeting import greeting_of
-from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, model_bridges
+from llamaq.up_plan import DEMO_MODEL, UpPlan, demo_bridges, starting_bridges
 from llamaq.up_redis import plan_redis
 from llamaq.up_servers import FINDING, bridges_of, look_and_tell
 from llamaq.up_start import environments, start
 from worker_bridge.local_servers import PLACES
 
 
-@click.command(epilog=describe(QueueSettings, ApiSettings, EmbeddedSettings))
+@click.command(
+    epilog=describe(QueueSettings, ApiSettings, EmbeddedSettings),
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option("--host", help="Address the API listens on.")
 @click.option("--port", type=int, help="Port the API listens on.")
 @tls_options
@@ -73,6 +77,7 @@ from worker_bridge.local_servers import PLACES
 )
 @metrics_option("Where Prometheus needs no token, and finds bridges at the next ports.")
 @click.option("--redis-tls", is_flag=True, help="They reach it over TLS, and over nothing else.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @told_to_people
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
@@ -91,17 +96,25 @@ def up(  # noqa: PLR0913  # one argument per option
     redis_listen: str | None,
     metrics_listen: str | None,
     redis_tls: bool,
+    command: Sequence[str],
 ) -> None:
     """Run everything on this machine: Redis, the API, and the bridges.
 
-    There is one bridge for all --servers, and one for the --models. Where no server is there yet,
-    and none is named, it waits for one.
+    It starts and keeps the llama-server of COMMAND. With --models, COMMAND starts one server after
+    the other, each with the model that is asked for. Where no server is named or started, it looks
+    for those that run, and waits for one.
+
+    \b
+    llamaq up
+    llamaq up -- llama-server -m model.gguf --parallel 4
+    llamaq up --lan --server http://127.0.0.1:8080
+    llamaq up --models /path/to/models -- llama-server --parallel 4
     """
     _check_pairs({"--redis-tls": redis_tls, "--once": once}, lan or redis_listen, demo)
-    _check_parts(models, demo)
+    _check_parts(models, command, demo)
     log_level = log_level or _log_level_before() or ("warning" if demo else "info")
     set_up_logs(log_level)
-    named = bridges_of(servers, rpc_peers) + model_bridges(models)
+    named = bridges_of(servers, rpc_peers) + starting_bridges(models, command)
     finds = not (named or demo or no_find)
     home = _open_home(data_dir)
     redis = plan_redis(home, listen=redis_listen, lan=lan, has_tls=redis_tls)
@@ -112,6 +125,7 @@ def up(  # noqa: PLR0913  # one argument per option
     bridges = FINDING if finds else [*named, *demos]
     expects = look_and_tell() if finds else bool(bridges)
     greeting = greeting_of(home, api, url, redis, finds=finds, expects=expects)
+    greeting = replace(greeting, starts=bool(command) and not models)
     _remember(home, greeting)
     if demo:
         click.echo("Starting Redis, the API and two llama.cpp servers…", err=True)
@@ -179,11 +193,13 @@ def _read_settings(
     return api, loaded[QueueSettings].redis_url.get_secret_value()
 
 
-def _check_parts(models: Path | None, demo: bool) -> None:
+def _check_parts(models: Path | None, command: Sequence[str], demo: bool) -> None:
     from llamaq.demo_server import missing_demo_parts
 
     if models:
-        check_host(models)
+        check_host("up", models, command)
+    else:
+        check_command("up", command)
     if demo and (missing := missing_demo_parts()):
         raise click.ClickException("\n".join(missing))
 

@@ -54,13 +54,17 @@ def with_metrics(bridges: Sequence[Sequence[str]], listen: str) -> list[list[str
     ]
 
 
-def model_bridges(models: Path | None) -> list[list[str]]:
-    """The bridge that starts a server for the model that is wanted, where there are models.
+def starting_bridges(models: Path | None, command: Sequence[str]) -> list[list[str]]:
+    """The bridge that starts servers: with models one for that which is wanted, else `command`.
 
-    >>> model_bridges(Path("/models"))
-    [['--models', '/models']]
+    >>> starting_bridges(Path("/models"), ["llama-server", "-ngl", "99"])
+    [['--models', '/models', '--', 'llama-server', '-ngl', '99']]
+    >>> starting_bridges(None, [])
+    []
     """
-    return [["--models", str(models.expanduser().absolute())]] if models else []
+    place = ["--models", str(models.expanduser().absolute())] if models else []
+    words = [*place, *(["--", *command] if command else [])]
+    return [words] if words else []
 
 
 def demo_bridges(model: Path) -> list[list[str]]:

@@ -58,4 +58,5 @@ def _what_to_do(taken: set[int]) -> list[str]:
         lines.append("To try llamaq without it: llamaq up --demo")
     if free:
         lines.append(f"Start one, and it joins by itself: {' '.join(EXAMPLE)}{port}")
+    lines.append(f"Or have llamaq start it: llamaq up -- {' '.join(EXAMPLE)}")
     return [*lines, "Name one that listens elsewhere: llamaq up --server URL"]

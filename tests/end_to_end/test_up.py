@@ -169,6 +169,30 @@ def test_printed_bridge_line_joins_from_elsewhere(tmp_path: Path, models: dict[s
     up.close()
 
 
+def test_up_starts_a_llama_server_and_is_up_when_that_has_its_model(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    loads = tmp_path / "loads"
+    os.mkfifo(loads)  # it does not go on before somebody writes
+    starting = tmp_path / "llama-server"
+    starting.write_text(
+        f'#!/bin/sh\nread go <{loads}\nexec {shlex.join(llamaq()[:2])} llamaq.demo_server "$@"\n'
+    )
+    starting.chmod(0o755)
+    options = ["--data-dir", str(tmp_path / "up"), "--port", str(free_port())]
+    up = Terminal(llamaq("up", *options, str(starting), "-m", str(models["tiny"]), "--parallel", "2"))
+    wait_until(lambda: "llamaq waits for its llama-server to have its model" in up.text(), 60)
+    assert "is up" not in up.text()
+    loads.write_text("\n")
+    wait_until(lambda: "model tiny\n" in up.text(), 30)
+    line = up.text().partition("\nTry it:\n")[2].partition("\n")[0]
+    assert paste(line).rstrip().endswith("data: [DONE]")
+    below = psutil.Process(up.process.pid).children(recursive=True)
+    assert "llamaq.demo_server" in str([process.cmdline() for process in below])
+    up.close()
+    assert not [process for process in below if process.is_running()]
+
+
 def test_second_up_on_the_same_folder_is_refused(demo: Terminal, tmp_path: Path) -> None:
     wait_until(lambda: (tmp_path / "redis_url").exists(), 60)
     second = subprocess.run(

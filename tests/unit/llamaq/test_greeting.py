@@ -157,6 +157,14 @@ def test_token_and_passwords_are_shown_only_on_a_terminal(
     assert "\n".join(known.bridge_lines()[:1]) in out
 
 
+def test_who_waits_for_a_server_that_was_started_is_told_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    replace(greeting(), starts=True).show_waiting()
+    out = capsys.readouterr().out
+    assert out.startswith("llamaq waits for its llama-server to have its model. Its API runs: http")
+
+
 def shown(capsys: pytest.CaptureFixture[str], greeting: Greeting) -> str:
     greeting.show(["demo"], "chat")
     return capsys.readouterr().out

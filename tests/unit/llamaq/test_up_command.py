@@ -210,6 +210,56 @@ def test_all_servers_have_one_bridge(tmp_path: Path, started: Started) -> None:
     assert [plan.bridges for plan, _ in started] == [[servers], []]
 
 
+@pytest.fixture
+def llama_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command that starts one, whose program and model are there."""
+    (tmp_path / "a.gguf").touch()
+    (tmp_path / "llama-server").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return ["llama-server", "-m", str(tmp_path / "a.gguf"), "--parallel", "4"]
+
+
+def test_server_that_is_started_has_a_bridge_beside_that_of_servers_that_run(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch, llama_server: list[str]
+) -> None:
+    looks = found(monkeypatch)
+    runs = ["--server", "http://127.0.0.1:1"]
+    for given in ([], runs):
+        result = up(tmp_path, *given, "--port", str(free_port()), "--", *llama_server)
+        assert result.exit_code == 0, result.stderr
+    own = ["--", *llama_server]
+    assert [plan.bridges for plan, _ in started] == [[own], [runs, own]]
+    assert [greeting.starts for _, greeting in started] == [True, True]
+    assert looks == []
+
+
+def test_command_beside_models_is_what_loads_them(
+    tmp_path: Path, started: Started, llama_server: list[str]
+) -> None:
+    loads = ["--", *llama_server[:1], "-ngl", "99"]
+    assert up(tmp_path, "--models", str(tmp_path), "--port", str(free_port()), *loads).exit_code == 0
+    assert started[0][0].bridges == [["--models", str(tmp_path), *loads]]
+    assert started[0][1].starts is False  # it loads none before one is asked for
+
+
+def test_options_of_the_command_need_no_dashes_before_it(
+    tmp_path: Path, started: Started, llama_server: list[str]
+) -> None:
+    assert up(tmp_path, "--port", str(free_port()), *llama_server).exit_code == 0
+    assert started[0][0].bridges == [["--", *llama_server]]
+
+
+def test_command_that_can_not_start_is_told_before_anything_starts(
+    tmp_path: Path, llama_server: list[str]
+) -> None:
+    none = str(tmp_path / "none.gguf")
+    result = up(tmp_path / "data", "--", "llama-server", "-m", none)
+    assert_refused(result, 1, f"{none}: there is no such model file. Name a GGUF file with -m")
+    result = up(tmp_path / "data", "--", "llama-servre", *llama_server[1:])
+    assert_refused(result, 1, "name its server: llamaq up -- /path/to/llama-server -m model.gguf")
+    assert not (tmp_path / "data").exists()
+
+
 FOUND = Seen(8080, True, "a llama-server")
 STRANGER = Seen(8080, False, "an LM Studio, not a llama-server")
 
@@ -223,6 +273,7 @@ STRANGER = Seen(8080, False, "an LM Studio, not a llama-server")
         ([STRANGER], "http://127.0.0.1:8080 is an LM Studio, not a llama-server.\nNo llama-serv"),
         ([STRANGER], "it joins by itself: llama-server -m model.gguf --parallel 4 --port 8081\n"),
         ([STRANGER], "llamaq up --server URL\n"),
+        ([], "llamaq up -- llama-server -m model.gguf --parallel 4\n"),
     ],
 )
 def test_up_without_a_server_tells_what_it_found_and_goes_on_looking(
