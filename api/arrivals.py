@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from dispatcher.facts import LEFT
 from dispatcher.model_state import ModelState
 from dispatcher.worker_state import WorkerState
 
@@ -17,7 +18,8 @@ def changes(before: Mapping[str, ModelState], now: Mapping[str, ModelState]) -> 
 def _workers(models: Mapping[str, ModelState]) -> Iterator[tuple[str, tuple[str, WorkerState]]]:
     for model, state in models.items():
         for worker in state.workers:
-            yield worker.id, (model, worker)
+            if worker.health != LEFT:  # it is listed until it is reaped
+                yield worker.id, (model, worker)
 
 
 def _arrival(model: str, worker: WorkerState) -> str:

@@ -236,9 +236,7 @@ async def _serve_model(
     shared = clients.shared
     shared.count_servers(1)
     try:
-        await first_of(
-            signals.drain.wait(), until_healthy(state, server, is_ours=process is not None)
-        )
+        await first_of(signals.drain.wait(), until_healthy(state, server, process))
         if state.health is Health.HEALTHY and not signals.drain.is_set():
             bridge = Bridge(settings, queue, server, state, monitor, clients)
             tell(bridge)

@@ -13,3 +13,6 @@ def test_who_comes_and_who_goes_is_named() -> None:
     ]
     assert changes(before, {"tiny": a_model()}) == ["worker=w1 is gone"]
     assert changes(before, before) == []
+    left = {"tiny": a_model(a_worker(id="w1", health="left", slots=0))}
+    assert changes(before, left) == ["worker=w1 is gone"]
+    assert changes({}, left) == changes(left, {}) == []

@@ -237,7 +237,8 @@ def test_command_beside_models_is_what_loads_them(
     tmp_path: Path, started: Started, llama_server: list[str]
 ) -> None:
     loads = ["--", *llama_server[:1], "-ngl", "99"]
-    assert up(tmp_path, "--models", str(tmp_path), "--port", str(free_port()), *loads).exit_code == 0
+    options = ["--models", str(tmp_path), "--port", str(free_port())]
+    assert up(tmp_path, *options, *loads).exit_code == 0
     assert started[0][0].bridges == [["--models", str(tmp_path), *loads]]
     assert started[0][1].starts is False  # it loads none before one is asked for
 

@@ -22,6 +22,7 @@ from testing.waiting import until
 from worker_bridge.awaited_server import until_healthy
 from worker_bridge.health import Health
 from worker_bridge.impostor import look_behind
+from worker_bridge.kept_process import KeptProcess
 from worker_bridge.llama import LlamaServer
 from worker_bridge.server_state import ServerState
 
@@ -74,3 +75,33 @@ async def test_waiting_bridge_says_once_what_it_found_and_again_when_that_change
         await asyncio.wait([waiting])
     assert caplog.text.count("waiting for") == 2
     assert f"at {server.url}: misconfigured: it is an Ollama" in caplog.text
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_who_waits_for_a_model_hears_how_long_it_takes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, is_held: bool
+) -> None:
+    """A pause of its machine's owner may last for hours, of which it says nothing."""
+    caplog.set_level("INFO", "llamaq.bridge")
+    monkeypatch.setattr("worker_bridge.awaited_server._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("worker_bridge.awaited_server._TOLD_AGAIN_S", 0.02)
+    monkeypatch.setattr("worker_bridge.awaited_server._LONGEST_PAUSE_S", 0.02)
+    server = LlamaServer("http://127.0.0.1:1", None)
+    state = ServerState(server.url)
+    process = KeptProcess("llama-server", ["sleep"], {}, 1)
+    if is_held:
+        await process.hold()
+    state.health = Health.DOWN
+    waiting = asyncio.create_task(until_healthy(state, server, process))
+
+    async def has_said(count: int) -> bool:
+        return caplog.text.count("waiting for") >= count
+
+    await until(lambda: has_said(1 if is_held else 4))
+    assert "http://127.0.0.1:1: it does not listen yet\n" in caplog.text
+    assert ("it does not listen yet, for 0 s\n" in caplog.text) is not is_held
+    state.health = Health.LOADING
+    await until(lambda: has_said(6))
+    assert ": loading, for 0 s\n" in caplog.text
+    waiting.cancel()
+    await asyncio.wait([waiting])
