@@ -62,7 +62,7 @@ async def _refusal(redis: LinkedRedis) -> str:
     try:
         await check_redis(redis, may_evict=True)
     except RedisUnavailable as error:
-        await redis.link.call("PING")
+        await redis.link.call("TIME")  # a full disk refuses PING
         return error.message
     return ""
 

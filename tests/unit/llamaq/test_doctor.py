@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from redis import Redis
 
 from llamaq.__main__ import main
 from llamaq.doctor_machine import look_at_disk, look_at_ports
 from testing.builders import SECRET, make_token
-from testing.processes import free_port
+from testing.processes import free_port, valkey, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,21 @@ def test_redis_that_is_away_is_wrong_and_its_password_is_not_shown() -> None:
     assert (result.exit_code, result.stderr) == (1, "")
     assert "redis://:***@127.0.0.1:1: Redis can't be reached" in result.stdout
     assert "hunter2" not in result.output
+
+
+@pytest.mark.real
+def test_redis_that_can_not_write_to_its_disk_is_neither_away_nor_misnamed(tmp_path: Path) -> None:
+    """It then refuses PING, too."""
+    with valkey(tmp_path) as url, Redis.from_url(url) as redis:
+        (tmp_path / "dump.rdb" / "in-the-way").mkdir(parents=True)
+        redis.config_set("save", "3600 1000000")
+        redis.bgsave()
+        wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "err")
+        result = doctor(LLAMAQ_REDIS_URL=url)
+        redis.config_set("save", "")  # else it does not end
+    assert "MISCONF" in result.stdout
+    assert "until it takes writes again" in result.stdout
+    assert "correct LLAMAQ_REDIS_URL" not in result.stdout
 
 
 def test_missing_address_and_short_secret_are_wrong() -> None:
