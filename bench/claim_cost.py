@@ -142,29 +142,31 @@ class Office:
     async def claim(self) -> None:
         """The next of the fleet fills its slots."""
         worker = f"w{next(self._workers)}"
-        _, tokens = await self.desk.claim(worker, self.row.at_once, patience=self.row.patience)
-        if len(tokens) != (0 if self.row.left else self.row.at_once):
-            raise RuntimeError(f"{self.row}: {len(tokens)} jobs taken")
-        self.held += [(worker, token) for token in tokens]
+        _, attempt_ids = await self.desk.claim(worker, self.row.at_once, patience=self.row.patience)
+        if len(attempt_ids) != (0 if self.row.left else self.row.at_once):
+            raise RuntimeError(f"{self.row}: {len(attempt_ids)} jobs taken")
+        self.held += [(worker, attempt_id) for attempt_id in attempt_ids]
 
     async def finish(self) -> None:
         """The oldest job that runs ends."""
-        worker, token = self.held.pop(0)
-        await self.desk.finish(token, worker, cost=COST)
+        worker, attempt_id = self.held.pop(0)
+        await self.desk.finish(attempt_id, worker, cost=COST)
 
     async def follow(self) -> None:
         """The oldest job that runs ends, and its slot gets the next one."""
-        worker, token = self.held.pop(0)
-        answer = await self.desk.finish_raw(token, worker, cost=COST, patience=self.row.patience)
+        worker, attempt_id = self.held.pop(0)
+        answer = await self.desk.finish_raw(
+            attempt_id, worker, cost=COST, patience=self.row.patience
+        )
         self.held += [(worker, job[0].decode()) for job in answer[3:]]
 
     async def others(self, kind: str) -> None:
         """A call that has to do with the oldest job that runs."""
-        worker, token = self.held[0]
+        worker, attempt_id = self.held[0]
         if kind == "emit":
-            await self.desk.emit(token, worker=worker, payload=b"x" * 200, most_unread=2**30)
+            await self.desk.emit(attempt_id, worker=worker, payload=b"x" * 200, most_unread=2**30)
         elif kind == "renew":
-            await self.desk.renew(token, worker=worker, slots=self.row.at_once, cost=1)
+            await self.desk.renew(attempt_id, worker=worker, slots=self.row.at_once, cost=1)
         else:
             await self.desk.commands.position([self._last])
 

@@ -44,7 +44,7 @@ class QueuedJob(NamedTuple):
 class Ended(NamedTuple):
     """An attempt of finish.lua: how it ended, its last frames, and what it used."""
 
-    token: str
+    id: str
     state: str
     frames: bytes
     prompt_tokens: int
@@ -56,7 +56,7 @@ class Ended(NamedTuple):
 class GivenBack(NamedTuple):
     """An attempt of release.lua: why it ended, and what it used."""
 
-    token: str
+    id: str
     toll: str
     error: bytes
     needs: str

@@ -12,7 +12,7 @@ class Call(NamedTuple):
     """What a bridge is to do: claim, of all that it has room for where `for_all` rang.
 
     Unless it only has room again and nothing waits: `only_room` in its slots, `only_side_room`
-    beside them. Or, with `cancel`, to stop the attempt with this token.
+    beside them. Or, with `cancel`, to stop the attempt of this id.
     """
 
     cancel: str | None = None

@@ -138,7 +138,7 @@ class Courier:
                     identity,
                     self._api,
                     *limits,
-                    [(letter.outgoing.token, letter.begins, letter.frames) for letter in letters],
+                    [(each.outgoing.attempt_id, each.begins, each.frames) for each in letters],
                 )
             except RedisUnavailable:
                 await asyncio.sleep(_RETRY_S)  # the frames wait here; a repeated emit does no harm
@@ -167,11 +167,11 @@ class Courier:
         if verdict == b"FENCED":
             self._post.fenced()
             return
-        foreign = {token.decode() for token in refused} if refused else ()
+        foreign = {attempt_id.decode() for attempt_id in refused} if refused else ()
         for letter in letters:
             if verdict != b"OK":
                 letter.outgoing.speaker.refused(Refusal[verdict.decode()])
-            elif letter.outgoing.token in foreign:
+            elif letter.outgoing.attempt_id in foreign:
                 letter.outgoing.speaker.refused(Refusal.FOREIGN)
             elif letter.begins:
                 letter.outgoing.told()

@@ -13,7 +13,7 @@ from dispatcher.commands import Commands
 from dispatcher.connection import BLOCK_S, LinkedRedis
 from dispatcher.errors import RedisUnavailable, WorkerFailed
 from dispatcher.frames import FROM_SCRIPT, unpack
-from dispatcher.job import split_token
+from dispatcher.job import split_attempt_id
 from dispatcher.redis_clock import RedisClock
 from dispatcher.reply import Reply
 
@@ -151,16 +151,16 @@ class Inbox:
         self._ask(reading)
 
     def _deliver(self, fields: dict[bytes, bytes]) -> None:
-        for token_bytes, value in fields.items():
-            if token_bytes == b"hello":
+        for name, value in fields.items():
+            if name == b"hello":
                 continue
-            token = token_bytes.decode(errors="replace")
-            reply = self.replies.get(split_token(token)[0])
+            attempt_id = name.decode(errors="replace")
+            reply = self.replies.get(split_attempt_id(attempt_id)[0])
             try:
                 frames = unpack(value)
                 if reply is not None:
                     for frame in frames:
-                        reply.put(token, frame)
+                        reply.put(attempt_id, frame)
             except Exception as error:  # a bridge of another version; the other jobs go on
                 log.error("A worker sent frames that can't be read: %.200r", error)
                 frames = []

@@ -123,7 +123,7 @@ class Claim:
     """
 
     job: str
-    token: str
+    attempt_id: str
     api: str
     wants: frozenset[Want]
     left_s: float
@@ -149,24 +149,23 @@ def _quoted(tenant: str) -> str:
     return "%2D" if tenant == NOBODY else quote(tenant, safe="@:+,=")
 
 
-def split_token(token: str) -> tuple[str, str]:
-    """The job and the attempt that a token names; without an attempt only the generation stands
-    there.
+def split_attempt_id(attempt_id: str) -> tuple[str, str]:
+    """The job and the attempt's name in it. Without an attempt the name is the generation alone.
 
-    >>> split_token("j1:5f-1-2"), split_token("j1:-2")
+    >>> split_attempt_id("j1:5f-1-2"), split_attempt_id("j1:-2")
     (('j1', '5f-1-2'), ('j1', '-2'))
     """
-    job, _, attempt = token.rpartition(":")
-    return job, attempt
+    job, _, name = attempt_id.rpartition(":")
+    return job, name
 
 
-def generation_of(attempt: str) -> int:
-    """The submission of its job that an attempt belongs to; 0 where its name tells none.
+def generation_of(attempt_id: str) -> int:
+    """The submission of its job that an attempt belongs to; 0 where its id or name tells none.
 
     >>> generation_of("5f-1-3"), generation_of("-2"), generation_of("5f")
     (3, 2, 0)
     """
-    number = attempt.rpartition("-")[2]
+    number = attempt_id.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 
 

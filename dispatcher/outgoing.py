@@ -53,7 +53,7 @@ class Outgoing:
         note: Callable[["Outgoing", int, int, Pace], None],
     ) -> None:
         self.api = claim.api
-        self.token = claim.token
+        self.attempt_id = claim.attempt_id
         self.speaker = speaker
         self.bytes = 0  # that wait
         self.is_waiting = False  # for its turn, from its first frame on

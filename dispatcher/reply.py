@@ -73,7 +73,7 @@ class Reply:
         self._streamed = streamed
         self._frames: list[Frame] = []
         self._bytes = 0
-        self._attempt: str | None = None
+        self._attempt_id: str | None = None
         self._past: set[str] = set()
         self._next_seq = 0
         self._news = news
@@ -81,44 +81,48 @@ class Reply:
     @property
     def waits(self) -> bool:
         """Whether the job is still queued, as far as is known here."""
-        return self._attempt is None and not self.ended
+        return self._attempt_id is None and not self.ended
 
     def take(self) -> list[Frame]:
         """Takes all the frames there are."""
         frames, self._frames, self._bytes = self._frames, [], 0
         return frames
 
-    def put(self, attempt: str, frame: Frame) -> None:
-        """Takes a frame of the attempt of this name, job and all."""
-        if attempt == self._attempt and frame.seq == self._next_seq and frame.kind is Kind.CHUNK:
+    def put(self, attempt_id: str, frame: Frame) -> None:
+        """Takes a frame of this attempt."""
+        if (
+            attempt_id == self._attempt_id
+            and frame.seq == self._next_seq
+            and frame.kind is Kind.CHUNK
+        ):
             self._next_seq += 1
             self._push(frame)
         else:
-            self._put(attempt, frame)
+            self._put(attempt_id, frame)
 
-    def _put(self, attempt: str, frame: Frame) -> None:
-        if self.ended or generation_of(attempt) != self.generation:
+    def _put(self, attempt_id: str, frame: Frame) -> None:
+        if self.ended or generation_of(attempt_id) != self.generation:
             return
-        if attempt in self._past:
+        if attempt_id in self._past:
             return  # what was read before is read again
         if frame.kind in (Kind.REVOKED, Kind.LOST):
-            self._part_with(attempt, frame)
+            self._part_with(attempt_id, frame)
         elif frame.seq == FROM_SCRIPT:
             self._push(frame)
         else:
-            self._follow(attempt, frame)
+            self._follow(attempt_id, frame)
 
-    def _part_with(self, attempt: str, frame: Frame) -> None:
-        if self._attempt not in (attempt, None):
+    def _part_with(self, attempt_id: str, frame: Frame) -> None:
+        if self._attempt_id not in (attempt_id, None):
             return
         if frame.kind is Kind.REVOKED:
-            self._past.add(attempt)
+            self._past.add(attempt_id)
             self._restart()
         else:
             self._lose(frame)
 
     def _restart(self) -> None:
-        self._attempt, self._next_seq = None, 0
+        self._attempt_id, self._next_seq = None, 0
         self._frames, self._bytes = [], 0
         self._push(Frame(Kind.REVOKED, FROM_SCRIPT))
 
@@ -129,7 +133,7 @@ class Reply:
 
     def _await_next_generation(self) -> None:
         self.generation += 1
-        self._attempt, self._next_seq = None, 0
+        self._attempt_id, self._next_seq = None, 0
         self._past.clear()
 
     def resumed(self, generation: int, needs: Needs) -> bool:
@@ -141,7 +145,7 @@ class Reply:
 
     def forget(self) -> None:
         """Redis has lost the job, or what it said: it is to be submitted again."""
-        has_begun = self._attempt is not None
+        has_begun = self._attempt_id is not None
         if has_begun and self._streamed:
             self._lose(_LOST)
             return
@@ -155,16 +159,16 @@ class Reply:
         payload = json.dumps({"code": code, "message": message}).encode()
         self._push(Frame(Kind.FAILED, FROM_SCRIPT, payload=payload))
 
-    def _follow(self, attempt: str, frame: Frame) -> None:
-        if self._attempt is None:
-            self._attempt, self.place = attempt, None
-        elif attempt != self._attempt and self._streamed:  # Redis has handed it out again
+    def _follow(self, attempt_id: str, frame: Frame) -> None:
+        if self._attempt_id is None:
+            self._attempt_id, self.place = attempt_id, None
+        elif attempt_id != self._attempt_id and self._streamed:  # Redis has handed it out again
             self._lose(_LOST)
             return
-        elif attempt != self._attempt:
-            self._past.add(self._attempt)
+        elif attempt_id != self._attempt_id:
+            self._past.add(self._attempt_id)
             self._restart()
-            self._attempt = attempt
+            self._attempt_id = attempt_id
         if frame.seq < self._next_seq:
             return
         if frame.seq > self._next_seq:  # Redis has forgotten frames, and not the attempt

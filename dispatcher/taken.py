@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.job import Claim, decode_wants, split_token
+from dispatcher.job import Claim, decode_wants, split_attempt_id
 from dispatcher.needs import read_needs
 from dispatcher.traces import valid_trace
 
@@ -37,10 +37,10 @@ def read_taken(free: int, again_ms: bytes, rows: list[Any], free_sides: int = 0)
 
 def _read_claim(row: list[bytes]) -> Claim:
     name, api, wants, left_ms, queue_ms, class_, path, form, body, *trace = row
-    token = name.decode()
+    attempt_id = name.decode()
     return Claim(
-        job=split_token(token)[0],
-        token=token,
+        job=split_attempt_id(attempt_id)[0],
+        attempt_id=attempt_id,
         api=api.decode(),
         wants=decode_wants(wants.decode()),
         left_s=int(left_ms) / 1000,

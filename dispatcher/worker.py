@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from dispatcher.announcement import announce
@@ -103,7 +104,7 @@ class WorkerSession:
         cost so far.
         """
         items: list[tuple[str, int | str]] = list(held.items())
-        named: list[tuple[str, int | str]] = [(token, "") for token in held]
+        named: list[tuple[str, int | str]] = [(attempt_id, "") for attempt_id in held]
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
         asked = items[:HELD_LOOKED_AT] + named[HELD_LOOKED_AT:]
         answer = await self._run(lambda who: self._commands.renew(who, status, _GRACE_MS, asked))
@@ -113,7 +114,7 @@ class WorkerSession:
             piece = items[first : first + HELD_LOOKED_AT]
             found.append(await self._run(partial(self._commands.look, held=piece)))
         await self._announce(facts, now_s)
-        return Renewal(drained, *(_tokens(lists) for lists in zip(*found, strict=True)))
+        return Renewal(drained, *(_attempt_ids(lists) for lists in zip(*found, strict=True)))
 
     async def _announce(self, facts: WorkerFacts, now_s: int) -> None:
         link, keys, is_new = self.link, self._commands.keys, not self._is_announced
@@ -142,7 +143,7 @@ class WorkerSession:
 
     def finish(
         self,
-        token: str,
+        attempt_id: str,
         state: str,
         frames: list[Frame],
         usage: Usage = NOTHING,
@@ -156,7 +157,7 @@ class WorkerSession:
         """
         self.used.append(usage)
         spent = usage.prompt, usage.completion, usage.cached, usage.cost
-        ended = Ended(token, state, pack(frames), *spent)
+        ended = Ended(attempt_id, state, pack(frames), *spent)
         return self._finishes.add(_Finish(ended, offer, patience))
 
     async def _finish_all(self, finishes: list["_Finish"]) -> list[Taken | Fenced]:
@@ -171,16 +172,16 @@ class WorkerSession:
         taken = read_taken(free, again_ms, jobs)
         others = Taken(taken.free, [], taken.again_s)
         return [
-            (taken if i == first else others) if is_over else self._fenced(ended[i].token)
+            (taken if i == first else others) if is_over else self._fenced(ended[i].id)
             for i, is_over in enumerate(over)
         ]
 
-    def _fenced(self, token: str) -> Fenced:
-        return Fenced(f"the attempt {token} is no longer held by the worker {self.worker}")
+    def _fenced(self, attempt_id: str) -> Fenced:
+        return Fenced(f"the attempt {attempt_id} is no longer held by the worker {self.worker}")
 
     async def release(
         self,
-        token: str,
+        attempt_id: str,
         *,
         toll: Toll,
         error: bytes,
@@ -198,7 +199,7 @@ class WorkerSession:
         class_ = "" if needs is None else str(needs)
         hashed = hashlib.sha1(refusal, usedforsecurity=False).hexdigest() if refusal else ""
         counts = used.prompt, used.cached, used.completion
-        given_back = GivenBack(token, toll, error, class_, hashed, *counts)
+        given_back = GivenBack(attempt_id, toll, error, class_, hashed, *counts)
         call = partial(self._commands.release, given_back=given_back)
         answer = await insist(lambda: self._run(call), "release", log)
         for name in answer[1:]:
@@ -237,8 +238,8 @@ def _largest(finishes: Iterable[_Finish]) -> Offer:
     return Offer(*map(max, zip(*[finish.offer for finish in finishes], strict=True)))
 
 
-def _tokens(lists: Iterable[list[bytes]]) -> list[str]:
-    return list(dict.fromkeys(token.decode() for tokens in lists for token in tokens))
+def _attempt_ids(lists: Iterable[list[bytes]]) -> list[str]:
+    return list(dict.fromkeys(each.decode() for each in chain.from_iterable(lists)))
 
 
 def _read_versions(pairs: list[Any]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from dispatcher.commands import Bounds, Commands, Identity, Offer, Wish, WorkerS
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.cost import NOTHING, Usage
 from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_token
+from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_attempt_id
 from dispatcher.keys import Keys
 from dispatcher.patience import EAGER, Patience
 
@@ -32,7 +32,7 @@ Taken = tuple[int, list[str]]
 class Told:
     """A frame in a reply stream, and the attempt it belongs to."""
 
-    token: str
+    attempt_id: str
     kind: str
     payload: bytes
 
@@ -92,9 +92,9 @@ def queued_job(
     )
 
 
-def ended_attempt(token: str, state: str = "done", cost: int = 1) -> Ended:
+def ended_attempt(attempt_id: str, state: str = "done", cost: int = 1) -> Ended:
     """An attempt that has ended."""
-    return Ended(token, state, pack([Frame(Kind(state), 0)]), 700, 1100, 300, cost)
+    return Ended(attempt_id, state, pack([Frame(Kind(state), 0)]), 700, 1100, 300, cost)
 
 
 class Desk:
@@ -158,7 +158,7 @@ class Desk:
 
     async def resume(
         self,
-        token: str,
+        attempt_id: str,
         *,
         build: str = "f1",
         estimate: int = 1,
@@ -168,8 +168,8 @@ class Desk:
         generation: int = 0,
     ) -> list[Any]:
         """Has the job of an attempt go on, under the next generation where none is given."""
-        job, attempt = split_token(token)
-        newer = generation or generation_of(attempt) + 1
+        job, name = split_attempt_id(attempt_id)
+        newer = generation or generation_of(name) + 1
         said = seen_cost, seen
         return await self.commands.resume(job, newer, build, (estimate, 1, 0), said, body)
 
@@ -206,26 +206,26 @@ class Desk:
         return answer[:3] + answer[4:]
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
-        """The free slots left, and the tokens of the claimed.
+        """The free slots left, and the attempt ids of the claimed.
 
         Claims until nothing comes: one call takes a worker's share of what waits.
         """
-        tokens: list[str] = []
+        attempt_ids: list[str] = []
         while True:
-            verdict, free, _, *rows = await self.claim_raw(worker, most - len(tokens), **more)
+            verdict, free, _, *rows = await self.claim_raw(worker, most - len(attempt_ids), **more)
             assert verdict == b"OK"
-            tokens += [row[0].decode() for row in rows]
-            if not (rows and free) or len(tokens) == most or "nonce" in more:
-                return free, tokens
+            attempt_ids += [row[0].decode() for row in rows]
+            if not (rows and free) or len(attempt_ids) == most or "nonce" in more:
+                return free, attempt_ids
 
     async def take(self, worker: str = "w") -> str:
-        """The token of one job."""
-        _, (token,) = await self.claim(worker, 1)
-        return token
+        """Claims one job; returns the attempt id."""
+        _, (attempt_id,) = await self.claim(worker, 1)
+        return attempt_id
 
     async def emit(
         self,
-        *tokens: str,
+        *attempt_ids: str,
         worker: str = "w",
         epoch: str = "e",
         api: str = "a",
@@ -234,21 +234,27 @@ class Desk:
         most_unread: int = 2**20,
     ) -> list[bytes]:
         frames = pack([Frame(Kind.CHUNK, 0, 1, payload)])
-        rows = [(token, visible, frames) for token in tokens]
+        rows = [(attempt_id, visible, frames) for attempt_id in attempt_ids]
         return await self.commands.emit(Identity(worker, epoch), api, LEASE_MS, most_unread, rows)
 
     async def finish(
-        self, token: str, worker: str = "w", *, epoch: str = "e", state: str = "done", cost: int = 1
+        self,
+        attempt_id: str,
+        worker: str = "w",
+        *,
+        epoch: str = "e",
+        state: str = "done",
+        cost: int = 1,
     ) -> str:
         """Takes no job."""
         answer = await self.finish_raw(
-            token, worker, 0, epoch=epoch, state=state, cost=cost, most_sides=0
+            attempt_id, worker, 0, epoch=epoch, state=state, cost=cost, most_sides=0
         )
         return str(answer[0], "ascii")
 
     async def finish_raw(
         self,
-        token: str,
+        attempt_id: str,
         worker: str = "w",
         most: int = 99,
         *,
@@ -261,7 +267,7 @@ class Desk:
         most_sides: int = SIDE_PLACES,
     ) -> list[Any]:
         wish = Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
-        ended = ended_attempt(token, state, cost)
+        ended = ended_attempt(attempt_id, state, cost)
         verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
         if verdict != b"OK" or rest[2] != [1]:
             return [b"FENCED"]
@@ -269,7 +275,7 @@ class Desk:
 
     async def release(
         self,
-        token: str,
+        attempt_id: str,
         worker: str = "w",
         *,
         epoch: str = "e",
@@ -284,7 +290,7 @@ class Desk:
         free = Toll.SETBACK if setback else Toll.NOTHING
         toll = Toll.CRASH if crashed else Toll.ATTEMPT if costs else free
         counts = used.prompt, used.cached, used.completion
-        given_back = GivenBack(token, toll, b'{"e":1}', class_, refusal, *counts)
+        given_back = GivenBack(attempt_id, toll, b'{"e":1}', class_, refusal, *counts)
         answer = await self.commands.release(Identity(worker, epoch), given_back)
         return [word.decode() for word in answer]
 
@@ -303,7 +309,7 @@ class Desk:
         cost: int = 0,
     ) -> list[Any]:
         status = WorkerStatus(LEASE_MS, slots, accepting, ("health", "healthy"))
-        rows = [(token, cost) for token in held]
+        rows = [(attempt_id, cost) for attempt_id in held]
         verdict, *rest = await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
         return [verdict, *rest[2:]]  # without the time, and whether it is drained
 
@@ -346,8 +352,8 @@ class Desk:
         return [place.decode().rpartition("|")[2] for place in places]
 
     async def running(self, worker: str = "w") -> list[str]:
-        tokens = await self.redis.zrange(self.keys.named("running", worker), 0, -1)
-        return [token.decode() for token in tokens]
+        attempt_ids = await self.redis.zrange(self.keys.named("running", worker), 0, -1)
+        return [attempt_id.decode() for attempt_id in attempt_ids]
 
     async def counter(self, name: str) -> int:
         return int(await self.redis.hget(self.keys.named("counters"), name) or 0)
@@ -356,16 +362,16 @@ class Desk:
         """The frames in an api's reply stream."""
         rows = await self.redis.xrange(self.keys.named("replies", api))
         return [
-            Told(token.decode(), frame.kind.value, frame.payload)
+            Told(attempt_id.decode(), frame.kind.value, frame.payload)
             for _, fields in rows
-            for token, value in fields.items()
-            if token != b"hello"
+            for attempt_id, value in fields.items()
+            if attempt_id != b"hello"
             for frame in unpack(value)
         ]
 
     async def heard(self, api: str = "a") -> list[tuple[str, str]]:
-        """The kinds of these frames, each with its token."""
-        return [(told.token, told.kind) for told in await self.told(api)]
+        """The kinds of these frames, each with its attempt id."""
+        return [(told.attempt_id, told.kind) for told in await self.told(api)]
 
     async def rung(self, worker: str = "") -> bool:
         """Whether a bell rings: a worker's own or the one all share; it is silent afterwards."""
@@ -373,8 +379,8 @@ class Desk:
         return bool(await self.redis.delete(bell))
 
     async def cancels(self, worker: str = "w") -> list[str]:
-        tokens = await self.redis.zrange(self.keys.named("cancels", worker), 0, -1)
-        return [token.decode() for token in tokens]
+        attempt_ids = await self.redis.zrange(self.keys.named("cancels", worker), 0, -1)
+        return [attempt_id.decode() for attempt_id in attempt_ids]
 
     async def of_jobs(self) -> list[str]:
         """The keys that are there only while a job waits or runs."""

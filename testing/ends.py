@@ -136,14 +136,14 @@ class Server:
     async def finish(self, claim: Claim, seq: int) -> None:
         frames = await rest_of(self.outbox, self._of(claim, seq))
         frames.append(Frame(Kind.DONE, seq, payload=DONE))
-        await self.session.finish(claim.token, "done", frames, Usage(1, 2))
+        await self.session.finish(claim.attempt_id, "done", frames, Usage(1, 2))
 
     def _of(self, claim: Claim, seq: int) -> Outgoing:
         """What it has to say of this claim, from its frame number `seq` on."""
-        if claim.token not in self._said:
-            self._said[claim.token] = self.outbox.open(claim, Speaker())
-        self._said[claim.token]._seq = seq
-        return self._said[claim.token]
+        if claim.attempt_id not in self._said:
+            self._said[claim.attempt_id] = self.outbox.open(claim, Speaker())
+        self._said[claim.attempt_id]._seq = seq
+        return self._said[claim.attempt_id]
 
 
 async def rest_of(outbox: Outbox, outgoing: Outgoing) -> list[Frame]:
@@ -164,7 +164,7 @@ async def see_a_part(server: Server, client: Client) -> Claim:
 async def lose(server: Server, client: Client) -> Claim:
     """An attempt that ends when its client has seen a part."""
     claim = await see_a_part(server, client)
-    await server.session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
+    await server.session.release(claim.attempt_id, toll=Toll.ATTEMPT, error=b"{}")
     await client.read_to(Kind.LOST)
     return claim
 

@@ -48,12 +48,12 @@ class Worker:
                 taken = await self._session.claim(Offer(SLOTS, 4))
                 for claim in taken.claims:
                     self.taken.append(claim.job)
-                    tasks.create_task(self._answer(claim.token))
+                    tasks.create_task(self._answer(claim.attempt_id))
                 await asyncio.sleep(0.005)
 
-    async def _answer(self, token: str) -> None:
+    async def _answer(self, attempt_id: str) -> None:
         await self.open.wait()
-        await self._session.finish(token, "done", list(ANSWER), self.used)
+        await self._session.finish(attempt_id, "done", list(ANSWER), self.used)
 
 
 class Stage:

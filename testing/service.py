@@ -106,9 +106,9 @@ class ScriptedQueue:
 
 
 def _put(reply: Reply, job: Job, frames: Sequence[Frame]) -> None:
-    token = f"{job.id}:n-1-{reply.generation}"
+    attempt_id = f"{job.id}:n-1-{reply.generation}"
     for frame in frames:
-        reply.put(token, frame)
+        reply.put(attempt_id, frame)
 
 
 class Registry(Directory):

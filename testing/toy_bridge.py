@@ -116,12 +116,12 @@ class ToyBridge:
     def start(self, claim: Claim) -> None:
         if not self.alive:
             return  # the answer to its last claim
-        self.held[claim.token] = claim
+        self.held[claim.attempt_id] = claim
         self.log.claimed(self, claim)
         self._tasks.add(task := asyncio.create_task(self._work(claim)))
         task.add_done_callback(self._tasks.discard)
 
-    def stop(self, token: str, why: Any) -> None:
+    def stop(self, attempt_id: str, why: Any) -> None:
         """Nothing is cancelled here."""
 
     async def has_claimed(self) -> bool:
@@ -138,10 +138,12 @@ class ToyBridge:
 
     async def _work(self, claim: Claim) -> None:
         await self.work(self, claim)
-        del self.held[claim.token]
+        del self.held[claim.attempt_id]
         self.log.freed(self, claim)
         offer, patience = self.policy.offer, self.policy.patience
-        taken = await self.session.finish(claim.token, "done", DONE, Usage(1, 1), offer, patience)
+        taken = await self.session.finish(
+            claim.attempt_id, "done", DONE, Usage(1, 1), offer, patience
+        )
         for following in taken.claims:
             self.start(following)
 

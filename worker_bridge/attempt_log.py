@@ -41,7 +41,7 @@ def write(attempt: Attempt, served: Served, fault: BaseException | None) -> None
     values = (
         *(id_, choice or None, claim.path, _ENDS[result.end] if result else None),
         *(attempt.became, attempt.stopped_by, status, reason, served.model, served.worker),
-        *(claim.token.rpartition(":")[2], claim.queue_ms),
+        *(claim.attempt_id.rpartition(":")[2], claim.queue_ms),
         int(1000 * (begun_at - since)) if begun_at else None,
         int(1000 * (first_at - since)) if first_at else None,
         int(1000 * (time.monotonic() - since)),

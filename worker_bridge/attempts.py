@@ -48,21 +48,21 @@ class Attempts:
         return len(self._held)
 
     def moving(self) -> dict[str, Usage]:
-        """Those that were not stopped: their tokens, and what each has used so far."""
+        """Those that were not stopped: their ids, and what each has used so far."""
         return {
-            token: attempt.answer.meter.usage
-            for token, attempt in self._held.items()
+            attempt_id: attempt.answer.meter.usage
+            for attempt_id, attempt in self._held.items()
             if attempt.stopped_by is None
         }
 
     def start(self, claim: Claim) -> None:
         """Begins an attempt; one that runs already, after a repeated claim, goes on."""
-        if claim.token in self._held:
+        if claim.attempt_id in self._held:
             return
         worker = self._worker
         round_ = NO_ROUND if claim.needs.side else self._state.breaker.begin()
         attempt = Attempt(claim, worker.served, worker.outbox, self._ended, round_)
-        self._held[claim.token] = attempt
+        self._held[claim.attempt_id] = attempt
         self.begun += 1
         if not attempt.is_side:
             self._state.held += 1
@@ -70,10 +70,10 @@ class Attempts:
         self._empty.clear()
         attempt.begin(worker.server, worker.session)
 
-    def stop(self, token: str, why: Stop) -> None:
+    def stop(self, attempt_id: str, why: Stop) -> None:
         """Drops an attempt's request; does nothing for one that is not there."""
-        if token in self._held:
-            self._held[token].stop(why)
+        if attempt_id in self._held:
+            self._held[attempt_id].stop(why)
 
     def stop_all(self, why: Stop) -> None:
         """Drops every request."""
@@ -94,10 +94,10 @@ class Attempts:
 
     def in_slots(self) -> set[str]:
         """Those that the server has begun; all, where it is too old a build to tell."""
-        held = {token: a for token, a in self._held.items() if not a.is_side}
+        held = {attempt_id: a for attempt_id, a in self._held.items() if not a.is_side}
         if not self._state.tells_beginnings:
             return set(held)
-        return {token for token, a in held.items() if a.answer.phase is not Phase.SLOT}
+        return {attempt_id for attempt_id, a in held.items() if a.answer.phase is not Phase.SLOT}
 
     def hide_slots(self) -> bool:
         """Whether one of them may have any number of slots."""
@@ -184,7 +184,7 @@ class Attempts:
         ):  # renew then tells that it is gone, and it is given back
             what = "job=%s ended in a way that nobody thought of"
             log.error(what, attempt.claim.job, exc_info=fault)
-        if self._held.pop(attempt.claim.token, None) is not None:
+        if self._held.pop(attempt.claim.attempt_id, None) is not None:
             if not attempt.is_side:
                 self._state.held -= 1
             write(attempt, self._worker.served, fault)

@@ -96,16 +96,16 @@ class Registration:
     async def _renew(self) -> None:
         moving = self._attempts.moving()
         self._history.look(moving.values(), time.monotonic())
-        costs = {token: used.cost for token, used in moving.items()}
+        costs = {attempt_id: used.cost for attempt_id, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
         self.renewed_at = time.monotonic()
         self._state.heed_order(drained=renewal.drained)
-        for token in renewal.foreign:
-            self._attempts.stop(token, Stop.FENCED)
-        for token in renewal.unwanted:
-            self._attempts.stop(token, Stop.CANCELLED)
-        for token in renewal.orphaned:
-            self._attempts.stop(token, Stop.ORPHANED)
+        for attempt_id in renewal.foreign:
+            self._attempts.stop(attempt_id, Stop.FENCED)
+        for attempt_id in renewal.unwanted:
+            self._attempts.stop(attempt_id, Stop.CANCELLED)
+        for attempt_id in renewal.orphaned:
+            self._attempts.stop(attempt_id, Stop.ORPHANED)
         self._tell_of_strangers()
 
     async def _begin_again(self) -> None:

@@ -108,7 +108,7 @@ class Settling:
     def _finish(self, attempt: Attempt, frames: list[Frame]) -> asyncio.Future[Taken]:
         """Ends an attempt for good; its slot gets the next job at once."""
         return self._session.finish(
-            attempt.claim.token,
+            attempt.claim.attempt_id,
             frames[-1].kind,
             frames,
             attempt.answer.meter.usage,  # what a cancelled one used is charged as served
@@ -121,7 +121,7 @@ class Settling:
         message = reason_of(said.get("message", ""), attempt.claim.body)
         log.warning("worker=%s gives a job back: %s", self._session.worker, message)
         verdict = await self._session.release(
-            attempt.claim.token,
+            attempt.claim.attempt_id,
             toll=toll,
             error=result.payload,
             refusal=result.refusal,
@@ -134,7 +134,7 @@ class Settling:
         """Gives back a job whose prompt is too long for this server; False if for all there are."""
         context = self._state.props.context
         verdict = await self._session.release(
-            attempt.claim.token,
+            attempt.claim.attempt_id,
             toll=Toll.NOTHING,
             error=failure(f"The prompt is too long for a worker with {context} tokens of context."),
             needs=attempt.claim.needs.larger(context),

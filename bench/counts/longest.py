@@ -36,12 +36,12 @@ async def _time_calls(
     enqueue = desk.commands.enqueue("a", BOUNDS, make_jobs(numbers, MOST_CLAIMED))
     yield f"enqueue of {MOST_CLAIMED}", await _ms(desk, enqueue)
     yield f"claim of {MOST_CLAIMED}", await _ms(desk, desk.claim_raw(worker))
-    while len(tokens := await desk.running(worker)) < HELD_LOOKED_AT:
+    while len(attempt_ids := await desk.running(worker)) < HELD_LOOKED_AT:
         await desk.claim_raw(worker)
     who = Identity(worker, "e")
-    held = [(token, 1) for token in tokens[:HELD_LOOKED_AT]]
+    held = [(attempt_id, 1) for attempt_id in attempt_ids[:HELD_LOOKED_AT]]
     yield f"look at {HELD_LOOKED_AT}", await _ms(desk, desk.commands.look(who, held))
-    ended = [ended_attempt(token) for token in tokens[:_MOST_ENDED]]
+    ended = [ended_attempt(attempt_id) for attempt_id in attempt_ids[:_MOST_ENDED]]
     finish = desk.commands.finish(who, Wish(Offer(MOST_CLAIMED), f"f{worker}", 0, EAGER), ended)
     yield f"finish of {len(ended)}, and claim of as many", await _ms(desk, finish)
     await desk.redis.zadd(desk.keys.named("workers"), {worker: 1})

@@ -92,14 +92,14 @@ async def _count_long(desk: Desk) -> dict[str, float]:
     numbers = count()
     await join(desk, "w", SLOTS)
     await fill(desk, numbers, WAITING)
-    _, tokens = await desk.claim("w")
+    _, attempt_ids = await desk.claim("w")
     rounds = []
     for _ in range(JOBS):
         before = await calls_of(desk.redis)
         await desk.commands.enqueue("a", BOUNDS, make_jobs(numbers, 1))
-        await desk.emit(tokens[0])
-        answer = await desk.finish_raw(tokens.pop(0))
-        tokens += [row[0].decode() for row in answer[3:]]
+        await desk.emit(attempt_ids[0])
+        answer = await desk.finish_raw(attempt_ids.pop(0))
+        attempt_ids += [row[0].decode() for row in answer[3:]]
         rounds.append(await calls_of(desk.redis) - before)
     return _typical(rounds)
 

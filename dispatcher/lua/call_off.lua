@@ -17,8 +17,8 @@
 -- @lazy retire
 local function end_now(id, job)
   if job.state == 'queued' then leave_queue(c, id, job) end
-  local token = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
-  tell(job.api, job.state == 'queued' and unclaimed(id, job) or token, 'cancelled', '{}')
+  local attempt_id = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
+  tell(job.api, job.state == 'queued' and unclaimed(id, job) or attempt_id, 'cancelled', '{}')
   end_job(c, id, 'cancelled', 'cancelled', 1, use_shown(c, job))
 end
 

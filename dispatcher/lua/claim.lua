@@ -7,10 +7,10 @@
 --          7 … 10 prompt_ms, token_ms, turn_ms, behind (dispatcher/patience.py)
 --          11 faster workers, parted by blanks, the fastest first
 -- Returns  {'FENCED'}                               register again
---          {'OK', free slots left, again ms, free side places left, job, …}  each job {token, api,
---                      wants, milliseconds left, queued ms, class, path, form, body ('': too
---                      large, or gone: read it), trace (left out where it has none)}. In
---                      `again ms` (0: never) jobs can be had that are left to others now.
+--          {'OK', free slots left, again ms, free side places left, job, …}  each job
+--            {attempt id, api, wants, milliseconds left, queued ms, class, path, form, body ('':
+--            too large, or gone: read it), trace (left out where it has none)}. In `again ms` (0:
+--            never) jobs can be had that are left to others now.
 -- The bridge makes a new random nonce for each claim and repeats it when a reply was cut: the same
 -- nonce finds the same jobs. An attempt is named by the nonce and a count.
 -- @include call_all

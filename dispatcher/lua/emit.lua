@@ -1,13 +1,12 @@
 -- emit: passes on what the jobs of one api have produced since the last emit.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 api  4 lease ms  5 most unread bytes in the api's reply stream
---          6… triples: token, visible (1: a client sees it; told once is enough), packed frames
---          (dispatcher/frames.py)
+--          6… triples: attempt id, visible (1: a client sees it; told once is enough), packed
+--          frames (dispatcher/frames.py)
 -- Returns  {'FENCED'}          register again; nothing was passed on
 --          {'GONE'}            the api is dead: nobody waits for these jobs
 --          {'SLOW'}            the api does not keep up; nothing was passed on
---          {'OK', token, …}    passed on, but for the attempts named, which are no longer this
---            worker's
+--          {'OK', attempt id, …}  passed on, but for these, which are no longer this worker's
 -- A repeated emit shows the same frames twice; the api drops those whose sequence number it has.
 -- @include attempts
 -- @include held
@@ -20,17 +19,17 @@ if about[1] ~= epoch then return {'FENCED'} end
 -- What renew has just done need not be done again.
 if now - number(about[2]) > RENEWAL_MS then extend_lease(worker, now + lease_ms) end
 
-local tokens = {}
-for i = 6, #ARGV, 3 do tokens[#tokens + 1] = ARGV[i] end
-local is_held, answer, fields, bytes, seen = held(worker, tokens), {'OK'}, {}, 0, {}
-for n, token in ipairs(tokens) do
+local attempt_ids = {}
+for i = 6, #ARGV, 3 do attempt_ids[#attempt_ids + 1] = ARGV[i] end
+local is_held, answer, fields, bytes, seen = held(worker, attempt_ids), {'OK'}, {}, 0, {}
+for n, attempt_id in ipairs(attempt_ids) do
   local visible, frames = ARGV[3 * n + 4], ARGV[3 * n + 5]
   if is_held[n] then
-    fields[#fields + 1], fields[#fields + 2] = token, frames
+    fields[#fields + 1], fields[#fields + 2] = attempt_id, frames
     bytes = bytes + #frames
-    if visible == '1' then seen[#seen + 1] = token end
+    if visible == '1' then seen[#seen + 1] = attempt_id end
   else
-    answer[#answer + 1] = token
+    answer[#answer + 1] = attempt_id
   end
 end
 if #fields == 0 then return answer end
@@ -54,8 +53,8 @@ for first = 1, #fields, PIECE do
   if not add_entry(first, math.min(first + PIECE - 1, #fields)) then return {'GONE'} end
 end
 redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
-for _, token in ipairs(seen) do
-  local key = K.job .. (split_token(token) or '')
+for _, attempt_id in ipairs(seen) do
+  local key = K.job .. (split_attempt_id(attempt_id) or '')
   local is_new = try('HSET', key, 'visible', 1) == 1
   -- Redis has lost the job: nobody would remove what is left of it.
   if is_new and redis.call('HLEN', key) == 1 then redis.call('DEL', key) end

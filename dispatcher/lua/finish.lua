@@ -31,32 +31,32 @@ local ended = read_rows(12, ENDED)
 if not open_claim(c, unpack(ARGV, 1, 11)) then return {'FENCED'} end
 
 local function is_repeated(attempt)
-  local job = read_hash(K.job .. attempt.id, {'attempt', 'state'})
+  local job = read_hash(K.job .. attempt.job_id, {'attempt', 'state'})
   return job.attempt == attempt.name and FINAL[job.state]
 end
 
 -- Takes the attempts off the worker. Returns those that were there, for each whether it is over
 -- now, and whether one was over before: then the call is repeated.
 local function take_off_all()
-  local tokens, there, verdicts, seen, was_over = {}, {}, {}, {}, false
+  local ids, there, verdicts, seen, was_over = {}, {}, {}, {}, false
   for i, attempt in ipairs(ended) do
-    tokens[i], attempt.id, attempt.name = attempt.token, split_token(attempt.token)
+    ids[i], attempt.job_id, attempt.name = attempt.id, split_attempt_id(attempt.id)
   end
-  local is_held = #tokens > 1 and held(c.worker, tokens)
-    or {redis.call('ZREM', K.running .. c.worker, tokens[1]) == 1}
+  local is_held = #ids > 1 and held(c.worker, ids)
+    or {redis.call('ZREM', K.running .. c.worker, ids[1]) == 1}
   for i, attempt in ipairs(ended) do
-    if is_held[i] and not seen[attempt.token] then there[#there + 1] = attempt end
-    seen[attempt.token] = true
+    if is_held[i] and not seen[attempt.id] then there[#there + 1] = attempt end
+    seen[attempt.id] = true
     local is_over = not is_held[i] and is_repeated(attempt)
     verdicts[i], was_over = (is_held[i] or is_over) and 1 or 0, was_over or is_over
   end
   for _, attempt in ipairs(there) do
-    if c.about.suspect == attempt.token then
+    if c.about.suspect == attempt.id then
       c.runs_suspect = false
       redis.call('HDEL', K.worker .. c.worker, 'suspect')
     end
   end
-  if #tokens > 1 and #there > 0 then redis.call('ZREM', K.running .. c.worker, unpack(tokens)) end
+  if #ids > 1 and #there > 0 then redis.call('ZREM', K.running .. c.worker, unpack(ids)) end
   return there, verdicts, was_over
 end
 
@@ -68,7 +68,7 @@ local function pass_on(attempts)
     if api then
       fields[api], bytes[api] = fields[api] or {}, (bytes[api] or 0) + #attempt.frames
       local n = #fields[api]
-      fields[api][n + 1], fields[api][n + 2] = attempt.token, attempt.frames
+      fields[api][n + 1], fields[api][n + 2] = attempt.id, attempt.frames
     end
   end
   for api, pairs_ in pairs(fields) do
@@ -129,8 +129,9 @@ local function end_attempt(attempt)
       learn('mean_completion_tokens', completion)
     end
   end
-  note_end(c, attempt.id, attempt.state, 'prompt_tokens', prompt, 'completion_tokens', completion,
-    'cached_tokens', attempt.cached_tokens, 'cost', cost, use_of(attempt))
+  note_end(c, attempt.job_id, attempt.state, 'prompt_tokens', prompt,
+    'completion_tokens', completion, 'cached_tokens', attempt.cached_tokens, 'cost', cost,
+    use_of(attempt))
 end
 
 -- What ends with a job.
@@ -147,23 +148,25 @@ local function flaw_of_finished(id, job)
 end
 
 local function finish_job(attempt)
-  local id, job = attempt.id, attempt.job
+  local id, job = attempt.job_id, attempt.job
   if not job.api and redis.call('EXISTS', K.job .. id) == 0 then
     return set_counter(c, 'recount', 1)
   end
   local flaw = flaw_of_finished(id, job)
   if flaw then
     use_of(attempt)  -- it was answered all the same
-    retire(c, id, flaw, nil, attempt.token, attempt.is_answered)
-  else work_on(c, id, nil, attempt.token, end_attempt, attempt) end
+    retire(c, id, flaw, nil, attempt.id, attempt.is_answered)
+  else work_on(c, id, nil, attempt.id, end_attempt, attempt) end
 end
 
 -- Nobody runs them again.
 local function forget_bodies(attempts)
-  local ids, bodies = {}, {}
-  for i, attempt in ipairs(attempts) do ids[i], bodies[i] = attempt.id, K.body .. attempt.id end
+  local jobs, bodies = {}, {}
+  for i, attempt in ipairs(attempts) do
+    jobs[i], bodies[i] = attempt.job_id, K.body .. attempt.job_id
+  end
   redis.call('DEL', unpack(bodies))
-  try('ZREM', K.deadlines, unpack(ids))
+  try('ZREM', K.deadlines, unpack(jobs))
 end
 
 local function finish_all(attempts)
@@ -171,7 +174,7 @@ local function finish_all(attempts)
   read_counters(c, 'running', 'capped', 'mean_service_ms', 'mean_prompt_tokens',
     'mean_completion_tokens', 'done', 'queued_bytes', 'parked', 'suspected_until_ms')
   for _, attempt in ipairs(attempts) do
-    attempt.job = read_hash(K.job .. attempt.id, FINISHED)
+    attempt.job = read_hash(K.job .. attempt.job_id, FINISHED)
   end
   pass_on(attempts)
   forget_bodies(attempts)

@@ -1,8 +1,8 @@
 -- look: looks at more of the attempts that a bridge holds than renew does in one call.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 worker  2 epoch  3… pairs of a token that is held and what it has cost so far
+-- ARGV     1 worker  2 epoch  3… pairs: the id of an attempt that is held, what it has cost so far
 -- Returns  {'FENCED'}  register again
---          {'OK', {token, …}, {token, …}, {token, …}}  as renew
+--          {'OK', {foreign, …}, {unwanted, …}, {orphaned, …}}  as of renew
 -- @include call
 -- @include is_registered
 -- @include look_at_held

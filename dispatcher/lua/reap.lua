@@ -65,9 +65,10 @@ end
 
 local gone, recovered = {}, 0
 
-local function recover_one(worker, token)
-  take_off(worker, token)
-  return recover(c, token, '{"code":"worker_failed","message":"The worker stopped answering."}')
+local function recover_one(worker, attempt_id)
+  take_off(worker, attempt_id)
+  local failure = '{"code":"worker_failed","message":"The worker stopped answering."}'
+  return recover(c, attempt_id, failure)
 end
 
 local function bury(worker)
@@ -78,17 +79,17 @@ local function bury(worker)
   redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it
   forget_speed(c, worker)
   local most = MOST_RECOVERED - recovered
-  local tokens = try('ZRANGE', K.running .. worker, 0, most - 1) or {}
-  for _, token in ipairs(tokens) do
-    local is_well, verdict = guarded(c, recover_one, worker, token)
+  local attempt_ids = try('ZRANGE', K.running .. worker, 0, most - 1) or {}
+  for _, attempt_id in ipairs(attempt_ids) do
+    local is_well, verdict = guarded(c, recover_one, worker, attempt_id)
     recovered = recovered + 1
     if is_noted then count_gone(worker, is_well and verdict or 'failed') end
   end
-  if #tokens == most then return end
+  if #attempt_ids == most then return end
   redis.call('DEL', K.worker .. worker, K.running .. worker, K.cancels .. worker,
     K.bell_of .. worker, K.prefers .. worker)
   redis.call('ZREM', K.workers, worker)
-  for _, word in ipairs({worker, #tokens, how}) do gone[#gone + 1] = word end
+  for _, word in ipairs({worker, #attempt_ids, how}) do gone[#gone + 1] = word end
 end
 
 local function cancel_overdue(id, job)
@@ -119,8 +120,8 @@ local function end_overdue(id, job)
     -- It was claimed in time: a longer deadline counts.
     redis.call('ZADD', K.deadlines, job.deadline_ms, id)
   elseif job.state == 'lost' then
-    local token = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
-    tell(job.api, token, 'failed', NOT_RESUMED)
+    local attempt_id = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
+    tell(job.api, attempt_id, 'failed', NOT_RESUMED)
     move_gone(job.worker, 'failed')
     end_job(c, id, 'failed', use_shown(c, job))
   elseif job.state == 'running' and is_at_work(id, job) then

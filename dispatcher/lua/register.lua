@@ -37,14 +37,14 @@ end
 
 -- Returns how many attempts of an earlier epoch were given back, and whether that are all.
 local function begin_epoch()
-  local tokens = redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)
-  for _, token in ipairs(tokens) do
-    take_off(worker, token)
-    recover(c, token, '{"code":"worker_failed","message":"The worker restarted."}')
+  local attempt_ids = redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)
+  for _, attempt_id in ipairs(attempt_ids) do
+    take_off(worker, attempt_id)
+    recover(c, attempt_id, '{"code":"worker_failed","message":"The worker restarted."}')
   end
-  if #tokens == MOST_RECOVERED then return #tokens, false end
+  if #attempt_ids == MOST_RECOVERED then return #attempt_ids, false end
   redis.call('DEL', K.cancels .. worker, K.worker .. worker)
-  return #tokens, true
+  return #attempt_ids, true
 end
 
 -- An operator's order holds for whoever comes to the place.

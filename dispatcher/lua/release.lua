@@ -1,6 +1,6 @@
 -- release: the attempt failed for a reason that is not the job's; give the job back.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 worker  2 epoch  3 token
+-- ARGV     1 worker  2 epoch  3 attempt id
 --          4 toll: what it costs the job: nothing, setback, attempt, or crash (an attempt, and a
 --            server)
 --          5 error as JSON: what the client is told if nobody else may try
@@ -28,8 +28,8 @@
 -- @include suspects
 -- @include taken
 -- @include registration
-local worker, epoch, token, toll, failure, class, refusal = unpack(ARGV, 1, 7)
-local id = split_token(token)
+local worker, epoch, attempt_id, toll, failure, class, refusal = unpack(ARGV, 1, 7)
+local id = split_attempt_id(attempt_id)
 if not is_registered(worker, epoch) then return {'FENCED'} end
 
 local function somebody_can_take()
@@ -86,12 +86,12 @@ end
 
 local function release()
   local was_full = is_full(worker) or side_places_taken(worker) >= SIDE_PLACES
-  if not take_off(worker, token) then return {'OK', 'gone'} end
+  if not take_off(worker, attempt_id) then return {'OK', 'gone'} end
   if was_full then ring_worker(worker) end
   c.now = now_ms()
   note_what_failed()
   local used = {prompt = number(ARGV[8]), cached = number(ARGV[9]), completion = number(ARGV[10])}
-  local verdict = recover(c, token, failure, used)
+  local verdict = recover(c, attempt_id, failure, used)
   if fields_of(K.worker .. worker, 'health')[1] == 'draining' then count_gone(worker, verdict) end
   return {'OK', verdict, unpack(suspected)}
 end

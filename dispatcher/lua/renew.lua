@@ -2,15 +2,13 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch  3 lease ms  4 slots  5 accepting (1 or 0)
 --          6 grace ms: an attempt younger than this may be missing (its claim is still on the way)
---          7 number of pairs of field and value that follow; behind them pairs of a token that is
---          held and what it has cost so far ('': another call looks at it)
+--          7 number of pairs of field and value that follow; after them pairs: the id of an attempt
+--          that is held, and what it has cost so far ('': another call looks at it)
 -- Returns  {'FENCED'}                       register again
---          {'OK', now, drained, {token, …}, {token, …}, {token, …}}  the time (Unix s); 1 where an
---                                           operator has drained the worker, else 0; those that are
---                                           not, or no longer, this worker's; those whose client
---                                           has gone; and those whose api was taken for dead.
---                                           Behind them the live apis that speak another protocol,
---                                           as register names them
+--          {'OK', now, drained, {foreign, …}, {unwanted, …}, {orphaned, …}, api, version, …}  the
+--            time (Unix s); 1 where an operator has drained the worker, else 0; ids of attempts
+--            that are not, or no longer, this worker's; of those whose client has gone; of those
+--            whose api was taken for dead; the live apis of another protocol, as of register
 -- @include call
 -- @include is_registered
 -- @include look_at_held
@@ -41,15 +39,15 @@ end
 -- What the bridge does not name it has lost.
 local function recover_missing(held)
   local is_named, oldest, recovered = {}, c.now - grace_ms, 0
-  for _, token in ipairs(held) do is_named[token] = true end
+  for _, attempt_id in ipairs(held) do is_named[attempt_id] = true end
   -- Of those that need no slot the scores are negative (parts/taken.lua).
   local overdue = redis.call('ZRANGEBYSCORE', K.running .. worker, 0 - oldest, oldest)
-  for _, token in ipairs(overdue) do
-    if not is_named[token] and recovered < MOST_RECOVERED then
+  for _, attempt_id in ipairs(overdue) do
+    if not is_named[attempt_id] and recovered < MOST_RECOVERED then
       recovered = recovered + 1
-      take_off(worker, token)
+      take_off(worker, attempt_id)
       ring_worker(worker)
-      recover(c, token, '{"code":"worker_failed","message":"The worker lost the job."}')
+      recover(c, attempt_id, '{"code":"worker_failed","message":"The worker lost the job."}')
     end
   end
 end

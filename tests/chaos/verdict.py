@@ -50,7 +50,9 @@ async def _keys_for_ever(redis: Redis) -> list[str]:
 async def _unfinished(redis: Redis) -> list[str]:
     left = [f"{name} is not empty" for name in _EMPTY if await redis.exists(_PREFIX + name)]
     for key in await redis.keys(f"{_PREFIX}running:*"):
-        left += [f"{key.decode()} holds {token}" for token in await redis.zrange(key, 0, -1)]
+        left += [
+            f"{key.decode()} holds {attempt_id}" for attempt_id in await redis.zrange(key, 0, -1)
+        ]
     running, queued = await redis.hmget(_PREFIX + "counters", "running", "queued_bytes")
     if int(running or 0) or int(queued or 0):
         left.append(f"counters: running={running} queued_bytes={queued}")

@@ -37,9 +37,9 @@ class Frames(ScriptedQueue):
         self._tell(job, reply, self.values if reply.generation <= _MOST_LOSSES else ())
 
     def _tell(self, job: Job, reply: Reply, values: Sequence[bytes]) -> None:
-        loop, token = asyncio.get_running_loop(), f"{job.id}:n-1-{reply.generation}".encode()
+        loop, attempt_id = asyncio.get_running_loop(), f"{job.id}:n-1-{reply.generation}".encode()
         for value in values:
-            loop.call_soon(self._inbox._deliver, {token: value})
+            loop.call_soon(self._inbox._deliver, {attempt_id: value})
         loop.call_soon(_end, reply)
 
 

@@ -1,5 +1,6 @@
--- Names of attempts: `token` is '<job>:<nonce>-<number>-<generation>'.
+-- An attempt's id is '<job>:<name>', its name '<nonce>-<number>-<generation>'. The job's hash keeps
+-- the name as `attempt`.
 
-local function split_token(token)
-  return string.match(token, '^(.*):([^:]*)$')
+local function split_attempt_id(attempt_id)
+  return string.match(attempt_id, '^(.*):([^:]*)$')
 end

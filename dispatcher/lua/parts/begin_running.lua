@@ -4,9 +4,9 @@
 -- @include suspects
 
 -- What its worker and its tenant know of a job that begins to run.
-local function begin_running(c, worker, token, job)
+local function begin_running(c, worker, attempt_id, job)
   if is_suspect(c, job) then
-    redis.call('HSET', K.worker .. worker, 'suspect', token)
+    redis.call('HSET', K.worker .. worker, 'suspect', attempt_id)
     space_out(c, job)
   end
   count(c, running_of(job.class), 1)

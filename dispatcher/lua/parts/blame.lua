@@ -40,8 +40,8 @@ local function those_held(worker, job)
     end
   end
   add(job.tenant, job.user)
-  for _, token in ipairs(redis.call('ZRANGE', K.running .. worker, 0, HELD_LOOKED_AT - 1)) do
-    add(unpack(fields_of(K.job .. (split_token(token) or ''), 'tenant', 'user')))
+  for _, attempt_id in ipairs(redis.call('ZRANGE', K.running .. worker, 0, HELD_LOOKED_AT - 1)) do
+    add(unpack(fields_of(K.job .. (split_attempt_id(attempt_id) or ''), 'tenant', 'user')))
   end
   return found
 end

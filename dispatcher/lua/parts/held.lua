@@ -1,9 +1,9 @@
 -- Which of these attempts a worker holds: a list of what is false where it does not.
-local function held(worker, tokens)
+local function held(worker, attempt_ids)
   local found = {}
-  for first = 1, #tokens, PIECE do
-    local last = math.min(first + PIECE - 1, #tokens)
-    local scores = redis.call('ZMSCORE', K.running .. worker, unpack(tokens, first, last))
+  for first = 1, #attempt_ids, PIECE do
+    local last = math.min(first + PIECE - 1, #attempt_ids)
+    local scores = redis.call('ZMSCORE', K.running .. worker, unpack(attempt_ids, first, last))
     for i, score in ipairs(scores) do found[first + i - 1] = score end
   end
   return found

@@ -20,7 +20,7 @@ local function look_at_running()
     local rows = try('ZRANGE', K.running .. worker, 0, -1, 'WITHSCORES') or {}
     for i = 1, #rows, 2 do
       if tonumber(rows[i + 1]) < 0 then sides = sides + 1 else running = running + 1 end
-      local job = read_job(split_token(rows[i]) or '')
+      local job = read_job(split_attempt_id(rows[i]) or '')
       if job and not job.flaw then
         if number(job.max_tenant_running) > 0 then add(busy, job.tenant, 1) end
         for _, level in ipairs(levels(job)) do

@@ -62,13 +62,13 @@ end
 
 -- `error` is what the api is told where it was tried often enough, or the client has seen a part.
 -- `used` are the tokens of the attempt, where its bridge has told.
-local function recover_sound(c, id, attempt, job, error, used)
+local function recover_sound(c, id, name, job, error, used)
   stopped_running(c, job)
-  if job.attempt ~= attempt or job.state ~= 'running' then return 'gone' end
+  if job.attempt ~= name or job.state ~= 'running' then return 'gone' end
   if c.crash_cost then settle(c, job, math.max(c.crash_cost, tonumber(job.estimate)))
   else charge(c, job, job.estimate, 0) end
   local verdict = verdict_on(c, job)
-  tell(job.api, id .. ':' .. attempt, verdict, error)
+  tell(job.api, id .. ':' .. name, verdict, error)
   if verdict == 'revoked' then queue_again(c, id, job)
   elseif verdict == 'lost' then keep_lost(c, id, job, used)
   else end_job(c, id, verdict, use_of_unanswered(c, job, verdict, used)) end
@@ -76,25 +76,25 @@ local function recover_sound(c, id, attempt, job, error, used)
 end
 
 -- Whether the job says that it runs in an attempt that no worker has.
-local function is_astray(id, attempt, job)
-  return job.state == 'running' and job.attempt ~= attempt
+local function is_astray(id, name, job)
+  return job.state == 'running' and job.attempt ~= name
       and not redis.call('ZSCORE', K.running .. job.worker, id .. ':' .. job.attempt)
 end
 
 -- The attempt is off its worker already. Back to its old place, unless nobody waits, its time is
 -- up, it was tried often enough, or the client has seen a part of the answer. Returns the verdict.
-local function recover(c, token, error, used)
-  local id, attempt = split_token(token)
+local function recover(c, attempt_id, error, used)
+  local id, name = split_attempt_id(attempt_id)
   local job = id and read_job(id)
   if not job then
     set_counter(c, 'recount', 1)  -- what it was counted for can't be told
     return 'gone'
   end
-  local flaw = job.flaw or is_astray(id, attempt, job) and 'its attempt is not its own'
+  local flaw = job.flaw or is_astray(id, name, job) and 'its attempt is not its own'
   if not flaw then
-    return work_on(c, id, nil, token, recover_sound, c, id, attempt, job, error,
+    return work_on(c, id, nil, attempt_id, recover_sound, c, id, name, job, error,
       used) or 'failed'
   end
-  retire(c, id, flaw, nil, token)
+  retire(c, id, flaw, nil, attempt_id)
   return 'failed'
 end

@@ -10,9 +10,9 @@
 -- @include try
 -- @include unclaimed
 
--- `place` is where it was found in the queue, `token` its attempt, which is off its worker already;
--- each may be nil. With `is_answered` its api has the whole answer.
-local function retire(c, id, flaw, place, token, is_answered)
+-- `place` is where it was found in the queue, `attempt_id` that of its attempt, which is off its
+-- worker already; each may be nil. With `is_answered` its api has the whole answer.
+local function retire(c, id, flaw, place, attempt_id, is_answered)
   local pairs_, job = try('HGETALL', K.job .. id) or {}, {}
   for i = 1, #pairs_, 2 do job[pairs_[i]] = pairs_[i + 1] end
   if FINAL[job.state] then return end
@@ -49,7 +49,7 @@ local function retire(c, id, flaw, place, token, is_answered)
     if not job.api then return false end
     local payload = string.format(UNREADABLE, flaw)
     local frame = 'failed -1 0 ' .. #payload .. '\n' .. payload
-    local name = token or (job.attempt and id .. ':' .. job.attempt) or unclaimed(id, job)
+    local name = attempt_id or (job.attempt and id .. ':' .. job.attempt) or unclaimed(id, job)
     return try('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', name, frame)
   end
 

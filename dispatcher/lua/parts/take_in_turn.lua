@@ -9,16 +9,16 @@
 
 local function take(c, job)
   job.claimed_ms = c.now
-  local attempt = c.nonce .. '-' .. #c.jobs + 1 .. '-' .. (job.generation or '0')
-  local token = job.id .. ':' .. attempt
+  local name = c.nonce .. '-' .. #c.jobs + 1 .. '-' .. (job.generation or '0')
+  local attempt_id = job.id .. ':' .. name
   leave_queue(c, job.id, job)
   charge(c, job, 0, job.estimate)
-  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
+  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', name,
     'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
-  redis.call('ZADD', K.running .. c.worker, is_side(job.class) and 0 - c.now or c.now, token)
-  begin_running(c, c.worker, token, job)
+  redis.call('ZADD', K.running .. c.worker, is_side(job.class) and 0 - c.now or c.now, attempt_id)
+  begin_running(c, c.worker, attempt_id, job)
   c.runs_suspect = c.runs_suspect or is_suspect(c, job)
-  c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(job.id, job))
+  c.jobs[#c.jobs + 1] = describe(c, attempt_id, job, small_body(job.id, job))
 end
 
 -- Takes up to so many jobs, each of which is next when the ones before it run.

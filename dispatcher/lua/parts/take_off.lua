@@ -1,9 +1,9 @@
 -- @include tolerant
 
 -- Returns whether the worker had it.
-local function take_off(worker, token)
-  if redis.call('ZREM', K.running .. worker, token) == 0 then return false end
-  if fields_of(K.worker .. worker, 'suspect')[1] == token then
+local function take_off(worker, attempt_id)
+  if redis.call('ZREM', K.running .. worker, attempt_id) == 0 then return false end
+  if fields_of(K.worker .. worker, 'suspect')[1] == attempt_id then
     redis.call('HDEL', K.worker .. worker, 'suspect')
   end
   return true

@@ -61,9 +61,9 @@ local function charge_all(c, jobs)
   end
 end
 
-local function begin(c, job, attempt)
-  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker, 'attempt', attempt,
-    'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
+local function begin(c, job)
+  redis.call('HSET', K.job .. job.id, 'state', 'running', 'worker', c.worker,
+    'attempt', job.attempt, 'claimed_ms', c.now, 'attempts', job.attempts + 1, 'accepted', 1)
   if job.supersedes then forget_key(job.id, job) end
 end
 
@@ -81,7 +81,7 @@ local function take_together(c, most)
   end
   redis.call('ZADD', K.running .. c.worker, unpack(running))
   for i, job in ipairs(jobs) do
-    begin(c, job, job.attempt)
+    begin(c, job)
     c.jobs[i] = describe(c, running[2 * i], job, bodies[i])
   end
   count(c, 'running', #jobs)

@@ -4,10 +4,10 @@
 -- @include small_body
 
 -- An attempt that a call with the same nonce has begun.
-local function take_up(c, token)
-  local id = split_token(token)
+local function take_up(c, attempt_id)
+  local id = split_attempt_id(attempt_id)
   local job = read_job(id)
   if job and not job.flaw then
-    c.jobs[#c.jobs + 1] = describe(c, token, job, small_body(id, job))
+    c.jobs[#c.jobs + 1] = describe(c, attempt_id, job, small_body(id, job))
   end
 end

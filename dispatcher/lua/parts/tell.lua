@@ -1,5 +1,5 @@
 -- A control frame for the api that waits for the job. A dead api's stream is not made anew.
-local function tell(api, token, kind, payload)
+local function tell(api, attempt_id, kind, payload)
   local frame = kind .. ' -1 0 ' .. #payload .. '\n' .. payload
-  redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', token, frame)
+  redis.call('XADD', K.replies .. api, 'NOMKSTREAM', '*', attempt_id, frame)
 end

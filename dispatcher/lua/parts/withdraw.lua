@@ -9,9 +9,9 @@ local function withdraw(c, id, job)
   if job.state == 'queued' then
     leave_queue(c, id, job)
   elseif job.state == 'running' then
-    local token = id .. ':' .. job.attempt
-    take_off(job.worker, token)
-    redis.call('ZADD', K.cancels .. job.worker, 0, token)
+    local attempt_id = id .. ':' .. job.attempt
+    take_off(job.worker, attempt_id)
+    redis.call('ZADD', K.cancels .. job.worker, 0, attempt_id)
     redis.call('PEXPIRE', K.cancels .. job.worker, WORKER_TTL_MS)
     ring_worker(job.worker)
     stopped_running(c, job)

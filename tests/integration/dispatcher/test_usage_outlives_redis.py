@@ -33,9 +33,9 @@ async def killable(tmp_path: Path) -> AsyncIterator[Killable]:
 class Work:
     """Bridges that end jobs as fast as they can, and say again what Redis may not have heard."""
 
-    def __init__(self, desk: Desk, tokens: list[str]) -> None:
+    def __init__(self, desk: Desk, attempt_ids: list[str]) -> None:
         self.desk = desk
-        self.left = [tokens[i : i + AT_ONCE] for i in range(0, len(tokens), AT_ONCE)]
+        self.left = [attempt_ids[i : i + AT_ONCE] for i in range(0, len(attempt_ids), AT_ONCE)]
         self.said = 0  # jobs: Redis has answered
         self.unheard: list[list[str]] = []
 
@@ -45,23 +45,26 @@ class Work:
 
     async def _end_jobs(self) -> None:
         while self.left:
-            tokens = self.left.pop()
+            attempt_ids = self.left.pop()
             try:
-                await end(self.desk, tokens)
+                await end(self.desk, attempt_ids)
             except RedisUnavailable:
-                self.unheard.append(tokens)
+                self.unheard.append(attempt_ids)
                 return
-            self.said += len(tokens)
+            self.said += len(attempt_ids)
 
     async def until_said(self, jobs: int) -> None:
         """Returns when Redis has heard of so many."""
         await until(lambda: asyncio.sleep(0, self.said >= jobs))
 
 
-async def end(desk: Desk, tokens: list[str]) -> None:
+async def end(desk: Desk, attempt_ids: list[str]) -> None:
     counts = EACH.prompt, EACH.completion, EACH.cached, 1
-    ended = [Ended(token, "done", pack([Frame(Kind.DONE, 0)]), *counts) for token in tokens]
-    await desk.commands.finish(Identity("w", "e"), Wish(Offer(), tokens[0], 0, EAGER), ended)
+    ended = [
+        Ended(attempt_id, "done", pack([Frame(Kind.DONE, 0)]), *counts)
+        for attempt_id in attempt_ids
+    ]
+    await desk.commands.finish(Identity("w", "e"), Wish(Offer(), attempt_ids[0], 0, EAGER), ended)
 
 
 async def begin(redis: LinkedRedis) -> Work:
@@ -71,10 +74,10 @@ async def begin(redis: LinkedRedis) -> Work:
     await desk.join(slots=JOBS)
     for start in range(0, JOBS, 50):
         await desk.enqueue_together(*(queued_job(f"j{i}") for i in range(start, start + 50)))
-    tokens: list[str] = []
-    while len(tokens) < JOBS:
-        tokens += (await desk.claim())[1]
-    return Work(desk, tokens)
+    attempt_ids: list[str] = []
+    while len(attempt_ids) < JOBS:
+        attempt_ids += (await desk.claim())[1]
+    return Work(desk, attempt_ids)
 
 
 async def used(redis: LinkedRedis) -> Used:
@@ -117,5 +120,5 @@ async def test_what_a_killed_redis_has_not_kept_counts_once_when_it_is_done_agai
     desk = Desk(again)
     kept, still = (await used(again)).requests, await desk.running("w")
     assert before <= kept == JOBS - len(still) <= most
-    await asyncio.gather(*(end(desk, [token]) for token in still))
+    await asyncio.gather(*(end(desk, [attempt_id]) for attempt_id in still))
     assert (await used(again)).requests == JOBS

@@ -16,7 +16,7 @@ class SmallJob:
     size: int
     is_side: bool = False
     state: str = "queued"
-    token: str = ""
+    attempt_id: str = ""
     worker: str = ""
     attempts: int = 0
     crashes: int = 0
@@ -73,9 +73,9 @@ class SmallModel:
         ]
         return not older or self.of("queued").index(id_) <= self.of("queued").index(older[0])
 
-    def claim(self, token: str, worker: str) -> None:
-        job = self.jobs[token.rpartition(":")[0]]
-        job.state, job.token, job.worker = "running", token, worker
+    def claim(self, attempt_id: str, worker: str) -> None:
+        job = self.jobs[attempt_id.rpartition(":")[0]]
+        job.state, job.attempt_id, job.worker = "running", attempt_id, worker
         job.attempts += 1
 
     def resume(self, id_: str, size: int) -> str:

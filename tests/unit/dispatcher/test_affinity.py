@@ -11,8 +11,8 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 TOKENS = 1000
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 @pytest.fixture
@@ -246,8 +246,8 @@ async def test_it_takes_what_it_does_as_soon(pair: Desk) -> None:
 
 async def test_it_takes_what_would_wait_for_longer(pair: Desk) -> None:
     await pair.enqueue(*(f"j{number}" for number in range(12)), tokens=(1, 100))
-    _, tokens = await pair.claim("w", patience=SLOW)
-    assert jobs_of(tokens) == ["j7", "j8"]  # the older ones will be begun by others before
+    _, attempt_ids = await pair.claim("w", patience=SLOW)
+    assert jobs_of(attempt_ids) == ["j7", "j8"]  # the older ones will be begun by others before
 
 
 async def test_of_a_users_jobs_it_takes_the_one_that_loses_least(pair: Desk) -> None:
@@ -279,8 +279,8 @@ async def test_what_no_faster_worker_can_take_is_not_left(pair: Desk) -> None:
     await pair.renew(worker="v", slots=2)
     await pair.join("w", 2, epoch="large", context=8192)
     await pair.enqueue("long", tokens=(1, 100), class_="context>2048")
-    tokens = (await pair.claim("w", epoch="large", patience=SLOW))[1]
-    assert jobs_of(tokens) == ["long"]
+    attempt_ids = (await pair.claim("w", epoch="large", patience=SLOW))[1]
+    assert jobs_of(attempt_ids) == ["long"]
 
 
 async def test_dead_workers_are_not_waited_for(pair: Desk) -> None:

@@ -40,9 +40,9 @@ async def test_ended_job_is_known_for_a_while(desk: Desk) -> None:
 async def test_entries_before_the_one_read_are_removed(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     for payload in (b"1", b"2", b"3"):
-        await desk.emit(token, payload=payload)
+        await desk.emit(attempt_id, payload=payload)
     entries = await desk.redis.xrange(desk.keys.named("replies", "a"))
     answer = await desk.heartbeat("a", read_to=entries[2][0].decode())
     assert [told.payload for told in await desk.told()] == [b"2", b"3"]
@@ -57,11 +57,11 @@ async def test_last_entry_is_named_when_all_is_read(desk: Desk) -> None:
 async def test_lost_stream_starts_with_nothing_unread(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token, payload=b"x" * 1000)
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id, payload=b"x" * 1000)
     await desk.redis.delete(desk.keys.named("replies", "a"))
     await desk.heartbeat("a")
-    assert await desk.emit(token, payload=b"x" * 1000, most_unread=100) == [b"OK"]
+    assert await desk.emit(attempt_id, payload=b"x" * 1000, most_unread=100) == [b"OK"]
 
 
 async def test_heartbeat_keeps_the_api_from_being_reaped(desk: Desk) -> None:
@@ -99,10 +99,10 @@ async def test_api_that_was_taken_for_dead_begins_again_what_it_has_not_heard(de
 async def test_it_is_told_what_has_failed(desk: Desk, state: str) -> None:
     await desk.join()
     await desk.enqueue("j1", wait_ms=10**6, deadline_ms=10**7)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await be_away(desk)
-    await desk.finish(token, state=state)
+    await desk.finish(attempt_id, state=state)
     assert (await desk.heartbeat("a", "j1"))[2:] == []
     told = await desk.told()
-    assert [(frame.token, frame.kind) for frame in told] == [("j1:-1", "failed")]
+    assert [(frame.attempt_id, frame.kind) for frame in told] == [("j1:-1", "failed")]
     assert b"worker_failed" in told[0].payload

@@ -96,17 +96,17 @@ async def test_script_that_fails_for_ever_is_given_up(
 async def test_emit_that_fails_is_repeated_job_by_job(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2", "j3")
-    _, tokens = await desk.claim()
-    commands = Failing(desk.redis, desk.keys, tokens[1])
+    _, attempt_ids = await desk.claim()
+    commands = Failing(desk.redis, desk.keys, attempt_ids[1])
     outbox = Outbox(commands, Sender(), make_settings("redis://unused"), lambda: None)
-    speakers = [Speaker() for _ in tokens]
-    for token, speaker in zip(tokens, speakers, strict=True):
-        claim = Claim("j", token, "a", frozenset(), 60, 0)
+    speakers = [Speaker() for _ in attempt_ids]
+    for attempt_id, speaker in zip(attempt_ids, speakers, strict=True):
+        claim = Claim("j", attempt_id, "a", frozenset(), 60, 0)
         outbox.open(claim, speaker).add(Kind.CHUNK, b"", Pace.NOW)
     running = asyncio.create_task(outbox.run())
     await until(lambda: _is_told(desk, speakers[1]))
     await cancel([running])
-    assert [token for token, _ in await desk.heard()] == [tokens[0], tokens[2]]
+    assert [attempt_id for attempt_id, _ in await desk.heard()] == [attempt_ids[0], attempt_ids[2]]
     assert [speaker.refusals for speaker in speakers] == [[], [Refusal.FAILED], []]
 
 

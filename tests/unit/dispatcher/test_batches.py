@@ -143,9 +143,9 @@ async def _entered(desk: Desk) -> list[Any]:
 async def test_attempts_end_together_and_their_slots_get_the_next_jobs(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue(*(f"j{number}" for number in range(6)))
-    _, tokens = await desk.claim()
+    _, attempt_ids = await desk.claim()
     who, wish = Identity("w", "e"), Wish(Offer(3), "n", 0, EAGER)
-    ended = [*map(ended_attempt, tokens[:2]), ended_attempt("j9:n-1-1")]
+    ended = [*map(ended_attempt, attempt_ids[:2]), ended_attempt("j9:n-1-1")]
     for _ in range(2):  # its answer was lost, and it came twice
         verdict, free, _, over, *rows = await desk.commands.finish(who, wish, ended)
         assert (verdict, free, over) == (b"OK", 0, [1, 1, 0])

@@ -13,9 +13,9 @@ async def test_job_that_is_not_there_yet_never_runs(desk: Desk) -> None:
 async def test_many_are_cancelled_at_once_each_by_itself(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", "j2", "j3")
-    token = await desk.take()
+    attempt_id = await desk.take()
     assert await desk.cancel("j3", "j9", "j1") == "queued,unknown,running"
-    assert (await desk.queue(), await desk.cancels()) == (["j2"], [token])
+    assert (await desk.queue(), await desk.cancels()) == (["j2"], [attempt_id])
 
 
 async def test_queued_job_is_gone_at_once(desk: Desk) -> None:
@@ -29,18 +29,18 @@ async def test_queued_job_is_gone_at_once(desk: Desk) -> None:
 async def test_running_job_is_told_to_its_worker(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     assert await desk.cancel("j1") == "running"
-    assert await desk.cancels() == [token]
-    assert await desk.running() == [token]  # its slot is taken until the worker has freed it
+    assert await desk.cancels() == [attempt_id]
+    assert await desk.running() == [attempt_id]  # its slot is taken until the worker has freed it
 
 
 async def test_worker_ends_a_cancelled_job(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.cancel("j1")
-    assert await desk.finish(token, state="cancelled") == "OK"
+    assert await desk.finish(attempt_id, state="cancelled") == "OK"
     assert (await desk.state("j1"), await desk.running()) == ("cancelled", [])
 
 

@@ -11,8 +11,8 @@ from testing.desk import DEADLINE_MS, WAIT_MS, Desk
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 async def test_claims_the_oldest_job_first(desk: Desk) -> None:
@@ -33,9 +33,9 @@ async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
     await desk.enqueue("j1", path="/v1/embeddings", form="body")
     desk.later(5000)
     _, free, again_ms, job = await desk.claim_raw(nonce="n")
-    token, api, wants, left_ms, queue_ms, class_, path, form, body = job
+    attempt_id, api, wants, left_ms, queue_ms, class_, path, form, body = job
     assert (path, form, body) == (b"/v1/embeddings", b"body", b"body")
-    assert (free, again_ms, token, api) == (0, b"0", b"j1:n-1-1", b"a")
+    assert (free, again_ms, attempt_id, api) == (0, b"0", b"j1:n-1-1", b"a")
     assert (wants, class_) == (b"stream", b"any")
     assert 0 <= DEADLINE_MS - 5000 - int(left_ms) < 1000
     assert 5000 <= int(queue_ms) < 6000
@@ -44,11 +44,11 @@ async def test_claimed_job_says_what_the_bridge_must_know(desk: Desk) -> None:
 async def test_claimed_job_is_recorded(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     job = await desk.job("j1")
     assert (job["state"], job["worker"], job["attempts"]) == ("running", "w", "1")
-    assert f"j1:{job['attempt']}" == token
-    assert await desk.running() == [token]
+    assert f"j1:{job['attempt']}" == attempt_id
+    assert await desk.running() == [attempt_id]
 
 
 @pytest.mark.parametrize(("slots", "most", "taken"), [(2, 99, 2), (4, 3, 3), (9, 99, 5), (2, 0, 0)])
@@ -57,8 +57,8 @@ async def test_takes_no_more_than_asked_free_and_there(
 ) -> None:
     await desk.join(slots=slots)
     await desk.enqueue("j1", "j2", "j3", "j4", "j5")
-    free, tokens = await desk.claim(most=most)
-    assert (free, len(tokens)) == (slots - taken, taken)
+    free, attempt_ids = await desk.claim(most=most)
+    assert (free, len(attempt_ids)) == (slots - taken, taken)
 
 
 async def test_part_of_a_flow_is_counted_the_same_together_as_in_turn(desk: Desk) -> None:
@@ -93,8 +93,8 @@ async def test_slots_that_run_are_not_free(desk: Desk) -> None:
 async def test_fewer_slots_than_run_is_none_free(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2", "j3", "j4")
-    _, tokens = await desk.claim()
-    await desk.renew(*tokens, slots=1)
+    _, attempt_ids = await desk.claim()
+    await desk.renew(*attempt_ids, slots=1)
     assert await desk.claim() == (0, [])
 
 

@@ -5,8 +5,8 @@ from dispatcher.turns import Turn, read_turns
 from testing.desk import Desk
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 async def test_worker_passes_by_what_it_can_not_take(desk: Desk) -> None:
@@ -81,10 +81,10 @@ async def test_context_that_was_too_small_is_not_tried_again(desk: Desk) -> None
     await desk.join("small", 1, context=2048)
     await desk.join("large", 1, context=8192)
     await desk.enqueue("long", "short")
-    token = await desk.take("small")
+    attempt_id = await desk.take("small")
     await desk.rung("large")
     needs = str(Needs().larger(2048))
-    assert await desk.release(token, "small", costs=0, class_=needs) == ["OK", "revoked"]
+    assert await desk.release(attempt_id, "small", costs=0, class_=needs) == ["OK", "revoked"]
     assert await desk.rung("large")
     assert jobs_of((await desk.claim("small"))[1]) == ["short"]
     assert jobs_of((await desk.claim("large"))[1]) == ["long"]
@@ -94,9 +94,9 @@ async def test_context_that_was_too_small_is_not_tried_again(desk: Desk) -> None
 async def test_when_nobody_is_large_enough_the_job_stays(desk: Desk) -> None:
     await desk.join("small", 1, context=2048)
     await desk.enqueue("long")
-    token = await desk.take("small")
-    assert await desk.release(token, "small", class_="context>2048") == ["OK", "nobody"]
-    assert await desk.finish(token, "small", state="rejected") == "OK"
+    attempt_id = await desk.take("small")
+    assert await desk.release(attempt_id, "small", class_="context>2048") == ["OK", "nobody"]
+    assert await desk.finish(attempt_id, "small", state="rejected") == "OK"
 
 
 def test_needs_say_who_meets_them() -> None:

@@ -87,14 +87,14 @@ async def forget_all(desk: Desk) -> None:
 
 
 async def release_all(desk: Desk) -> None:
-    for token in await desk.running():
-        assert (await desk.release(token))[0] == "OK"
+    for attempt_id in await desk.running():
+        assert (await desk.release(attempt_id))[0] == "OK"
 
 
 async def release_to_larger(desk: Desk) -> None:
     await desk.join("large", slots=SLOTS, context=9999)
-    for token in await desk.running():
-        assert (await desk.release(token, class_="context>1"))[0] == "OK"
+    for attempt_id in await desk.running():
+        assert (await desk.release(attempt_id, class_="context>1"))[0] == "OK"
 
 
 async def emit_all(desk: Desk) -> None:
@@ -102,8 +102,8 @@ async def emit_all(desk: Desk) -> None:
 
 
 async def finish_all(desk: Desk) -> None:
-    for token in await desk.running():
-        assert (await desk.finish_raw(token, most=0))[0] == b"OK"
+    for attempt_id in await desk.running():
+        assert (await desk.finish_raw(attempt_id, most=0))[0] == b"OK"
 
 
 async def cancel_bad(desk: Desk) -> None:
@@ -112,9 +112,9 @@ async def cancel_bad(desk: Desk) -> None:
 
 
 async def resume_bad(desk: Desk) -> None:
-    for token in await desk.running():
-        if token.startswith("bad"):
-            await desk.resume(token)
+    for attempt_id in await desk.running():
+        if attempt_id.startswith("bad"):
+            await desk.resume(attempt_id)
 
 
 async def ask_positions(desk: Desk) -> None:
@@ -159,12 +159,12 @@ async def begin(redis: Redis, bad: int) -> Desk:
 async def work_off(desk: Desk) -> None:
     """A worker ends what runs, takes what waits and ends it, and time passes."""
     for epoch in ("e", "new"):
-        for token in await desk.running("w"):
-            await desk.finish(token, epoch=epoch)
+        for attempt_id in await desk.running("w"):
+            await desk.finish(attempt_id, epoch=epoch)
     await desk.join("v", slots=SLOTS, context=9999)
-    while tokens := (await desk.claim("v"))[1]:
-        for token in tokens:
-            await desk.finish(token, "v")
+    while attempt_ids := (await desk.claim("v"))[1]:
+        for attempt_id in attempt_ids:
+            await desk.finish(attempt_id, "v")
     await desk.reap()
 
 
@@ -253,8 +253,8 @@ async def test_job_without_a_path_ends_when_it_would_be_claimed(desk: Desk, dama
     await desk.join(slots=SLOTS)
     await desk.enqueue("bad0", *GOOD)
     await damage.strike(desk, "bad0")
-    _, tokens = await desk.claim()
-    assert [token.partition(":")[0] for token in tokens] == list(GOOD)
+    _, attempt_ids = await desk.claim()
+    assert [attempt_id.partition(":")[0] for attempt_id in attempt_ids] == list(GOOD)
     assert await desk.state("bad0") == "failed"
 
 
@@ -281,11 +281,13 @@ async def test_reaper_is_told_once_what_was_found_damaged(desk: Desk) -> None:
     await desk.enqueue("bad1", "bad2", "j1")
     for job in ("bad1", "bad2"):
         await Damage("weight", "many").strike(desk, job)
-    assert [token[:2] for token in (await desk.claim())[1]] == ["j1"]
+    assert [attempt_id[:2] for attempt_id in (await desk.claim())[1]] == ["j1"]
     assert (await desk.reap())[5:] == [2, b"bad2: its weight is not a number"]
     assert len(await desk.reap()) == 5
     assert (await desk.job("bad1"))["flaw"] == "its weight is not a number"
-    told = [(told.token, told.kind, b"its weight" in told.payload) for told in await desk.told()]
+    told = [
+        (told.attempt_id, told.kind, b"its weight" in told.payload) for told in await desk.told()
+    ]
     assert told == [("bad1:-1", "failed", True), ("bad2:-1", "failed", True)]
 
 
@@ -303,7 +305,7 @@ async def test_api_whose_name_was_lost_is_told_by_its_next_heartbeat(desk: Desk)
 async def test_answer_that_is_complete_is_passed_on_though_its_job_is_damaged(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("bad1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await Damage("tenant").strike(desk, "bad1")
-    assert await desk.finish(token) == "OK"
-    assert await desk.heard() == [(token, "done")]
+    assert await desk.finish(attempt_id) == "OK"
+    assert await desk.heard() == [(attempt_id, "done")]

@@ -15,8 +15,8 @@ async def test_frames_of_several_jobs_arrive_in_one_entry(desk: Desk) -> None:
 async def test_repeated_emit_passes_the_same_frames_again(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    assert [await desk.emit(token), await desk.emit(token)] == [[b"OK"], [b"OK"]]
+    attempt_id = await desk.take()
+    assert [await desk.emit(attempt_id), await desk.emit(attempt_id)] == [[b"OK"], [b"OK"]]
     first, second = await desk.told()
     assert first == second
 
@@ -24,10 +24,10 @@ async def test_repeated_emit_passes_the_same_frames_again(desk: Desk) -> None:
 async def test_visible_frames_mark_the_job(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token, visible=0)
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id, visible=0)
     assert "visible" not in await desk.job("j1")
-    await desk.emit(token, visible=1)
+    await desk.emit(attempt_id, visible=1)
     assert (await desk.job("j1"))["visible"] == "1"
 
 
@@ -50,9 +50,9 @@ async def test_only_foreign_attempts_write_nothing(desk: Desk) -> None:
 async def test_gone_api_gets_no_new_stream(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.delete(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
-    assert await desk.emit(token) == [b"GONE"]
+    assert await desk.emit(attempt_id) == [b"GONE"]
     assert not await desk.redis.exists(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
     assert "visible" not in await desk.job("j1")
 
@@ -60,10 +60,10 @@ async def test_gone_api_gets_no_new_stream(desk: Desk) -> None:
 async def test_api_that_does_not_read_is_slow_and_gets_nothing_more(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token, visible=0, payload=b"x" * 1000)
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id, visible=0, payload=b"x" * 1000)
     told = await desk.told()
-    assert await desk.emit(token, payload=b"x" * 1000, most_unread=1900) == [b"SLOW"]
+    assert await desk.emit(attempt_id, payload=b"x" * 1000, most_unread=1900) == [b"SLOW"]
     assert await desk.told() == told
     assert "visible" not in await desk.job("j1")
 
@@ -71,10 +71,10 @@ async def test_api_that_does_not_read_is_slow_and_gets_nothing_more(desk: Desk) 
 async def test_api_that_has_read_gets_more(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token, payload=b"x" * 1000)
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id, payload=b"x" * 1000)
     await desk.heartbeat("a", read=1000)
-    assert await desk.emit(token, payload=b"x" * 1000, most_unread=1900) == [b"OK"]
+    assert await desk.emit(attempt_id, payload=b"x" * 1000, most_unread=1900) == [b"OK"]
 
 
 async def test_one_emit_over_the_bound_passes_when_all_is_read(desk: Desk) -> None:
@@ -86,7 +86,7 @@ async def test_one_emit_over_the_bound_passes_when_all_is_read(desk: Desk) -> No
 async def test_emit_extends_the_lease(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(3000)
-    await desk.emit(token)
+    await desk.emit(attempt_id)
     assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000

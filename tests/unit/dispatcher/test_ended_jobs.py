@@ -26,8 +26,8 @@ async def enqueue(desk: Desk, job: str, **more: Any) -> None:
 
 async def finished(desk: Desk, job: str, state: str = "done") -> None:
     await enqueue(desk, job)
-    await desk.emit(token := await desk.take())
-    assert await desk.finish(token, state=state) == "OK"
+    await desk.emit(attempt_id := await desk.take())
+    assert await desk.finish(attempt_id, state=state) == "OK"
 
 
 async def cancelled_while_queued(desk: Desk, job: str) -> None:
@@ -37,9 +37,9 @@ async def cancelled_while_queued(desk: Desk, job: str) -> None:
 
 async def cancelled_while_running(desk: Desk, job: str) -> None:
     await enqueue(desk, job)
-    token = await desk.take()
+    attempt_id = await desk.take()
     assert await desk.cancel(job) == "running"
-    await desk.finish(token, state="cancelled")
+    await desk.finish(attempt_id, state="cancelled")
 
 
 async def superseded(desk: Desk, job: str) -> None:
@@ -56,9 +56,9 @@ async def expired(desk: Desk, job: str) -> None:
 
 async def overdue(desk: Desk, job: str) -> None:
     await enqueue(desk, job)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap_after(DEADLINE_MS + 1000)
-    await desk.finish(token, state="cancelled")
+    await desk.finish(attempt_id, state="cancelled")
 
 
 async def dropped(desk: Desk, job: str) -> None:
@@ -91,10 +91,10 @@ async def abandoned(desk: Desk, job: str) -> None:
     await desk.heartbeat(api := f"api of {job}")
     for name in (job, f"{job}-queued"):
         await enqueue(desk, name, api=api)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.zadd(desk.keys.named("apis"), {api: 1})
     await desk.reap_after(1000)
-    assert await desk.finish(token, state="cancelled") in ("OK", "FENCED")
+    assert await desk.finish(attempt_id, state="cancelled") in ("OK", "FENCED")
     assert (await desk.claim())[1] == []
     assert await desk.state(f"{job}-queued") == "abandoned"
 

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 TOKENS = 1000  # cost of one input token
 
 
-def job_of(token: str) -> str:
-    return token.rpartition(":")[0]
+def job_of(attempt_id: str) -> str:
+    return attempt_id.rpartition(":")[0]
 
 
 class Backlog:
@@ -45,12 +45,12 @@ class Backlog:
             running.append(await self.desk.take())
             if len(running) == at_once:
                 await self._finish(running.pop(0))
-        for token in running:
-            await self._finish(token)
+        for attempt_id in running:
+            await self._finish(attempt_id)
 
-    async def _finish(self, token: str) -> None:
-        name = job_of(token).partition("=")[0]
-        await self.desk.finish(token, cost=self._costs[name])
+    async def _finish(self, attempt_id: str) -> None:
+        name = job_of(attempt_id).partition("=")[0]
+        await self.desk.finish(attempt_id, cost=self._costs[name])
         self.served[name] += self._costs[name]
         await self._submit(name)
 
@@ -73,14 +73,14 @@ async def test_one_job_behind_five_hundred_is_next(desk: Desk, estimate: int) ->
     await desk.join("v", slots=12)
     heavy = [f"h{number}" for number in range(500)]
     await desk.enqueue(*heavy, tenant="heavy", estimate=estimate * TOKENS)
-    _, tokens = await desk.claim("w")
+    _, attempt_ids = await desk.claim("w")
     _, others = await desk.claim("v")
     await desk.enqueue("light", tenant="light", estimate=estimate * TOKENS)
-    for token in others:
-        await desk.finish(token, "v", cost=10 * TOKENS)
+    for attempt_id in others:
+        await desk.finish(attempt_id, "v", cost=10 * TOKENS)
     await desk.renew(worker="v", slots=12, accepting=0)
-    for token in tokens[:3]:
-        await desk.finish(token, cost=10 * TOKENS)
+    for attempt_id in attempt_ids[:3]:
+        await desk.finish(attempt_id, cost=10 * TOKENS)
     assert job_of(await desk.take()) == "light"
 
 
@@ -89,16 +89,16 @@ async def test_overestimated_jobs_do_not_put_a_newcomer_behind_hundreds(desk: De
     await desk.join(slots=12)
     heavy = [f"h{number}" for number in range(500)]
     await desk.enqueue(*heavy, tenant="heavy", estimate=100_000 * TOKENS)
-    _, tokens = await desk.claim()
+    _, attempt_ids = await desk.claim()
     lights = [f"l{number}" for number in range(20)]
     await desk.enqueue(*lights, tenant="light", estimate=10 * TOKENS)
-    for token in tokens:
-        await desk.finish(token, cost=10 * TOKENS)
+    for attempt_id in attempt_ids:
+        await desk.finish(attempt_id, cost=10 * TOKENS)
     served = []
     for _ in range(20):
-        token = await desk.take()
-        served.append(job_of(token)[0])
-        await desk.finish(token, cost=10 * TOKENS)
+        attempt_id = await desk.take()
+        served.append(job_of(attempt_id)[0])
+        await desk.finish(attempt_id, cost=10 * TOKENS)
     assert served.count("l") >= 10
 
 
@@ -156,11 +156,11 @@ async def test_tenants_that_send_one_job_at_a_time_take_turns(desk: Desk) -> Non
     for _ in range(40):
         running += (await desk.claim())[1]
         await desk.reap()
-        token = running.pop(0)
-        tenant, number = job_of(token).split("-")
+        attempt_id = running.pop(0)
+        tenant, number = job_of(attempt_id).split("-")
         done[tenant] += 1
         await desk.renew(*running, slots=slots)
-        await desk.finish(token, cost=90 * TOKENS)
+        await desk.finish(attempt_id, cost=90 * TOKENS)
         await desk.enqueue(f"{tenant}-{int(number) + 1}", tenant=tenant, estimate=100 * TOKENS)
     assert max(done.values()) - min(done.values()) <= 1
 
@@ -204,22 +204,22 @@ async def test_tenant_at_its_bound_of_running_jobs_waits_for_one_to_end(desk: De
     await desk.enqueue("a1", "a2", "a3", tenant="ann", tenant_bounds=(0, 2))
     await desk.enqueue("f1", tenant="ann", tier="flex", tenant_bounds=(0, 2))
     await desk.enqueue("b1", tenant="bob")
-    _, tokens = await desk.claim()
-    assert [job_of(token) for token in tokens] == ["a1", "b1", "a2"]
+    _, attempt_ids = await desk.claim()
+    assert [job_of(attempt_id) for attempt_id in attempt_ids] == ["a1", "b1", "a2"]
     await desk.rung()
-    await desk.finish(tokens[0])
+    await desk.finish(attempt_ids[0])
     assert await desk.rung()
-    assert [job_of(token) for token in (await desk.claim())[1]] == ["a3"]
+    assert [job_of(attempt_id) for attempt_id in (await desk.claim())[1]] == ["a3"]
 
 
 async def test_model_at_its_bound_of_running_jobs_takes_no_more(desk: Desk) -> None:
     await desk.join(slots=9)
     await desk.enqueue("j1", "j2", "j3")
-    _, tokens = await desk.claim(max_running=2)
-    assert len(tokens) == 2
+    _, attempt_ids = await desk.claim(max_running=2)
+    assert len(attempt_ids) == 2
     assert await desk.claim(max_running=2) == (7, [])
     await desk.rung()
-    await desk.finish(tokens[0])
+    await desk.finish(attempt_ids[0])
     assert await desk.rung()
     assert len((await desk.claim(max_running=2))[1]) == 1
 
@@ -262,7 +262,7 @@ async def test_job_that_is_refused_supersedes_nothing(desk: Desk) -> None:
 async def test_running_job_is_not_superseded(desk: Desk) -> None:
     await desk.join(slots=9)
     await desk.enqueue("old", supersedes="line")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.enqueue("new", supersedes="line")
-    assert await desk.finish(token) == "OK"
+    assert await desk.finish(attempt_id) == "OK"
     assert await desk.queue() == ["new"]

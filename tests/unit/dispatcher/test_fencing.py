@@ -1,4 +1,4 @@
-"""Who may act for an attempt: only the holder, under its registration, with its very token."""
+"""Who may act for an attempt: only the holder, under its registration, with its very id."""
 
 import pytest
 
@@ -10,18 +10,18 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 CALLS = ("claim", "emit", "renew", "finish", "release")
 
 
-async def call(desk: Desk, name: str, token: str, worker: str = "w", epoch: str = "e") -> str:
+async def call(desk: Desk, name: str, attempt_id: str, worker: str = "w", epoch: str = "e") -> str:
     """The verdict of one script for an attempt."""
     if name == "claim":
         verdict = (await desk.claim_raw(worker, epoch=epoch))[0]
     elif name == "emit":
-        verdict = (await desk.emit(token, worker=worker, epoch=epoch))[0]
+        verdict = (await desk.emit(attempt_id, worker=worker, epoch=epoch))[0]
     elif name == "renew":
-        verdict = (await desk.renew(token, worker=worker, epoch=epoch))[0]
+        verdict = (await desk.renew(attempt_id, worker=worker, epoch=epoch))[0]
     elif name == "finish":
-        return await desk.finish(token, worker, epoch=epoch)
+        return await desk.finish(attempt_id, worker, epoch=epoch)
     else:
-        return (await desk.release(token, worker, epoch=epoch))[0]
+        return (await desk.release(attempt_id, worker, epoch=epoch))[0]
     return str(verdict, "ascii")
 
 
@@ -29,11 +29,11 @@ async def call(desk: Desk, name: str, token: str, worker: str = "w", epoch: str 
 async def test_stale_epoch_is_refused_and_changes_nothing(desk: Desk, name: str) -> None:
     await desk.join(epoch="old")
     await desk.enqueue("j1", "j2")
-    _, (token,) = await desk.claim(epoch="old")
+    _, (attempt_id,) = await desk.claim(epoch="old")
     await desk.join(epoch="new")
     await desk.claim(epoch="new")
     before = await desk.everything()
-    assert await call(desk, name, token, epoch="old") == "FENCED"
+    assert await call(desk, name, attempt_id, epoch="old") == "FENCED"
     assert await desk.everything() == before
 
 
@@ -50,25 +50,25 @@ async def test_worker_that_never_joined_is_refused(desk: Desk, name: str, epoch:
 async def test_worker_whose_registration_the_reaper_ended(desk: Desk, name: str) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap_after(LEASE_MS)
     before = await desk.everything()
-    assert await call(desk, name, token) == "FENCED"
+    assert await call(desk, name, attempt_id) == "FENCED"
     assert await desk.everything() == before
 
 
 async def test_lease_that_ran_out_is_no_fence_until_a_reaper_comes(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(3 * LEASE_MS)
     await desk.heartbeat("a")
-    assert await desk.emit(token) == [b"OK"]
-    assert await desk.finish(token) == "OK"
+    assert await desk.emit(attempt_id) == [b"OK"]
+    assert await desk.finish(attempt_id) == "OK"
 
 
 async def two_holders(desk: Desk) -> tuple[str, str]:
-    """The tokens of two workers for one job: a failover has forgotten the first one's claim."""
+    """Attempts of two workers at one job: a failover has forgotten the first one's claim."""
     await desk.join("w")
     await desk.join("v")
     await desk.enqueue("j1")

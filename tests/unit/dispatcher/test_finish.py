@@ -13,11 +13,11 @@ MEANS = "mean_prompt_tokens", "mean_completion_tokens"
 async def test_last_frames_state_and_usage_are_recorded(desk: Desk, state: str) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    assert await desk.finish(token, state=state) == "OK"
+    attempt_id = await desk.take()
+    assert await desk.finish(attempt_id, state=state) == "OK"
     job = await desk.job("j1")
     assert (job["state"], job["prompt_tokens"], job["completion_tokens"]) == (state, "700", "1100")
-    assert await desk.heard() == [(token, state)]
+    assert await desk.heard() == [(attempt_id, state)]
     assert await desk.counter(state) == 1
 
 
@@ -32,10 +32,10 @@ async def test_slot_is_free_again(desk: Desk) -> None:
 async def test_repeated_finish_tells_the_api_once(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.finish(token)
+    attempt_id = await desk.take()
+    await desk.finish(attempt_id)
     before = await desk.everything()
-    assert await desk.finish(token) == "OK"
+    assert await desk.finish(attempt_id) == "OK"
     assert await desk.everything() == before
 
 
@@ -51,18 +51,18 @@ async def test_body_is_gone_and_the_rest_stays_for_a_minute(desk: Desk) -> None:
 async def test_finish_for_a_dead_api_leaves_no_key_of_it(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.delete(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
-    assert await desk.finish(token) == "OK"
+    assert await desk.finish(attempt_id) == "OK"
     assert not await desk.redis.exists(desk.keys.named("replies", "a"), desk.keys.named("api", "a"))
 
 
 async def test_finish_of_a_job_that_redis_has_lost_frees_the_slot(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.delete(desk.keys.named("job", "j1"))
-    assert await desk.finish(token) == "OK"
+    assert await desk.finish(attempt_id) == "OK"
     assert await desk.running() == []
 
 
@@ -70,9 +70,9 @@ async def test_attempt_of_another_worker_can_not_be_finished(desk: Desk) -> None
     await desk.join("w")
     await desk.join("v")
     await desk.enqueue("j1")
-    token = await desk.take("v")
+    attempt_id = await desk.take("v")
     before = await desk.everything()
-    assert await desk.finish(token, "w") == "FENCED"
+    assert await desk.finish(attempt_id, "w") == "FENCED"
     assert await desk.everything() == before
 
 
@@ -84,9 +84,9 @@ SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
 async def test_freed_slot_gets_the_next_job_without_a_ring(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", "j2", "j3")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.rung("w")
-    _, free, again_ms, job = await desk.finish_raw(token, nonce="n")
+    _, free, again_ms, job = await desk.finish_raw(attempt_id, nonce="n")
     assert (free, again_ms, job[0]) == (0, b"0", b"j2:n-1-1")
     assert await desk.queue() == ["j3"]
     assert not await desk.rung("w")
@@ -95,13 +95,13 @@ async def test_freed_slot_gets_the_next_job_without_a_ring(desk: Desk) -> None:
 async def test_repeated_finish_finds_the_same_jobs(desk: Desk) -> None:
     await desk.join(slots=2)
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.enqueue("j2", "j3", "j4")
-    first = await desk.finish_raw(token, nonce="n")
-    second = await desk.finish_raw(token, nonce="n")
+    first = await desk.finish_raw(attempt_id, nonce="n")
+    second = await desk.finish_raw(attempt_id, nonce="n")
     assert [job[0] for job in first[3:]] == [b"j2:n-1-1", b"j3:n-2-1"]
     assert [job[0] for job in second[3:]] == [b"j2:n-1-1", b"j3:n-2-1"]
-    assert await desk.heard() == [(token, "done")]
+    assert await desk.heard() == [(attempt_id, "done")]
     assert await desk.queue() == ["j4"]
 
 
@@ -127,11 +127,11 @@ async def test_job_left_to_others_calls_them_and_itself_to_come_again(desk: Desk
     await desk.join("w", 2)
     await desk.join("v", 1)
     await desk.enqueue("j1")
-    token = await desk.take("w")
+    attempt_id = await desk.take("w")
     await desk.enqueue("j2", tokens=(1, 100))
     await desk.rung("v")
     await desk.rung("w")
-    _, free, again_ms, *jobs = await desk.finish_raw(token, patience=SLOW)
+    _, free, again_ms, *jobs = await desk.finish_raw(attempt_id, patience=SLOW)
     assert (free, jobs) == (2, [])
     assert 900 < int(again_ms) <= 1000
     assert await desk.rung("v")
@@ -141,8 +141,8 @@ async def test_job_left_to_others_calls_them_and_itself_to_come_again(desk: Desk
 async def test_bound_of_running_jobs_holds(desk: Desk) -> None:
     await desk.join(slots=2)
     await desk.enqueue("j1", "j2", "j3")
-    token = (await desk.claim(max_running=1))[1][0]
-    _, free, _, *jobs = await desk.finish_raw(token, max_running=1)
+    attempt_id = (await desk.claim(max_running=1))[1][0]
+    _, free, _, *jobs = await desk.finish_raw(attempt_id, max_running=1)
     assert (free, len(jobs)) == (1, 1)
 
 

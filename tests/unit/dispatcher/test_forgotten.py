@@ -38,7 +38,7 @@ async def test_job_that_redis_forgot_is_queued_again_and_completes(
     await redis.flushall()
     await server.join()
     again = await server.take()
-    assert (again.job, again.token == claim.token) == ("j1", False)
+    assert (again.job, again.attempt_id == claim.attempt_id) == ("j1", False)
     assert await server.session.body(again) == b'{"ask":1}'
     server.say(again, 0, b"whole")
     await server.finish(again, 1)
@@ -145,7 +145,7 @@ async def test_what_is_left_of_a_forgotten_job_is_lost_again_before_it_has_said_
     await server.join()
     await client.read_to(Kind.LOST)
     again = await go_on(queue, client, server, replace(REST, seen_tokens=0))
-    await server.session.release(again.token, toll=Toll.ATTEMPT, error=b"{}")
+    await server.session.release(again.attempt_id, toll=Toll.ATTEMPT, error=b"{}")
     assert [kind for kind, _ in await client.read_to(Kind.LOST)] == ["lost"]
     client.close()
 
@@ -185,13 +185,13 @@ async def test_stream_goes_on_whose_claim_redis_forgot_and_began_anew(
     first = await see_a_part(server, client)
     await restore(redis, before_the_claim)
     newer = await server.take()
-    assert (newer.job, newer.token != first.token) == ("j1", True)
+    assert (newer.job, newer.attempt_id != first.attempt_id) == ("j1", True)
     server.start(newer)
     server.say(newer, 1, b"from the beginning")
     await client.read_to(Kind.LOST)
     again = await go_on(queue, client, server)
-    held = {newer.token: 0, again.token: 0}
-    assert (await server.session.renew(2, True, FACTS, held)).foreign == [newer.token]
+    held = {newer.attempt_id: 0, again.attempt_id: 0}
+    assert (await server.session.renew(2, True, FACTS, held)).foreign == [newer.attempt_id]
     server.say(again, 0, b"the rest")
     await server.finish(again, 1)
     assert [kind for kind, _ in await client.read_to(Kind.DONE)] == ["chunk", "done"]
@@ -204,8 +204,8 @@ async def test_answer_goes_on_of_which_redis_forgot_a_part(queue: Queue, server:
     server.say(claim, 3, b"one is missing")
     await client.read_to(Kind.LOST)
     again = await go_on(queue, client, server)
-    held = {claim.token: 0, again.token: 0}
-    assert (await server.session.renew(2, True, FACTS, held)).foreign == [claim.token]
+    held = {claim.attempt_id: 0, again.attempt_id: 0}
+    assert (await server.session.renew(2, True, FACTS, held)).foreign == [claim.attempt_id]
     await server.finish(again, 0)
     await client.read_to(Kind.DONE)
     client.close()

@@ -112,8 +112,8 @@ async def test_large_jobs_make_room_for_small_ones_of_who_has_more_of_them(desk:
 async def test_job_that_a_bridge_has_held_is_never_dropped(desk: Desk) -> None:
     await desk.join(slots=3)
     await fill(desk, "a1", "a2", "a3")
-    for token in (await desk.claim())[1]:
-        await desk.release(token, costs=0)
+    for attempt_id in (await desk.claim())[1]:
+        await desk.release(attempt_id, costs=0)
     await fill(desk, "b1", tenant="bob")
     assert await come(desk) == b"FULL"
     await desk.cancel("b1")

@@ -16,16 +16,16 @@ async def bring_into(desk: Desk, state: str) -> None:
     await desk.enqueue("j1", estimate=5, body=b"old")
     if state == "queued":
         return
-    token = await desk.take()
+    attempt_id = await desk.take()
     if state == "lost":
-        await desk.emit(token)
+        await desk.emit(attempt_id)
     if state == "abandoned":
         await desk.redis.zrem(desk.keys.named("apis"), "a")
     if state in ("lost", "abandoned"):
-        await desk.release(token)
+        await desk.release(attempt_id)
         await desk.heartbeat("a")
     if state == "done":
-        await desk.finish(token)
+        await desk.finish(attempt_id)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -36,9 +36,9 @@ async def test_newer_submission_takes_the_place_of_an_older_one(desk: Desk, stat
     assert (await desk.queue(), await desk.running()) == (["j1"], [])
     assert await desk.cancels() == held
     assert await desk.counter("queued_bytes") == len(b"newer")
-    token = await desk.take()
-    assert token.endswith("-2")
-    assert await desk.finish(token) == "OK"
+    attempt_id = await desk.take()
+    assert attempt_id.endswith("-2")
+    assert await desk.finish(attempt_id) == "OK"
     assert (await desk.of_jobs(), await desk.counter("running")) == ([], 0)
 
 
@@ -76,9 +76,9 @@ async def test_api_that_has_read_all_and_still_waits_hears_that_the_end_is_lost(
     """Its lease ended while the enqueue was on its way, so that no heartbeat spoke of the job."""
     await desk.join()
     await desk.enqueue("j1", wait_ms=10**6, deadline_ms=10**7)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.delete(desk.keys.named("replies", "a"))
-    await desk.finish(token)
+    await desk.finish(attempt_id)
     _, last, *unknown = await desk.heartbeat("a")
     assert unknown == []
     assert (await desk.heartbeat("a", "j1", read_to=last.decode()))[2:] == [b"j1"]
@@ -95,9 +95,9 @@ async def test_end_that_is_still_to_be_read_is_not_lost(desk: Desk) -> None:
 async def test_job_of_an_api_that_is_back_is_given_back_and_not_cancelled(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.zrem(desk.keys.named("apis"), "a")
-    assert await desk.renew(token) == [b"OK", [], [], [token.encode()]]
+    assert await desk.renew(attempt_id) == [b"OK", [], [], [attempt_id.encode()]]
     await desk.heartbeat("a")
-    assert await desk.release(token, costs=0) == ["OK", "revoked"]
-    assert (await desk.heard(), await desk.queue()) == ([(token, "revoked")], ["j1"])
+    assert await desk.release(attempt_id, costs=0) == ["OK", "revoked"]
+    assert (await desk.heard(), await desk.queue()) == ([(attempt_id, "revoked")], ["j1"])

@@ -30,8 +30,8 @@ async def test_one_that_died_tells_where_it_was_and_what_became_of_its_jobs(desk
     await desk.join(slots=4, **ABOUT | {"health": "down", "reason": "it \x1b[2Jrefuses"})
     await desk.enqueue("j1", "j2")
     await desk.enqueue("j3", attempts=1)
-    _, tokens = await desk.claim()
-    await desk.emit(tokens[0])
+    _, attempt_ids = await desk.claim()
+    await desk.emit(attempt_ids[0])
     await desk.reap_after(LEASE_MS)
     (one,) = await told(desk)
     assert (one.id, one.how, one.host, one.address) == ("w", "died", "gpu1", "10.0.0.7")
@@ -45,11 +45,11 @@ async def test_one_that_died_tells_where_it_was_and_what_became_of_its_jobs(desk
 async def test_stream_that_goes_on_elsewhere_is_told(desk: Desk) -> None:
     await desk.join(**ABOUT)
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token)
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id)
     await desk.reap_after(LEASE_MS)
     await desk.heartbeat("a")
-    await desk.resume(token)
+    await desk.resume(attempt_id)
     (one,) = await told(desk)
     assert one.jobs == "1 went on elsewhere"
 
@@ -70,9 +70,9 @@ async def test_one_that_leaves_tells_of_the_jobs_that_it_gave_back(desk: Desk) -
     session = WorkerSession("w", desk.commands, LEASE_MS / 1000)
     await session.register(1, True, replace(FACTS, host="gpu1"))
     await desk.enqueue("j1")
-    token = (await desk.claim(epoch=session.identity.epoch))[1][0]
-    await session.renew(1, False, replace(FACTS, health=DRAINING), {token: 0})
-    await session.release(token, toll=Toll.NOTHING, error=b"{}")
+    attempt_id = (await desk.claim(epoch=session.identity.epoch))[1][0]
+    await session.renew(1, False, replace(FACTS, health=DRAINING), {attempt_id: 0})
+    await session.release(attempt_id, toll=Toll.NOTHING, error=b"{}")
     assert await told(desk) == []
     await session.leave(FACTS)
     await desk.reap()

@@ -53,7 +53,7 @@ async def reading(desk: Desk, relayed: Redis, redis_url: str) -> AsyncIterator[R
 
 
 @pytest.fixture
-async def tokens(desk: Desk) -> list[str]:
+async def attempt_ids(desk: Desk) -> list[str]:
     """Two attempts on one worker."""
     await desk.join(slots=2)
     await desk.enqueue("j1", "j2")
@@ -73,30 +73,30 @@ async def payloads(reply: Reply, number: int) -> list[bytes]:
 
 
 async def test_frames_reach_the_replies_that_wait_for_them(
-    desk: Desk, reading: Reading, tokens: list[str]
+    desk: Desk, reading: Reading, attempt_ids: list[str]
 ) -> None:
     one, two = reading.expect("j1"), reading.expect("j2")
     async with reading.running():
-        await desk.emit(*tokens, payload=b"both")
+        await desk.emit(*attempt_ids, payload=b"both")
         assert [await payloads(one, 1), await payloads(two, 1)] == [[b"both"], [b"both"]]
 
 
 async def test_frames_that_nobody_waits_for_are_read_past(
-    desk: Desk, reading: Reading, tokens: list[str]
+    desk: Desk, reading: Reading, attempt_ids: list[str]
 ) -> None:
     two = reading.expect("j2")
     async with reading.running():
-        await desk.emit(tokens[0])
-        await desk.emit(tokens[1], payload=b"mine")
+        await desk.emit(attempt_ids[0])
+        await desk.emit(attempt_ids[1], payload=b"mine")
         assert await payloads(two, 1) == [b"mine"]
 
 
 async def test_heartbeat_reports_and_trims_what_was_read(
-    desk: Desk, reading: Reading, tokens: list[str]
+    desk: Desk, reading: Reading, attempt_ids: list[str]
 ) -> None:
     one = reading.expect("j1")
     async with reading.running():
-        await desk.emit(tokens[0], payload=b"x" * 1000)
+        await desk.emit(attempt_ids[0], payload=b"x" * 1000)
         await payloads(one, 1)
         await reading.inbox.heartbeat()
     size = await desk.redis.hgetall(desk.keys.named("api", "a"))
@@ -105,7 +105,7 @@ async def test_heartbeat_reports_and_trims_what_was_read(
 
 
 async def test_api_that_has_read_much_says_so_before_its_next_heartbeat(
-    desk: Desk, reading: Reading, tokens: list[str], monkeypatch: pytest.MonkeyPatch
+    desk: Desk, reading: Reading, attempt_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def is_told() -> bool:
         sizes = await desk.redis.hmget(desk.keys.named("api", "a"), "read_bytes", "written_bytes")
@@ -116,18 +116,18 @@ async def test_api_that_has_read_much_says_so_before_its_next_heartbeat(
     reading.expect("j1")
     beating = asyncio.create_task(reading.inbox.run_heartbeat())
     async with reading.running():
-        await desk.emit(tokens[0], payload=b"x" * 3000)
+        await desk.emit(attempt_ids[0], payload=b"x" * 3000)
         await until(is_told)
     await cancel([beating])
 
 
 async def test_last_frames_count_as_read_and_frames_of_scripts_do_not(
-    desk: Desk, reading: Reading, tokens: list[str]
+    desk: Desk, reading: Reading, attempt_ids: list[str]
 ) -> None:
     one, two = reading.expect("j1"), reading.expect("j2")
     async with reading.running():
-        await desk.finish(tokens[0])
-        await desk.release(tokens[1])
+        await desk.finish(attempt_ids[0])
+        await desk.release(attempt_ids[1])
         await payloads(one, 1)
         await payloads(two, 1)
         await reading.inbox.heartbeat()
@@ -136,11 +136,11 @@ async def test_last_frames_count_as_read_and_frames_of_scripts_do_not(
 
 
 async def test_lost_heartbeat_reports_what_was_read_again(
-    desk: Desk, relay: Relay, reading: Reading, tokens: list[str]
+    desk: Desk, relay: Relay, reading: Reading, attempt_ids: list[str]
 ) -> None:
     one = reading.expect("j1")
     async with reading.running():
-        await desk.emit(tokens[0])
+        await desk.emit(attempt_ids[0])
         await payloads(one, 1)
         relay.cut_next_reply()
         with pytest.raises(RedisUnavailable):
@@ -151,7 +151,7 @@ async def test_lost_heartbeat_reports_what_was_read_again(
 
 
 async def test_frames_read_during_a_heartbeat_are_not_read_again(
-    desk: Desk, relay: Relay, reading: Reading, tokens: list[str]
+    desk: Desk, relay: Relay, reading: Reading, attempt_ids: list[str]
 ) -> None:
     one, two = reading.expect("j1"), reading.expect("j2")
     async with reading.running():
@@ -159,12 +159,12 @@ async def test_frames_read_during_a_heartbeat_are_not_read_again(
         relay.hold_replies()
         beating = asyncio.create_task(reading.inbox.heartbeat())
         await relay.held.wait()
-        await desk.emit(tokens[0])
+        await desk.emit(attempt_ids[0])
         await payloads(one, 1)
         relay.let_go()
         await beating
         again = reading.expect("j1")
-        await desk.emit(tokens[1])
+        await desk.emit(attempt_ids[1])
         await payloads(two, 1)
     assert again.take() == []
 
@@ -196,11 +196,11 @@ async def test_reader_starts_anew_after_redis_lost_its_data(desk: Desk, reading:
 
 @pytest.mark.parametrize("value", [b"nonsense", b"newkind 0 0 0\n", b"chunk 0 0 99\nx", b""])
 async def test_frames_that_can_not_be_read_do_not_end_the_reader(
-    desk: Desk, reading: Reading, tokens: list[str], value: bytes
+    desk: Desk, reading: Reading, attempt_ids: list[str], value: bytes
 ) -> None:
     one, two = reading.expect("j1"), reading.expect("j2")
     async with reading.running():
-        await desk.redis.xadd(desk.keys.named("replies", "a"), {tokens[0]: value})
-        await desk.emit(tokens[1], payload=b"fine")
+        await desk.redis.xadd(desk.keys.named("replies", "a"), {attempt_ids[0]: value})
+        await desk.emit(attempt_ids[1], payload=b"fine")
         assert await payloads(two, 1) == [b"fine"]
     assert one.ended is bool(value)

@@ -17,9 +17,9 @@ Step = Callable[["Watched"], Awaitable[Any]]
 
 
 class Watched(Desk):
-    """A desk whose first job is `j`, and the token of its last attempt."""
+    """A desk whose first job is `j`, and the id of its last attempt."""
 
-    token = ""
+    attempt_id = ""
 
 
 async def submit(desk: Watched) -> None:
@@ -27,23 +27,23 @@ async def submit(desk: Watched) -> None:
 
 
 async def claim(desk: Watched) -> None:
-    desk.token = await desk.take()
+    desk.attempt_id = await desk.take()
 
 
 async def show(desk: Watched) -> None:
-    await desk.emit(desk.token)
+    await desk.emit(desk.attempt_id)
 
 
 async def give_back(desk: Watched) -> None:
-    await desk.release(desk.token)
+    await desk.release(desk.attempt_id)
 
 
 async def crash(desk: Watched) -> None:
-    await desk.release(desk.token, crashed=1)
+    await desk.release(desk.attempt_id, crashed=1)
 
 
 async def go_on(desk: Watched) -> None:
-    assert (await desk.resume(desk.token))[0] == b"OK"
+    assert (await desk.resume(desk.attempt_id))[0] == b"OK"
 
 
 async def cancel(desk: Watched) -> None:
@@ -60,7 +60,7 @@ async def pass_deadline(desk: Watched) -> None:
 
 
 async def forget_attempt(desk: Watched) -> None:
-    await desk.redis.zrem(desk.keys.named("running", "w"), desk.token)
+    await desk.redis.zrem(desk.keys.named("running", "w"), desk.attempt_id)
 
 
 async def supersede(desk: Watched) -> None:
@@ -82,7 +82,7 @@ async def damage(desk: Watched) -> None:
 
 def finish(state: str) -> Step:
     async def step(desk: Watched) -> None:
-        assert await desk.finish(desk.token, state=state) == "OK"
+        assert await desk.finish(desk.attempt_id, state=state) == "OK"
 
     return step
 

@@ -16,30 +16,30 @@ async def hold_many(redis: Redis) -> tuple[Desk, list[str]]:
     desk = Desk(redis)
     await desk.heartbeat("a")
     await desk.join(slots=MANY)
-    tokens = [f"j{number}:n-1" for number in range(MANY)]
-    await redis.zadd(desk.keys.named("running", "w"), dict.fromkeys(tokens, 1))
+    attempt_ids = [f"j{number}:n-1" for number in range(MANY)]
+    await redis.zadd(desk.keys.named("running", "w"), dict.fromkeys(attempt_ids, 1))
     await redis.expire(desk.keys.named("running", "w"), 600)
-    return desk, tokens
+    return desk, attempt_ids
 
 
 def values(rows: list[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[bytes]:
     for _, fields in rows:
-        for token, value in fields.items():
-            if token != b"hello":
+        for attempt_id, value in fields.items():
+            if attempt_id != b"hello":
                 assert unpack(value)
-                yield token
+                yield attempt_id
 
 
 async def test_frames_of_many_jobs_are_passed_on_at_once(real_redis: Redis) -> None:
-    desk, tokens = await hold_many(real_redis)
-    assert await desk.emit(*tokens) == [b"OK"]
+    desk, attempt_ids = await hold_many(real_redis)
+    assert await desk.emit(*attempt_ids) == [b"OK"]
     rows = await real_redis.xrange(desk.keys.named("replies", "a"))
-    assert sorted(values(rows)) == sorted(token.encode() for token in tokens)
+    assert sorted(values(rows)) == sorted(attempt_id.encode() for attempt_id in attempt_ids)
 
 
 async def test_many_held_attempts_are_renewed(real_redis: Redis) -> None:
-    desk, tokens = await hold_many(real_redis)
-    verdict, foreign, unwanted, orphaned = await desk.renew(*tokens, slots=MANY)
+    desk, attempt_ids = await hold_many(real_redis)
+    verdict, foreign, unwanted, orphaned = await desk.renew(*attempt_ids, slots=MANY)
     held_in_vain = len(unwanted) + len(orphaned)
     assert (verdict, foreign, held_in_vain) == (b"OK", [], MANY)
 
@@ -74,8 +74,8 @@ async def test_workers_that_die_together_are_recovered_in_parts(real_redis: Redi
     desk = Desk(real_redis)
     for worker, attempts in (("v", 40), ("w", 100)):
         await desk.join(worker, slots=attempts)
-        tokens = {f"{worker}{number}:n-1": 1 for number in range(attempts)}
-        await real_redis.zadd(desk.keys.named("running", worker), tokens)
+        attempt_ids = {f"{worker}{number}:n-1": 1 for number in range(attempts)}
+        await real_redis.zadd(desk.keys.named("running", worker), attempt_ids)
         await real_redis.expire(desk.keys.named("running", worker), 600)
     await desk.heartbeat("a")
     given_back = []

@@ -27,14 +27,14 @@ async def full_memory(redis: Redis) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def tokens(desk: Desk) -> list[str]:
+async def attempt_ids(desk: Desk) -> list[str]:
     """Two attempts that run on a full worker; two more jobs wait."""
     await desk.join(slots=2)
     await desk.enqueue("j1", "j2", "j3", "j4")
     return (await desk.claim())[1]
 
 
-async def test_enqueue_is_refused_and_leaves_nothing(desk: Desk, tokens: list[str]) -> None:
+async def test_enqueue_is_refused_and_leaves_nothing(desk: Desk, attempt_ids: list[str]) -> None:
     before = await desk.everything()
     async with full_memory(desk.redis):
         with pytest.raises(RedisUnavailable, match="refuses work"):
@@ -49,50 +49,50 @@ async def test_first_enqueue_is_refused_too(desk: Desk) -> None:
     assert await desk.queue() == []
 
 
-async def test_frames_and_the_end_reach_the_api(desk: Desk, tokens: list[str]) -> None:
+async def test_frames_and_the_end_reach_the_api(desk: Desk, attempt_ids: list[str]) -> None:
     async with full_memory(desk.redis):
-        assert await desk.emit(tokens[0]) == [b"OK"]
-        assert await desk.finish(tokens[0]) == "OK"
-    assert await desk.heard() == [(tokens[0], "chunk"), (tokens[0], "done")]
+        assert await desk.emit(attempt_ids[0]) == [b"OK"]
+        assert await desk.finish(attempt_ids[0]) == "OK"
+    assert await desk.heard() == [(attempt_ids[0], "chunk"), (attempt_ids[0], "done")]
     assert (await desk.state("j1"), await desk.rung("w")) == ("done", True)
 
 
-async def test_release(desk: Desk, tokens: list[str]) -> None:
+async def test_release(desk: Desk, attempt_ids: list[str]) -> None:
     async with full_memory(desk.redis):
-        assert await desk.release(tokens[0], crashed=1) == ["OK", "revoked"]
+        assert await desk.release(attempt_ids[0], crashed=1) == ["OK", "revoked"]
     assert await desk.queue() == ["j1", "j3", "j4"]
 
 
 @pytest.mark.parametrize(("job", "was"), [("j1", "running"), ("j3", "queued")])
-async def test_cancel(desk: Desk, tokens: list[str], job: str, was: str) -> None:
+async def test_cancel(desk: Desk, attempt_ids: list[str], job: str, was: str) -> None:
     async with full_memory(desk.redis):
         assert await desk.cancel(job) == was
     assert not await desk.redis.exists(desk.keys.named("body", job))
 
 
-async def test_renew(desk: Desk, tokens: list[str]) -> None:
+async def test_renew(desk: Desk, attempt_ids: list[str]) -> None:
     desk.later(6000)
     async with full_memory(desk.redis):
-        assert await desk.renew(tokens[0], slots=3) == [b"OK", [], [], []]
+        assert await desk.renew(attempt_ids[0], slots=3) == [b"OK", [], [], []]
     assert await desk.redis.zscore(desk.keys.named("workers"), "w") > await desk.now_ms() + 9000
-    assert (await desk.running(), await desk.queue()) == ([tokens[0]], ["j2", "j3", "j4"])
+    assert (await desk.running(), await desk.queue()) == ([attempt_ids[0]], ["j2", "j3", "j4"])
 
 
-async def test_claim(desk: Desk, tokens: list[str]) -> None:
-    await desk.finish(tokens[0])
+async def test_claim(desk: Desk, attempt_ids: list[str]) -> None:
+    await desk.finish(attempt_ids[0])
     async with full_memory(desk.redis):
         assert len((await desk.claim())[1]) == 1
 
 
-async def test_heartbeat(desk: Desk, tokens: list[str]) -> None:
-    await desk.emit(tokens[0])
+async def test_heartbeat(desk: Desk, attempt_ids: list[str]) -> None:
+    await desk.emit(attempt_ids[0])
     async with full_memory(desk.redis):
         last = (await desk.heartbeat("a"))[1]
         await desk.heartbeat("a", read_to=last.decode(), read=10)
     assert await desk.redis.xlen(desk.keys.named("replies", "a")) == 1
 
 
-async def test_reap(desk: Desk, tokens: list[str]) -> None:
+async def test_reap(desk: Desk, attempt_ids: list[str]) -> None:
     async with full_memory(desk.redis):
         assert await desk.reap() == [b"EXTENDED"]
     async with full_memory(desk.redis):
@@ -104,7 +104,7 @@ async def test_reap(desk: Desk, tokens: list[str]) -> None:
     assert await desk.queue() == ["j1", "j2", "j3", "j4"]
 
 
-async def test_fenced_worker_joins_again(desk: Desk, tokens: list[str]) -> None:
+async def test_fenced_worker_joins_again(desk: Desk, attempt_ids: list[str]) -> None:
     async with full_memory(desk.redis):
         assert await desk.join(slots=2, epoch="new") == [b"OK", 2]
 
@@ -120,9 +120,9 @@ async def test_worker_joins_and_stays_though_its_model_can_not_be_announced(desk
 async def test_life_of_many_jobs_leaves_no_bytes_behind(desk: Desk) -> None:
     await desk.join(slots=50)
     await desk.enqueue(*(f"j{number}" for number in range(50)), body=b"x" * 1000)
-    _, tokens = await desk.claim()
-    for token in tokens:
-        await desk.finish(token)
+    _, attempt_ids = await desk.claim()
+    for attempt_id in attempt_ids:
+        await desk.finish(attempt_id)
     await desk.reap_after(6 * LEASE_MS)
     assert await desk.counter("queued_bytes") == 0
     keys = [key async for key in desk.redis.scan_iter()]

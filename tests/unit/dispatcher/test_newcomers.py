@@ -10,8 +10,8 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 TOKENS = 1000
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 async def join(desk: Desk, worker: str, slots: int, **facts: float) -> None:

@@ -36,10 +36,10 @@ async def shop(desk: Desk) -> Desk:
 
 async def test_drained_worker_claims_nothing_more_and_its_running_jobs_end(shop: Desk) -> None:
     await shop.enqueue("j1", "j2", "j3")
-    token = await shop.take(GPU1)
+    attempt_id = await shop.take(GPU1)
     assert await drain(shop.redis, GPU1) == [WorkerOrder(GPU1, "tiny", 1, is_news=True)]
     assert await shop.claim(GPU1) == (0, [])  # before its bridge knows
-    assert await shop.finish_raw(token, GPU1) == [b"OK", 0, b"0"]
+    assert await shop.finish_raw(attempt_id, GPU1) == [b"OK", 0, b"0"]
     assert (await shop.state("j1"), await shop.queue()) == ("done", ["j2", "j3"])
 
 
@@ -150,26 +150,26 @@ async def test_cancelled_queued_job_is_told(shop: Desk) -> None:
 
 async def test_cancelled_running_job_is_told_to_its_worker(shop: Desk) -> None:
     await shop.enqueue("r1")
-    token = await shop.take(GPU1)
+    attempt_id = await shop.take(GPU1)
     assert await cancel(shop.redis, "r1") == [JobOrder("r1", "tiny", "running")]
-    assert await shop.cancels(GPU1) == [token]
-    await shop.finish(token, GPU1, state="cancelled")
-    assert (await shop.heard())[-1] == (token, "cancelled")
+    assert await shop.cancels(GPU1) == [attempt_id]
+    await shop.finish(attempt_id, GPU1, state="cancelled")
+    assert (await shop.heard())[-1] == (attempt_id, "cancelled")
 
 
 async def test_cancelled_job_whose_worker_dies_is_not_tried_again(shop: Desk) -> None:
     await shop.enqueue("r1")
-    token = await shop.take(GPU1)
+    attempt_id = await shop.take(GPU1)
     await cancel(shop.redis, "r1")
     await shop.reap_after(LEASE_MS + 1000)
-    assert (await shop.heard(), await shop.queue()) == ([(token, "cancelled")], [])
+    assert (await shop.heard(), await shop.queue()) == ([(attempt_id, "cancelled")], [])
 
 
 async def test_cancelled_lost_job_goes_on_nowhere(shop: Desk) -> None:
     await shop.enqueue("r1")
-    token = await shop.take(GPU1)
-    await shop.emit(token, worker=GPU1)
-    await shop.release(token, GPU1)
+    attempt_id = await shop.take(GPU1)
+    await shop.emit(attempt_id, worker=GPU1)
+    await shop.release(attempt_id, GPU1)
     assert await shop.state("r1") == "lost"
     assert [order.was for order in await cancel(shop.redis, "r1")] == ["lost"]
     assert (await shop.heard())[-1][1] == "cancelled"

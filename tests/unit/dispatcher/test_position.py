@@ -33,8 +33,8 @@ async def test_positions_are_the_order_of_the_claims(desk: Desk, tenants: int) -
     for number, job in enumerate(jobs):
         await desk.enqueue(job, tenant=f"t{number % tenants}")
     expected = await positions(desk, *jobs)
-    _, tokens = await desk.claim()
-    claimed = [token.rpartition(":")[0] for token in tokens]
+    _, attempt_ids = await desk.claim()
+    claimed = [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
     assert [expected[jobs.index(job)] for job in claimed] == list(range(1, 21))
 
 
@@ -55,9 +55,9 @@ async def test_slots_and_mean_time_are_told(desk: Desk) -> None:
     await desk.join("v", 3)
     await desk.join("w", 1)
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(8000)
-    await desk.finish(token)
+    await desk.finish(attempt_id)
     slots, mean_ms = await desk.commands.position(())
     assert slots == 4
     assert 8000 <= float(mean_ms) < 9000

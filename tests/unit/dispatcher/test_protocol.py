@@ -34,7 +34,7 @@ async def test_bridge_takes_only_jobs_of_apis_that_speak_its_protocol(desk: Desk
     assert (await desk.claim())[1] == []
     await desk.heartbeat("b")
     await desk.enqueue("new", api="b", prefixes=("p",))
-    assert [token.partition(":")[0] for token in (await desk.claim())[1]] == ["new"]
+    assert [attempt_id.partition(":")[0] for attempt_id in (await desk.claim())[1]] == ["new"]
     speak(desk, PROTOCOL)
     await desk.join("v")
     assert (await desk.take("v")).startswith("old:")

@@ -94,7 +94,7 @@ async def test_released_job_restarts_elsewhere(queue: Queue, server: Server) -> 
     first = await server.take()
     server.say(first, 0, b"half", visible=False)
     await client.read_to(Kind.CHUNK)
-    await server.session.release(first.token, toll=Toll.ATTEMPT, error=b"{}")
+    await server.session.release(first.attempt_id, toll=Toll.ATTEMPT, error=b"{}")
     second = await server.take()
     server.say(second, 0, b"whole", visible=False)
     await server.finish(second, 1)
@@ -143,7 +143,9 @@ async def test_closed_job_is_cancelled_at_its_worker(
         return bool(await redis.zcard(KEYS.named("cancels", "w")))
 
     await until(told)
-    assert (await server.session.renew(2, True, FACTS, {claim.token: 0})).unwanted == [claim.token]
+    assert (await server.session.renew(2, True, FACTS, {claim.attempt_id: 0})).unwanted == [
+        claim.attempt_id
+    ]
 
 
 async def test_answered_job_is_not_cancelled(queue: Queue, server: Server, redis: Redis) -> None:
@@ -162,7 +164,7 @@ async def test_lost_job_goes_on_with_what_is_left(queue: Queue, server: Server) 
     lost = await lose(server, client)
     queue.resume(client.job, REST)
     again = await server.take()
-    assert (again.job, again.token != lost.token) == ("j1", True)
+    assert (again.job, again.attempt_id != lost.attempt_id) == ("j1", True)
     assert again.needs == client.reply.needs == Needs(build=FACTS.fingerprint)
     assert await server.session.body(again) == REST.body
     server.say(again, 0, b"the rest")
@@ -191,7 +193,7 @@ async def test_worker_that_has_not_told_its_build_is_an_error(queue: Queue, serv
     claim = await server.take()
     server.say(claim, 0, b"a part")
     await client.read_to(Kind.CHUNK)
-    await server.session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
+    await server.session.release(claim.attempt_id, toll=Toll.ATTEMPT, error=b"{}")
     await client.read_to(Kind.LOST)
     queue.resume(client.job, REST)
     _, last = (await client.read_to(Kind.FAILED))[-1]

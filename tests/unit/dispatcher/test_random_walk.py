@@ -73,20 +73,22 @@ class Walk:
         places = SIDE_PLACES - self.model.count(running, sides=True)
         eager = self.model.eager(worker)
         sure = [id_ for id_ in eager if not self.model.is_suspect(id_)]
-        free, tokens = await self.desk.claim(worker, most, nonce=nonce)
+        free, attempt_ids = await self.desk.claim(worker, most, nonce=nonce)
         for sides, most_here in ((False, min(room, most)), (True, places)):
-            taken = self.model.count(map(job_of, tokens), sides=sides)
+            taken = self.model.count(map(job_of, attempt_ids), sides=sides)
             assert taken <= min(most_here, self.model.count(queued, sides=sides))
             assert taken >= min(most_here, self.model.count(sure, sides=sides))
-        assert free == room - self.model.count(map(job_of, tokens), sides=False)
-        if tokens:
+        assert free == room - self.model.count(map(job_of, attempt_ids), sides=False)
+        if attempt_ids:
             again = await self.desk.claim(worker, most, nonce=nonce)
-            assert (again[0], sorted(again[1])) == (free, sorted(tokens))
-        for token in sorted(tokens, key=lambda token: int(token.split("-")[-2])):
-            assert self.model.in_turn(token.rpartition(":")[0], worker)
-            self.model.claim(token, worker)
+            assert (again[0], sorted(again[1])) == (free, sorted(attempt_ids))
+        for attempt_id in sorted(
+            attempt_ids, key=lambda attempt_id: int(attempt_id.split("-")[-2])
+        ):
+            assert self.model.in_turn(attempt_id.rpartition(":")[0], worker)
+            self.model.claim(attempt_id, worker)
         suspects = [id_ for id_ in self.model.of("running", worker) if self.model.is_suspect(id_)]
-        assert len(suspects) <= 1 or not set(suspects) & set(map(job_of, tokens))
+        assert len(suspects) <= 1 or not set(suspects) & set(map(job_of, attempt_ids))
 
     async def _suspects(self) -> frozenset[str]:
         key, now = self.desk.keys.named("suspects"), await self.desk.now_ms()
@@ -101,14 +103,16 @@ class Walk:
     async def emit(self, pick: int) -> None:
         if found := self._running(pick):
             _, job = found
-            assert await self.desk.emit(job.token, worker=job.worker, visible=pick % 2) == [b"OK"]
+            assert await self.desk.emit(job.attempt_id, worker=job.worker, visible=pick % 2) == [
+                b"OK"
+            ]
             job.visible |= pick % 2 == 1
 
     async def finish(self, pick: int) -> None:
         if found := self._running(pick):
             _, job = found
             for _ in range(1 + pick % 2):
-                assert await self.desk.finish(job.token, job.worker) == "OK"
+                assert await self.desk.finish(job.attempt_id, job.worker) == "OK"
             job.state = "done"
 
     async def release(self, pick: int) -> None:
@@ -117,7 +121,7 @@ class Walk:
             costs, crashed = min(1, pick % 3), pick % 3 // 2
             job.attempts -= 1 - costs
             job.avoids = job.worker if costs else job.avoids
-            args = (job.token, job.worker)
+            args = (job.attempt_id, job.worker)
             answer = await self.desk.release(*args, costs=costs, crashed=crashed)
             suspects = await self._suspects()
             counted = int((await self.desk.job(id_))["crashes"]) - job.crashes
@@ -147,11 +151,11 @@ class Walk:
     async def _resume(self, lost: list[str], pick: int) -> None:
         if lost:
             id_, size = lost[pick % len(lost)], pick % 50
-            token = self.model.jobs[id_].token
+            attempt_id = self.model.jobs[id_].attempt_id
             verdict = self.model.resume(id_, size).encode()
             body, anywhere = b"x" * size, {"build": ""}
-            assert (await self.desk.resume(token, body=body, **anywhere))[0] == verdict
-            again = await self.desk.resume(token, body=body, **anywhere)
+            assert (await self.desk.resume(attempt_id, body=body, **anywhere))[0] == verdict
+            again = await self.desk.resume(attempt_id, body=body, **anywhere)
             assert again[0] == verdict
             if verdict == b"SPENT":
                 self.spent.add(id_)
@@ -192,7 +196,7 @@ class Walk:
         await self.desk.redis.hset(counters, "reaped_ms", now)
         await self.desk.heartbeat("a")
         for worker in SLOTS:
-            held = [self.model.jobs[id_].token for id_ in self.model.of("running", worker)]
+            held = [self.model.jobs[id_].attempt_id for id_ in self.model.of("running", worker)]
             await self.desk.renew(*held, worker=worker, slots=SLOTS[worker])
 
     async def check(self) -> None:
@@ -207,7 +211,7 @@ class Walk:
             theirs = [id_ for id_ in model.of("queued") if model.jobs[id_].tenant == tenant]
             assert in_turn == sorted(theirs, key=lambda id_: model.jobs[id_].is_side)
         for worker in SLOTS:
-            held = {model.jobs[id_].token for id_ in model.of("running", worker)}
+            held = {model.jobs[id_].attempt_id for id_ in model.of("running", worker)}
             assert set(await desk.running(worker)) == held
         assert await desk.counter("queued_bytes") == model.queued_bytes
         for class_, sides in (("any", False), ("side", True)):
@@ -246,7 +250,7 @@ class Walk:
             await self.claim(4)
         await self.check()
         ends = [
-            told.token.rpartition(":")[0]
+            told.attempt_id.rpartition(":")[0]
             for told in await self.desk.told()
             if Kind(told.kind) in ENDS
         ]
@@ -258,8 +262,8 @@ class Walk:
         assert (bodies, await leaked_keys(self.desk.redis)) == ([], [])
 
 
-def job_of(token: str) -> str:
-    return token.rpartition(":")[0]
+def job_of(attempt_id: str) -> str:
+    return attempt_id.rpartition(":")[0]
 
 
 STEPS = (

@@ -11,10 +11,12 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 async def test_job_of_a_dead_worker_goes_back_to_its_old_place(desk: Desk) -> None:
     await desk.join(slots=2)
     await desk.enqueue("j1", "j2", "j3")
-    _, tokens = await desk.claim()
+    _, attempt_ids = await desk.claim()
     assert await desk.reap_after(LEASE_MS) == [b"OK", 1, 2, 0, 0]
     assert await desk.queue() == ["j1", "j2", "j3"]
-    assert sorted(await desk.heard()) == sorted((token, "revoked") for token in tokens)
+    assert sorted(await desk.heard()) == sorted(
+        (attempt_id, "revoked") for attempt_id in attempt_ids
+    )
 
 
 async def test_nothing_is_left_of_a_dead_worker(desk: Desk) -> None:
@@ -31,9 +33,9 @@ async def test_nothing_is_left_of_a_dead_worker(desk: Desk) -> None:
 async def test_living_worker_keeps_its_jobs(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     assert await desk.reap_after(LEASE_MS - 1000) == [b"OK", 0, 0, 0, 0]
-    assert await desk.running() == [token]
+    assert await desk.running() == [attempt_id]
 
 
 @pytest.mark.parametrize(("attempts", "crashes"), [(1, 9), (2, 9)])
@@ -64,12 +66,12 @@ async def test_second_reaper_is_idle_within_900_ms(desk: Desk) -> None:
 async def test_after_an_outage_leases_are_extended(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap()
     desk.later(100 * LEASE_MS)
     assert await desk.reap() == [b"EXTENDED"]
     assert await desk.reap() == [b"OK", 0, 0, 1, 0]  # the deadline has passed all the same
-    assert await desk.running() == [token]
+    assert await desk.running() == [attempt_id]
 
 
 async def test_outage_that_is_shorter_than_the_lease_costs_nobody_what_is_left_of_it(
@@ -96,14 +98,14 @@ async def test_clock_that_steps_back_kills_nobody(desk: Desk) -> None:
     desk.later(3_600_000)
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap()
     desk.later(-3_600_000)
     await desk.heartbeat("a")
     assert await desk.reap() == [b"EXTENDED"]
     until = await desk.redis.zscore(desk.keys.named("workers"), "w")
     assert until <= await desk.now_ms() + LEASE_MS
-    assert await desk.running() == [token]
+    assert await desk.running() == [attempt_id]
 
 
 async def test_queued_job_expires_and_its_client_is_told(desk: Desk) -> None:
@@ -119,28 +121,28 @@ async def test_queued_job_expires_and_its_client_is_told(desk: Desk) -> None:
 async def test_running_job_past_its_deadline_is_cancelled_at_its_worker(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", deadline_ms=9000)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap_after(9000)
-    assert await desk.cancels() == [token]
-    assert (await desk.renew(token))[2] == [token.encode()]
+    assert await desk.cancels() == [attempt_id]
+    assert (await desk.renew(attempt_id))[2] == [attempt_id.encode()]
 
 
 async def test_running_job_is_not_expired_by_the_wait_limit(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", wait_ms=2000)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.reap_after(5000)
-    assert (await desk.cancels(), await desk.running()) == ([], [token])
+    assert (await desk.cancels(), await desk.running()) == ([], [attempt_id])
 
 
 async def test_running_job_whose_worker_nobody_knows_expires(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", deadline_ms=9000)
-    token = await desk.take()
+    attempt_id = await desk.take()
     names = ("worker", "running")
     await desk.redis.delete(*(desk.keys.named(name, "w") for name in names))
     await desk.reap_after(9000)
-    assert (await desk.state("j1"), await desk.heard()) == ("expired", [(token, "expired")])
+    assert (await desk.state("j1"), await desk.heard()) == ("expired", [(attempt_id, "expired")])
 
 
 async def test_dead_api_leaves_no_keys(desk: Desk) -> None:

@@ -59,7 +59,7 @@ class Pair:
         self.desk = Desk(redis)
         self.reference = ReferenceQueue(max_running=5)
         self.now_s = 1_000_000
-        self.tokens: dict[str, str] = {}
+        self.attempt_ids: dict[str, str] = {}
         self._numbers = count()
 
     async def start(self) -> None:
@@ -153,16 +153,20 @@ class Pair:
 
     async def _compare(self, worker: str, got: Claimed, answer: list[Any]) -> None:
         _, free, again_ms, *rows = answer
-        tokens = [row[0].decode() for row in rows]
-        assert [token.rpartition(":")[0] for token in tokens] == [job.id for job in got.jobs]
+        attempt_ids = [row[0].decode() for row in rows]
+        assert [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids] == [
+            job.id for job in got.jobs
+        ]
         assert int(again_ms) == got.again_ms
         assert free == self.reference.workers[worker].free
         for name in got.called:
             assert await self.desk.rung(name), f"{name} was not called"
-        self.tokens |= {token.rpartition(":")[0]: token for token in tokens}
+        self.attempt_ids |= {
+            attempt_id.rpartition(":")[0]: attempt_id for attempt_id in attempt_ids
+        }
 
     def _running(self, pick: int) -> Entry | None:
-        running = [self.reference.jobs[id_] for id_ in self.tokens]
+        running = [self.reference.jobs[id_] for id_ in self.attempt_ids]
         return running[pick % len(running)] if running else None
 
     async def finish(self, pick: int) -> None:
@@ -183,7 +187,9 @@ class Pair:
         for nth, id_ in enumerate(sorted(known.running | known.sides)[:number]):
             cost, done = (pick + nth) * 37 % 1_500_000, (pick + nth) % 5 > 0
             self.reference.finish(id_, cost, TOKENS, self.now_s * 1000, done=done)
-            ended.append(ended_attempt(self.tokens.pop(id_), "done" if done else "failed", cost))
+            ended.append(
+                ended_attempt(self.attempt_ids.pop(id_), "done" if done else "failed", cost)
+            )
         got = self.reference.claim(worker, most, self.now_s * 1000, patience)
         who, wish = (
             Identity(worker, "e"),
@@ -202,8 +208,8 @@ class Pair:
             worker, costs, crashed = entry.worker, min(1, pick % 3), pick % 3 // 2
             now_ms = self.now_s * 1000
             self.reference.release(entry.id, now_ms, costs=bool(costs), crashed=bool(crashed))
-            token = self.tokens.pop(entry.id)
-            await self.desk.release(token, worker, costs=costs, crashed=crashed)
+            attempt_id = self.attempt_ids.pop(entry.id)
+            await self.desk.release(attempt_id, worker, costs=costs, crashed=crashed)
 
     async def crash(self, pick: int) -> None:
         """A server crashes: its bridge gives all its jobs back."""
@@ -211,10 +217,10 @@ class Pair:
         known = self.reference.workers[name]
         for id_ in sorted(known.running | known.sides, reverse=pick % 2 > 0):
             self.reference.release(id_, now_ms, costs=True, crashed=True)
-            await self.desk.release(self.tokens.pop(id_), name, crashed=1)
+            await self.desk.release(self.attempt_ids.pop(id_), name, crashed=1)
 
     async def cancel(self, pick: int) -> None:
-        queued = [id_ for id_ in self.reference.jobs if id_ not in self.tokens]
+        queued = [id_ for id_ in self.reference.jobs if id_ not in self.attempt_ids]
         if queued:
             id_ = queued[pick % len(queued)]
             self.reference.cancel(id_)
@@ -225,7 +231,7 @@ class Pair:
         name = list(WORKERS)[pick % 3]
         worker = self.reference.workers[name]
         worker.slots, worker.accepting = pick // 3 % 4 + 1, pick % 7 > 0
-        held = [self.tokens[id_] for id_ in worker.running | worker.sides]
+        held = [self.attempt_ids[id_] for id_ in worker.running | worker.sides]
         for id_ in worker.running | worker.sides:
             self.reference.raise_estimate(id_, pick * 11)
         await self.desk.renew(
@@ -261,7 +267,9 @@ class Pair:
         for name, worker in self.reference.workers.items():
             key = self.desk.keys.named("running", name)
             rows = await self.desk.redis.zrange(key, 0, -1, withscores=True)
-            running = {token.decode().rpartition(":")[0]: score > 0 for token, score in rows}
+            running = {
+                attempt_id.decode().rpartition(":")[0]: score > 0 for attempt_id, score in rows
+            }
             assert {id_ for id_, in_slot in running.items() if in_slot} == worker.running
             assert running.keys() - worker.running == worker.sides
             assert len(worker.sides) <= SIDE_PLACES
@@ -278,13 +286,13 @@ class Pair:
             self.reference.workers[name].accepting = True
             self.reference.workers[name].slots = 3
             known = self.reference.workers[name]
-            held = [self.tokens[id_] for id_ in known.running | known.sides]
+            held = [self.attempt_ids[id_] for id_ in known.running | known.sides]
             await self.desk.renew(*held, worker=name, slots=3)
         while self.reference.jobs:
             await self.later(1)
             for pick in range(9, 12):
                 await self.claim(pick)
-            while self.tokens:
+            while self.attempt_ids:
                 await self.finish(1)
         assert await self.desk.of_jobs() == []
 

@@ -15,9 +15,9 @@ async def test_worker_can_be_read_with_redis_cli(desk: Desk) -> None:
 async def test_repeated_registration_keeps_the_jobs(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     assert await desk.join() == [b"OK", 0]
-    assert await desk.running() == [token]
+    assert await desk.running() == [attempt_id]
 
 
 async def test_new_registration_gives_the_old_ones_jobs_back(desk: Desk) -> None:
@@ -50,19 +50,19 @@ async def test_renew_changes_slots_and_facts_and_extends_the_lease(desk: Desk) -
 async def test_repeated_renew_answers_the_same(desk: Desk) -> None:
     await desk.join(slots=2)
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.cancel("j1")
-    answers = [await desk.renew(token, "j9:n-1", slots=2) for _ in range(2)]
-    assert answers == [[b"OK", [b"j9:n-1"], [token.encode()], []]] * 2
+    answers = [await desk.renew(attempt_id, "j9:n-1", slots=2) for _ in range(2)]
+    assert answers == [[b"OK", [b"j9:n-1"], [attempt_id.encode()], []]] * 2
 
 
 async def test_held_attempts_are_kept(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(6000)
-    assert await desk.renew(token) == [b"OK", [], [], []]
-    assert await desk.running() == [token]
+    assert await desk.renew(attempt_id) == [b"OK", [], [], []]
+    assert await desk.running() == [attempt_id]
 
 
 async def test_attempt_that_the_worker_does_not_know_is_given_back(desk: Desk) -> None:
@@ -78,35 +78,35 @@ async def test_attempt_that_the_worker_does_not_know_is_given_back(desk: Desk) -
 async def test_attempt_whose_claim_may_be_on_its_way_is_kept(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(3000)
     await desk.renew()
-    assert await desk.running() == [token]
+    assert await desk.running() == [attempt_id]
 
 
 async def test_attempt_whose_api_is_dead_is_orphaned(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.zrem(desk.keys.named("apis"), "a")
-    assert await desk.renew(token) == [b"OK", [], [], [token.encode()]]
+    assert await desk.renew(attempt_id) == [b"OK", [], [], [attempt_id.encode()]]
 
 
 async def test_attempt_whose_job_redis_has_lost_is_unwanted(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.delete(desk.keys.named("job", "j1"))
-    assert await desk.renew(token) == [b"OK", [], [token.encode()], []]
+    assert await desk.renew(attempt_id) == [b"OK", [], [attempt_id.encode()], []]
 
 
 async def test_attempt_given_to_another_is_foreign(desk: Desk) -> None:
     await desk.join("w")
     await desk.join("v")
     await desk.enqueue("j1")
-    token = await desk.take("v")
-    assert await desk.renew(token) == [b"OK", [token.encode()], [], []]
-    assert await desk.running("v") == [token]
+    attempt_id = await desk.take("v")
+    assert await desk.renew(attempt_id) == [b"OK", [attempt_id.encode()], [], []]
+    assert await desk.running("v") == [attempt_id]
 
 
 async def test_second_worker_of_the_same_server_is_refused_and_told_whose_it_is(

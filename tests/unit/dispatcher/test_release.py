@@ -11,8 +11,8 @@ pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 async def test_released_job_is_claimed_before_later_ones(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", "j2", "j3")
-    token = await desk.take()
-    assert await desk.release(token) == ["OK", "revoked"]
+    attempt_id = await desk.take()
+    assert await desk.release(attempt_id) == ["OK", "revoked"]
     assert await desk.queue() == ["j1", "j2", "j3"]
     assert (await desk.take()).startswith("j1:")
 
@@ -20,9 +20,9 @@ async def test_released_job_is_claimed_before_later_ones(desk: Desk) -> None:
 async def test_client_is_told_that_the_attempt_is_revoked(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.release(token)
-    assert await desk.heard() == [(token, "revoked")]
+    attempt_id = await desk.take()
+    await desk.release(attempt_id)
+    assert await desk.heard() == [(attempt_id, "revoked")]
     job = await desk.job("j1")
     assert (job["state"], "worker" in job, "attempt" in job) == ("queued", False, False)
 
@@ -38,10 +38,10 @@ async def test_body_is_there_for_the_next_attempt_and_counts(desk: Desk) -> None
 async def test_repeated_release_gives_back_once(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.release(token)
+    attempt_id = await desk.take()
+    await desk.release(attempt_id)
     before = await desk.everything()
-    assert await desk.release(token) == ["OK", "gone"]
+    assert await desk.release(attempt_id) == ["OK", "gone"]
     assert await desk.everything() == before
 
 
@@ -60,8 +60,8 @@ async def test_attempts_end(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1", attempts=2)
     assert await desk.release(await desk.take()) == ["OK", "revoked"]
-    token = await desk.take()
-    assert await desk.release(token) == ["OK", "failed"]
+    attempt_id = await desk.take()
+    assert await desk.release(attempt_id) == ["OK", "failed"]
     assert (await desk.told())[-1].payload == b'{"e":1}'
     assert (await desk.state("j1"), await desk.queue()) == ("failed", [])
 
@@ -93,9 +93,9 @@ async def test_setbacks_end_though_they_cost_no_attempt(desk: Desk) -> None:
 async def test_job_that_a_client_has_seen_is_lost(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
-    await desk.emit(token, visible=1)
-    assert await desk.release(token, costs=0) == ["OK", "lost"]
+    attempt_id = await desk.take()
+    await desk.emit(attempt_id, visible=1)
+    assert await desk.release(attempt_id, costs=0) == ["OK", "lost"]
     assert (await desk.told())[-1].payload == b'{"e":1}'
     assert (await desk.state("j1"), await desk.queue()) == ("lost", [])
 
@@ -103,35 +103,35 @@ async def test_job_that_a_client_has_seen_is_lost(desk: Desk) -> None:
 async def test_cancelled_job_is_not_queued_again(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.cancel("j1")
-    assert await desk.release(token) == ["OK", "cancelled"]
+    assert await desk.release(attempt_id) == ["OK", "cancelled"]
 
 
 async def test_job_past_its_deadline_is_not_queued_again(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(DEADLINE_MS)
-    assert await desk.release(token) == ["OK", "expired"]
-    assert await desk.heard() == [(token, "expired")]
+    assert await desk.release(attempt_id) == ["OK", "expired"]
+    assert await desk.heard() == [(attempt_id, "expired")]
 
 
 async def test_job_of_a_dead_api_is_not_queued_again(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.redis.zrem(desk.keys.named("apis"), "a")
-    assert await desk.release(token) == ["OK", "abandoned"]
+    assert await desk.release(attempt_id) == ["OK", "abandoned"]
 
 
 async def test_wait_limit_counts_only_until_the_first_claim(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     desk.later(WAIT_MS + 1)
     await desk.heartbeat("a")
-    await desk.release(token)
+    await desk.release(attempt_id)
     assert (await desk.take()).startswith("j1:")
 
 
@@ -139,12 +139,12 @@ async def test_wait_limit_counts_only_until_the_first_claim(desk: Desk) -> None:
 async def test_ended_job_leaves_no_body(desk: Desk, kind: str) -> None:
     await desk.join()
     await desk.enqueue("j1", attempts=1)
-    token = await desk.take()
+    attempt_id = await desk.take()
     if kind == "expired":
         desk.later(DEADLINE_MS)
     elif kind == "cancelled":
         await desk.cancel("j1")
-    assert await desk.release(token) == ["OK", kind]
+    assert await desk.release(attempt_id) == ["OK", kind]
     assert not await desk.redis.exists(desk.keys.named("body", "j1"))
     assert await desk.redis.zcard(desk.keys.named("deadlines")) == 0
 
@@ -153,11 +153,11 @@ async def test_refusal_that_comes_again_is_told_and_changes_nothing(desk: Desk) 
     await desk.join()
     await desk.enqueue("j1")
     assert await desk.release(await desk.take(), refusal="no") == ["OK", "revoked"]
-    token = await desk.take()
+    attempt_id = await desk.take()
     before = await desk.everything()
-    assert await desk.release(token, refusal="no") == ["OK", "twice"]
+    assert await desk.release(attempt_id, refusal="no") == ["OK", "twice"]
     assert await desk.everything() == before
-    assert await desk.finish(token, state="rejected") == "OK"
+    assert await desk.finish(attempt_id, state="rejected") == "OK"
 
 
 async def test_refusal_that_one_worker_repeats_is_no_answer_while_another_may_try(

@@ -131,8 +131,8 @@ def test_only_the_newest_submission_is_heard(streamed: Reply, kind: Kind) -> Non
     streamed.forget()
     assert streamed.resumed(2, ANYBODY)
     kinds(streamed)
-    for token in ("j:b-1", "j:-1", "j:c-3", "j:nonsense"):
-        streamed.put(token, Frame(kind, FROM_SCRIPT if kind is Kind.EXPIRED else 0))
+    for attempt_id in ("j:b-1", "j:-1", "j:c-3", "j:nonsense"):
+        streamed.put(attempt_id, Frame(kind, FROM_SCRIPT if kind is Kind.EXPIRED else 0))
     assert (kinds(streamed), streamed.lost, streamed.ended) == ([], False, False)
     streamed.put("j:d-2", chunk(0, b"w1"))
     assert [frame.payload for frame in streamed.take()] == [b"w1"]

@@ -9,8 +9,8 @@ from testing.desk import Desk
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ async def crash(desk: Desk, *jobs: str, worker: str = "x") -> None:
     """These jobs have crashed a worker that is gone now."""
     await desk.join(worker, len(jobs), epoch=f"e{worker}")
     await desk.enqueue(*jobs, attempts=9, crashes=9)
-    _, tokens = await desk.claim(worker, epoch=f"e{worker}")
-    for token in tokens:
-        await desk.release(token, worker, epoch=f"e{worker}", crashed=1)
+    _, attempt_ids = await desk.claim(worker, epoch=f"e{worker}")
+    for attempt_id in attempt_ids:
+        await desk.release(attempt_id, worker, epoch=f"e{worker}", crashed=1)
     await desk.renew(worker=worker, epoch=f"e{worker}", slots=len(jobs), accepting=0)
 
 
@@ -85,11 +85,11 @@ async def test_one_job_that_has_crashed_a_server_runs_on_any_worker(desk: Desk) 
 async def test_streams_that_went_down_with_a_server_go_on_together(desk: Desk) -> None:
     await desk.join("x", 3, fingerprint="f1")
     await desk.enqueue("j1", "j2", "j3", attempts=9, crashes=9)
-    _, tokens = await desk.claim("x")
-    for token in tokens:
-        await desk.emit(token, worker="x")
-        await desk.release(token, "x", crashed=1)
-        await desk.resume(token)
+    _, attempt_ids = await desk.claim("x")
+    for attempt_id in attempt_ids:
+        await desk.emit(attempt_id, worker="x")
+        await desk.release(attempt_id, "x", crashed=1)
+        await desk.resume(attempt_id)
     await desk.renew(worker="x", slots=3, accepting=0)
     await desk.join("w", 4, fingerprint="f1")
     assert jobs_of((await desk.claim("w"))[1]) == ["j1", "j2", "j3"]
@@ -99,14 +99,14 @@ async def test_streams_that_went_down_with_a_server_go_on_together(desk: Desk) -
 async def test_the_next_of_them_runs_when_it_has_ended(desk: Desk, end: str) -> None:
     await crash(desk, "j1", "j2")
     await desk.join("w", 4)
-    token = await desk.take("w")
+    attempt_id = await desk.take("w")
     assert (await desk.claim("w"))[1] == []
     if end == "finish":
-        *_, (following, *_) = await desk.finish_raw(token)
+        *_, (following, *_) = await desk.finish_raw(attempt_id)
         assert following.startswith(b"j2:")
         return
     if end == "release":
-        await desk.release(token, costs=0)
+        await desk.release(attempt_id, costs=0)
         assert jobs_of((await desk.claim("w"))[1]) == ["j1"]
     elif end == "renew":
         desk.later(6000)
@@ -114,7 +114,7 @@ async def test_the_next_of_them_runs_when_it_has_ended(desk: Desk, end: str) -> 
         assert len((await desk.claim("w"))[1]) == 1
     else:
         await desk.cancel("j1")
-        *_, (following, *_) = await desk.finish_raw(token, state="cancelled", patience=EAGER)
+        *_, (following, *_) = await desk.finish_raw(attempt_id, state="cancelled", patience=EAGER)
         assert following.startswith(b"j2:")
 
 

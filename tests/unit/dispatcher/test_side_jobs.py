@@ -50,7 +50,7 @@ async def test_worker_has_so_many_side_places_and_its_slots(full: Desk) -> None:
     assert await claim(full, 9, 9) == ([0, 0], MANY[:SIDE_PLACES])
     assert await claim(full, 9, 9, "n") == ([0, 0], [])
     assert sorted(await full.queue()) == ["j2", *MANY[SIDE_PLACES:]]
-    (in_slot,) = [token for token in await full.running() if token.startswith("j")]
+    (in_slot,) = [attempt_id for attempt_id in await full.running() if attempt_id.startswith("j")]
     assert (await full.finish_raw(in_slot))[3][0].startswith(b"j2:")
     await full.redis.zadd(MODELS, {"tiny": await full.now_ms() / 1000})
     (model,) = await read_models(full.redis)
@@ -80,7 +80,9 @@ async def test_who_came_for_side_jobs_passes_on_no_ring_for_slots(full: Desk) ->
 async def test_worker_that_is_full_of_them_is_told_of_room(full: Desk) -> None:
     await full.enqueue(*MANY[:SIDE_PLACES], class_=SIDE)
     await claim(full, 0, 9)
-    first, second, *_ = [token for token in await full.running() if token.startswith("s")]
+    first, second, *_ = [
+        attempt_id for attempt_id in await full.running() if attempt_id.startswith("s")
+    ]
     await full.rung("w")
     await full.finish(first)
     bell = full.keys.named("bell_of", "w")
@@ -93,17 +95,19 @@ async def test_worker_that_is_full_of_them_is_told_of_room(full: Desk) -> None:
 async def test_ended_one_makes_room_for_the_next(full: Desk) -> None:
     await full.enqueue(*MANY, class_=SIDE)
     await claim(full, 0, 9)
-    token = next(token for token in await full.running() if token.startswith("s0:"))
-    *_, following = await full.finish_raw(token, most=0)
+    attempt_id = next(
+        attempt_id for attempt_id in await full.running() if attempt_id.startswith("s0:")
+    )
+    *_, following = await full.finish_raw(attempt_id, most=0)
     assert following[0].startswith(f"{MANY[SIDE_PLACES]}:".encode())
 
 
 async def test_it_costs_what_was_expected_and_says_nothing_of_answers(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("s1", class_=SIDE, estimate=2500)
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.enqueue("j2", tenant="bob")
-    await desk.finish(token, cost=0)
+    await desk.finish(attempt_id, cost=0)
     assert (await desk.job("s1"))["cost"] == "2500"
     assert await desk.counter("mean_completion_tokens") == 0
     assert [await desk.counter(name) for name in ("running", "sides_running")] == [0, 0]
@@ -125,7 +129,7 @@ async def test_bound_of_running_jobs_is_one_of_slots(desk: Desk) -> None:
     await desk.enqueue("j1", "j2", tenant_bounds=(0, 1))
     await desk.take()  # its tenant is parked
     await desk.enqueue("s1", "s2", class_=SIDE, tenant_bounds=(0, 1))
-    assert [token[:3] for token in (await desk.claim(max_running=1))[1]] == ["s1:", "s2:"]
+    assert [attempt_id[:3] for attempt_id in (await desk.claim(max_running=1))[1]] == ["s1:", "s2:"]
 
 
 async def test_worker_that_takes_no_jobs_takes_none(full: Desk) -> None:
@@ -148,7 +152,7 @@ async def test_those_of_a_dead_worker_go_elsewhere(full: Desk) -> None:
 async def test_lost_one_is_given_back_when_its_claim_has_come(full: Desk) -> None:
     await full.enqueue("s1", class_=SIDE)
     await claim(full, 0, 9)
-    (held,) = [token for token in await full.running() if token.startswith("j")]
+    (held,) = [attempt_id for attempt_id in await full.running() if attempt_id.startswith("j")]
     await full.renew(held)
     assert len(await full.running()) == 2
     full.later(6000)

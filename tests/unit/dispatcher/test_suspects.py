@@ -18,8 +18,8 @@ from testing.desk import Desk
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 
-def jobs_of(tokens: list[str]) -> list[str]:
-    return [token.rpartition(":")[0] for token in tokens]
+def jobs_of(attempt_ids: list[str]) -> list[str]:
+    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 class Stage:
@@ -44,9 +44,9 @@ class Stage:
     async def serve(self, tenant: str, of: str = "") -> None:
         """It asks, and gets its answer from the first worker."""
         job = await self.ask(tenant, of=of)
-        (token,) = await self.claim("w")
-        assert token.startswith(job)
-        await self.desk.finish(token)
+        (attempt_id,) = await self.claim("w")
+        assert attempt_id.startswith(job)
+        await self.desk.finish(attempt_id)
 
     async def later(self, ms: int) -> None:
         self.desk.later(ms)
@@ -63,8 +63,8 @@ class Stage:
         held = jobs_of(await self.claim(worker))
         assert set(held) == set(jobs)
         suspected: list[str] = []
-        for token in await self.desk.running(worker):
-            suspected += (await self.desk.release(token, worker, crashed=1))[2:]
+        for attempt_id in await self.desk.running(worker):
+            suspected += (await self.desk.release(attempt_id, worker, crashed=1))[2:]
         for job in jobs:
             await self.desk.cancel(job)
         return suspected
@@ -99,9 +99,9 @@ async def test_each_worker_runs_one_job_of_suspects(stage: Stage) -> None:
         await stage.ask(tenant)
     for worker in ("w", "v"):
         held = await stage.claim(worker)
-        assert len([token for token in held if not token.startswith("good")]) == 1
-    token = next(each for each in await stage.desk.running("w") if not each.startswith("good"))
-    *_, (following, *_) = await stage.desk.finish_raw(token)
+        assert len([attempt_id for attempt_id in held if not attempt_id.startswith("good")]) == 1
+    attempt_id = next(each for each in await stage.desk.running("w") if not each.startswith("good"))
+    *_, (following, *_) = await stage.desk.finish_raw(attempt_id)
     assert not following.startswith(b"good")  # the next of them
 
 
@@ -133,8 +133,8 @@ async def test_answers_that_go_well_end_it_sooner(stage: Stage) -> None:
     for _ in range(SUSPECTED_MS // WELL_DONE_MS):
         assert "a|-" in await stage.suspects()
         await stage.ask("a")
-        (token,) = await stage.claim("w")
-        await stage.desk.finish(token)
+        (attempt_id,) = await stage.claim("w")
+        await stage.desk.finish(attempt_id)
     assert await stage.suspects() == {"b|-", "c|-"}
 
 
@@ -149,9 +149,9 @@ async def test_suspect_is_held_back_after_a_crash_that_is_its_own(stage: Stage) 
     await convict(stage)
     jobs = {await stage.ask("bad"), await stage.ask("bad")}
     good = await stage.ask("good")
-    _, _, again_ms, (token, *_) = await stage.desk.claim_raw("w")
-    await stage.desk.finish(token.decode())
-    assert jobs_of([token.decode()]) == [good]
+    _, _, again_ms, (attempt_id, *_) = await stage.desk.claim_raw("w")
+    await stage.desk.finish(attempt_id.decode())
+    assert jobs_of([attempt_id.decode()]) == [good]
     assert 0 <= HELD_BACK_MS - int(again_ms) < 10_000
     assert await stage.claim("v") == []
     await stage.later(HELD_BACK_MS)
@@ -199,8 +199,8 @@ async def test_side_requests_that_go_well_end_nothing(stage: Stage) -> None:
     await stage.crash("v", "bad")
     for number in range(9):
         await stage.desk.enqueue(f"side{number}", tenant="bad", class_="side")
-        (token,) = await stage.claim("w")
-        await stage.desk.finish(token)
+        (attempt_id,) = await stage.claim("w")
+        await stage.desk.finish(attempt_id)
     assert await stage.suspects() == {"bad|-"}
 
 
@@ -259,15 +259,15 @@ async def test_job_that_was_beside_a_suspect_does_not_end_with_it(stage: Stage) 
         bad = await stage.ask("bad")
         held = await stage.claim(worker)
         assert set(jobs_of(held)) == {good, bad}
-        for token in held:
-            assert (await stage.desk.release(token, worker, crashed=1))[1] == "revoked"
+        for attempt_id in held:
+            assert (await stage.desk.release(attempt_id, worker, crashed=1))[1] == "revoked"
         await stage.desk.cancel(bad)
     assert jobs_of(await stage.claim("w")) == [good]
     await stage.ask("bad")
     assert await stage.claim("w") == []  # from now on it never is beside one
     stage.desk.later(SAME_CRASH_MS)
-    (token,) = await stage.desk.running("w")
-    assert (await stage.desk.release(token, "w", crashed=1))[1] == "failed"
+    (attempt_id,) = await stage.desk.running("w")
+    assert (await stage.desk.release(attempt_id, "w", crashed=1))[1] == "failed"
 
 
 async def test_what_is_remembered_of_crashes_is_bounded(stage: Stage) -> None:
@@ -313,13 +313,13 @@ async def test_good_tenant_is_served_beside_one_that_crashes_servers_all_the_tim
         for worker in ("w", "v"):
             desk.later(SAME_CRASH_MS)
             held = await stage.claim(worker)
-            is_crash = any(token.startswith("bad") for token in held)
-            for token in held:
+            is_crash = any(attempt_id.startswith("bad") for attempt_id in held)
+            for attempt_id in held:
                 if is_crash:
-                    verdict = (await desk.release(token, worker, crashed=1))[1]
-                    assert verdict == "revoked" or token.startswith("bad"), token
+                    verdict = (await desk.release(attempt_id, worker, crashed=1))[1]
+                    assert verdict == "revoked" or attempt_id.startswith("bad"), attempt_id
                 else:
-                    await desk.finish(token, worker)
-                    served[jobs_of([token])[0]] = number
+                    await desk.finish(attempt_id, worker)
+                    served[jobs_of([attempt_id])[0]] = number
     waited = [served[job] - asked[job] for job in asked if asked[job] < 20]
     assert max(waited) <= 4, waited

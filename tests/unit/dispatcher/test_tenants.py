@@ -15,10 +15,10 @@ async def served(desk: Desk, number: int, *, finish: bool = False) -> list[str]:
     """The tenants of the next jobs, in the order in which they are claimed."""
     tenants = []
     for _ in range(number):
-        token = await desk.take()
-        tenants.append((await desk.job(token.split(":")[0]))["tenant"])
+        attempt_id = await desk.take()
+        tenants.append((await desk.job(attempt_id.split(":")[0]))["tenant"])
         if finish:
-            await desk.finish(token)
+            await desk.finish(attempt_id)
     return tenants
 
 
@@ -94,9 +94,9 @@ async def test_counters_do_not_grow_with_the_tenants_ever_seen(desk: Desk) -> No
     await desk.join(slots=99)
     for number in range(20):
         await desk.enqueue(f"j{number}", tenant=f"t{number}")
-    _, tokens = await desk.claim()
-    for token in tokens:
-        await desk.finish(token)
+    _, attempt_ids = await desk.claim()
+    for attempt_id in attempt_ids:
+        await desk.finish(attempt_id)
     assert await desk.of_jobs() == []
 
 

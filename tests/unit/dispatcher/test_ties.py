@@ -13,8 +13,8 @@ async def test_ever_new_names_starve_nobody(desk: Desk, of: str) -> None:
         await desk.enqueue(name, **{of: name})
     served = []
     for number in range(1, 6):
-        token = await desk.take()
-        served.append(token.partition(":")[0])
+        attempt_id = await desk.take()
+        served.append(attempt_id.partition(":")[0])
         await desk.enqueue(f"a{number}", **{of: f"a{number}"})
-        await desk.finish(token)
+        await desk.finish(attempt_id)
     assert "zed" in served[:3], served

@@ -57,28 +57,31 @@ async def tokens_used(desk: Desk) -> tuple[int, Usage]:
 
 
 async def start(desk: Desk, **more: object) -> str:
-    """The token of a job that runs."""
+    """The attempt at a job that runs."""
     await desk.join(fingerprint="f1")
     await desk.enqueue("j1", **more)
     return await desk.take()
 
 
-async def finish(desk: Desk, *tokens: str, last: Usage = LAST, state: str = "done") -> None:
+async def finish(desk: Desk, *attempt_ids: str, last: Usage = LAST, state: str = "done") -> None:
     counts = last.prompt, last.completion, last.cached, 1
-    ended = [Ended(token, state, pack([Frame(Kind(state), 0)]), *counts) for token in tokens]
+    ended = [
+        Ended(attempt_id, state, pack([Frame(Kind(state), 0)]), *counts)
+        for attempt_id in attempt_ids
+    ]
     wish = Wish(Offer(), "nonce", 0, EAGER)
     answer = await desk.commands.finish(Identity("w", "e"), wish, ended)
-    assert answer[3] == [1] * len(tokens)
+    assert answer[3] == [1] * len(attempt_ids)
 
 
 @pytest.mark.parametrize("state", ["done", "rejected", "cancelled"])
 async def test_what_a_worker_reports_counts_once(desk: Desk, state: str) -> None:
-    token = await start(desk)
+    attempt_id = await start(desk)
     desk.later(1500)
     await desk.heartbeat("a")
-    await desk.renew(token)
-    await finish(desk, token, state=state)
-    await finish(desk, token, state=state)  # its answer was lost
+    await desk.renew(attempt_id)
+    await finish(desk, attempt_id, state=state)
+    await finish(desk, attempt_id, state=state)  # its answer was lost
     assert await tokens_used(desk) == (1, LAST)
     assert 1500 <= (await used(desk)).slot_ms < 2500
     assert (await desk.job("j1"))["counted"].startswith("requests=1 prompt=50 cached=40 compl")
@@ -88,8 +91,8 @@ async def test_tenants_and_jobs_of_one_call_add_up(desk: Desk) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2")
     await desk.enqueue("j3", tenant="bob%7C")
-    _, tokens = await desk.claim()
-    await finish(desk, *tokens)
+    _, attempt_ids = await desk.claim()
+    await finish(desk, *attempt_ids)
     await desk.enqueue("j4")
     await finish(desk, await desk.take())
     assert await tokens_used(desk) == (3, Usage(150, 21, 120))
@@ -103,16 +106,16 @@ async def known(desk: Desk) -> Sequence[str]:
 
 
 async def test_retried_job_counts_as_its_last_attempt(desk: Desk) -> None:
-    token = await start(desk)
-    assert await desk.release(token, used=Usage(50, 90, 0)) == ["OK", "revoked"]
+    attempt_id = await start(desk)
+    assert await desk.release(attempt_id, used=Usage(50, 90, 0)) == ["OK", "revoked"]
     assert await tokens_used(desk) == (0, Usage())
     await finish(desk, await desk.take())
     assert await tokens_used(desk) == (1, LAST)
 
 
 async def test_job_that_fails_unseen_counts_nothing(desk: Desk) -> None:
-    token = await start(desk, attempts=1)
-    assert await desk.release(token, used=Usage(50, 90, 0)) == ["OK", "failed"]
+    attempt_id = await start(desk, attempts=1)
+    assert await desk.release(attempt_id, used=Usage(50, 90, 0)) == ["OK", "failed"]
     assert await tokens_used(desk) == (0, Usage())
 
 
@@ -120,15 +123,15 @@ async def test_job_that_fails_unseen_counts_nothing(desk: Desk) -> None:
 async def test_answer_that_went_on_elsewhere_counts_as_its_client_is_told(
     desk: Desk, seen: Shown | None
 ) -> None:
-    token = await start(desk)
-    await desk.emit(token)
+    attempt_id = await start(desk)
+    await desk.emit(attempt_id)
     desk.later(1000)
     await desk.heartbeat("a")
-    assert await desk.release(token, used=Usage(30, 14, 5)) == ["OK", "lost"]
+    assert await desk.release(attempt_id, used=Usage(30, 14, 5)) == ["OK", "lost"]
     desk.later(3000)
     await desk.heartbeat("a")
     await desk.renew()
-    await desk.resume(token, seen=seen.text if seen else "", seen_cost=12000)
+    await desk.resume(attempt_id, seen=seen.text if seen else "", seen_cost=12000)
     await finish(desk, await desk.take())
     assert await tokens_used(desk) == (1, seen.whole(LAST) if seen else LAST)
     assert 1000 <= (await used(desk)).slot_ms < 2000
@@ -143,10 +146,10 @@ async def test_rest_that_redis_had_lost_counts_as_its_client_is_told(desk: Desk)
 
 
 async def lose(desk: Desk) -> str:
-    token = await start(desk)
-    await desk.emit(token)
-    assert await desk.release(token, used=Usage(30, 14, 5)) == ["OK", "lost"]
-    return token
+    attempt_id = await start(desk)
+    await desk.emit(attempt_id)
+    assert await desk.release(attempt_id, used=Usage(30, 14, 5)) == ["OK", "lost"]
+    return attempt_id
 
 
 @pytest.mark.parametrize(
@@ -164,11 +167,11 @@ async def test_lost_answer_that_is_cancelled_counts_as_shown(
 async def test_lost_answer_that_nobody_takes_up_counts_and_once_if_it_goes_on_later(
     desk: Desk,
 ) -> None:
-    token = await lose(desk)
+    attempt_id = await lose(desk)
     await desk.reap_after(LOST_MS + 1000)
     assert await desk.state("j1") == "failed"
     assert await tokens_used(desk) == (1, Usage(30, 14, 5))
-    await desk.resume(token, seen=SEEN.text)
+    await desk.resume(attempt_id, seen=SEEN.text)
     assert await tokens_used(desk) == (0, Usage())
     await desk.join(fingerprint="f1")
     await finish(desk, await desk.take())
@@ -176,24 +179,24 @@ async def test_lost_answer_that_nobody_takes_up_counts_and_once_if_it_goes_on_la
 
 
 async def test_lost_answer_that_too_many_have_failed_at_counts_as_shown(desk: Desk) -> None:
-    token = await start(desk, attempts=1)
-    await desk.emit(token)
-    await desk.release(token, used=Usage(30, 14, 5))
-    assert (await desk.resume(token, seen=SEEN.text))[0] == b"SPENT"
+    attempt_id = await start(desk, attempts=1)
+    await desk.emit(attempt_id)
+    await desk.release(attempt_id, used=Usage(30, 14, 5))
+    assert (await desk.resume(attempt_id, seen=SEEN.text))[0] == b"SPENT"
     assert await tokens_used(desk) == (1, Usage(30, 14, 5))
 
 
 async def test_answer_whose_end_was_not_heard_counts_once(desk: Desk) -> None:
-    token = await start(desk)
-    await finish(desk, token)
-    await desk.resume(token, seen=SEEN.text)
+    attempt_id = await start(desk)
+    await finish(desk, attempt_id)
+    await desk.resume(attempt_id, seen=SEEN.text)
     await finish(desk, await desk.take(), last=Usage(9, 1, 0))
     assert await tokens_used(desk) == (1, SEEN.whole(Usage(9, 1, 0)))
 
 
 async def test_whole_answer_that_was_not_heard_and_is_made_again_counts_once(desk: Desk) -> None:
-    token = await start(desk)
-    await finish(desk, token)
+    attempt_id = await start(desk)
+    await finish(desk, attempt_id)
     await desk.redis.delete(desk.keys.named("replies", "a"))
     assert (await desk.heartbeat("a", "j1"))[2:] == [b"j1"]  # it was taken for dead
     assert await tokens_used(desk) == (0, Usage())
@@ -212,18 +215,18 @@ async def test_job_that_never_ran_counts_nothing(desk: Desk) -> None:
 
 
 async def test_rest_that_expires_in_the_queue_counts_as_shown(desk: Desk) -> None:
-    token = await lose(desk)
-    await desk.resume(token, seen=SEEN.text)
+    attempt_id = await lose(desk)
+    await desk.resume(attempt_id, seen=SEEN.text)
     await desk.reap_after(200_000)
     assert await desk.state("j1") == "expired"
     assert await tokens_used(desk) == (1, Usage(30, 12, 5))
 
 
 async def test_running_job_that_is_cancelled_counts_what_was_generated(desk: Desk) -> None:
-    token = await start(desk)
-    await desk.emit(token)
+    attempt_id = await start(desk)
+    await desk.emit(attempt_id)
     assert await desk.cancel("j1", shown=SEEN.text) == "running"
-    await finish(desk, token, state="cancelled")
+    await finish(desk, attempt_id, state="cancelled")
     assert await tokens_used(desk) == (1, LAST)
 
 
@@ -231,18 +234,18 @@ async def test_running_job_that_is_cancelled_counts_what_was_generated(desk: Des
 async def test_job_that_is_given_back_and_nobody_waits_for_counts(
     desk: Desk, is_told: bool, verdict: str
 ) -> None:
-    token = await start(desk)
+    attempt_id = await start(desk)
     if is_told:
         await desk.cancel("j1", shown="3 30 5")
     else:
         await desk.redis.zrem(desk.keys.named("apis"), "a")
-    assert await desk.release(token, used=LAST) == ["OK", verdict]
+    assert await desk.release(attempt_id, used=LAST) == ["OK", verdict]
     assert await tokens_used(desk) == (1, LAST)
 
 
 async def test_cancelled_job_of_a_dead_bridge_counts_what_its_client_was_shown(desk: Desk) -> None:
-    token = await start(desk)
-    await desk.emit(token)
+    attempt_id = await start(desk)
+    await desk.emit(attempt_id)
     await desk.cancel("j1", shown=SEEN.text)
     await desk.reap()
     desk.later(LEASE_MS)
@@ -253,18 +256,18 @@ async def test_cancelled_job_of_a_dead_bridge_counts_what_its_client_was_shown(d
 
 
 async def test_damaged_job_that_was_answered_counts(desk: Desk) -> None:
-    token = await start(desk)
+    attempt_id = await start(desk)
     await desk.redis.hset(desk.keys.named("job", "j1"), "estimate", "much")
-    await finish(desk, token)
+    await finish(desk, attempt_id)
     assert await desk.state("j1") == "failed"
     assert await tokens_used(desk) == (1, LAST)
 
 
 async def test_damaged_sums_cost_no_answer(desk: Desk) -> None:
-    token = await start(desk)
+    attempt_id = await start(desk)
     key = desk.keys.named("usage", (await today(desk.redis)).isoformat())
     await desk.redis.set(key, "no hash", ex=60)
-    await finish(desk, token)
+    await finish(desk, attempt_id)
     assert await desk.state("j1") == "done"
     assert await tokens_used(desk) == (0, Usage())
     await desk.redis.delete(key)
@@ -281,8 +284,8 @@ async def test_request_of_many_jobs_counts_once_and_a_prompt_once_for_all_its_ch
     await desk.join(slots=4)
     parts = {"j0": "", "j1": "choice", "j2": "prompt", "j3": "choice"}
     await desk.enqueue_together(*(queued_job(job, part=part) for job, part in parts.items()))
-    _, tokens = await desk.claim()
-    await finish(desk, *tokens)
+    _, attempt_ids = await desk.claim()
+    await finish(desk, *attempt_ids)
     assert await tokens_used(desk) == (1, Usage(100, 28, 80))
 
 

@@ -147,9 +147,9 @@ async def test_claim_without_a_free_slot_passes_the_ring_on(desk: Desk) -> None:
 async def test_full_worker_is_woken_when_a_slot_is_free(desk: Desk, how: str) -> None:
     await desk.join(slots=2)
     await desk.enqueue("j1", "j2")
-    _, (token, _) = await desk.claim()
+    _, (attempt_id, _) = await desk.claim()
     await desk.rung("w")
-    await (desk.finish(token) if how == "finish" else desk.release(token))
+    await (desk.finish(attempt_id) if how == "finish" else desk.release(attempt_id))
     assert await desk.rung("w")
 
 
@@ -157,18 +157,18 @@ async def test_full_worker_is_woken_when_a_slot_is_free(desk: Desk, how: str) ->
 async def test_worker_with_room_is_not_woken_by_a_free_slot(desk: Desk, how: str) -> None:
     await desk.join(slots=3)
     await desk.enqueue("j1", "j2")
-    _, (token, _) = await desk.claim()
+    _, (attempt_id, _) = await desk.claim()
     await desk.rung("w")
-    await (desk.finish(token) if how == "finish" else desk.release(token))
+    await (desk.finish(attempt_id) if how == "finish" else desk.release(attempt_id))
     assert not await desk.rung("w")
 
 
 async def test_released_job_rings_for_all(desk: Desk) -> None:
     await desk.join()
     await desk.enqueue("j1")
-    token = await desk.take()
+    attempt_id = await desk.take()
     await desk.rung()
-    await desk.release(token)
+    await desk.release(attempt_id)
     assert await desk.rung()
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import Want, decode_wants, encode_wants, split_token, tenant_key
+from dispatcher.job import Want, decode_wants, encode_wants, split_attempt_id, tenant_key
 from dispatcher.keys import NAMES, Keys
 
 FRAMES = st.builds(
@@ -74,11 +74,11 @@ def test_tenants_are_told_apart(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "parts"),
+    ("attempt_id", "parts"),
     [("j1:n-1", ("j1", "n-1")), ("a:b:n-1", ("a:b", "n-1")), ("j1:", ("j1", ""))],
 )
-def test_token_names_job_and_attempt(token: str, parts: tuple[str, str]) -> None:
-    assert split_token(token) == parts
+def test_attempt_id_names_job_and_attempt(attempt_id: str, parts: tuple[str, str]) -> None:
+    assert split_attempt_id(attempt_id) == parts
 
 
 def test_all_keys_of_a_model_share_its_hash_tag() -> None:

@@ -54,7 +54,7 @@ async def test_body_of_an_ended_job_is_none(desk: Desk, session: WorkerSession) 
     await desk.enqueue("j1", body=b"x" * 40_000)
     (claim,) = (await session.claim(Offer(1))).claims
     assert await session.body(claim) == b"x" * 40_000
-    await session.finish(claim.token, "done", DONE, Usage(3, 4))
+    await session.finish(claim.attempt_id, "done", DONE, Usage(3, 4))
     assert await session.body(claim) is None
     assert (await desk.job("j1"))["prompt_tokens"] == "3"
 
@@ -84,7 +84,7 @@ async def test_claim_whose_reply_was_lost_finds_its_jobs_again(
     with pytest.raises(RedisUnavailable):
         await session.claim(Offer(2))
     claims = (await session.claim(Offer(2))).claims
-    assert [claim.token for claim in claims] == await desk.running()
+    assert [claim.attempt_id for claim in claims] == await desk.running()
     assert [claim.job for claim in claims] == ["j1", "j2"]
 
 
@@ -102,8 +102,8 @@ async def test_finish_waits_out_a_lost_reply(
     with pytest.raises(Fenced):
         await session.finish("j0:n-1", "done", DONE)  # loads the script
     relay.cut_next_reply()
-    await session.finish(claim.token, "done", DONE)
-    assert await desk.heard() == [(claim.token, "done")]
+    await session.finish(claim.attempt_id, "done", DONE)
+    assert await desk.heard() == [(claim.attempt_id, "done")]
 
 
 async def test_release_waits_out_a_lost_reply(
@@ -113,8 +113,8 @@ async def test_release_waits_out_a_lost_reply(
     (claim,) = (await session.claim(Offer(1))).claims
     await session.release("j0:n-1", toll=Toll.ATTEMPT, error=b"{}")  # loads the script
     relay.cut_next_reply()
-    await session.release(claim.token, toll=Toll.ATTEMPT, error=b"{}")
-    assert await desk.heard() == [(claim.token, "revoked")]
+    await session.release(claim.attempt_id, toll=Toll.ATTEMPT, error=b"{}")
+    assert await desk.heard() == [(claim.attempt_id, "revoked")]
     assert await desk.queue() == ["j1"]
 
 
@@ -127,7 +127,7 @@ async def test_who_is_suspected_is_logged_once(
     await desk.renew(worker="v", slots=1, accepting=0)
     for _ in range(2):
         (claim,) = (await session.claim(Offer(1))).claims
-        verdict = await session.release(claim.token, toll=Toll.CRASH, error=b"{}")
+        verdict = await session.release(claim.attempt_id, toll=Toll.CRASH, error=b"{}")
         assert verdict == "revoked"
     assert caplog.text.count("suspect=bad|-: servers crashed while they had its requests") == 1
 
@@ -136,8 +136,8 @@ async def test_renewal_names_foreign_and_unwanted(desk: Desk, session: WorkerSes
     await desk.enqueue("j1")
     (claim,) = (await session.claim(Offer(1))).claims
     await desk.cancel("j1")
-    renewal = await session.renew(2, True, FACTS, {claim.token: 0, "j9:n-1": 0})
-    assert (renewal.foreign, renewal.unwanted) == (["j9:n-1"], [claim.token])
+    renewal = await session.renew(2, True, FACTS, {claim.attempt_id: 0, "j9:n-1": 0})
+    assert (renewal.foreign, renewal.unwanted) == (["j9:n-1"], [claim.attempt_id])
 
 
 async def test_who_was_reaped_is_fenced_until_it_joins_anew(
@@ -191,7 +191,7 @@ async def test_worker_hears_that_a_job_is_cancelled(
     await desk.rung("w")
     waiting = asyncio.create_task(wait_for_call(waiter, desk.keys, "w", has_room=False))
     await desk.cancel("j1")
-    assert await waiting == Call(cancel=claim.token)
+    assert await waiting == Call(cancel=claim.attempt_id)
 
 
 async def test_worker_with_room_takes_the_shared_ring(
@@ -217,7 +217,9 @@ async def test_cancels_come_before_rings(desk: Desk, session: WorkerSession, wai
     await desk.enqueue("j1", "j2")
     (claim,) = (await session.claim(Offer(1))).claims
     await desk.cancel("j1")
-    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call(cancel=claim.token)
+    assert await wait_for_call(waiter, desk.keys, "w", has_room=True) == Call(
+        cancel=claim.attempt_id
+    )
 
 
 async def test_full_worker_hears_that_it_has_room_again(
@@ -227,7 +229,7 @@ async def test_full_worker_hears_that_it_has_room_again(
     await desk.enqueue("j1", "j2")
     claim, _ = (await session.claim(Offer(2))).claims
     await desk.rung("w")
-    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], offer=Offer(1))
+    await session.finish(claim.attempt_id, "done", [Frame(Kind.DONE, 0)], offer=Offer(1))
     assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call(only_room=True)
 
 
@@ -237,5 +239,5 @@ async def test_full_worker_claims_for_what_its_finish_has_left(
     await desk.enqueue("j1", "j2", "j3")
     claim, _ = (await session.claim(Offer(2))).claims
     await desk.rung("w")
-    await session.finish(claim.token, "done", [Frame(Kind.DONE, 0)], offer=Offer(0))
+    await session.finish(claim.attempt_id, "done", [Frame(Kind.DONE, 0)], offer=Offer(0))
     assert await wait_for_call(waiter, desk.keys, "w", has_room=False) == Call()

@@ -77,13 +77,13 @@ class ScriptedSession:
 
 
 class Stopped:
-    """Stands in for the attempts: the tokens to stop."""
+    """Stands in for the attempts: the ids of those to stop."""
 
     def __init__(self) -> None:
-        self.tokens: list[str] = []
+        self.attempt_ids: list[str] = []
 
-    def stop(self, token: str, why: object) -> None:
-        self.tokens.append(token)
+    def stop(self, attempt_id: str, why: object) -> None:
+        self.attempt_ids.append(attempt_id)
 
 
 class Scene:
@@ -139,8 +139,8 @@ class Scene:
         await self._redis.delete(KEYS.named("bell"))
         await self._redis.zadd(KEYS.named("bell_of", "me"), {"room": 1})
 
-    async def drop(self, token: str) -> None:
-        await self._redis.zadd(KEYS.named("cancels", "me"), {token: 0})
+    async def drop(self, attempt_id: str) -> None:
+        await self._redis.zadd(KEYS.named("cancels", "me"), {attempt_id: 0})
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ async def test_cancel_in_between_delays_no_claim(scene: Scene) -> None:
             await asyncio.sleep(0.1)
     first, second = (when for when, _, _ in scene.session.claims)
     assert 0.38 < second - first < 1.5
-    assert len(scene.stopped.tokens) >= 4  # the fake loses one that comes as its time runs out
+    assert len(scene.stopped.attempt_ids) >= 4  # the fake loses one that comes as its time runs out
 
 
 async def test_claims_go_on_after_a_fault(scene: Scene) -> None:
