@@ -52,6 +52,22 @@ def test_values_fall_into_the_bucket_that_holds_them() -> None:
         assert found.sum(f"{name}_bucket", le=holds, **at) == 1
 
 
+def test_tokens_and_lost_workers_are_counted() -> None:
+    requests, at = some_requests(), {"model": "m1", "tier": "default"}
+    used = {"prompt_tokens": 10, "cached_tokens": 4, "completion_tokens": 3}
+    for lost in ({"retries": 2}, {"continuations": 1}):
+        requests.note(a_record(queue_ms=1, **used, **lost), CHAT)
+    found = told(requests)
+    for name, value in (
+        ("llamaq_prompt_tokens_total", 20),
+        ("llamaq_cached_prompt_tokens_total", 8),
+        ("llamaq_completion_tokens_total", 6),
+        ("llamaq_retries_total", 2),
+        ("llamaq_continuations_total", 1),
+    ):
+        assert found.sum(name, **at) == value
+
+
 def test_all_doors_of_an_endpoint_have_one_label() -> None:
     requests = some_requests()
     for path in DOORS:
@@ -86,7 +102,7 @@ def test_tenants_are_named_only_where_that_is_asked_for_and_then_so_many() -> No
     assert not [name for name in told(silent).names if "tenant" in name]
 
 
-async def test_requests_in_line_and_answers_in_memory_are_told() -> None:
+async def test_requests_in_line_and_what_is_in_memory_are_told() -> None:
     app, _, _ = scripted_app()
     context = app.state.context
     for _ in range(20):
@@ -94,11 +110,13 @@ async def test_requests_in_line_and_answers_in_memory_are_told() -> None:
     turns = [asyncio.create_task(context.line.turn("ann")) for _ in range(20)]
     await asyncio.sleep(0)
     context.answers.add(500)
+    context.room.take("ann", 300)
     text, _ = metrics_text(load_of(context))
     found = Scraped(text.decode())
     assert found.sum("llamaq_open_requests") == 20
     assert 0 < found.sum("llamaq_requests_in_line") < 20
     assert found.sum("llamaq_held_answer_bytes") == 500
+    assert found.sum("llamaq_held_body_bytes") == 300
     for _ in turns:
         await asyncio.sleep(0)
         context.line.done()
@@ -114,7 +132,9 @@ async def test_what_one_process_has_told_no_other_one_tells_less_of() -> None:
         one.requests.note(a_record(), CHAT)
         for each in (one, other):
             text, _ = await each.text()
-            assert Scraped(text.decode()).sum("llamaq_requests_total") == number
+            found = Scraped(text.decode())
+            assert found.sum("llamaq_requests_total") == number
+    assert found.sum("llamaq_api_processes") == 2
     for descriptor in files:
         os.close(descriptor)
 

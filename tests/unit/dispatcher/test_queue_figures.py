@@ -62,17 +62,28 @@ async def test_script_writes_nothing(desk: Desk) -> None:
 
 
 async def test_models_and_workers_are_told(real_desk: Desk) -> None:
+    real_desk.later(-3000)
     await real_desk.enqueue("one")
     strange, drained = a_worker("<b>", accepting=False), a_worker(accepting=False)
     workers = a_worker(), a_worker(breaker="open"), strange, replace(drained, drained_s=1)
     told = await figures(real_desk.redis, a_model(*workers))
     assert told.sum("llamaq_queued_jobs", model="tiny", tier="default") == 1
+    assert 3 <= told.sum("llamaq_oldest_queued_job_age_seconds", model="tiny") < 60
     assert told.sum("llamaq_queued_body_bytes", model="tiny") == 500
     assert told.sum("llamaq_model_accepting_workers", model="tiny") == 2
     assert told.sum("llamaq_model_open_breakers", model="tiny") == 1
     assert told.sum("llamaq_model_slots", model="tiny") == 8
     assert told.sum("llamaq_model_busy_slots", model="tiny") == 4
     assert told.values("llamaq_model_workers", "health") == {"healthy", "drained", "other"}
+    assert told.sum("llamaq_model_workers", health="healthy") == 2
+
+
+async def test_memory_of_redis_is_told_with_its_limit(real_desk: Desk) -> None:
+    await real_desk.redis.config_set("maxmemory", 2**30)
+    told = await figures(real_desk.redis)
+    await real_desk.redis.config_set("maxmemory", 0)
+    assert told.sum("llamaq_redis_memory_bytes") > 2**20 / 2
+    assert told.sum("llamaq_redis_memory_limit_bytes") == 2**30
 
 
 async def test_only_so_many_models_have_series(real_desk: Desk) -> None:
