@@ -1,6 +1,6 @@
 """While somebody types: a newer request takes the place of the older one in the queue.
 
-What already runs goes on; an older one that still waits gets 409.
+An older one that still waits gets 409. A running one goes on.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""A hundred requests at once in the `flex` tier: chats of others go before them.
+"""A hundred requests at once in the `flex` tier: chats of others go first.
 
-The client tries again by itself what is refused with 429 or 503, when `Retry-After` says.
+After a refusal with 429 or 503 the client tries again by itself, when `Retry-After` says.
 """
 
 import asyncio
