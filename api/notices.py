@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from api.arrivals import changes
 from api.names import Models, is_here, model_named, shared_names
 from dispatcher.model_state import ModelState
+from dispatcher.row import printable
 from dispatcher.variants import Variant, variants_of, what_differs
 
 log = logging.getLogger("llamaq.directory")
@@ -23,7 +24,7 @@ class Notices:
             log.info("%s", line)
         lines = _lines(now, given)
         for key in sorted(lines.keys() - self._told):
-            log.warning("%s", _printable(lines[key]))
+            log.warning("%s", printable(lines[key]))
         self._told = set(lines)
 
 
@@ -64,7 +65,3 @@ def _differing(state: ModelState, variants: list[Variant]) -> str:
         "Each may get its requests, but a stream that breaks off goes on only at a worker with an "
         "equal one. To tell them apart, give the bridges of some another --model (LLAMAQ_MODEL)."
     )
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else "_" for c in line)

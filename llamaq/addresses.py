@@ -31,6 +31,15 @@ def in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def here(host: str) -> str:
+    """The address by which programs on this machine reach what listens on `host`.
+
+    >>> here("0.0.0.0"), here("gpu1")
+    ('127.0.0.1', 'gpu1')
+    """
+    return {EVERYWHERE: "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def reachable(listens_on: str) -> Sequence[Address]:
     """Where others reach what listens on this host; first comes the way to the router.
 

@@ -1,6 +1,5 @@
 """`llamaq alias`: gives models more names."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import click
 
 from llamaq.alias_work import give, list_all, take
 from llamaq.complete_names import model_names
-from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.json_option import json_option, tell
+from llamaq.data_dir import beside_up_option
+from llamaq.json_option import in_columns, json_option, tell, warn
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
-_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+_DATA_DIR = beside_up_option()
 
 
 @click.group()
@@ -36,8 +35,7 @@ def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:
     is, or none.
     """
     warnings = with_redis_url(data_dir, partial(give, name, model))
-    for warning in warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    warn(*warnings)
     whose = "that name no model, or an unknown one," if name == "*" else f"for '{name}'"
     text = f"Requests {whose} go to the model '{model}', on every API within a second."
     tell({"alias": name, "model": model, "warnings": warnings}, text, for_programs=for_programs)
@@ -60,12 +58,7 @@ def remove(name: str, for_programs: bool, data_dir: Path) -> None:
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show the aliases in Redis. /v1/models shows those in LLAMAQ_ALIASES and of workers too."""
     aliases, unserved = with_redis_url(data_dir, list_all)
-    if for_programs:
-        click.echo(json.dumps(aliases, indent=2))
-        return
-    if not aliases:
-        click.echo("No alias is set: set one with `llamaq alias set NAME MODEL`.")
-    width = max(map(len, aliases), default=0)
-    for name, model in aliases.items():
-        missing = "  (no worker has served it within a day)" if name in unserved else ""
-        click.echo(f"{name:{width}}  {model}{missing}")
+    missing = dict.fromkeys(unserved, "  (no worker has served it within a day)")
+    rows = {name: f"{model}{missing.get(name, '')}" for name, model in aliases.items()}
+    none = "No alias is set: set one with `llamaq alias set NAME MODEL`."
+    tell(aliases, in_columns(rows) or none, for_programs=for_programs)

@@ -1,10 +1,6 @@
 """What `llamaq alias` does with the aliases in Redis."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-
-import click
-from redis.exceptions import ResponseError
+from functools import partial
 
 from api.names import Models, is_here, model_named
 from dispatcher.aliases import (
@@ -15,11 +11,11 @@ from dispatcher.aliases import (
     remove_alias,
     set_alias,
 )
-from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.keys import ALIASES
-from dispatcher.redis_check import check_kind
 from dispatcher.registry import read_models
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
+
+_aliases_in = partial(queue_redis, refused=f"to change {ALIASES}", mistakes=(BadAlias,))
 
 
 async def give(name: str, model: str, redis_url: str) -> list[str]:
@@ -66,16 +62,3 @@ async def list_all(redis_url: str) -> tuple[dict[str, str], set[str]]:
         aliases = dict(sorted((await read_aliases(redis)).items()))
         models = {state.model: state for state in await read_models(redis)}
     return aliases, {name for name, to in aliases.items() if model_named(to, models) is None}
-
-
-@asynccontextmanager
-async def _aliases_in(redis_url: str) -> AsyncIterator[LinkedRedis]:
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
-        try:
-            yield redis
-        except BadAlias as error:
-            raise click.ClickException(str(error)) from error
-        except ResponseError as error:
-            raise click.ClickException(f"Redis refuses to change {ALIASES}: {error}") from error

@@ -1,14 +1,14 @@
 """`llamaq cancel`: a job that waits or runs ends."""
 
-import json
 from functools import partial
 from pathlib import Path
 
 import click
 
+from dispatcher.orders import JobOrder
 from llamaq import order_work
-from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.json_option import json_option
+from llamaq.data_dir import beside_up_option
+from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 _SENTENCES = {
@@ -21,7 +21,7 @@ _SENTENCES = {
 @click.command(epilog=REDIS_SETTINGS)
 @click.argument("job")
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 @click.pass_context
 def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> None:
     """Cancel JOB, queued or running.
@@ -30,11 +30,11 @@ def cancel(ctx: click.Context, job: str, for_programs: bool, data_dir: Path) -> 
     `cancelled_by_operator`. The exit status is 1 if all of it was over already.
     """
     given = with_redis_url(data_dir, partial(order_work.cancel, job))
-    if for_programs:
-        click.echo(json.dumps(order_work.rows(given), indent=2))
-    else:
-        for order in given:
-            over = f"is over already: {order.was}."
-            click.echo(f"{order.job} ({order.model}) {_SENTENCES.get(order.was, over)}")
+    tell(order_work.rows(given), "\n".join(map(_line, given)), for_programs=for_programs)
     if not any(order.is_news for order in given):
         ctx.exit(1)
+
+
+def _line(order: JobOrder) -> str:
+    over = f"is over already: {order.was}."
+    return f"{order.job} ({order.model}) {_SENTENCES.get(order.was, over)}"

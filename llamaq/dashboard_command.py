@@ -1,19 +1,18 @@
 """`llamaq dashboard`: prints a link that opens the dashboard."""
 
 import os
-from functools import partial
 from pathlib import Path
 
 import click
 
-from api.token_values import BadValues, TokenValues, values_in
 from llamaq.dashboard_link import dashboard_link, link_claims
-from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_api_url, kept_secret
+from llamaq.data_dir import beside_up_option, kept_api_url
 from llamaq.duration import Duration
 from llamaq.environment import is_set, not_valid
 from llamaq.greeting import url_here
 from llamaq.json_option import json_option, tell
-from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
+from llamaq.redis_work import REDIS_SETTINGS
+from llamaq.signing import believed_here, record_or_say
 
 
 @click.command(epilog=REDIS_SETTINGS)
@@ -22,14 +21,14 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 )
 @click.option("--url", help="Where your browser reaches the API; else where it is on this machine.")
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET or LLAMAQ_REDIS_URL"))
+@beside_up_option("LLAMAQ_JWT_SECRET and LLAMAQ_REDIS_URL")
 def dashboard(ttl: int, url: str | None, for_programs: bool, data_dir: Path) -> None:
     """Print a link that opens the dashboard in a browser.
 
     It holds a token that shows what is of all tenants, and may drain, resume and cancel. That is in
     the part of the link that browsers send to no server.
     """
-    values = _values(data_dir)
+    values = believed_here(data_dir)
     url = (url or kept_api_url(data_dir) or _url_in_environment()).rstrip("/")
     if not values.secrets:
         raise click.ClickException(
@@ -39,27 +38,7 @@ def dashboard(ttl: int, url: str | None, for_programs: bool, data_dir: Path) -> 
     claims = link_claims(min(ttl, values.longest_life_s or ttl), values.audience, values.issuer)
     link = dashboard_link(url, claims, values.secrets[0])
     tell({"url": link}, link, for_programs=for_programs)
-    from llamaq.token_work import record
-
-    try:
-        with_redis_url(data_dir, partial(record, claims))
-    except click.ClickException as error:
-        told = "The link works, but `llamaq token list` will not show its token"
-        click.echo(f"{told}: {error.message}", err=True)
-
-
-def _values(data_dir: Path) -> TokenValues:
-    """Without a secret where tokens of other keys are all that is believed."""
-    try:
-        secret = kept_secret(data_dir)
-    except click.ClickException:
-        if not is_set("LLAMAQ_JWT_KEYS") and not is_set("LLAMAQ_JWKS_URL"):
-            raise
-        secret = None
-    try:
-        return values_in(os.environ, secret)
-    except BadValues as error:
-        raise not_valid(error.problems) from None
+    record_or_say(claims, data_dir, "The token of this link")
 
 
 def _url_in_environment() -> str:

@@ -11,10 +11,7 @@ from llamaq.embedded_redis import ListenAddress, parse_listen
 from llamaq.environment import is_set
 from llamaq.home import Home
 
-BESIDE_UP = (
-    "Folder of a `llamaq up`. On the command line it goes before what the environment says; "
-    "else {} goes before it."
-)
+DEFAULT = Path("~/.local/share/llamaq")
 
 
 def data_dir_option(text: str) -> Callable[[Any], Any]:
@@ -24,9 +21,17 @@ def data_dir_option(text: str) -> Callable[[Any], Any]:
         type=click.Path(file_okay=False, path_type=Path),
         envvar="LLAMAQ_DATA_DIR",
         show_envvar=True,
-        default=Path("~/.local/share/llamaq"),
+        default=DEFAULT,
         show_default=True,
         help=text,
+    )
+
+
+def beside_up_option(variables: str = "LLAMAQ_REDIS_URL") -> Callable[[Any], Any]:
+    """The same for a command beside an `up`; `variables` of the environment say the same."""
+    return data_dir_option(
+        f"Folder of a `llamaq up`. On the command line it overrides {variables}; as "
+        "LLAMAQ_DATA_DIR it does not."
     )
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
+from llamaq.json_option import json_option
 from llamaq.redis_work import REDIS_SETTINGS
 
 
 @click.command(epilog=REDIS_SETTINGS)
-@click.option("--json", "for_programs", is_flag=True, help="For programs.")
+@json_option
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -21,7 +22,7 @@ from llamaq.redis_work import REDIS_SETTINGS
     help="Where the API of this machine listens.",
 )
 @click.option("--token", "has_token", is_flag=True, help="Judge a token from standard input, too.")
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def doctor(for_programs: bool, port: int, has_token: bool, data_dir: Path) -> None:
     """Look for what is wrong: Redis, clocks, versions, servers, tokens, disk, ports.
 

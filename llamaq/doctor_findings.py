@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from llamaq.ago import lasting
 from llamaq.doctor_facts import Disk, Facts, Port, TokensLook
 from llamaq.doctor_redis import of_clock, of_redis
 from llamaq.doctor_workers import of_servers, of_versions
@@ -50,7 +51,7 @@ def _of_records(look: TokensLook) -> Iterator[Finding]:
         revoked = len(look.records) - len(good)
         yield ok("tokens", f"{len(good)} of llamaq token create hold, {revoked} are revoked")
     if soon:
-        named = ", ".join(f"{each.subject} ({_span(each.ends_in_s)})" for each in soon[:_SHOWN])
+        named = ", ".join(f"{each.subject} ({lasting(each.ends_in_s)})" for each in soon[:_SHOWN])
         more = f" and {len(soon) - _SHOWN} more" if len(soon) > _SHOWN else ""
         yield warn(
             "tokens",
@@ -97,13 +98,3 @@ def _of_port(port: Port) -> Finding:
             "Look into the log of llamaq up, and start it again.",
         )
     return ok("ports", f"{port.what} does not run here: {port.address} is free")
-
-
-def _span(seconds: float) -> str:
-    """How long that is.
-
-    >>> _span(7200), _span(200000)
-    ('2 h', '2 days')
-    """
-    hours = seconds / 3600
-    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"

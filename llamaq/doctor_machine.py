@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dispatcher.model_state import ModelState
+from llamaq.addresses import here
 from llamaq.doctor_facts import Disk, OwnServer, Port
 from llamaq.embedded_redis import parse_listen
 from llamaq.home import Home
@@ -35,7 +36,7 @@ def look_at_ports(folder: Path, api_port: int) -> list[Port]:
     ports = [Port("the API", f"127.0.0.1:{api_port}", _answer(api_port))]
     with suppress(OSError, ValueError):
         listen = parse_listen(home.redis_listen.read_text().strip())
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
+        host = here(listen.host)
         answer = "llamaq" if _listens(host, listen.port) else ""
         runs = home.redis_url.exists()
         ports.append(Port("Redis", f"{host}:{listen.port}", answer, is_expected=runs))
@@ -44,12 +45,12 @@ def look_at_ports(folder: Path, api_port: int) -> list[Port]:
 
 def look_at_servers(models: Iterable[ModelState]) -> list[OwnServer]:
     """The llama-servers of this machine's workers."""
-    here = socket.gethostname()
+    own_name = socket.gethostname()
     found = []
     for worker in (worker for model in models for worker in model.workers):
         parts = urlsplit(worker.server)
         with suppress(ValueError):
-            if worker.host == here and parts.hostname:
+            if worker.host == own_name and parts.hostname:
                 port = parts.port or 80
                 listens = _listens(parts.hostname, port)
                 has_parallel = _has_parallel(port, _command_lines())

@@ -4,13 +4,13 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from api.token_values import BadValues, values_in
+from api.token_values import BadValues, TokenValues, values_in
 from dispatcher.protocol import PROTOCOL
 from dispatcher.row import printable
 from llamaq.data_dir import kept_redis_url, kept_secret
@@ -21,6 +21,7 @@ from llamaq.finding import Finding
 from llamaq.redis_work import redis_url_in_environment
 
 _WIDTH = 8
+_NO_KEYS = "there is nothing here to verify it with: try it on the machine of the API"
 
 
 def gather(data_dir: Path, api_port: int, token: str) -> Facts:
@@ -64,26 +65,31 @@ def as_json(found: Sequence[Finding]) -> str:
 def _tokens(
     data_dir: Path, records: Sequence[TokenRecord], token: str, redis_url: str
 ) -> TokensLook:
+    look = TokensLook(records=records)
     try:
         secret = kept_secret(data_dir)
     except click.ClickException:
         secret = None
     names = ("LLAMAQ_JWT_SECRET", "LLAMAQ_JWT_KEYS", "LLAMAQ_JWKS_URL")
     if not secret and not any(os.environ.get(name) for name in names):
-        refusal = "there is nothing here to verify it with: try it on the machine of the API"
-        return TokensLook(False, "", records, bool(token), refusal if token else "")
+        return replace(look, was_given=bool(token), refusal=_NO_KEYS if token else "")
+    look = replace(look, has_keys=True)
     try:
         values = values_in(os.environ, secret)
     except BadValues as error:
         problem = "; ".join(f"{name} {reason}" for name, reason in error.problems)
-        return TokensLook(True, problem, records, False)
+        return replace(look, problem=problem)
     if not token:
-        return TokensLook(True, "", records)
+        return look
+    return replace(look, was_given=True, refusal=_refusal(token, values, redis_url))
+
+
+def _refusal(token: str, values: TokenValues, redis_url: str) -> str:
+    """Why this token is not believed; "" if it is."""
     from llamaq.token_work import report_on, revoked_in
 
     try:
         revoked = asyncio.run(revoked_in(redis_url)) if redis_url else None
-        report = report_on(token, values, revoked)
+        return str(report_on(token, values, revoked).get("why", ""))
     except click.ClickException as error:
-        return TokensLook(True, "", records, True, error.message)
-    return TokensLook(True, "", records, True, str(report.get("why", "")))
+        return error.message

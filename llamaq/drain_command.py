@@ -1,15 +1,15 @@
 """`llamaq drain`: a worker takes no more jobs."""
 
-import json
 from functools import partial
 from pathlib import Path
 
 import click
 
+from dispatcher.orders import WorkerOrder
 from llamaq import order_work
 from llamaq.complete_names import worker_ids
-from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.json_option import json_option
+from llamaq.data_dir import beside_up_option
+from llamaq.json_option import json_option, tell, warn
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
@@ -17,7 +17,7 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 @click.argument("worker", shell_complete=worker_ids)
 @click.option("--wait", is_flag=True, help="Return when none of its jobs runs any more.")
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def drain(worker: str, wait: bool, for_programs: bool, data_dir: Path) -> None:
     """Let WORKER take no more jobs; those that it works on end normally.
 
@@ -25,16 +25,16 @@ def drain(worker: str, wait: bool, for_programs: bool, data_dir: Path) -> None:
     holds until `llamaq resume WORKER`, over restarts of its bridge and of Redis. Ctrl-C ends the
     waiting, and leaves the order.
     """
-    tell = partial(click.echo, err=True)
-    work = partial(order_work.drain, worker, wait=wait, tell=tell)
+    work = partial(order_work.drain, worker, wait=wait, tell=partial(click.echo, err=True))
     given, warnings = with_redis_url(data_dir, lambda url: work(redis_url=url))
-    for warning in warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    if for_programs:
-        click.echo(json.dumps(order_work.rows(given), indent=2))
-        return
-    for order in given:
-        before = "takes no more jobs" if order.is_news else "was drained already"
-        runs = "" if wait else f"; {order.running} still run"
-        click.echo(f"{order.worker} ({order.model}) {before}{runs}.")
-    click.echo(f"To end it: llamaq resume {given[0].worker if len(given) == 1 else worker}")
+    warn(*warnings)
+    lines = [_line(order, waited=wait) for order in given]
+    name = given[0].worker if len(given) == 1 else worker
+    text = "\n".join([*lines, f"To end it: llamaq resume {name}"])
+    tell(order_work.rows(given), text, for_programs=for_programs)
+
+
+def _line(order: WorkerOrder, *, waited: bool) -> str:
+    what = "takes no more jobs" if order.is_news else "was drained already"
+    runs = "" if waited else f"; {order.running} still run"
+    return f"{order.worker} ({order.model}) {what}{runs}."

@@ -15,7 +15,7 @@ import click
 
 from dispatcher.pinned_tls import PIN
 from dispatcher.sentinel_address import read_sentinel_address
-from llamaq.addresses import Address, in_url, reachable
+from llamaq.addresses import Address, here, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
 from worker_bridge.launcher import EXAMPLE
 
@@ -165,8 +165,7 @@ def url_here(host: str, port: int, *, has_tls: bool) -> str:
     >>> url_here("0.0.0.0", 8484, has_tls=False)
     'http://127.0.0.1:8484'
     """
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return _url(here, port, has_tls=has_tls)
+    return _url(here(host), port, has_tls=has_tls)
 
 
 def _url(host: str, port: int, *, has_tls: bool) -> str:

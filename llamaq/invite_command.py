@@ -7,7 +7,7 @@ import click
 
 from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.complete_names import model_names
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.home import write_private
 from llamaq.invite_text import Access, list_of, rows_of
 from llamaq.invite_work import invite as invite_machine
@@ -34,7 +34,7 @@ from worker_bridge.settings import BridgeSettings
 )
 @click.option("--list", "lists", is_flag=True, help="Show who is invited, and change nothing.")
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def invite(  # noqa: PLR0913  # one argument per option
     name: str | None,
     address: str | None,

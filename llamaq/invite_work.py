@@ -3,16 +3,12 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from hashlib import sha256
-
-import click
-from redis.exceptions import ResponseError
 
 from api.names import model_named
 from dispatcher.commands import Commands
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.invitations import (
     BadInvitation,
     Invitation,
@@ -24,13 +20,14 @@ from dispatcher.invitations import (
 from dispatcher.invited_users import admit, end_workers, expel
 from dispatcher.keys import Keys
 from dispatcher.reaper import reap
-from dispatcher.redis_check import check_kind
 from dispatcher.registry import read_registry
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 
 _GONE_S = 3.0
 _LOOK_S = 0.1
 _RESERVED = "tenant:", "kept:"  # hash tags of keys that are no model's
+
+_invitations_in = partial(queue_redis, refused="to change its users", mistakes=(BadInvitation,))
 
 
 async def invite(name: str, model: str, redis_url: str) -> str:
@@ -110,16 +107,3 @@ async def list_all(redis_url: str) -> list[tuple[Invitation, int]]:
         registry = await read_registry(redis)
     live = [worker.invited for state in registry.models for worker in state.workers]
     return [(each, live.count(name)) for name, each in sorted(registry.invitations.items())]
-
-
-@asynccontextmanager
-async def _invitations_in(redis_url: str) -> AsyncIterator[LinkedRedis]:
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
-        try:
-            yield redis
-        except BadInvitation as error:
-            raise click.ClickException(str(error)) from error
-        except ResponseError as error:
-            raise click.ClickException(f"Redis refuses to change its users: {error}") from error

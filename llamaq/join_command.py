@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.greeting import bridge_line, starting_line
 from llamaq.json_option import json_option, tell
 from llamaq.redis_elsewhere import url_for_others
@@ -14,7 +14,7 @@ from llamaq.redis_work import REDIS_SETTINGS
 @click.command(epilog=REDIS_SETTINGS)
 @click.argument("address", required=False)
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def join(address: str | None, for_programs: bool, data_dir: Path) -> None:
     """Print the line that joins the llama-server of another machine of yours.
 

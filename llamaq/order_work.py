@@ -2,19 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
-from redis.exceptions import ResponseError
 
 from dispatcher import orders
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.orders import JobOrder, UnknownName, WorkerOrder
-from dispatcher.redis_check import check_kind
 from dispatcher.registry import read_models
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 
 _LOOK_S = 1.0
 
@@ -86,13 +84,9 @@ async def _running_on(redis: LinkedRedis, workers: set[str]) -> int:
 
 @asynccontextmanager
 async def _orders_in(redis_url: str) -> AsyncIterator[LinkedRedis]:
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
+    async with queue_redis(redis_url, refused="the order") as redis:
         try:
             yield redis
         except UnknownName as error:
             hint = "" if error.nearest else " `llamaq status` shows what there is."
             raise click.ClickException(error.message + hint) from error
-        except ResponseError as error:
-            raise click.ClickException(f"Redis refuses the order: {error}") from error

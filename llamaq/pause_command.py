@@ -1,14 +1,15 @@
 """`llamaq pause`: the owner of a machine comes first."""
 
-import json
 import time
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from dispatcher.row import printable
+from llamaq.data_dir import data_dir_option
 from llamaq.duration import Duration
-from llamaq.json_option import json_option
+from llamaq.json_option import json_option, tell, warn
 from worker_bridge.hours import parse_hours
 from worker_bridge.pause import NO_PAUSE, Heeded, Pause, read_pause, who_heeds, write_pause
 
@@ -23,15 +24,7 @@ _MORE_S = 0.4
 @click.option("--unload", is_flag=True, help="Have llama-servers free their memory meanwhile.")
 @click.option("--end", is_flag=True, help="End the pause, and forget its hours.")
 @json_option
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="LLAMAQ_DATA_DIR",
-    show_envvar=True,
-    default=Path("~/.local/share/llamaq"),
-    show_default=True,
-    help="Folder in which the bridges of this machine look.",
-)
+@data_dir_option("Folder in which the bridges of this machine look.")
 def pause(
     for_s: int | None,
     hours: str | None,
@@ -54,11 +47,9 @@ def pause(
     before = _read(folder)
     order = NO_PAUSE if end else _ordered(before, for_s, hours, unload) if asked else before
     heeded = _give(folder, order) if asked or end else who_heeds(folder, order.stamp)
-    if for_programs:
-        click.echo(json.dumps(_row(order, heeded), indent=2))
-        return
-    click.echo(_in_words(order))
-    _tell_of_bridges(order, heeded, folder)
+    tell(_row(order, heeded), _in_words(order), for_programs=for_programs)
+    if not for_programs:
+        _tell_of_bridges(order, heeded, folder)
 
 
 def _read(folder: Path) -> Pause:
@@ -107,27 +98,21 @@ def _in_words(order: Pause) -> str:
 def _tell_of_bridges(order: Pause, heeded: list[Heeded], folder: Path) -> None:
     if not heeded:
         if order.stamp or order != NO_PAUSE:
-            click.echo(
-                "Warning: no bridge has heeded it. Does `llamaq bridge` or `llamaq up` run as this "
-                f"user, with LLAMAQ_DATA_DIR={folder}? One that starts later heeds it.",
-                err=True,
+            warn(
+                "no bridge has heeded it. Does `llamaq bridge` or `llamaq up` run as this user, "
+                f"with LLAMAQ_DATA_DIR={folder}? One that starts later heeds it."
             )
         return
-    click.echo(f"It is heeded by: {', '.join(_printable(each.bridge) for each in heeded)}")
+    click.echo(f"It is heeded by: {', '.join(printable(each.bridge) for each in heeded)}")
     for each in heeded if order.unload else ():
-        name = _printable(each.bridge)
+        name = printable(each.bridge)
         if each.frees:
             click.echo(f"{name}: its llama-server ends when its jobs have, and starts again then.")
         else:
-            click.echo(
-                f"Warning: {name}: another program has started its llama-server, which keeps its "
-                "memory. Stop it there, or start it with --sleep-idle-seconds.",
-                err=True,
+            warn(
+                f"{name}: another program has started its llama-server, which keeps its memory. "
+                "Stop it there, or start it with --sleep-idle-seconds."
             )
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "_" for c in str(text))
 
 
 def _row(order: Pause, heeded: list[Heeded]) -> dict[str, object]:

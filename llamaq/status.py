@@ -3,21 +3,19 @@
 import json
 import socket
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
 
 from api.names import with_given
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.invitations import Invitation
 from dispatcher.model_state import ModelState
 from dispatcher.overview import ModelOverview, Overview, Waiting, read_overview, since_s
-from dispatcher.redis_check import check_kind
 from dispatcher.row import printable
 from dispatcher.suspects import Suspect
 from dispatcher.variants import Variant, variants_of, what_differs
 from llamaq.ago import ago, lasting
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 from llamaq.worker_line import place_of, worker_line
 
 _MOST_WAITING = 10
@@ -29,9 +27,7 @@ async def read_status(redis_url: str) -> Overview:
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
+    async with queue_redis(redis_url) as redis:
         return await read_named(redis)
 
 

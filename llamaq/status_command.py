@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.json_option import json_option
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.status import as_json, as_text, read_status
@@ -12,7 +12,7 @@ from llamaq.status import as_json, as_text, read_status
 
 @click.command(epilog=REDIS_SETTINGS)
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def status(for_programs: bool, data_dir: Path) -> None:
     """Show the models, their workers, slots and queues."""
     found = with_redis_url(data_dir, read_status)

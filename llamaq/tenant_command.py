@@ -1,6 +1,5 @@
 """`llamaq tenant`: limits what tenants may use."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,12 @@ import click
 
 from api.claim_values import MAX_SUBJECT_CHARS
 from llamaq.amount import Amount
-from llamaq.data_dir import BESIDE_UP, data_dir_option
-from llamaq.json_option import json_option, tell
+from llamaq.data_dir import beside_up_option
+from llamaq.json_option import in_columns, json_option, tell, warn
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 from llamaq.tenant_work import OPTIONS, give, in_words, list_all, show, take
 
-_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+_DATA_DIR = beside_up_option()
 _USER = click.option(
     "--user",
     default="",
@@ -72,8 +71,7 @@ def set_(name: str, user: str, for_programs: bool, data_dir: Path, **options: An
     if "models" in setting:
         setting["models"] = list(filter(None, map(str.strip, setting["models"].split(","))))
     changed, unserved = with_redis_url(data_dir, partial(give, name, user, setting))
-    for model in unserved:
-        click.echo(f"Warning: no worker has served a model '{model}' within a day.", err=True)
+    warn(*(f"no worker has served a model '{model}' within a day." for model in unserved))
     shape = {"tenant": name, "user": user, "limits": changed, "unserved": unserved}
     text = f"{_whose(name, user)}: {in_words(changed)}, on every API within a second."
     tell(shape, text, for_programs=for_programs)
@@ -108,14 +106,9 @@ def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show all limits that are set."""
     settings = with_redis_url(data_dir, list_all)
-    if for_programs:
-        click.echo(json.dumps(settings, indent=2))
-        return
-    if not settings:
-        click.echo("No limit is set: set one with `llamaq tenant set NAME --rpm 60`.")
-    width = max(map(len, settings), default=0)
-    for name, setting in settings.items():
-        click.echo(f"{name:{width}}  {in_words(setting)}")
+    rows = {name: in_words(setting) for name, setting in settings.items()}
+    none = "No limit is set: set one with `llamaq tenant set NAME --rpm 60`."
+    tell(settings, in_columns(rows) or none, for_programs=for_programs)
 
 
 def _whose(name: str, user: str) -> str:

@@ -1,17 +1,12 @@
 """What `llamaq tenant` does with the limits in Redis."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-import click
-from redis.exceptions import ResponseError
-
 from api.names import model_named
-from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.keys import TENANTS
 from dispatcher.limits import COUNTED
-from dispatcher.redis_check import check_kind
 from dispatcher.registry import read_models
 from dispatcher.tenant_limits import (
     ANY,
@@ -24,7 +19,7 @@ from dispatcher.tenant_limits import (
     set_limits,
 )
 from llamaq.amount import written
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 
 OPTIONS = {
     "rpm": "requests_per_minute",
@@ -34,6 +29,8 @@ OPTIONS = {
     "models": "models",
 }
 """The options of `llamaq tenant set`, and what they set."""
+
+_limits_in = partial(queue_redis, refused=f"to change {TENANTS}", mistakes=(BadLimits,))
 
 
 async def give(
@@ -84,16 +81,3 @@ def in_words(setting: Mapping[str, Any]) -> str:
             said = ",".join(value) if isinstance(value, list) else written(value)
             words.append(f"{option}={said}")
     return " ".join(words) or "nothing"
-
-
-@asynccontextmanager
-async def _limits_in(redis_url: str) -> AsyncIterator[LinkedRedis]:
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
-        try:
-            yield redis
-        except BadLimits as error:
-            raise click.ClickException(str(error)) from error
-        except ResponseError as error:
-            raise click.ClickException(f"Redis refuses to change {TENANTS}: {error}") from error

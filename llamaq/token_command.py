@@ -13,16 +13,17 @@ from api.claim_values import InvalidClaim
 from api.new_token import new_claims, signed
 from api.scopes import SCOPES
 from api.tenant import Tenant, read_tenant
-from api.token_values import ABOUT, BadValues, TokenValues, read_longest_life, values_in
+from api.token_values import ABOUT, read_longest_life
 from dispatcher.tier import Tier
-from llamaq.data_dir import BESIDE_UP, data_dir_option, kept_secret
+from llamaq.data_dir import beside_up_option, kept_secret
 from llamaq.duration import Duration
-from llamaq.environment import described, is_set, not_valid
+from llamaq.environment import described, not_valid
 from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
+from llamaq.signing import believed_here, believed_with, record_or_say
 from llamaq.token_text import in_lines, in_table
 
-_DATA_DIR = data_dir_option(BESIDE_UP.format("LLAMAQ_JWT_SECRET or LLAMAQ_REDIS_URL"))
+_DATA_DIR = beside_up_option("LLAMAQ_JWT_SECRET and LLAMAQ_REDIS_URL")
 _STDIN = "-"
 _TOKEN_SETTINGS = described(
     (f"LLAMAQ_{name.upper()}", text) for name, text in sorted(ABOUT.items())
@@ -83,7 +84,7 @@ def token() -> None:
 def create(subject: str, ttl: int, for_programs: bool, data_dir: Path, **claims: Any) -> None:
     """Print a new token for SUBJECT, the tenant it stands for."""
     tenant = _tenant({"sub": subject} | {k: v for k, v in claims.items() if v is not None})
-    values = _load(kept_secret(data_dir))
+    values = believed_with(kept_secret(data_dir))
     longest_s = values.longest_life_s
     if longest_s and ttl > longest_s:
         raise click.UsageError(f"LLAMAQ_JWT_LONGEST_LIFE_S allows {longest_s} s: give less --ttl")
@@ -92,13 +93,7 @@ def create(subject: str, ttl: int, for_programs: bool, data_dir: Path, **claims:
     new = new_claims(tenant, ttl, values.audience, values.issuer)
     made = signed(new, values.secrets[0])
     tell({"token": made, "claims": new}, made, for_programs=for_programs)
-    from llamaq.token_work import record
-
-    try:
-        with_redis_url(data_dir, partial(record, new))
-    except click.ClickException as error:
-        told = "The token works, but is not recorded, so `llamaq token list` will not show it"
-        click.echo(f"{told}: {error.message}", err=True)
+    record_or_say(new, data_dir)
 
 
 @token.command()
@@ -114,7 +109,7 @@ def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
     from llamaq.token_work import report_on, revoked_in
 
     text = _from_stdin() if token == _STDIN else token.strip()
-    values = _values(data_dir)
+    values = believed_here(data_dir)
     try:
         with_redis = with_redis_url(data_dir, revoked_in)
     except click.ClickException as error:
@@ -170,24 +165,6 @@ def _tenant(claims: dict[str, Any]) -> Tenant:
         return read_tenant(claims)
     except InvalidClaim as error:
         raise click.UsageError(f"a token's {error}") from error
-
-
-def _values(data_dir: Path) -> TokenValues:
-    """Without a secret where tokens of other keys are all that is believed."""
-    try:
-        secret = kept_secret(data_dir)
-    except click.ClickException:
-        if not is_set("LLAMAQ_JWT_KEYS") and not is_set("LLAMAQ_JWKS_URL"):
-            raise
-        secret = None
-    return _load(secret)
-
-
-def _load(secret: str | None) -> TokenValues:
-    try:
-        return values_in(os.environ, secret)
-    except BadValues as error:
-        raise not_valid(error.problems) from None
 
 
 def _longest_life_s() -> int:

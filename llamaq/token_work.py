@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
-from redis.exceptions import ResponseError
 
 from api.auth import Authenticator
 from api.errors import ApiError
@@ -16,8 +15,7 @@ from api.jwks import Jwks
 from api.tenant import Tenant
 from api.token_check import BadToken, unverified
 from api.token_values import TokenValues
-from dispatcher.connection import LinkedRedis, open_redis
-from dispatcher.redis_check import check_kind
+from dispatcher.connection import LinkedRedis
 from dispatcher.revocations import (
     FOR_EVER,
     Revocations,
@@ -26,10 +24,12 @@ from dispatcher.revocations import (
     revoke_token,
 )
 from dispatcher.token_records import TooManyTokens, read_tokens, record_token
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 from llamaq.token_text import plain
 
 _SECOND_S = 1.2  # and a little more, for those who are busy
+
+_tokens_in = partial(queue_redis, mistakes=(TooManyRevoked, TooManyTokens))
 
 
 async def record(claims: Mapping[str, Any], redis_url: str) -> None:
@@ -141,16 +141,3 @@ async def _revocations(redis: LinkedRedis) -> Revocations:
     if not revoked.is_read:
         raise click.ClickException("The revoked tokens in Redis can't be read.")
     return revoked
-
-
-@asynccontextmanager
-async def _tokens_in(redis_url: str) -> AsyncIterator[LinkedRedis]:
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
-        try:
-            yield redis
-        except (TooManyRevoked, TooManyTokens) as error:
-            raise click.ClickException(str(error)) from error
-        except ResponseError as error:
-            raise click.ClickException(f"Redis refuses what is asked of it: {error}") from error

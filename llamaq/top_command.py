@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
@@ -20,7 +20,7 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
     help="Seconds from one look to the next.",
 )
 @click.option("--json", "for_programs", is_flag=True, help="One look, as of `status --json`.")
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def top(every_s: float, for_programs: bool, data_dir: Path) -> None:
     """Watch the workers, slots, queues and jobs, until you press q.
 

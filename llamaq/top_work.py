@@ -5,14 +5,13 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dispatcher.connection import LinkedRedis, open_redis
+from dispatcher.connection import LinkedRedis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.overview import Overview
-from dispatcher.redis_check import check_kind
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 from llamaq.status import read_named
 from llamaq.top_frame import Line, fitted, frame_lines
 
@@ -31,9 +30,7 @@ async def watch(every_s: float, redis_url: str) -> None:
     from rich.live import Live
 
     console, here, quits = Console(highlight=False), socket.gethostname(), asyncio.Event()
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
+    async with queue_redis(redis_url) as redis:
         found, trouble = await read_named(redis), ""
         with _listening(quits), Live(console=console, screen=True, auto_refresh=False) as live:
             while not quits.is_set():

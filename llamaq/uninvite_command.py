@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from dispatcher.settings import QueueSettings
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.invite_work import uninvite as uninvite_machine
 from llamaq.json_option import json_option, tell
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
@@ -16,7 +16,7 @@ from llamaq.settings import load
 @click.command(epilog=REDIS_SETTINGS)
 @click.argument("name")
 @json_option
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def uninvite(name: str, for_programs: bool, data_dir: Path) -> None:
     """End the access of the machine NAME at once; its requests go to other workers."""
     placeholder = {"redis_url": "redis://unused"}

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from dispatcher.usage_report import GROUPS, BadPeriod, month
-from llamaq.data_dir import BESIDE_UP, data_dir_option
+from llamaq.data_dir import beside_up_option
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 
 
@@ -27,7 +27,7 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 )
 @click.option("--csv", "form", flag_value="csv", help="For spreadsheets.")
 @click.option("--json", "form", flag_value="json", help="For programs.")
-@data_dir_option(BESIDE_UP.format("LLAMAQ_REDIS_URL"))
+@beside_up_option()
 def usage(tenant: str, by: str | None, form: str | None, data_dir: Path, **period: str) -> None:
     """Show what tenants have used, or this TENANT: requests, tokens, and seconds in slots.
 

@@ -1,12 +1,7 @@
 """What `llamaq usage` reads in Redis."""
 
-from contextlib import aclosing
 from typing import Any
 
-import click
-
-from dispatcher.connection import open_redis
-from dispatcher.redis_check import check_kind
 from dispatcher.usage import (
     UsageRow,
     days_between,
@@ -18,18 +13,13 @@ from dispatcher.usage import (
     with_rest,
 )
 from dispatcher.usage_report import BadPeriod, period, sums, told, total
-from llamaq.redis_sentences import told_to_people
+from llamaq.queue_redis import queue_redis
 
 
 async def report(tenant: str, first: str, last: str, by: str, redis_url: str) -> dict[str, Any]:
     """The sums of a tenant, or of all. Raises `click.ClickException` and `RedisUnavailable`."""
-    async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
-            await check_kind(redis)
-        try:
-            since, until = period(first, last, await today(redis))
-        except BadPeriod as error:
-            raise click.ClickException(str(error)) from error
+    async with queue_redis(redis_url, mistakes=(BadPeriod,)) as redis:
+        since, until = period(first, last, await today(redis))
         models, days = await known_models(redis), days_between(since, until)
         rows: list[UsageRow]
         if tenant:

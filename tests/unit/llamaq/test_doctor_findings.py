@@ -135,7 +135,7 @@ def test_all_is_well() -> None:
         ),
         (
             of(tokens=TokensLook(True, "", [TokenRecord("ann", DAY_S * 3, is_revoked=False)])),
-            *("tokens", "warning", "ann (3 days)"),
+            *("tokens", "warning", "ann (3 d)"),
         ),
         (of(disk=Disk("/data", True, False, 2**40)), "disk", "wrong", "can't be written"),
         (of(disk=Disk("/data", True, True, 2**20)), "disk", "wrong", "0.0 GiB free"),
