@@ -4,8 +4,10 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
+
+from testing.listener import Listener
 
 Reply = Callable[["Chat"], Awaitable[None]]
 """What becomes of one chat request. Where it returns, the connection is closed."""
@@ -149,9 +151,16 @@ class FakeLlamaServer:
         self.looks: list[str] = []
         self.waiting = 0
         self.busy = 0
-        self.port = 0
-        self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._serve)
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before its first start. A test may choose it."""
+        return self._listener.port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self._listener.port = port
 
     @property
     def url(self) -> str:
@@ -160,32 +169,19 @@ class FakeLlamaServer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeLlamaServer"]:
         """Listens, at the same address each time; at the end every connection breaks."""
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        await self._listener.open()
         try:
             yield self
         finally:
-            self._listener.close()
-            for connection in self._connections:
-                connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await self._listener.close()
 
     def lose_power(self) -> None:
         """Nobody listens any more, but no connection is told."""
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.refuse()
 
     def crash(self) -> None:
         """Every connection breaks; it listens again at once, as if it had been restarted."""
-        for connection in self._connections:
-            connection.cancel()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
+        self._listener.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,23 +1,25 @@
-"""Stands between clients and Redis: holds replies back, or cuts them once the work is done."""
+"""A proxy before Redis: it holds replies back, or cuts them once the work is done."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio.connection import parse_url
 
+from testing.proxy import CHUNK_BYTES, Ends, Proxy
 
-class Relay:
+
+class Relay(Proxy):
     """Passes everything on until told otherwise, each reply after `delay_s`.
 
     `held` is set once a reply is held back. With `pieces` replies come byte by byte.
     """
 
     def __init__(self, redis_url: str, path: Path) -> None:
+        super().__init__()
         self.url = f"unix://{path}"
-        self.port = 0
         self.held = asyncio.Event()
         self.delay_s = 0.0
         self.pieces = False
@@ -27,8 +29,9 @@ class Relay:
         self._open.set()
 
     def cut_next_reply(self, times: int = 1) -> None:
-        """So many replies in their middle, each with its connection; one to a handshake counts as
-        well.
+        """Cuts the next replies in their middle, each with its connection.
+
+        A reply to a handshake counts, too.
         """
         self._cuts = times
 
@@ -39,24 +42,13 @@ class Relay:
     def let_go(self) -> None:
         self._open.set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(self) -> Ends:
         if "path" in self._target:
-            up_reader, up_writer = await asyncio.open_unix_connection(self._target["path"])
-        else:
-            host, port = self._target["host"], self._target["port"]
-            up_reader, up_writer = await asyncio.open_connection(host, port)
-        with suppress(ConnectionError):
-            await asyncio.gather(self._ask(reader, up_writer), self._answer(up_reader, writer))
-        for end in (writer, up_writer):
-            end.close()
-
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(2**16):
-            writer.write(data)
-        writer.close()
+            return await asyncio.open_unix_connection(self._target["path"])
+        return await asyncio.open_connection(self._target["host"], self._target["port"])
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(2**16):
+        while data := await reader.read(CHUNK_BYTES):
             if not self._open.is_set():
                 self.held.set()
             await self._open.wait()
@@ -66,34 +58,22 @@ class Relay:
             if self._cuts:
                 self._cuts -= 1
                 writer.write(data[: len(data) // 2])
-                break
+                return
             for start in range(len(data)) if self.pieces else ():
                 writer.write(data[start : start + 1])
                 await asyncio.sleep(0)
             if not self.pieces:
                 writer.write(data)
-        writer.close()
 
 
 @asynccontextmanager
 async def relay_to(
     redis_url: str, path: Path, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Relay]:
-    """Listens at `path`; with `tls` on a TCP port of localhost instead."""
+    """Listens at `path`; with `tls` on a TCP port instead."""
     relay = Relay(redis_url, path)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(relay.serve(reader, writer)))
-
-    if tls is None:
-        server = await asyncio.start_unix_server(accept, path)
-    else:
-        server = await asyncio.start_server(accept, "localhost", 0, ssl=tls)
-        relay.port = server.sockets[0].getsockname()[1]
+    await relay.open(path if tls is None else None, tls)
     try:
         yield relay
     finally:
-        relay.let_go()
-        server.close()
-        await asyncio.gather(*tasks)
+        await relay.close()

@@ -12,61 +12,57 @@ from dataclasses import replace
 
 from llamaq.demo_server import ServerOptions, main, start
 from testing.processes import free_port
+from testing.proxy import CHUNK_BYTES, Ends, Proxy
 
 BUG = "a bug that nobody knows yet"
 TOKENS_PER_S = 50
 _BUG = BUG.encode()
-_CHUNK = 2**16
 _EVENT_END = b"\n\n"
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    seen = b""
-    while data := await reader.read(_CHUNK):
-        seen = seen[-len(_BUG) :] + data
-        if _BUG in seen:
-            os.kill(os.getpid(), signal.SIGSEGV)
-        writer.write(data)
-        await writer.drain()
+class _BuggyServer(Proxy):
+    """Stands before the real server, which listens at `there`."""
 
+    def __init__(self, port: int, there: int) -> None:
+        super().__init__(port)
+        self._there = there
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Passes an event when it is due; all else at once."""
-    clock, due_s = asyncio.get_running_loop().time, 0.0
-    while data := await reader.read(_CHUNK):
-        *events, rest = data.split(_EVENT_END)
-        for event in events:
-            due_s = max(due_s, clock()) + 1 / TOKENS_PER_S
-            writer.write(event + _EVENT_END)
+    async def _connect(self) -> Ends:
+        return await asyncio.open_connection("127.0.0.1", self._there)
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen = b""
+        while data := await reader.read(CHUNK_BYTES):
+            seen = seen[-len(_BUG) :] + data
+            if _BUG in seen:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            writer.write(data)
             await writer.drain()
-            await asyncio.sleep(due_s - clock())
-        writer.write(rest)
-        await writer.drain()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes an event when it is due; all else at once."""
+        clock, due_s = asyncio.get_running_loop().time, 0.0
+        while data := await reader.read(CHUNK_BYTES):
+            *events, rest = data.split(_EVENT_END)
+            for event in events:
+                due_s = max(due_s, clock()) + 1 / TOKENS_PER_S
+                writer.write(event + _EVENT_END)
+                await writer.drain()
+                await asyncio.sleep(due_s - clock())
+            writer.write(rest)
+            await writer.drain()
 
 
 async def _serve(options: ServerOptions) -> None:
-    """Stands before the real server, until the process ends."""
+    """Runs both until the process ends."""
     loop, there = asyncio.get_running_loop(), free_port()
     server = start(replace(options, port=there))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
 
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", there)
-        ways = {
-            asyncio.create_task(_ask(reader, far_writer)),
-            asyncio.create_task(_answer(far_reader, writer)),
-        }
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        far_writer.close()
-        writer.close()
-
-    listening = await asyncio.start_server(pass_on, "127.0.0.1", options.port)
+    await _BuggyServer(options.port, there).open()
     print(f"{server.listening_address} is behind {options.port}", flush=True)
-    await listening.serve_forever()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
