@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,22 @@ def test_who_waits_sees_what_is_on_its_way_and_all_that_pip_said_where_it_failed
     assert ("No matching distribution" in done.stderr) is bool(code)
     assert (checkout / ".venv/.installed-demo").exists() is not bool(code)
     assert done.stdout == ""
+
+
+def test_package_is_told_while_it_is_on_its_way(checkout: Path) -> None:
+    os.mkfifo(checkout / "arrives")
+    (checkout / "said").write_text(_PIP_SAYS)
+    waits = f'case "$*" in *require-hashes*) cat {checkout}/said {checkout}/arrives;; esac\n'
+    (checkout / ".venv/bin/python").write_text(f"#!/bin/sh\n{waits}")
+    command = [checkout / "scripts/install", "demo"]
+    rest = threading.Timer(10, (checkout / "arrives").write_text, [""])
+    rest.start()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as installing:
+        assert installing.stderr
+        told = any(" 2 of " in line for line in installing.stderr)
+        was_waiting = rest.is_alive()
+        rest.cancel()
+        if was_waiting:
+            (checkout / "arrives").write_text("")
+        installing.stderr.read()
+    assert (told, was_waiting, installing.returncode) == (True, True, 0)
