@@ -17,6 +17,7 @@ from llamaq.metrics_listener import answering, listen_for_scrapes, metrics_optio
 from llamaq.redis_password import redis_password_options
 from llamaq.rpc_option import peers_by_server, rpc_peers_option
 from llamaq.settings import describe, load
+from llamaq.starting_command import StartingCommand
 from llamaq.traces import end_traces, set_up_traces
 from worker_bridge.finder import run_finder
 from worker_bridge.joining import ServerTaken
@@ -28,10 +29,7 @@ from worker_bridge.service import run_bridge
 from worker_bridge.settings import BridgeSettings
 
 
-@click.command(
-    epilog=describe(QueueSettings, BridgeSettings),
-    context_settings={"allow_interspersed_args": False},
-)
+@click.command(cls=StartingCommand, epilog=describe(QueueSettings, BridgeSettings))
 @click.option("--server", "servers", multiple=True, help="Address of a llama-server; repeatable.")
 @click.option("--find", is_flag=True, help=f"Find them on {PLACES}, also those that start later.")
 @click.option(

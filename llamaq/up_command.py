@@ -29,6 +29,7 @@ from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
 from llamaq.rpc_option import rpc_peers_option
 from llamaq.settings import describe, load
+from llamaq.starting_command import StartingCommand
 from llamaq.tls import certificate
 from llamaq.tls_options import tls_options
 from llamaq.up_greeting import greeting_of
@@ -40,8 +41,8 @@ from worker_bridge.local_servers import PLACES
 
 
 @click.command(
+    cls=StartingCommand,
     epilog=describe(QueueSettings, ApiSettings, EmbeddedSettings),
-    context_settings={"allow_interspersed_args": False},
 )
 @click.option("--host", help="Address the API listens on.")
 @click.option("--port", type=int, help="Port the API listens on.")

@@ -66,6 +66,16 @@ def _(place: Place) -> Outcome:
     return place.run("bridge", "--", "no-such-llama-server", "-m", "x.gguf", **place.bridge)
 
 
+@mistake("no llama-server where `up` looks for it")
+def _(place: Place) -> Outcome:
+    return place.up("--", "no-such-llama-server", "-m", "x.gguf")
+
+
+@mistake("an option of llama-server among those of llamaq")
+def _(place: Place) -> Outcome:
+    return place.up("-m", "model.gguf")
+
+
 @mistake("a model file that there is not")
 def _(place: Place) -> Outcome:
     program = place.folder / "llama-server"
