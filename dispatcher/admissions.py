@@ -32,7 +32,11 @@ class Standing(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether a request may begin: else which account, by its place, has too many of what."""
+    """Whether a request may begin.
+
+    `refusal` is empty, or says of what there are too many: `REQUESTS` or `OPEN`. `about` is the
+    place of the account that has too many.
+    """
 
     refusal: str
     about: int
@@ -58,7 +62,7 @@ class Admissions:
         self._scripts: dict[str, str] = {}
 
     async def admit(self, request: str, accounts: Sequence[Account]) -> Verdict:
-        """Has a request begin that counts for accounts of one tenant; `refusal` is "" where it may.
+        """Begins a request that counts for accounts of one tenant, unless there are too many.
 
         Raises `RedisUnavailable` and `ResponseError`; `leave` is called in any case.
         """
@@ -72,7 +76,7 @@ class Admissions:
             asked += [tenant_key(each.user), limits.requests_per_minute, limits.concurrent]
         try:
             answer = await self._run("admit", tenant, *asked)
-        except RedisUnavailable:  # the link may have been lost before it had anything to do with it
+        except RedisUnavailable:  # the link may have been lost before this command
             answer = await self._run("admit", tenant, *asked)
         verdict, place, now_ms, rows = answer
         refusal = "" if verdict.decode() == _OK else verdict.decode()
@@ -81,7 +85,7 @@ class Admissions:
     def leave(self, request: str, accounts: Sequence[Account], *, counts: bool) -> None:
         """The request is over. It counts, or is taken back.
 
-        Where Redis does not hear of it, the request is open until its lease ends.
+        Where Redis does not hear of it, it stays open until its lease ends.
         """
         tenant = accounts[0].tenant
         held = self._held.get(tenant, {})
@@ -97,7 +101,7 @@ class Admissions:
                 self._ask("ZREM", _named(keys, "requests", user), request)
 
     def renew(self) -> None:
-        """All that this API has begun, and that is not over, is open for a lease more."""
+        """Gives all requests that this API has begun, and that are not over, a further lease."""
         for tenant, held in self._held.items():
             pairs = [(tenant_key(user), id_) for id_, users in held.items() for user in users]
             for start in range(0, len(pairs), _HELD_AT_ONCE):
@@ -115,12 +119,12 @@ class Admissions:
         return "EVALSHA", known, 1, TenantKeys(tenant_key(tenant)).prefix, *args
 
     def _ask(self, *command: Arg) -> None:
-        """Nobody waits for the answer. All that an API says of a request leaves in its order."""
+        """Sends a command whose answer nobody reads. All commands of an API leave in order."""
         self._redis.link.ask(_Unheard(), *command)
 
 
 class _Unheard:
-    """Takes an answer in vain."""
+    """Takes an answer that nobody needs."""
 
     def done(self) -> bool:
         """See `dispatcher.wire.Waiter`."""

@@ -10,7 +10,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.keys import ALIASES
 
 ANY = "*"
-"""The alias that stands for every name that nobody has, and for none."""
+"""The alias for requests that name no model, or one that does not exist."""
 
 MAX_NAME_CHARS = 256
 MOST_ALIASES = 1000

@@ -1,4 +1,4 @@
-"""Under which names requests for a model come: kept for a day, so that they outlive its workers."""
+"""The names under which requests for a model come: kept for a day, longer than its workers."""
 
 import asyncio
 import logging
@@ -19,11 +19,12 @@ _MOST = 64  # whatever its workers call themselves within a day
 
 
 async def announce(link: Link, keys: Keys, facts: WorkerFacts, now_s: int, *, is_new: bool) -> bool:
-    """Says that the model of `keys` is served at this time, by its own name and the worker's
-    aliases; of a worker that `is_new` also since when, unless another one was there before.
+    """Says that the model of `keys` is served at this time, under its own name and the worker's
+    aliases. A worker that `is_new` also says since when, unless another one has said it.
 
     An invited machine says nothing: the APIs see that it serves the model it was invited to.
-    Returns whether Redis has heard it. It may refuse it, at `maxmemory`, or be away: the next
+
+    Returns whether Redis has heard it. Redis may be away, or refuse it at `maxmemory`: the next
     renewal says it again.
     """
     if link.invited:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 class QueuedJob(NamedTuple):
     """A job of enqueue.lua. Texts are as they stand in Redis, times in milliseconds.
 
-    After `latest_ms` of Redis' clock nothing is done for it. `estimate` and `seen_cost` are costs;
-    both it and `seen`, what its client has seen (`Shown.text`), are "" before that has seen
-    anything. `beginnings` names those of its conversation, the longest first, `remembered` those by
-    which a worker is to be known; both are parted by blanks. With `is_admitted` 1 no bound refuses
-    it. `part`, `quota` and `trace` are those of `Job`.
+    After `latest_ms` of Redis' clock the script does nothing for it. `estimate` and `seen_cost` are
+    costs. `seen` is what its client has seen (`Shown.text`); while that is nothing, `seen` and
+    `seen_cost` are "". `beginnings` names those of its conversation, the longest first. Its worker
+    is remembered under those in `remembered`. Blanks part both. With `is_admitted` 1 no bound
+    refuses it. `part`, `quota` and `trace` are those of `Job`.
     """
 
     id: str
@@ -42,7 +42,7 @@ class QueuedJob(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """An attempt of finish.lua: how it ended, its last frames, and what it used."""
+    """An attempt of finish.lua: its attempt id, how it ended, its last frames, and what it used."""
 
     id: str
     state: str
@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 
 
 class GivenBack(NamedTuple):
-    """An attempt of release.lua: why it ended, and what it used."""
+    """An attempt of release.lua: its attempt id, why it ended, and what it used."""
 
     id: str
     toll: str

@@ -1,4 +1,4 @@
-"""Calls that are made together: what comes in one tick, and while a call is in flight."""
+"""Calls in batches: one takes what comes in a tick, and while the call before is in flight."""
 
 import asyncio
 from collections import deque
@@ -15,12 +15,12 @@ MOST = 64
 
 
 class Batches(Generic[_Item, _Result]):
-    """Hands items to `send` in batches, and each result to whoever waits for it.
+    """Hands items to `send` in batches, and each result to its caller.
 
     One batch is in flight at a time. `send` gets up to `most` items and returns their results in
-    the same order; one that is an exception is raised. A batch that fails with `ResponseError` is
-    sent again item by item. An item of more than `most_bytes`, as `size` tells them, is sent at
-    once, alone: it would hold up the others.
+    the same order. A result that is an exception is raised. A batch that fails with `ResponseError`
+    is sent again item by item. An item of more than `most_bytes`, as `size` measures it, would hold
+    up the others: it is sent at once, alone.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Batches(Generic[_Item, _Result]):
         self._task: asyncio.Task[None] | None = None
 
     async def put(self, item: _Item) -> _Result:
-        """The result of an item. Raises what `send` raises; see there."""
+        """The result of an item. Raises what `send` raises, or returns for it."""
         if self._size(item) > self._most_bytes:
             result = (await self._send([item]))[0]
             if isinstance(result, Exception):
@@ -47,7 +47,7 @@ class Batches(Generic[_Item, _Result]):
         return await self.add(item)
 
     def add(self, item: _Item) -> asyncio.Future[_Result]:
-        """The result of an item, however large that is."""
+        """As `put`, but in a batch, whatever the size of the item."""
         result: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if self._task is None:
@@ -77,10 +77,10 @@ class Batches(Generic[_Item, _Result]):
     async def _settle(
         self, batch: list[tuple[_Item, "asyncio.Future[_Result]"]], *, is_last: bool = False
     ) -> Exception | None:
-        """Returns what went wrong; the last time its items get that."""
+        """Returns what went wrong. If it `is_last`, the callers get that too."""
         try:
             results = await self._send([item for item, _ in batch])
-        except Exception as fault:  # whoever waits for the item gets it
+        except Exception as fault:  # the callers get it
             if is_last:
                 _fail(batch, fault)
             return fault

@@ -1,6 +1,6 @@
-"""When a process does what it does again and again: all of it in the same moment.
+"""One beat for all that a process does regularly.
 
-It then wakes once, what it says to Redis leaves in one write, and Redis wakes once for it.
+On it the process wakes once, its commands leave in one write, and Redis wakes once for it.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ _TOO_SOON = 0.1  # of a beat: the last one has just been
 
 
 def until_beat_s(every_s: float) -> float:
-    """Seconds until the next beat of those that come every so many seconds."""
+    """Seconds until the next beat, where beats are `every_s` apart."""
     gone = (asyncio.get_running_loop().time() / every_s + _PHASE) % 1
     left = 1 - gone
     return (left if left > _TOO_SOON else 1 + left) * every_s

@@ -9,10 +9,10 @@ from dispatcher.keys import Keys
 
 
 class Call(NamedTuple):
-    """What a bridge is to do: claim, of all that it has room for where `for_all` rang.
+    """What a bridge is to do: claim. `for_all`: it heard a bell that all share.
 
-    Unless it only has room again and nothing waits: `only_room` in its slots, `only_side_room`
-    beside them. Or, with `cancel`, to stop the attempt of this id.
+    It need not claim where nothing waits and it only has room again: `only_room` in its slots,
+    `only_side_room` beside them. With `cancel` it stops the attempt of this id instead.
     """
 
     cancel: str | None = None
@@ -30,11 +30,11 @@ async def wait_for_call(
     has_side_room: bool = False,
     longest_s: float = BLOCK_S,
 ) -> Call:
-    """Blocks, up to `longest_s` <= `BLOCK_S`, until there is something to do; needs a client of its
-    own.
+    """Blocks until there is something to do, for `longest_s` <= `BLOCK_S` at most; needs a client
+    of its own.
 
     A bridge without free slots doesn't listen to the bell that all share, and one without free side
-    places not to that for what needs no slot: it would take the ring from one that has room.
+    places not to the bell for what needs no slot. It would take the ring from one that has room.
     """
     bells = _bells(keys, worker)
     heard = bells[:2]
@@ -58,8 +58,8 @@ async def wait_for_call(
 
 @lru_cache(maxsize=64)
 def _bells(keys: Keys, worker: str) -> tuple[str, ...]:
-    """Where cancels, its own rings, and those for all come: for what needs no slot, and for slots.
-    The first that has something counts.
+    """Where cancels, its own rings, and the rings for all come: first for what needs no slot, then
+    for slots. The first that has something counts.
     """
     own = keys.named("cancels", worker), keys.named("bell_of", worker)
     return *own, keys.named("side_bell"), keys.named("bell")

@@ -18,7 +18,8 @@ _MOST = 10_000  # while Redis is away; a job that was forgotten here ends at its
 class Cancels:
     """Tells Redis which jobs are cancelled. One call at a time takes all that have come meanwhile.
 
-    When many clients leave at once, few calls cancel their jobs, and new requests wait behind one.
+    When many clients leave at once, few calls cancel their jobs. New requests wait for one of these
+    calls at most.
     """
 
     def __init__(self, commands: Commands) -> None:
@@ -27,9 +28,7 @@ class Cancels:
         self._news = asyncio.Event()
 
     def add(self, job: str, shown: Shown | None = None) -> None:
-        """Nobody waits for this job any more, whose client was `shown` so much of its answer. Redis
-        may not know it yet.
-        """
+        """Cancels a job that Redis may not know yet. Its client was `shown` this much of it."""
         self._jobs[job] = shown.text if shown else ""
         if len(self._jobs) > _MOST:
             del self._jobs[next(iter(self._jobs))]

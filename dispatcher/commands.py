@@ -1,4 +1,4 @@
-"""The scripts of lua/*.lua, one method each. What they answer heads each file."""
+"""The scripts of lua/*.lua, one method each. The head of each file says what the script returns."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ NOT_RUNG = -1
 
 Pairs = Iterable[tuple[str, str | int]]
 Facts = Sequence[Arg]
-"""Pairs of field and value, one behind the other: what redis-cli shows of a worker."""
+"""Pairs of field and value, one after the other: what redis-cli shows of a worker."""
 
 
 class WorkerStatus(NamedTuple):
-    """How a worker is: for how long its bridge lives, and what it can take."""
+    """What a bridge says of a worker: how long its lease is, and what it can take."""
 
     lease_ms: int
     slots: int
@@ -30,7 +30,7 @@ class WorkerStatus(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What an API lets a queue hold; 0 of a tenant: no bound."""
+    """What an API lets a queue hold. For the bounds of a tenant 0 is: no bound."""
 
     max_attempts: int
     max_crashes: int
@@ -58,8 +58,8 @@ class Offer(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What a claim asks for, under a nonce. The model may have `max_running` jobs in slots; 0: as
-    many as there are.
+    """What a claim asks for, under a nonce. At most `max_running` jobs of the model may be in
+    slots; 0: no bound.
     """
 
     offer: Offer
@@ -69,7 +69,7 @@ class Wish(NamedTuple):
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """The arguments of lua/claim.lua behind the identity."""
+        """The arguments of lua/claim.lua after the identity."""
         about = self.patience
         speeds = about.prompt_ms, about.token_ms, about.turn_ms, about.behind
         asked = *self.offer, self.nonce, self.max_running
@@ -93,7 +93,7 @@ class Commands:
         self._run = self._scripts.run
 
     def keep_apart(self, *, is_apart: bool) -> None:
-        """Whether they use a link of their model alone: invited machines can write to its keys."""
+        """Whether they use a link for this model alone: invited machines can write to its keys."""
         self._scripts.use(self.redis.apart(self.keys.model) if is_apart else self.redis.link)
 
     # What APIs call.
@@ -142,8 +142,8 @@ class Commands:
     async def roster(
         self, most_workers: int, most_row_bytes: int, counters: Sequence[str], fields: Sequence[str]
     ) -> list[Any]:
-        """How many jobs wait, these counters, and of each live worker its name, its attempts, and
-        these fields: None in the place of what is not there or too long.
+        """How many jobs wait; these counters; and of each live worker its name, its attempts and
+        these fields. What is not there or too long is None.
         """
         bounds = most_workers, most_row_bytes, len(counters)
         return await self._run("roster", *bounds, *counters, *fields)
@@ -181,7 +181,7 @@ class Commands:
         return await self._run("renew", *who, *about, *named, *_flat(held))
 
     async def look(self, who: Identity, held: Pairs) -> list[Any]:
-        """As `renew`, for attempts of which that has only the names."""
+        """As `renew`, for attempts of which `renew` got only the ids."""
         return await self._run("look", *who, *_flat(held))
 
     async def oldest_waiting(self, worker: str) -> list[Any]:
@@ -200,14 +200,14 @@ class Commands:
         most_unread: int,
         frames: Iterable[tuple[str, int, bytes]],
     ) -> asyncio.Future[list[Any]]:
-        """`frames`: attempt, 1 where a client sees something for the first time, packed frames."""
+        """`frames`: attempt id, 1 where a client sees something first, packed frames."""
         about = api, lease_ms, most_unread
         return self._run("emit", *who, *about, *_flat(frames))
 
     def finish(
         self, who: Identity, wish: Wish, ended: Iterable[Ended]
     ) -> asyncio.Future[list[Any]]:
-        """As `claim`; in front of the jobs stands for each attempt whether it is over now."""
+        """As `claim`. Before the jobs comes for each attempt whether it is over now."""
         return self._run("finish", *who, *wish.values, *_flat(ended))
 
     async def release(self, who: Identity, given_back: GivenBack) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Opens Redis so that no command is repeated behind our back and every fault has one type."""
+"""Opens Redis: nothing repeats a command unasked, and every fault has one type."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +42,10 @@ BLOCKED_SILENCE_S = BLOCK_S + 3.0
 """The same for a link whose commands block: its answers are never further apart than that."""
 
 MOST_APART_BYTES = 2**20
-"""The longest answer that an API takes where invited machines write, but for reply streams."""
+"""An API takes no longer answer where invited machines write, but for reply streams."""
 
 MOST_READ_APART_BYTES = 24 * 2**20
-"""The longest piece of a reply stream that it takes there."""
+"""Nor a longer piece of a reply stream there."""
 
 _ANSWER_S = 3.0
 _DRIVER = DriverInfo()  # reads the version of redis-py from disk: else each connection would
@@ -60,7 +60,8 @@ _FOR_NOW = (
 class LinkedRedis(Redis):
     """redis-py's client, and a link to the same server for what must be cheap.
 
-    Each connects when it is used. `sentinels` are those that tell where the server is, if any do.
+    Each connects when it is used. `sentinels` are the Sentinels that tell where the server is, if
+    any do.
     """
 
     link: Link

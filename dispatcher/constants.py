@@ -4,56 +4,56 @@
 DONE_TTL_MS = 60_000
 """An ended job stays visible, and answers a repeated call, for this long."""
 WORKER_TTL_MS = 600_000
-"""Only for what a reaper never gets to see."""
+"""For keys that a reaper never gets to see."""
 REMEMBERED_MS = 1_800_000
 """A worker is taken to have a conversation in its cache for this long."""
 LOST_MS = 10_000
-"""The API may have a job go on that was lost for this long."""
+"""The API may resume a lost job for this long."""
 MINUTE_MS = 60_000
 """The time over which the requests of a tenant are counted."""
 
 MOST_SEARCHED = 100_000
-"""Among so many places that of a damaged job is searched for. A claim finds it, if nothing else."""
+"""The place of a damaged job is looked for among this many. A later claim finds it otherwise."""
 MOST_ARGUMENTS = 20_000
 """Of one call: 64 jobs have fewer, and so have 6,000 attempts that a bridge holds."""
 
-# What is told of what tenants have used.
+# Usage of tenants.
 USAGE_TTL_MS = 400 * 86_400_000
-"""Kept for so long, unless an API says otherwise (LLAMAQ_USAGE_DAYS)."""
+"""Kept for this long, unless an API says otherwise (LLAMAQ_USAGE_DAYS)."""
 USERS_TTL_MS = 62 * 86_400_000
-"""And what their end users have for so long."""
+"""That of end users is kept for this long."""
 USERS_COUNTED = 10_000
-"""Of a tenant's end users so many are counted by themselves on one day, and the others together."""
+"""On one day this many end users of a tenant are counted by themselves, the others together."""
 OTHER_USERS = "(others)"
-"""No end user is called so in Redis: braces have another form there."""
+"""No end user is called this in Redis, where a parenthesis is quoted."""
 MOST_USED_BYTES = 256
 MOST_USER_BYTES = 8192
-"""No text of usage is longer, and no field that has one."""
+"""The longest text of usage, and the longest name of a field that has one."""
 
 # Who goes next.
 JUST_BEHIND = 2**-10
-"""What puts who comes behind who waits with as much. A sum of whole costs and these is exact."""
+"""Puts a newcomer after those with as much that wait. A sum of whole costs and these is exact."""
 FAN = 4
-"""Of each level this many are looked at, where the first are left to others."""
+"""A claim looks at this many of each level where it leaves the first to others."""
 WIDE = 32
-"""And this many where there is nothing else to do."""
+"""And at this many where there is nothing else to do."""
 DEEP = 8
-"""Of a user's jobs this many are looked at."""
+"""It looks at this many jobs of a user."""
 HEADS = 100
-"""Jobs that one claim looks at, at most."""
+"""One claim looks at no more jobs than this."""
 MOST_TURNS = 400
-"""So often one claim looks for the next job, at most."""
+"""One claim looks for the next job no more often than this."""
 FAVOURITES = 8
-"""Jobs that prefer a worker, of those that it looks at."""
+"""A claim looks at this many of the jobs that prefer its worker."""
 QUANTUM = 500_000
-"""For its cache a worker passes over no more than this (cost per weight)."""
+"""For its cache a worker overtakes no more than this (cost per weight)."""
 SPAN = 2
-"""Nor over jobs of the same user that are older by this many times the slots of the fleet."""
+"""Nor jobs of the same user that are older by this many times the slots of the fleet."""
 MIN_WEIGHT = 0.001
 MAX_WEIGHT = 1000
 
 SIDE_PLACES = 4
-"""So many jobs that need no slot run on a worker at most, beside those in its slots."""
+"""A worker runs no more jobs that need no slot, beside those in its slots."""
 
 # When a worker leaves a job to others.
 LEAST_WORTH_MS = 200
@@ -63,22 +63,22 @@ MOST_WORTH_MS = 10_000
 BACKLOG = 32
 """Where more jobs wait, no slot stays empty for the cache of a full worker."""
 DEAR = 4
-"""The time in which a prompt is evaluated anew counts this many times."""
+"""The time to evaluate a prompt again counts this many times."""
 SECOND_TRY_MS = 2000
 """A job that has failed here waits this long for another worker."""
 NEWCOMER_MS = 2000
-"""And a new conversation for a worker that has fewer of them."""
+"""A new conversation waits this long for a worker that has fewer of them."""
 FEW_TOKENS = 64
-"""A worker that has no more of a conversation in its cache is preferred by nobody for it."""
+"""No job prefers a worker that has no more of its conversation in its cache."""
 KEYED = "key-"
-"""How a prefix begins that stands for a client's own name for what it repeats."""
+"""Marks a prefix that comes from a client's own name for what it repeats."""
 NOTICEABLY = 1.25
-"""Figures waver: a worker that is less than this many times as fast counts as equal."""
+"""Figures waver: a worker is faster only from this ratio on."""
 FASTER_ASKED = 8
-"""Faster workers that a deferring one may wake."""
+"""A deferring worker may wake this many faster ones."""
 
 RENEWAL_MS = 1000
-"""A bridge renews its lease this often; where it was later, an emit does it too."""
+"""A bridge renews its lease this often. An emit renews it too, where that is late."""
 
 RELIED_ON_MS = 1500
 """A worker that was silent for longer is not called alone."""
@@ -87,62 +87,62 @@ RELIED_ON_MS = 1500
 SLACK_PARTS = 100
 """A worker may have more than its share, by this part of its slots: that saves claims."""
 PEERS_COUNTED = 8
-"""Of more workers the attempts are not counted one by one."""
+"""If there are more, their attempts are not counted one by one."""
 
 # Who is blamed when servers crash.
 SUSPECTED_MS = 600_000
-"""Whose jobs crashed two servers within this time is under suspicion for as long."""
+"""A tenant whose jobs crashed two servers within this time is under suspicion for as long."""
 WELL_DONE_MS = 100_000
-"""Each answer of theirs that goes well ends that so much sooner."""
+"""Each answer of theirs that goes well ends the suspicion sooner by this."""
 CRASHES_OF_USERS = 4
-"""So many crashes by end users put their tenant under suspicion; of each one two count."""
+"""This many crashes by end users put their tenant under suspicion; two count of each user."""
 SAME_CRASH_MS = 5000
 """A server that crashes twice within this time has crashed once."""
 CRASH_COST = 2_000_000
-"""What a suspect pays at least for a job that crashed a server: 1000 tokens of an answer."""
+"""A suspect pays at least this for a job that crashed a server: 1000 tokens of an answer."""
 HELD_BACK_MS = 90_000
-"""So long no job of a suspect begins after a crash that is its own, where the model serves others.
+"""After a crash of its own alone no job of a suspect begins for this long, if others are served.
 
-Servers are back by then, and start after their first, short pause again.
+By then servers are back, and their next restart comes after the first, short pause again.
 """
 SPACED_MS = 5000
-"""And then no more than one in so long, on all workers together: they don't crash at once."""
+"""Then one begins in this time at most, on all workers together: they don't crash at once."""
 CRASHES_KEPT = 1000
-"""Rows that tell who was there."""
+"""Rows that tell who was there at crashes."""
 
 # Bounds on the work of one call.
 HELD_LOOKED_AT = 256
-"""Attempts that a bridge holds and that one call looks at."""
+"""One call looks at this many attempts that a bridge holds."""
 PIECE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64
-"""Jobs of one claim; the ring that it passes on calls for the others."""
+"""One claim takes this many jobs; the ring that it passes on calls for the others."""
 MOST_DRAINED = 256
 """Places whose workers operators have drained; the oldest order is forgotten first."""
 MOST_GONE = 50
-"""Workers that went away in the last hour that people are told of."""
+"""People are told of this many workers that went away in the last hour."""
 MOST_GONE_BYTES = 512
-"""Of a text that such a worker has said of itself."""
+"""The longest text of such a worker that is kept."""
 GONE_MS = 3_600_000
-"""For how long they are told of."""
+"""People are told of them for this long."""
 MOST_RECOVERED = 64
 """Attempts that one call gives back, of all workers together."""
 MOST_RECOUNTED = 10_000
-"""A longer queue is counted when it is shorter."""
+"""A longer queue is not recounted until it is shorter."""
 MOST_NAMED = 16
-"""APIs of another protocol that are named."""
+"""This many APIs of another protocol are named."""
 FLEET_LOOKED_AT = 64
 CROWDS_COMPARED = 16
 BEGINNINGS = 100
-"""Beginnings of a conversation that are looked for."""
+"""This many beginnings of a conversation are looked for."""
 TENANTS_LOOKED_AT = 32
-"""In a full queue, those with the most queued."""
+"""In a full queue, this many tenants are looked at: those with the most queued."""
 USERS_LOOKED_AT = 1000
-"""And a tenant's users."""
+"""And this many of a tenant's users."""
 NEWEST_DROPPED = 64
-"""And a user's jobs."""
+"""And this many of a user's jobs: the newest."""
 WAITING_LOOKED_AT = 256
-"""Of each class, for the oldest of the jobs that wait."""
+"""Of each class this many jobs are looked at for the oldest that waits."""
 
 # What jobs may be like.
 LARGEST = 1e13
@@ -153,20 +153,20 @@ SETBACKS_PER_ATTEMPT = 2
 """A job may meet this many misconfigured servers for each attempt that it may cost."""
 
 CHANGED = "changed"
-"""The queue is not as it was, and must be looked at anew."""
+"""The queue has changed: look at it again."""
 REFUSALS = ("OOM ", "READONLY ", "MASTERDOWN ", "NOREPLICAS ", "MISCONF ", "NOPERM ")
-"""How Redis begins to say that it refuses all work for now."""
+"""Redis begins so to say that it refuses all work for now."""
 
 UNREADABLE = (
     '{"code":"worker_failed","message":"Redis holds a damaged record of the request: %s. Please '
     'send it again."}'
 )
-"""What an API is told of a job that can't be read, for its client."""
+"""What an API is told, for its client, of a job that can't be read."""
 UNFIT = "it can not be worked on"
-"""The flaw of a job that looks sound, and can't be worked on."""
+"""The flaw of a job that looks sound, but can't be worked on."""
 
-# Answers that are kept for whoever asks again.
+# Kept answers.
 KEPT_BESIDE_BYTES = 1024
-"""What Redis takes for a kept answer, beside its bytes."""
+"""A kept answer takes this in Redis, beside its bytes."""
 MOST_FORGOTTEN = 256
-"""Kept answers that one call removes."""
+"""One call removes no more kept answers."""

@@ -1,4 +1,4 @@
-"""How a job goes on whose worker was lost in the middle of its answer."""
+"""Resumes a job whose worker was lost in the middle of its answer."""
 
 from dataclasses import dataclass, replace
 
@@ -13,10 +13,10 @@ from dispatcher.needs import Needs, read_needs
 class Continuation:
     """What is left of a job. `body` is for llama-server, and carries the text that was seen.
 
-    With `same_build` only a worker equal to the lost one takes it. `prompt_tokens`, which counts
-    what was seen, and `completion_tokens`, what is left, are estimates; `seen_tokens` are those of
-    the answer that the client has seen, over all attempts. `shown` tells more of them where the
-    answer goes on behind them.
+    With `same_build` only a worker equal to the lost one takes it. `prompt_tokens` (the seen ones
+    included) and `completion_tokens` (of what is left) are estimates. The client has seen
+    `seen_tokens` of the answer, over all attempts. `shown` says more of them where the answer
+    continues after them.
     """
 
     body: bytes
@@ -28,7 +28,7 @@ class Continuation:
 
 
 def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
-    """The job as it goes on, whose worker was of this build.
+    """What is left, as a job. Its worker was of this build.
 
     Raises `WorkerFailed` where the build is needed, and was not told.
     """

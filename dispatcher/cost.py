@@ -30,10 +30,10 @@ NOTHING = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the client of a stream was shown of its answer: so many `tokens` of it.
+    """What the client of a stream was shown of its answer: its first `tokens`.
 
-    `prompt` are the tokens of the request, of which `cached` were not evaluated, as its first
-    worker told; None where that has not.
+    The request has `prompt` tokens, of which `cached` were not evaluated: its first worker told so.
+    Both are None where it has not.
     """
 
     tokens: int
@@ -52,8 +52,8 @@ class Shown:
         return f"{self.tokens} {self.prompt} {self.cached}"
 
     def whole(self, last: Usage) -> Usage:
-        """The tokens of the whole answer, whose last part has used so many by itself: it had the
-        text before it as a part of its prompt. lua/parts/whole_usage.lua is the same.
+        """The usage of the whole answer. `last` is that of its last part, which had the text before
+        it as a part of its prompt. lua/parts/whole_usage.lua is the same.
 
         >>> Shown(12, 30, 5).whole(Usage(prompt=42, completion=3, cached=40))
         Usage(prompt=30, completion=15, cached=5)
@@ -67,7 +67,7 @@ class Shown:
 
 
 def cost(prompt: int, completion: int, cached: int = 0) -> int:
-    """The cost of so many tokens; `cached` of the prompt's were not evaluated again.
+    """The cost of these tokens; `cached` of the prompt's were not evaluated again.
 
     >>> cost(prompt=10, completion=2, cached=5)
     9500
@@ -76,7 +76,7 @@ def cost(prompt: int, completion: int, cached: int = 0) -> int:
 
 
 def share(cost: int, weight: float) -> int:
-    """What a cost adds to the counter of one who has this weight; the Lua scripts round alike.
+    """What a cost adds to a counter of this weight; the Lua scripts round alike.
 
     >>> share(1000, 3), share(1500, 1000), share(0, 5)
     (333, 2, 0)

@@ -17,7 +17,7 @@ log = logging.getLogger("llamaq.courier")
 _RETRY_S = 0.2
 _AFTER_A_FAULT_S = 1.0
 _MOST_JOBS = 64  # of one emit
-_SLOW_S = 30.0  # what an API can't take for so long is given up
+_SLOW_S = 30.0  # an API that takes nothing for so long is given up
 _SLOW_RETRY_S = 0.05
 _LONGEST_SLOW_RETRY_S = 0.4
 _MOST_OF_EMIT_BYTES = 2**18
@@ -25,7 +25,7 @@ _MOST_AT_ONCE_BYTES = 2**20  # of emits to one api
 
 
 class Sender(Protocol):
-    """Who sends."""
+    """The worker that sends."""
 
     @property
     def identity(self) -> Identity:
@@ -44,10 +44,10 @@ class Post(NamedTuple):
 
 
 class Courier:
-    """Has one flush to its API under way at a time, whatever other APIs do.
+    """Sends to one API, one flush at a time, whatever other APIs do.
 
-    `outgoings` are the attempts whose answers it may have to take. It pauses those by which too
-    many bytes wait for this API until an emit has gone through.
+    `outgoings` are the attempts whose answers it may have to take. Those that have too many bytes
+    waiting for this API are paused, until an emit has gone through.
     """
 
     most_bytes = 4 * 2**20  # that wait or are on their way
@@ -64,7 +64,7 @@ class Courier:
         self._is_due = False  # though a flush is under way
 
     def set_out(self) -> None:
-        """Has what waits leave now; behind what is under way, where something is."""
+        """Sends what waits: now, or after the flush that is under way."""
         if self._flush is not None:
             self._is_due = True
             return
@@ -76,13 +76,13 @@ class Courier:
             self._flush = asyncio.create_task(self._deliver(batch, sent))
 
     def pause(self, outgoing: Outgoing) -> None:
-        """Pauses an attempt by which too much waits, or whose API has too much to take."""
+        """Pauses an attempt that has too much waiting, or whose API has too much to take."""
         if outgoing not in self.paused:
             self.paused.add(outgoing)
             outgoing.speaker.pause()
 
     def forget(self, outgoing: Outgoing) -> None:
-        """An attempt ends of which nothing is under way."""
+        """Forgets an attempt that ends with nothing under way."""
         if outgoing.is_waiting:
             self.waiting.pop(outgoing, None)
             outgoing.is_waiting = False
@@ -99,7 +99,7 @@ class Courier:
         self.waiting.clear()
 
     def stop(self) -> list[asyncio.Task[None]]:
-        """What is to be cancelled, so that nothing is under way."""
+        """The tasks to cancel, so that nothing is under way."""
         return [] if self._flush is None else [self._flush]
 
     async def _deliver(self, batch: Collection[Outgoing], sent: asyncio.Future[None]) -> None:
@@ -186,8 +186,8 @@ class Courier:
 
 
 def _waves(batch: Iterable[Outgoing]) -> Iterator[list[list[Letter]]]:
-    """What leaves at a time, as lists of what each emit has: neither too many jobs nor too many
-    bytes. Frames are packed when it is their turn.
+    """What leaves at a time, as the lists of its emits. No emit has too many jobs or bytes. Frames
+    are packed when it is their turn.
     """
     wave: list[list[Letter]] = [[]]
     in_emit = in_wave = 0

@@ -27,11 +27,11 @@ class Crowd:
         self._began_at = -math.inf
 
     def join(self, streams: Collection[Outgoing]) -> None:
-        """An outbox has its streams here, until it leaves."""
+        """Adds the streams of an outbox, until it leaves."""
         self._streams[id(streams)] = streams
 
     def leave(self, streams: Collection[Outgoing]) -> None:
-        """Its streams are on their own."""
+        """Removes its streams: they listen for themselves."""
         self._streams.pop(id(streams), None)
         for outgoing in list(streams):
             outgoing.speaker.listen()
@@ -42,7 +42,7 @@ class Crowd:
         self.rate.settle(self._began_at)
 
     def call_together(self, ring: Callable[[], None]) -> None:
-        """Calls it when the next emits are due; once, however often it was asked for."""
+        """Calls `ring` when the next emits are due; once, however often it was asked to."""
         self._rings.add(ring)
         if self._timer is not None:
             return

@@ -12,7 +12,7 @@ _LOADING = "loading"
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """So many `jobs` wait for a model, the oldest for `waited_s`.
+    """How many `jobs` wait for a model; the oldest has for `waited_s`.
 
     Other workers offer `slots` that take them. A job holds a slot for `service_s`, 0 where that is
     not known. `loader` is the worker that loads the model now, empty where none does.
@@ -32,7 +32,7 @@ async def read_demand(commands: Commands, worker: str) -> Demand:
 
 
 async def begin_loading(commands: Commands, worker: str) -> bool:
-    """Whether this worker may load the model: no other one does. It is to say so every second.
+    """Whether this worker may load the model: no other one does. It asks again every second.
 
     Raises `RedisUnavailable`.
     """
@@ -53,7 +53,7 @@ async def end_loading(commands: Commands, worker: str) -> None:
 
 
 async def begin_waking(link: Link, model: str, every_ms: int) -> bool:
-    """Whether this API may wake machines for the model: no other one did so for so long.
+    """Whether this API may wake machines for the model: no API has within `every_ms`.
 
     Raises `RedisUnavailable` and `ResponseError`.
     """

@@ -7,28 +7,30 @@ from dispatcher.redis_address import Arg
 LEFT = "left"
 """The health of a worker that has said that it is gone."""
 DRAINING = "draining"
-"""And of one that takes no more jobs as its bridge ends."""
+"""The health of one that takes no more jobs, since its bridge ends."""
 UNLOADED, LOADING, FAILED = "unloaded", "loading", "failed"
-"""The health of a worker whose bridge could load the model; does so now; has just failed at it."""
+"""The health of a worker whose bridge could load the model, loads it now, or just failed to."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker says of itself.
+    """What a worker says of itself. 0 is unknown.
 
-    `context` is in tokens per slot, `modalities` are llama-server's words with commas between,
-    `endpoints` those of `dispatcher.needs`, `process` tells a restarted server from the one before,
-    the speeds are tokens per second in one slot, `breaker` is the state of the circuit breaker,
-    `foreign` the slots that others use, and no two workers have a `server_id` in common. `aliases`
-    are more names of the model, with blanks between; `host` is the name of the bridge's machine,
-    `address` what that has towards Redis, empty where both are on one machine.
-    `quantisation` is llama-server's word for that of its weights, which have `size_bytes` and so
-    many `parameters`; they were trained on contexts of `trained_context` tokens. 0 is unknown.
-    `reason` says in words why its `health` is what it is, where there is more to say.
-    `invited` is the name under which an operator has invited its machine. `place` names what comes
-    back when its bridge starts again: orders hold there (dispatcher/orders.py). The owner of its
-    machine has paused it until `paused_until_s`, Unix time; 0: no. `tokens_per_s` is what all its
-    slots together have made in the last seconds.
+    `context` is in tokens per slot. `modalities` are llama-server's words with commas between,
+    `endpoints` those of `dispatcher.needs`. `process` tells a restarted server from the one before.
+    Speeds are in tokens per second of one slot. `breaker` is the state of the circuit breaker.
+    Others use `foreign` slots. No two workers have the same `server_id`.
+
+    `aliases` are more names of the model, with blanks between. `host` is the name of the bridge's
+    machine, `address` what that has towards Redis, empty where both are on one machine.
+    `quantisation` is llama-server's word for the weights. These have `size_bytes` and `parameters`,
+    and were trained on contexts of `trained_context` tokens.
+
+    `reason` says why its `health` is what it is, where there is more to say. An operator has
+    invited its machine under the name `invited`. `place` names what comes back when its bridge
+    starts again: orders hold there (dispatcher/orders.py). The owner of its machine has paused it
+    until `paused_until_s`, Unix time; 0: no. All its slots together made `tokens_per_s` in the last
+    seconds.
     """
 
     model: str

@@ -10,10 +10,10 @@ _NUMBER = re.compile(r"([a-z_]+)=(\d{1,15})")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Requests that ended, of which so many `failed`, and their tokens.
+    """Requests that ended, the `failed` ones among them, and their tokens.
 
-    `cached` are those of the `prompt` tokens that were not evaluated. A worker was at work for
-    `busy_ms`, in whatever many slots.
+    Of the `prompt` tokens `cached` were not evaluated. A worker was at work for `busy_ms`, in any
+    number of slots.
     """
 
     requests: int = 0
@@ -38,7 +38,7 @@ class Done:
 
 
 def read_done(text: str) -> Done:
-    """What `text` said. What can't be read counts as nothing."""
+    """The reverse of `Done.text`. What can't be read counts as nothing."""
     found = {name: int(number) for name, number in _NUMBER.findall(text)}
     return Done(**{name: found.get(name, 0) for name in Done.__slots__})
 
@@ -72,7 +72,7 @@ WORDS = "done", "first_token", "queued"
 
 
 def read_figures(word: str, text: str) -> Figures:
-    """What one of the texts said; nothing for another word."""
+    """The reverse of `Figures.texts`, for one of them; nothing for another word."""
     if word == "done":
         return Figures(read_done(text))
     if word == "first_token":

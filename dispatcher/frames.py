@@ -33,7 +33,7 @@ _KINDS = {kind.encode(): kind for kind in Kind}
 _MOST_FRAMES = 10_000  # of one value: what lies side by side is one frame
 
 FROM_SCRIPT = -1
-"""The sequence number of frames that are not counted, as those that scripts write."""
+"""The sequence number of frames that are not counted, such as those of scripts."""
 
 
 class Frame(NamedTuple):

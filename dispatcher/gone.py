@@ -21,11 +21,11 @@ _UNREMARKABLE = "", "healthy", "left", "draining"
 
 @dataclass(frozen=True, slots=True)
 class GoneWorker:
-    """One that went away at `gone_s`, Unix time, which was `ago_s` before it was read.
+    """A worker that went away at `gone_s`, Unix time, `ago_s` before it was read.
 
-    `how` is `left` where its bridge has said so, `expelled` where its machine is invited no more,
-    and else `died`. Of the jobs that it had then so many were `queued_again`, went on elsewhere
-    (`resumed`), wait for that (`lost`), have `failed`, or were not wanted any more (`dropped`).
+    `how` is `left` where its bridge said so, `expelled` where its machine is invited no more, else
+    `died`. Of its jobs, this many were `queued_again`, went on elsewhere (`resumed`), wait for that
+    (`lost`), have `failed`, or were not wanted any more (`dropped`).
     """
 
     id: str
@@ -77,7 +77,7 @@ class GoneWorker:
 
 
 async def read_gone(link: Link, model: str, now_s: float) -> list[GoneWorker]:
-    """Those of a model, the last one first. What can't be read is left out.
+    """The workers of a model that went away, the last one first. What can't be read is left out.
 
     Raises `RedisUnavailable`.
     """

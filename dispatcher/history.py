@@ -1,7 +1,7 @@
 """What was done in the last hour by minutes, and in the last week by hours.
 
-Each process adds its own figures once a minute. What it writes of an hour is the sum so far, under
-a name that no other process has: a write that is repeated changes nothing.
+Each process adds its own figures once a minute. It writes the sum of an hour so far, under a name
+that no other process has. So a repeated write changes nothing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _ROWS_AT_ONCE = 1000
 
 
 class Span(NamedTuple):
-    """Steps of time: `name` is that of their keys, each of which holds `per_key` steps."""
+    """Steps of time. Their keys are called `name`, and each holds `per_key` steps."""
 
     name: str
     step_ms: int
@@ -55,7 +55,7 @@ class _Sum:
 
 
 class Recorder:
-    """Writes what one process does of a model: `who` is its kind (`worker` or `api`) and name."""
+    """Writes what one process does for a model: its kind is `worker` or `api`."""
 
     def __init__(self, link: Link, keys: Keys, kind: str, name: str) -> None:
         self._link, self._keys = link, keys
@@ -91,7 +91,7 @@ class Recorder:
 
 
 class Row(NamedTuple):
-    """What one process (`kind` and `name`) did of a model in a step that began at `at_ms`."""
+    """What one process (`kind` and `name`) did for a model in a step that began at `at_ms`."""
 
     model: str
     span: Span
@@ -124,7 +124,7 @@ async def read_history(
 async def _texts(
     redis: LinkedRedis, model: str, span: Span, number: int
 ) -> list[tuple[bytes, bytes]]:
-    """The fields of one key, as far as they have a size that they may have."""
+    """The fields of one key and their texts, none that is too long."""
     keys, cursor = Keys(model), b"0"
     run, key = Scripts(redis, keys).run, keys.named(span.name, str(number))
     found: list[tuple[bytes, bytes]] = []

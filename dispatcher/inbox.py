@@ -30,9 +30,9 @@ _MUCH_BYTES = 4 * 2**20
 class Inbox:
     """Hands the frames of one model's jobs to the replies that wait for them.
 
-    `commands` use a connection that no request uses, so that the heartbeat waits behind none.
-    `reader` is a blocking client that nobody else uses. `forgotten(job, generation)` is called for
-    a job that has to be submitted again, `known` are those that Redis is asked about.
+    `commands` use a connection that no request uses, so that the heartbeat waits for none. `reader`
+    is a blocking client that nobody else uses. `forgotten(job, generation)` is called for a job
+    that must be submitted again. Redis is asked about the `known` jobs.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Inbox:
         self._telling = asyncio.Lock()
 
     def keep_apart(self, *, is_apart: bool) -> None:
-        """Whether invited machines can write to the stream: what is read at a time is bounded."""
+        """Whether invited machines can write to the stream: then each read is bounded."""
         self._link = (
             self._reader.apart(self._commands.keys.model) if is_apart else self._reader.link
         )
@@ -96,7 +96,7 @@ class Inbox:
             self._forgotten(job, asked[job])
 
     async def tell_again(self) -> None:
-        """A heartbeat that begins now; those who call at the same time share one."""
+        """Makes a heartbeat that begins now; callers at the same time share one."""
         asked_at = time.monotonic()
         async with self._telling:
             if self._told_at < asked_at:
@@ -104,8 +104,8 @@ class Inbox:
                 await self.heartbeat()
 
     async def run_heartbeat(self) -> None:
-        """Four heartbeats per lease, for ever; the next one sooner where one has failed, or where
-        much was read: bridges may write no more than that is told of.
+        """Four heartbeats per lease, for ever. One comes sooner after a failure, and after a long
+        read: it tells bridges that they may write more.
         """
         while True:
             pause_s = until_beat_s(self._lease_s / 4)
@@ -121,7 +121,7 @@ class Inbox:
                     await self._has_read_much.wait()
 
     async def run_reader(self) -> None:
-        """Reads for ever, from where it was, also over reconnections."""
+        """Reads for ever. After a reconnection it goes on where it was."""
         while True:
             reading = _Reading(self._read_on)
             try:
@@ -140,7 +140,7 @@ class Inbox:
 
     def _read_on(self, reading: "_Reading", answer: Any) -> None:
         """Hands out what an XREAD has found, and asks for what comes next."""
-        # What came is read again where the heartbeat has sent the reader back meanwhile.
+        # If the heartbeat has sent the reader back meanwhile, what came is read again.
         if answer and self._position == self._asked_from:
             for entry, fields in answer[0][1]:
                 self._position = entry
@@ -171,7 +171,7 @@ class Inbox:
 
 
 class _Reading:
-    """Waits for the answers of XREAD. They are read when they come: a task would be a round later.
+    """Waits for the answers of XREAD, and reads them as they come: a task would be a round later.
 
     `failed` tells why there is no further one.
     """

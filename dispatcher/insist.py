@@ -16,7 +16,7 @@ _TRIES = 3
 
 
 async def wait_out(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
-    """The answer of a call that may be repeated, after an outage of Redis has ended."""
+    """The answer of a call that may be repeated. Waits out an outage of Redis."""
     while True:
         try:
             return await call()
@@ -25,7 +25,7 @@ async def wait_out(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
 
 
 async def insist(call: Callable[[], Awaitable[_Answer]], what: str, log: logging.Logger) -> _Answer:
-    """As `wait_out`; a script that fails is tried three times. `what` names it in the log."""
+    """As `wait_out`, but tries a script that fails three times. `what` names it in the log."""
     for tries in range(1, _TRIES):
         try:
             return await wait_out(call)

@@ -1,6 +1,6 @@
 """The machines that operators have invited: one HASH in Redis, name → what it may serve.
 
-What stands there holds: the APIs make the Redis users of it, after a restart of Redis, too.
+The APIs make the Redis users that it names, also after a restart of Redis.
 """
 
 import json
@@ -24,7 +24,7 @@ log = logging.getLogger("llamaq.invitations")
 
 
 class BadInvitation(Exception):
-    """Nobody can be invited so; the message says why."""
+    """Nobody can be invited like this; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def check_name(name: str) -> None:
 
 
 async def read_invitations(redis: LinkedRedis) -> dict[str, Invitation]:
-    """All of them by name, those that have ended too. What can't be read is left out, and logged.
+    """All of them by name, also those that have ended. What can't be read is left out, and logged.
 
     Raises `RedisUnavailable`.
     """
@@ -87,7 +87,7 @@ async def remove_invitation(redis: LinkedRedis, name: str) -> bool:
 
 
 async def end_invitation(redis: LinkedRedis, invitation: Invitation, why: str) -> None:
-    """Takes it back, so that operators see why. Raises `RedisUnavailable` and `ResponseError`."""
+    """Takes it back, and notes why for operators. Raises `RedisUnavailable` and `ResponseError`."""
     await write_invitation(redis, replace(invitation, ended=why))
 
 

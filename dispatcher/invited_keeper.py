@@ -24,15 +24,15 @@ log = logging.getLogger("llamaq.invitations")
 
 
 class InvitedKeeper:
-    """Makes Redis be as the invitations say, at each beat.
+    """Keeps Redis as the invitations say, at each beat.
 
     - Every invited machine has its user, and no other machine has one. A Redis that has restarted
       has forgotten them.
     - Redis has the scripts, which these machines may not load.
     - The workers of a machine whose invitation has ended hold no lease.
 
-    `keep_apart` is told to which models machines are invited. `invited` are the invitations that
-    held a moment ago.
+    `keep_apart` is told which models have invited machines. `invited` are the invitations that held
+    a moment ago.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class InvitedKeeper:
         self._beats = 0
 
     async def heed(self, registry: Registry) -> None:
-        """Takes what was read just now. It raises nothing: what fails is done at a later beat."""
+        """Acts on what was read just now. Raises nothing: a later beat does what fails."""
         await self._heed(holding(registry.invitations))
         await self._note_served(registry)
 
@@ -78,7 +78,7 @@ class InvitedKeeper:
                 await end_workers(self._redis, each, self._lease_ms)
 
     async def _note_served(self, registry: Registry) -> None:
-        """Says of the models that invited machines serve that they are served: those may not."""
+        """Notes which models invited machines serve: they may not write that themselves."""
         served = [model.model for model in registry.models if model.invited and model.workers]
         said = [
             self._redis.link.call("ZADD", MODELS, int(registry.now_s), model) for model in served

@@ -16,7 +16,7 @@ COMMANDS = (
     *("zadd", "zcard", "zcount", "zincrby", "zmscore", "zrange", "zrangebylex", "zrangebyscore"),
     *("zrank", "zrem", "zremrangebyscore", "zrevrange", "zscore"),
 )
-"""All that a bridge says to Redis. None of them tells of keys whose names one does not know."""
+"""All that a bridge says to Redis. None of these commands tells names of keys."""
 
 
 def user_of(machine: str) -> str:
@@ -43,7 +43,7 @@ def pattern_of(model: str) -> str:
 
 
 def rules(model: str, password_hash: str) -> tuple[str, ...]:
-    """Those of a user for one model, as ACL SETUSER takes them; they replace all older ones.
+    """The rules of a user for one model, as ACL SETUSER takes them; they replace all older ones.
 
     `password_hash` is the SHA-256 of its password, in hex: Redis keeps no more than that either.
 

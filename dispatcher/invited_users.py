@@ -8,8 +8,10 @@ from dispatcher.registry import MOST_WORKERS, ask_for_each
 
 
 async def admit(redis: LinkedRedis, invitation: Invitation) -> None:
-    """Makes the machine's user, or gives it these rules. Raises as all here do:
-    `RedisUnavailable`, and `ResponseError` where Redis knows no such rules.
+    """Makes the machine's user, or gives it these rules.
+
+    As all functions here it raises `RedisUnavailable`, and `ResponseError` where Redis knows no
+    such rules.
     """
     allowed = rules(invitation.model, invitation.password_hash)
     await redis.link.call("ACL", "SETUSER", user_of(invitation.name), *allowed)
@@ -21,7 +23,7 @@ async def expel(redis: LinkedRedis, machine: str) -> None:
 
 
 async def machines_admitted(redis: LinkedRedis) -> set[str]:
-    """Those that have a user now."""
+    """The machines that have a user now."""
     users = await redis.link.call("ACL", "USERS")
     return {machine_of(user.decode(errors="replace")) for user in users} - {""}
 
@@ -29,8 +31,8 @@ async def machines_admitted(redis: LinkedRedis) -> set[str]:
 async def end_workers(redis: LinkedRedis, invitation: Invitation, lease_ms: int) -> set[str]:
     """Ends the leases of the machine's workers: the next reap gives their jobs to others.
 
-    Returns those workers. One may not have told whose it is: no lease of the model lasts longer
-    than `lease_ms` from now on, and a bridge that lives renews its own.
+    Returns these workers. A worker may not have told whose it is: so no lease of the model lasts
+    longer than `lease_ms` from now on. A bridge that lives renews its own.
     """
     link, keys = redis.apart(invitation.model), Keys(invitation.model)
     workers = keys.named("workers")

@@ -1,4 +1,4 @@
-"""The watch over invited machines: those that fill Redis are invited no more."""
+"""The watch over invited machines: one that fills Redis loses its invitation."""
 
 import asyncio
 import logging
@@ -34,13 +34,14 @@ _PAUSE_S = 0.005  # others get their turn
 
 
 class InvitedWatch:
-    """Looks at what machines that were `invited` take of Redis, once a minute and when much was
-    added. One API at a time does so.
+    """Looks at what `invited` machines take of Redis, once a minute and when much was added.
+
+    One API at a time does so.
 
     - Where the keys of a model take more than `most_bytes`, or half of what Redis may have, all
-      machines that were invited to it lose their users, and the keys of the model are removed. The
-      APIs queue their jobs again, and its other workers join again, as if Redis had lost them.
-    - So does a machine whose connections are many, or whose buffers are large.
+      machines invited to it lose their users, and its keys are removed. The APIs queue its jobs
+      again, and its other workers join again, as if Redis had lost them.
+    - A machine with many connections, or large buffers, loses its user too.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class InvitedWatch:
             await asyncio.sleep(_PAUSE_S)
 
     async def _has_too_many(self, model: str) -> bool:
-        """Scripts look at all of these: they may be few, or Redis does nothing else."""
+        """Scripts look at all of these. If there are many, Redis does nothing else."""
         named, link = Keys(model).named, self._redis.apart(model)
         asked = [("ZCARD", named(name)) for name in ("workers", "apis", "classes")]
         asked += [("HLEN", named(name)) for name in ("speeds", "counters")]
@@ -168,7 +169,7 @@ class InvitedWatch:
 
 
 class _Load(NamedTuple):
-    """What Redis uses and who is connected; and what a model may have of it that has guests."""
+    """What Redis uses, who is connected, and what a model with invited machines may take."""
 
     used_bytes: int
     clients: int

@@ -31,7 +31,7 @@ class Want(StrEnum):
 
 
 class Part(StrEnum):
-    """What a job is of its request, for the count of what is used: that counts each thing once."""
+    """What a job is of its request: usage counts each thing once."""
 
     FIRST = ""
     PROMPT = "prompt"  # another prompt, or another piece of a long one
@@ -55,15 +55,16 @@ class Job:
     `deadline_s` the whole request, both from the moment of the enqueue. `tenant` is the token's
     subject, `user` the end user it speaks for; `weight` is the tenant's part against others of its
     tier. `prompt_tokens` and `completion_tokens` are estimates. `prefixes` name the beginnings of
-    the conversation, the longest first. A job that `supersedes` a key cancels the queued one of its
-    tenant and user that named the same key. `seen_tokens` are those of its answer that its client
-    has seen already, None before it has begun: `body` asks for what is left. `shown` tells more of
-    them, where the answer goes on behind them. llama-server answers in this `form`: OpenAI's chunks
-    (`CHUNKS`), one JSON value (`BODY`), or else events, the last of which has these words in it.
-    One that `is_admitted` is a piece of a request that was let in: no bound refuses it. `part` is
-    what it is of its request. `quota` is what is left of its tenant's tokens, as `api.token_budget`
-    writes it, "" where there is no limit. `trace` is the W3C `traceparent` of its request, "" where
-    that is not traced.
+    the conversation, the longest first. A job that `supersedes` a key cancels the queued job of its
+    tenant and user with the same key.
+
+    The client has seen `seen_tokens` of its answer already, None before it has begun: `body` asks
+    for what is left. `shown` says more of them where the answer continues after them. llama-server
+    answers in this `form`: OpenAI's chunks (`CHUNKS`), one JSON value (`BODY`), or events, the last
+    of which has these words in it. A job that `is_admitted` is a piece of a request that was let
+    in: no bound refuses it. `part` is what it is of its request. `quota` is what is left of its
+    tenant's tokens, as `api.token_budget` writes it, "" where there is no limit. `trace` is the W3C
+    `traceparent` of its request, "" where that is not traced.
     """
 
     id: str
@@ -97,7 +98,7 @@ class Job:
 
     @property
     def seen_cost(self) -> int | None:
-        """What is still to be paid for the text that was seen: what is left has it as input."""
+        """What is still to be paid for the seen text, which is input of what is left."""
         return None if self.seen_tokens is None else self.seen_tokens * (OUTPUT - INPUT)
 
     @property
@@ -108,7 +109,7 @@ class Job:
 
     @property
     def estimate(self) -> int:
-        """The expected cost: of what needs no slot the real one."""
+        """The expected cost; for a job that needs no slot the real one."""
         if self.needs.side:
             return len(self.body) * SIDE_BYTE
         return cost(self.prompt_tokens, self.completion_tokens)

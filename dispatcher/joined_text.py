@@ -1,15 +1,15 @@
-"""Joins chunks of text that lie side by side, as llama-server writes them. Pure."""
+"""Joins neighbouring chunks of text, as llama-server writes them. Pure."""
 
 import re
 from collections.abc import Sequence
 
 HEAD = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"'
-"""How a chunk of a chat begins that does not end its answer, up to the name of what it adds."""
+"""How a chunk of a chat begins, up to the name of what it adds, unless it ends the answer."""
 COMPLETION_HEAD = b'data: {"choices":[{"text":"'
 """How any chunk of a text completion begins, up to its text."""
 
 _HEADS = (HEAD + b'content":"', HEAD + b'reasoning_content":"')
-# Not within a string: there every quote has a backslash in front of it.
+# Not within a string: there every quote has a backslash before it.
 _END = b'"}}],"created":'
 _COMPLETION_END = b'","index":0,"logprobs":null,"finish_reason":null}],"created":'
 _FEW_LINES = 16
@@ -21,7 +21,7 @@ STRING = re.compile(
 
 
 def joined(events: bytes) -> bytes:
-    """The same whole events, but texts that lie side by side are one; the very first stays apart.
+    """The same whole events, with neighbouring texts made one; the very first stays apart.
 
     What it can't be sure of stays as it is.
     """
@@ -43,14 +43,14 @@ def joined(events: bytes) -> bytes:
 
 
 def _seam_of(part: bytes, heads: Sequence[bytes]) -> bytes:
-    """What lies between the ends of two texts if the second one is all that its event says."""
+    """What lies between the ends of two texts, if the second event says nothing else."""
     event = part.find(b"\n\n") + 2
     head = next((head for head in heads if part.startswith(head, event)), b"")
     return part[: event + len(head)] if head else b""
 
 
 def _are_strings(texts: list[bytes]) -> bool:
-    """Whether each of them is what a JSON string says, and none ends within an escape."""
+    """Whether each of them is the inside of a JSON string, and none ends within an escape."""
     text = b"".join(texts)
     if b"\\" in text and any([each.endswith(b"\\") for each in texts]):
         return False

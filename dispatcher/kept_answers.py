@@ -1,4 +1,4 @@
-"""Answers that Redis keeps for whoever asks again with the same key, and who is at work on them."""
+"""Answers that Redis keeps for requests that come again with their key, and who works on them."""
 
 import hashlib
 import json
@@ -19,9 +19,9 @@ from dispatcher.protocol import PROTOCOL
 from dispatcher.scripts import Scripts
 
 LEASE_MS = 5000
-"""A key whose owner has not renewed it for so long may be used anew."""
+"""A key may be used again if its owner has not renewed it for this long."""
 WAITS_MS = 3000
-"""Whoever asks for an answer that grows elsewhere is believed to wait for so long."""
+"""A request for an answer that grows elsewhere is believed to wait for this long."""
 _RENEWED_AT_ONCE = 256
 
 log = logging.getLogger("llamaq.kept")
@@ -77,7 +77,7 @@ def answer_name(tenant: str, user: str, key: str) -> str:
 class KeptAnswers:
     """The answers in Redis. Each method may be called again after `RedisUnavailable`.
 
-    Renewals go over the `lifeline`, so that they wait behind no large answer.
+    Renewals use the `lifeline`, so that no large answer holds them up.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class KeptAnswers:
         self._bounds = bounds
 
     async def begin(self, asker: Asker) -> Begun | KeptAnswer:
-        """What the request may do, or the answer that it has already.
+        """What the request may do, or its answer if that is there.
 
-        What can't be read is thrown away. Raises `RedisUnavailable`.
+        An answer that can't be read is thrown away. Raises `RedisUnavailable`.
         """
         with suppress(ResponseError, ValueError):
             return await self._begin(asker)
@@ -111,7 +111,7 @@ class KeptAnswers:
         return KeptAnswer(head, said[2])
 
     async def keep(self, asker: Asker, answer: KeptAnswer) -> bool:
-        """Whether the answer is kept: not where another owner has the key meanwhile, or there is no
+        """Whether the answer is kept: not if another owner has the key meanwhile, or there is no
         room. Raises `RedisUnavailable`.
         """
         bounds = self._bounds
@@ -125,7 +125,7 @@ class KeptAnswers:
             return False
 
     async def free(self, asker: Asker, *, if_unwaited: bool = False) -> bool:
-        """Whether the key may be used anew: not where somebody waits, if that counts.
+        """Whether the key may be used again; with `if_unwaited` not while somebody waits.
 
         Raises `RedisUnavailable`.
         """
@@ -135,7 +135,7 @@ class KeptAnswers:
             return True
 
     async def renew(self, askers: Iterable[Asker]) -> None:
-        """The answers to these still grow. Raises `RedisUnavailable`."""
+        """Says that the answers to these still grow. Raises `RedisUnavailable`."""
         pairs = [(asker.name, asker.owner) for asker in askers]
         for start in range(0, len(pairs), _RENEWED_AT_ONCE):
             some = chain.from_iterable(pairs[start : start + _RENEWED_AT_ONCE])

@@ -89,7 +89,7 @@ class Keys:
 
     @property
     def woken(self) -> str:
-        """Somebody has woken machines for the model a moment ago. Invited ones can't write it."""
+        """Somebody woke machines for the model a moment ago. Invited ones can't write it."""
         return f"{WOKEN}:{{{self.model}}}"
 
 
@@ -111,8 +111,8 @@ class TenantKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeptKeys:
-    """The keys of answers that are kept for whoever asks again. One bound holds for all tenants, so
-    a Cluster would have them in one place. No model can be called so that its keys begin like this.
+    """The keys of answers that are kept for requests that come again. One bound holds for all
+    tenants, so a Cluster would have them in one place. No model's keys begin like this.
     """
 
     prefix: str = "llamaq:kept:{all}:"

@@ -33,14 +33,14 @@ from dispatcher.tasks import cancel, go_on, log_failure
 log = logging.getLogger("llamaq.queue")
 
 _PLACES_EVERY_S = 1.0
-_PLACES = 200  # replies that are told where their jobs stand, in one round
+_PLACES = 200  # replies that learn where their jobs stand, in one round
 
 
 class Lane:
     """One model's queue and reply stream, with the tasks that keep them going.
 
-    `redis` is for what requests need, `lifeline` for what shows that the API lives: the heartbeat
-    and the reaper never wait behind requests.
+    `redis` is for what requests need. `lifeline` shows that the API lives: the heartbeat and the
+    reaper never wait for requests.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Lane:
         log.warning("job=%s was forgotten by Redis; it is queued again", job)
         self._inbox.known.discard(job)
         reply.forget()  # first: a worker may answer before Redis has answered us
-        if not reply.lost:  # else its exchange has it go on, with what is left
+        if not reply.lost:  # else its exchange resumes it
             self._start(self._bring_back(self._jobs[job], reply))
 
     async def _bring_back(self, job: Job, reply: Reply) -> None:

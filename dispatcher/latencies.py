@@ -1,4 +1,4 @@
-"""How many of something took how long: counts in classes of time. Pure."""
+"""Counts of durations, in classes of time. Pure."""
 
 import re
 from bisect import bisect_left
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 _SHORTEST_MS, _RATIO, CLASSES = 20.0, 3**0.5, 20
 LONGEST_MS = tuple(_SHORTEST_MS * _RATIO**class_ for class_ in range(CLASSES - 1))
-"""The longest time of each class; the last one has all that take longer."""
+"""The longest time of each class; the last one also counts all that took longer."""
 _COUNT = re.compile(r"(\d{1,2}):(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """`counts` has the class of up to 20 ms, then one for each time that is √3 times as long.
+    """`counts` begins with the class of up to 20 ms; each further class is √3 times as long.
 
     >>> (Latencies().with_one(5) + Latencies().with_one(30)).text
     '0:1,1:1'
@@ -21,7 +21,7 @@ class Latencies:
     counts: tuple[int, ...] = (0,) * CLASSES
 
     def with_one(self, ms: float) -> "Latencies":
-        """With one more, which took so long."""
+        """With one more, which took this long."""
         counts = list(self.counts)
         counts[bisect_left(LONGEST_MS, ms)] += 1
         return Latencies(tuple(counts))
@@ -37,7 +37,7 @@ class Latencies:
         return ",".join([f"{class_}:{count}" for class_, count in counted if count])
 
     def quantile_ms(self, part: float) -> float | None:
-        """The time that so large a part of all took at most; None where there are none.
+        """The time within which this part of all ended; None where there are none.
 
         >>> round(Latencies().with_one(100).quantile_ms(0.5))
         79

@@ -53,7 +53,7 @@ def smaller(one: int, other: int) -> int:
 
 
 def pairwise(one: Limits, other: Limits, choose: Callable[[int, int], int]) -> Limits:
-    """Of each number the one that is chosen of two; their models are left out.
+    """Of each number the one that `choose` takes of two; their models are left out.
 
     >>> pairwise(Limits(9, concurrent=4), Limits(5), smaller)
     Limits(requests_per_minute=5, tokens_per_day=0, tokens_per_month=0, concurrent=4, models=None)

@@ -54,9 +54,10 @@ class Link:
         self._large_bytes: float = _LARGE_BYTES
 
     def call(self, *args: Arg) -> asyncio.Future[Any]:
-        """The raw answer; strings are bytes. Raises `RedisUnavailable` and `ResponseError`.
+        """The raw answer; strings are bytes.
 
-        Whoever awaits it gets them. `TypeError` comes at once, where an argument can't be sent.
+        Awaiting it raises `RedisUnavailable` and `ResponseError`. The call itself raises
+        `TypeError`, where an argument can't be sent.
         """
         answer = asyncio.get_running_loop().create_future()
         wire = self._wire
@@ -67,7 +68,7 @@ class Link:
         return answer
 
     def ask(self, answer: Waiter, *args: Arg) -> None:
-        """The same for who takes the answer itself, without a round of the event loop."""
+        """The same for a caller that takes the answer without a round of the event loop."""
         wire = self._wire
         if wire is None or wire.full:
             self._wait_in_line(args, answer)

@@ -1,4 +1,4 @@
-"""Where a process listens for those who scrape it."""
+"""Where a process listens for programs that scrape its metrics."""
 
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class ListenAddress(NamedTuple):
     port: int
 
     def next(self, number: int) -> "ListenAddress":
-        """The same address, so many ports further."""
+        """The same address, this many ports further."""
         return self._replace(port=self.port + number)
 
     def __str__(self) -> str:

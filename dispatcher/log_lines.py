@@ -30,7 +30,7 @@ class Lines:
         KINDS.append(self)
 
     def log_now(self, values: tuple[Value, ...]) -> None:
-        """Writes one as logging writes all else."""
+        """Writes a line as logging writes everything else."""
         if self.log.isEnabledFor(logging.INFO):
             self.log.info("%s", as_text(self.names, values))
 

@@ -1,4 +1,4 @@
-"""What a metric is, and what is counted of one whose values are spread."""
+"""What a metric is, and how values that spread are counted."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Distribution:
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Counts a value. What does it often does it without this call."""
+        """Counts a value. Hot paths do it without this call."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 

@@ -1,6 +1,6 @@
 """All metrics, by name. docs/metrics.md is the same table for people.
 
-A test holds the two against each other, and asks promtool's rules of the names.
+A test compares the two, and checks the names by promtool's rules.
 """
 
 from dispatcher.metric import Kind, Metric, Source

@@ -1,4 +1,4 @@
-"""A sheet as Prometheus reads it. The library is loaded when somebody asks for the first time."""
+"""A sheet as Prometheus reads it. The first scrape loads the library."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate

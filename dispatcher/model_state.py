@@ -12,12 +12,12 @@ _SHOWN_ALIASES = 3
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model that workers serve, or have served: `seen_s` ago, in seconds, for the last time.
+    """A model that workers serve, or served `seen_s` seconds ago for the last time.
 
     The means are over about the last sixteen answers, 0 where there were none; `mean_completion` is
-    in tokens. `past_aliases` are those that its workers have had within a day, `given` the names
-    that operators have given to it. It was first served at `first_served_s`, Unix time, 0 where
-    that is not known. The machines `invited` to serve it can write whatever they like to its keys.
+    in tokens. Its workers have had `past_aliases` within a day. Operators have given it the names
+    in `given`. It was first served at `first_served_s`, Unix time, 0 where that is not known. The
+    machines `invited` to serve it can write whatever they like to its keys.
     """
 
     model: str
@@ -44,7 +44,7 @@ class ModelState:
 
     @property
     def is_default(self) -> bool:
-        """Whether requests come here that name no model, or one that nobody has."""
+        """Whether it gets the requests that name no model, or one that does not exist."""
         return ANY in self.given
 
     @property
@@ -61,7 +61,7 @@ class ModelState:
 
     @property
     def accepting(self) -> bool:
-        """Whether a worker takes jobs of this build, be it only once it has loaded the model."""
+        """Whether a worker of this build takes jobs, or will once it has loaded the model."""
         return any(
             worker.is_understood and (worker.accepting or (worker.is_standby and not worker.rests))
             for worker in self.workers
@@ -85,6 +85,6 @@ class ModelState:
 
     @property
     def eta_s(self) -> int | None:
-        """Seconds until the last of those who wait now is likely to start; None where unknown."""
+        """Seconds until the last waiting job is likely to start; None where unknown."""
         slots = sum(worker.slots for worker in self.workers if worker.accepting)
         return eta_s(self.queued, slots, self.mean_service_ms) if self.queued else 0

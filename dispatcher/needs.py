@@ -7,10 +7,10 @@ ANY, SIDE = "any", "side"
 
 # What a llama-server serves depends on how it was started, and on its model. These are the words.
 COMPLETION = "completion"
-"""It makes text: what has the model of embeddings only does not."""
+"""It makes text: a server of an embedding model does not."""
 EMBEDDINGS = "embeddings"
 NATIVE_EMBEDDINGS = "native-embeddings"
-"""It serves embeddings in llama.cpp's own form: one without pooling has no other."""
+"""It serves embeddings in llama.cpp's own form: a server without pooling has no other."""
 RERANK = "rerank"
 INFILL = "infill"
 TRANSCRIPTION = "transcription"
@@ -23,9 +23,9 @@ class Needs:
     """A class of jobs. The default is any worker of the model.
 
     `abilities` are llama-server's words for media (`vision`, `audio`, `video`), and the endpoints
-    that not every server has; `above_context` is a size in tokens per slot that is known to be too
-    small; `build` a fingerprint that must be equal. A `side` job needs no slot: the server's HTTP
-    thread does it.
+    that not every server has. A context of `above_context` tokens per slot is known to be too
+    small. `build` is a fingerprint that must be equal. A `side` job needs no slot: the server's
+    HTTP thread does it.
     """
 
     abilities: frozenset[str] = frozenset()
@@ -34,11 +34,11 @@ class Needs:
     side: bool = False
 
     def larger(self, too_small: int) -> "Needs":
-        """The same, with more context than a worker had that was found too small."""
+        """The same, but with more context than this, which was too small."""
         return replace(self, above_context=max(self.above_context, too_small))
 
     def able(self, ability: str) -> "Needs":
-        """The same, of one that has this ability too."""
+        """The same, but only workers that have this ability too."""
         return replace(self, abilities=self.abilities | {ability})
 
     def met_by(self, context: int, abilities: frozenset[str], build: str) -> bool:

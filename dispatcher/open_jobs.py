@@ -1,4 +1,4 @@
-"""The jobs of a model that are not over, as people are shown them."""
+"""The open jobs of a model, as people see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NOBODY = "-"
 class OpenJob:
     """A job that is `queued`, `running` or `lost`. Times are of Redis, in Unix ms; 0: not yet.
 
-    It has been claimed `attempts` times. Of a `generation` above 1 it goes on with what was begun.
+    It has been claimed `attempts` times, and submitted `generation` times.
     """
 
     id: str
@@ -40,14 +40,14 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class OpenJobs:
-    """Those that must be over first, and how many more there are."""
+    """Those with the earliest deadlines, and how many more there are."""
 
     jobs: Sequence[OpenJob] = ()
     left_out: int = 0
 
 
 async def read_open_jobs(link: Link, model: str, most: int) -> OpenJobs:
-    """At most so many. What can't be read is left out. Raises `RedisUnavailable`."""
+    """At most `most` of them. What can't be read is left out. Raises `RedisUnavailable`."""
     keys = Keys(model)
     deadlines = keys.named("deadlines")
     count, ids = await ask_for_each(

@@ -1,6 +1,7 @@
-"""What operators order: workers that take no more jobs, and jobs that are cancelled.
+"""What operators order: workers take no more jobs, jobs are cancelled.
 
-Redis keeps the orders. One to drain holds for a worker's place: for what comes back there, too.
+Redis keeps the orders. An order to drain holds for a worker's place: also for what comes back
+there.
 """
 
 import re
@@ -22,7 +23,7 @@ _PIECE = re.compile(r"-\d+$")  # of a request that is several jobs
 
 
 class UnknownName(Exception):
-    """Nobody and nothing is called so; `nearest` are names that are alike."""
+    """Nothing is called this; `nearest` are names that are alike."""
 
     def __init__(self, what: str, name: str, nearest: Iterable[str]) -> None:
         self.nearest = tuple(nearest)
@@ -35,8 +36,8 @@ class UnknownName(Exception):
 class WorkerOrder:
     """An order for one worker, which works on `running` jobs in slots.
 
-    It `is_news` where the order was not given before. A worker that is not here is known by its
-    place alone.
+    It `is_news` where the order was not given before. A worker that is away is known by its place
+    alone.
     """
 
     worker: str
@@ -48,7 +49,7 @@ class WorkerOrder:
 
 @dataclass(frozen=True, slots=True)
 class JobOrder:
-    """What a job was when it was cancelled: queued, running, lost, or over before (its end)."""
+    """What a job was when it was cancelled: queued, running, lost, or how it had ended before."""
 
     job: str
     model: str
@@ -61,7 +62,7 @@ class JobOrder:
 
 
 def place_of(name: str, server: str = "") -> str:
-    """Where a worker is, as orders know it. `server` is empty where the bridge starts that itself.
+    """Where a worker is, as orders know it. `server` is empty where the bridge starts it itself.
 
     >>> place_of("gpu1", "http://127.0.0.1:8080"), place_of("gpu1")
     ('gpu1|http://127.0.0.1:8080', 'gpu1')
@@ -70,7 +71,7 @@ def place_of(name: str, server: str = "") -> str:
 
 
 def name_of(worker: str) -> str:
-    """How a worker is called whatever its bridge's start: its id without the random end.
+    """A worker's name, which outlives its bridge: its id without the random end.
 
     >>> name_of("gpu1-0a1b2c"), name_of("gpu1")
     ('gpu1', 'gpu1')
@@ -93,9 +94,9 @@ async def resume(redis: LinkedRedis, worker: str) -> list[WorkerOrder]:
 
 
 async def cancel(redis: LinkedRedis, job: str) -> list[JobOrder]:
-    """Cancels a job, or all jobs of a request, that wait or run. Their clients are told.
+    """Cancels a job, or all jobs of a request, that wait or run, and tells their clients.
 
-    One that was over stays as it is.
+    A job that was over stays as it is.
     """
     for state in (await read_registry(redis)).models:
         commands = _commands(redis, state)

@@ -17,11 +17,11 @@ from dispatcher.tasks import cancel
 
 
 class Outbox:
-    """Collects frames, and has a courier for each api take them.
+    """Collects frames, and gives them to a courier for each API.
 
-    A first token leaves at once. Others wait a little for each other and for those of the other
-    outboxes of the `crowd`, but for those of a stream that is alone. `fenced()` is called when the
-    registration has ended. An api that is behind holds up no other.
+    A first token leaves at once. Others wait a little for each other, and for those of the other
+    outboxes of the `crowd`. Those of a stream that is alone wait for none. `fenced()` is called
+    when the registration has ended. An API that is late holds up no other.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Outbox:
         self._soon = False  # whether the crowd will call it
 
     def open(self, claim: Claim, speaker: Speaker) -> Outgoing:
-        """Takes what an attempt has to say, until `close`."""
+        """Takes what an attempt says, until `close`."""
         courier = self._couriers.get(claim.api)
         if courier is None:
             courier = self._couriers[claim.api] = Courier(claim.api, self._post)
@@ -51,7 +51,7 @@ class Outbox:
         return Outgoing(claim, speaker, self._note)
 
     def close(self, outgoing: Outgoing, take: Callable[[list[Frame]], None]) -> None:
-        """Has `take` get the frames of an attempt that ends, once none is on the way any more."""
+        """Gives `take` the last frames of an attempt, once none of its frames is on the way."""
         emit = outgoing.on_its_way
         if emit is not None and not emit.done():
             emit.add_done_callback(lambda _: self.close(outgoing, take))
@@ -103,7 +103,7 @@ class Outbox:
                 self._crowd.call_together(self._ring)
 
     def _ring(self) -> None:
-        """What waits leaves after this tick of the event loop."""
+        """Sends what waits after this tick of the event loop."""
         if not self._is_rung:
             self._is_rung = True
             asyncio.get_running_loop().call_soon(self._send_all)

@@ -21,29 +21,29 @@ class Refusal(Enum):
 
 
 class Speaker(Protocol):
-    """An attempt, as it hears from the outbox."""
+    """An attempt, as the outbox calls it."""
 
     def refused(self, refusal: Refusal) -> None:
         """Its frames were not passed on, and no others will be."""
 
     def pause(self) -> None:
-        """Too much waits: it is to say nothing more until `resume`."""
+        """Too much waits: the attempt is to say nothing more until `resume`."""
 
     def resume(self) -> None:
         """It may go on."""
 
     def read(self) -> None:
-        """It is to say what has come, and until `listen` more only when asked, or at its end."""
+        """Reads what has come. Until `listen` the attempt reads only when asked, or at its end."""
 
     def listen(self) -> None:
-        """It is to say what comes by itself again."""
+        """The attempt reads by itself again."""
 
 
 class Outgoing:
     """The frames of one attempt. `note` is called with the tokens and bytes of what is added.
 
-    Pieces of text that lie side by side are one frame, and for an answer in one piece also one
-    text. Frames are numbered from 0. One that is on its way is never changed.
+    Neighbouring pieces of text are one frame, and for an answer in one piece also one text. Frames
+    are numbered from 0. A frame on its way is never changed.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Outgoing:
         self._note(self, 0, len(payload), pace)
 
     def add_text(self, payload: bytes, tokens: int, pace: Pace) -> None:
-        """Takes a piece of the answer, with which it has so many tokens."""
+        """Takes a piece of the answer, which has this many tokens with it."""
         more, self._tokens = tokens - self._tokens, tokens
         self._text.append(payload)
         self.bytes += len(payload)
@@ -98,7 +98,7 @@ class Outgoing:
         return Letter(self, int(begins), pack(frames), size)
 
     def told(self) -> None:
-        """An emit has gone through with which its client begins to see the answer."""
+        """The emit has gone through that shows its client the beginning of the answer."""
         self._shown_is_told = True
 
     def _end_text(self) -> None:
@@ -115,8 +115,8 @@ class Outgoing:
 
 
 class Letter(NamedTuple):
-    """Frames on their way: `begins` is 1 where a client begins to see the answer with them, `size`
-    the bytes that no longer wait.
+    """Frames on their way. `begins` is 1 where they show a client the beginning of its answer.
+    `size` are the bytes that no longer wait.
     """
 
     outgoing: Outgoing

@@ -67,7 +67,7 @@ class Overview:
 
 
 async def read_overview(redis: LinkedRedis, most_jobs: int = MOST_JOBS) -> Overview:
-    """Reads it. Of a model whose keys invited machines can write, what is too long is left out.
+    """Reads it. Values that are too long are left out where invited machines can write.
 
     Raises `RedisUnavailable`.
     """
@@ -113,5 +113,5 @@ def _waiting(turn: Turn, jobs: Sequence[OpenJob], now_s: float) -> Waiting:
 
 
 def since_s(job: OpenJob, now_s: float) -> float:
-    """For how many seconds it has been there; 0 where that can't be told."""
+    """For how many seconds the job has been there; 0 where that can't be told."""
     return max(0.0, now_s - job.enqueued_ms / 1000) if job.enqueued_ms else 0.0
