@@ -10,7 +10,7 @@ from math import sqrt
 
 from dispatcher.constants import FASTER_ASKED, NOTICEABLY
 
-# A queue in front of n slots varies by about the root of n: what is longer lasts.
+# A queue for n slots varies by about the root of n: a longer one lasts.
 _BEYOND_CHANCE = 1.5
 
 
@@ -35,9 +35,9 @@ class Load:
 class Patience:
     """How long a worker waits for faster ones to take a job.
 
-    `prompt_ms` and `token_ms` are lost per prompt and output token of a job that is taken here;
-    `turn_ms` is the time in which the faster ones take one more job; `behind` how many times its
-    length the queue counts at most, since jobs come that wait behind it. `faster` names some.
+    A job that is taken here loses `prompt_ms` per prompt token and `token_ms` per output token. In
+    `turn_ms` the faster ones take one more job. Jobs come after those that wait: so the queue
+    counts up to `behind` times its length. `faster` names some of the faster ones.
     """
 
     prompt_ms: float = 0
@@ -58,8 +58,8 @@ class Patience:
     def leaves(self, loss_ms: float, waiting: int, waited_ms: float, left_ms: float) -> bool:
         """Whether a job that came `waited_ms` ago is left to the faster workers.
 
-        `waiting` jobs are queued, this included. It was first left `left_ms` ago, and isn't for
-        longer than that would gain: workers that never come cost a job its loss, not more.
+        `waiting` jobs are queued, this one included. It was first left `left_ms` ago, and is left
+        for no longer than that would gain. Workers that never come cost a job its loss at most.
         """
         ahead_ms = waiting * self.turn_ms
         return loss_ms > ahead_ms * self._times(ahead_ms, waited_ms) and left_ms < loss_ms
@@ -67,8 +67,8 @@ class Patience:
     def _times(self, ahead_ms: float, waited_ms: float) -> float:
         """How many times its length the queue counts.
 
-        All that wait came while this job did: less than would be taken meanwhile if the queue is
-        getting shorter, and then the time until it is empty follows from the two.
+        All jobs now queued came while this one waited. Where that is fewer than are taken in that
+        time, the queue gets shorter, and the two rates tell when it will be empty.
         """
         shrunk_ms = waited_ms - ahead_ms
         return min(self.behind, waited_ms / shrunk_ms) if shrunk_ms > 0 else self.behind
@@ -93,7 +93,7 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
         return EAGER
     rates = {name: speed.slots / _seconds(speed, load) for name, speed in faster.items()}
     per_second = sum(rates.values())
-    # Of the slot that gets free next, which is more often a fast one.
+    # Of the next slot that becomes free, which is more often a fast one.
     prompt_s = sum(rates[name] / speed.prompt_tps for name, speed in faster.items()) / per_second
     token_s = sum(rates[name] / speed.decode_tps for name, speed in faster.items()) / per_second
     return Patience(

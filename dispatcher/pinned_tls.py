@@ -22,7 +22,7 @@ _found: dict[str, bytes] = {}  # certificates by their fingerprints
 
 
 class BadPin(ValueError):
-    """What stands in the place of a fingerprint is none."""
+    """What stands in the place of a fingerprint is no fingerprint."""
 
 
 def split_pin(redis_url: str) -> tuple[str, str]:
@@ -53,7 +53,7 @@ class PinnedConnection(SSLConnection):
         self._context: ssl.SSLContext | None = None
 
     async def trusted(self) -> ssl.SSLContext:
-        """What trusts the server of this fingerprint alone. Raises `OSError`."""
+        """A context that trusts the server of this fingerprint alone. Raises `OSError`."""
         if self._context is None:
             certificate = await _certificate(self.host, self.port, self._pin)
             self._context = _trusting(certificate)
@@ -86,7 +86,7 @@ async def _certificate(host: str, port: int, pin: str) -> bytes:
 
 
 def _trusting_all() -> ssl.SSLContext:
-    """Nothing is said over such a connection."""
+    """A context that trusts anybody: nothing is said over its connections."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -41,7 +41,7 @@ class ProcessWatch:
             self._looked()
 
     def look(self) -> None:
-        """Asks Redis for nothing but an answer, unless it owes one."""
+        """Asks Redis for an answer, unless it still owes one."""
         if self._asked is not None and not self._asked.done():
             return
         asked_at = time.perf_counter()

@@ -52,18 +52,18 @@ class Queue:
             await client.aclose()
 
     async def submit(self, job: Job, news: Callable[[], None]) -> Reply:
-        """Puts a job into its model's queue; its reply, which must be closed, calls `news`.
+        """Puts a job into its model's queue. Its reply calls `news`, and must be closed.
 
         Raises `QueueFull` and `RedisUnavailable`; nothing runs then.
         """
         lane = await self._lane(job.model)
-        # What no client reads while it comes is taken as it comes, and can't be read too slowly.
+        # An answer in one piece is taken as it comes: no client can read it too slowly.
         most = self._max_reply_bytes if job.is_streamed else sys.maxsize
         reply = Reply(most, news, streamed=job.is_streamed)
         return await lane.submit(job, reply)
 
     def resume(self, job: Job, rest: Continuation) -> None:
-        """Has a job go on whose reply has said that it was `LOST`, in the background.
+        """Resumes, in the background, a job whose reply has said `LOST`.
 
         Its reply then follows another attempt, or fails.
         """
@@ -72,8 +72,7 @@ class Queue:
     def close(self, job: Job, shown: Callable[[], Shown | None] = lambda: None) -> None:
         """The reply is no longer read. A job that has not ended is cancelled, in the background.
 
-        Then `shown` is asked what its client was shown of its answer, for the count of what was
-        used.
+        Then `shown` is asked what its client was shown of its answer: usage counts that.
         """
         self._lanes[job.model].close_reply(job.id, shown)
 
@@ -82,13 +81,13 @@ class Queue:
         await self._lane(model)
 
     def keep_apart(self, models: Set[str]) -> None:
-        """Those to whose keys invited machines can write: what they write holds up no other."""
+        """Which models have keys that invited machines can write. They hold up no other."""
         self._apart = models
         for model, lane in self._lanes.items():
             lane.keep_apart(is_apart=model in models)
 
     async def _lane(self, model: str) -> Lane:
-        """All who need it at the same time wait for one attempt to open it."""
+        """Callers at the same time wait for one attempt to open it."""
         if lane := self._lanes.get(model):
             return lane
         if model not in self._opening:

@@ -31,7 +31,7 @@ _HEALTHS = frozenset(
 
 
 async def read_figures(redis: LinkedRedis, models: Iterable[ModelState]) -> Sheet:
-    """Of the first models by name; others have no series. Without Redis only that it is away."""
+    """The first models by name; others have no series. Without Redis only that it is away."""
     sheet = Sheet()
     try:
         shown = sorted(models, key=lambda state: state.model)[:MOST_MODELS]

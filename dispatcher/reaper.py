@@ -22,7 +22,7 @@ _MOST_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A worker that is no more, and how many of its jobs were given back."""
+    """A worker that is gone, and how many of its jobs were given back."""
 
     worker: str
     jobs: int
@@ -31,10 +31,10 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What one tick found: workers, apis, and the jobs that were past a deadline.
+    """What one tick found: workers, APIs, and the jobs that were past a deadline.
 
-    With `is_partial` more is to be done at once. `damaged` jobs were found since the last tick that
-    told of some, and `damage` is what was wrong with the last one.
+    With `is_partial` there is more to do at once. `damaged` jobs were found since an earlier tick
+    told of some. `damage` is what was wrong with the last one.
     """
 
     workers: tuple[Gone, ...] = ()
@@ -51,15 +51,15 @@ REAPED_KINDS = ("worker", "left"), ("worker", "died"), ("api", "gone")
 
 @dataclass(slots=True)
 class Tally:
-    """What this process has reaped since it began: leases by whose they were and how they ended,
-    and the jobs that were given back.
+    """What this process has reaped since it began: leases, by owner and by end, and the jobs that
+    were given back.
     """
 
     leases: Counter[tuple[str, str]] = field(default_factory=Counter)
     jobs: int = 0
 
     def count(self, reaped: Reaped) -> None:
-        """One tick has found this."""
+        """Counts what one tick has found."""
         for gone in reaped.workers:
             self.leases["worker", "left" if gone.left else "died"] += 1
             self.jobs += gone.jobs

@@ -83,7 +83,7 @@ def _remote(name: tuple[str, ...] | None) -> str:
 
 
 def _keep_alive(tcp: socket.socket | None, about: Any) -> None:
-    """Has the system notice that an idle connection is dead."""
+    """Asks the system to notice that an idle connection is dead."""
     if tcp is None or not about.socket_keepalive:
         return
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

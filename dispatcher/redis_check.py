@@ -78,9 +78,8 @@ async def _check(settings: "QueueSettings", *, warns: bool) -> None:
 async def check_redis(redis: LinkedRedis, *, may_evict: bool, warns: bool = False) -> None:
     """Raises `UnfitRedis`, or `RedisUnavailable` where the server does not answer or write now.
 
-    It logs what may go wrong one day where it `warns`. A server that hides its configuration, as
-    managed ones do, is taken at its word. An invited machine can see no more than whether it may
-    log in.
+    It logs what may go wrong one day if it `warns`. A server that hides its configuration, as
+    managed ones do, is believed. An invited machine only sees whether it may log in.
     """
     if redis.link.invited:
         await _check_login(redis, redis.link.invited)

@@ -10,9 +10,9 @@ class RedisClock:
         self._ahead_ms = 0.0
 
     def learn(self, now_ms: int) -> None:
-        """Redis has just said that it is so late, in Unix ms."""
+        """Redis has just said that this is the time, in Unix ms."""
         self._ahead_ms = now_ms - time.monotonic() * 1000
 
     def in_ms(self, seconds: float) -> int:
-        """The time in Redis, Unix ms, when so many seconds have passed."""
+        """The time in Redis, Unix ms, this many seconds from now."""
         return int(self._ahead_ms + (time.monotonic() + seconds) * 1000)

@@ -1,4 +1,4 @@
-"""The logins in the address of a Redis: before the @, and that of Sentinels behind the ?. Pure."""
+"""The logins in the address of a Redis: before the @, and that of Sentinels after the ?. Pure."""
 
 import re
 from urllib.parse import quote, unquote, urlsplit, urlunsplit

@@ -6,9 +6,8 @@ from redis.exceptions import ResponseError
 
 from dispatcher.errors import RedisFull, RedisUnavailable
 
-# What a server says that fails over, starts, is out of memory, or has become a Redis Cluster.
-# Redis 6 wraps what a script met into the text, behind a hyphen. A script that passes on what it
-# met puts ERR before it.
+# A server says this while it fails over or starts, without memory, or as a Redis Cluster. Redis 6
+# puts what a script met into the text, after a hyphen; a script that passes it on puts ERR before.
 FOR_NOW = re.compile(
     "(^|^ERR |-)(OOM|READONLY|MASTERDOWN|UNBLOCKED|BUSY|NOREPLICAS|MISCONF|NOPERM|LOADING"
     "|NOSCRIPT|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) "
@@ -54,6 +53,6 @@ def error_of(text: str) -> RedisUnavailable | ResponseError:
 def ends_link(text: str) -> bool:
     """Whether this server can't be talked to as before: it has lost its scripts or its role.
 
-    What follows on the same connection might be executed all the same, in another order.
+    Later commands on the same connection might be executed all the same, in another order.
     """
     return _ENDS_LINK.search(text) is not None

@@ -22,7 +22,7 @@ from dispatcher.row import mean
 from dispatcher.worker_state import FIELDS, WorkerState, read_worker
 
 MOST_WORKERS = 256
-"""Those that are looked at of a model to whose keys invited machines can write."""
+"""Only this many workers are read of a model to whose keys invited machines can write."""
 
 _MOST_ROW_BYTES = 2**14
 _COUNTED = "queued_bytes", "mean_completion_tokens", "mean_service_ms", FIRST_SERVED
@@ -33,7 +33,7 @@ log = logging.getLogger("llamaq.registry")
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All that is known of models at a time of Redis in Unix seconds, by name."""
+    """All that is known of models, by name, at a time of Redis in Unix seconds."""
 
     models: list[ModelState]
     invitations: Invitations
@@ -89,7 +89,7 @@ def _guests_of(invitations: Invitations) -> dict[str, tuple[str, ...]]:
 
 
 class _Look(NamedTuple):
-    """At one model: when, when it was seen last, and which machines were invited to serve it."""
+    """At one model: the time, when it was last seen, and which machines were invited to it."""
 
     model: str
     now: float
@@ -135,7 +135,7 @@ async def _read_model(link: Link, look: _Look) -> _Read:
 
 
 async def _read_apart(redis: LinkedRedis, look: _Look) -> _Read:
-    """Of a model to whose keys invited machines can write: nothing long, and no names by them."""
+    """Reads a model whose keys invited machines can write: nothing long, no names of theirs."""
     commands = Commands(redis, Keys(look.model))
     commands.keep_apart(is_apart=True)
     roster, past = await asyncio.gather(
@@ -182,7 +182,7 @@ def _model(
 
 
 async def ask_for_each(link: Link, commands: Iterable[tuple[Arg, ...]]) -> list[Any]:
-    """The answers; in the place of one that a command doesn't get is its `ResponseError`."""
+    """The answers; a command that fails has its `ResponseError` in their place."""
     asked = [link.call(*command) for command in commands]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     for answer in answers:

@@ -46,17 +46,17 @@ def eta_s(position: int, slots: int, mean_service_ms: float) -> int | None:
 class Reply:
     """The frames of one job, in order and without gaps, for one reader.
 
-    `news` is called whenever there are some more; several replies may share it. Only frames of the
-    job's newest submission count, which is number `generation`. A `REVOKED` frame says that what
-    came before it counts for nothing. A `LOST` one says that it counts, but that no more will come
-    of this submission: the job is `lost` until it goes on under the next generation, and `needs`
-    then says what it needs of its worker, by the `build` of the attempt that was lost. With
-    `streamed` a client sees the frames as they come, so that an attempt that Redis forgets is lost;
-    else it is revoked. Past `max_bytes` unread the reply ends as failed with the code
-    `slow_client`. `failed_here` says that it ended so while its job may still run. `start` is what
-    the attempt said of itself. `place` is where the job stands while it is queued, a second old at
-    most, and `tenant_queued` how many jobs its tenant had in the queue when it came, this one
-    included.
+    `news` is called whenever there are more; several replies may share it. Only frames of the job's
+    newest submission count, number `generation`. A `REVOKED` frame says that what came before it
+    counts for nothing. A `LOST` frame says that it counts, but that no more comes of this
+    submission. The job is then `lost` until it goes on under the next generation. From then on
+    `needs` says what it needs of its worker, by the `build` of the lost attempt.
+
+    With `streamed` a client sees the frames as they come: an attempt that Redis forgets is lost,
+    else revoked. Past `max_bytes` unread the reply ends as failed with the code `slow_client`;
+    `failed_here` says that its job may still run. `start` is what the attempt said of itself.
+    `place` is where a queued job stands, a second old at most. `tenant_queued` is how many jobs its
+    tenant had in the queue when it came, this one included.
     """
 
     def __init__(self, max_bytes: int, news: Callable[[], None], *, streamed: bool = False) -> None:
@@ -193,7 +193,7 @@ class Reply:
 
 
 def _read_start(payload: bytes) -> dict[str, Any]:
-    """What an attempt says of itself at first. Raises `ValueError` for what none says."""
+    """What an attempt says of itself at first. Raises `ValueError` for anything else."""
     said = _read(payload.decode())
     if not isinstance(said, dict):
         raise ValueError("what an attempt says of itself is no object")
@@ -203,5 +203,5 @@ def _read_start(payload: bytes) -> dict[str, Any]:
         raise ValueError("what an attempt says of its time in the queue can't be true")
     if not (is_named and isinstance(build, str)):
         raise ValueError("what an attempt says of itself can't be true")
-    # Less than nothing where the clock of Redis was set back.
+    # Negative where the clock of Redis was set back.
     return {"worker": worker, "queue_ms": max(0, queue_ms), "build": build}

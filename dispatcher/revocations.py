@@ -18,7 +18,7 @@ from dispatcher.keys import REVOKED
 
 MOST_REVOKED = 10_000
 FOR_EVER = 253402300799
-"""When a token ends whose end nobody knows: in the last second of the year 9999."""
+"""The end of a token whose end nobody knows: the last second of the year 9999."""
 
 _VERSION = "version"
 _ID, _SUBJECT = "jti ", "sub "
@@ -49,7 +49,7 @@ Entries = Mapping[str, Entry]
 class Revocations:
     """What one process knows of them.
 
-    It forgets nothing before its end. What Redis has lost is put back.
+    It forgets nothing before its end. It puts back what Redis has lost.
     """
 
     is_read: bool = False
@@ -88,7 +88,7 @@ class Revocations:
 
 
 async def read_revoked(redis: LinkedRedis) -> Entries:
-    """All of them that are not over. What can't be one is left out, and logged.
+    """All of them that are not over. What can't be read is left out, and logged.
 
     Raises `RedisUnavailable` and `ResponseError`.
     """
@@ -107,7 +107,7 @@ async def read_revoked(redis: LinkedRedis) -> Entries:
 
 
 async def revoke_token(redis: LinkedRedis, id_: str, ends_s: int) -> None:
-    """No API believes the token of this `jti` any more, once a second has gone.
+    """From a second later on no API accepts the token of this `jti`.
 
     Raises `TooManyRevoked`, `RedisUnavailable` and `ResponseError`.
     """
@@ -116,10 +116,10 @@ async def revoke_token(redis: LinkedRedis, id_: str, ends_s: int) -> None:
 
 
 async def revoke_subject(redis: LinkedRedis, subject: str, longest_life_s: int) -> int:
-    """No API believes a token of this subject that was made until now, once a second has gone.
+    """From a second later on no API accepts a token of this subject that was made until now.
 
-    Returns the second of Redis in which that was. Tokens last no longer than `longest_life_s`, 0
-    for any time. Raises as `revoke_token` does.
+    Returns that second of Redis. Tokens last no longer than `longest_life_s`, 0 for any time.
+    Raises as `revoke_token` does.
     """
     await _make_room(redis)
     now = int((await redis.link.call("TIME"))[0])
@@ -152,7 +152,7 @@ async def _put_back(redis: LinkedRedis, lost: Entries) -> None:
 
 
 async def _write(redis: LinkedRedis, entries: Entries) -> None:
-    """One command, so that whoever sees the new version sees what is new."""
+    """In one command: a reader of the new version sees what is new."""
     words: list[str | int] = [_VERSION, secrets.token_hex(8)]
     for name, entry in entries.items():
         ends = str(entry.ends_s)

@@ -39,7 +39,7 @@ def number(text: str) -> float:
 
 
 def mean(value: bytes | None) -> float:
-    """One among the counters; 0 where there is none, or it can't be read, which is logged."""
+    """A mean among the counters, 0 where there is none. One that can't be read is 0 and logged."""
     try:
         return max(0.0, float(value or 0)) if isfinite(float(value or 0)) else 0.0
     except ValueError as error:

@@ -63,7 +63,7 @@ def timeless_text(name: str) -> str:
 
 
 def _in_layers(parts: Iterable[str]) -> str:
-    """The parts one behind the other; what stands behind many locals is a function of its own.
+    """The parts one after the other; what comes after many locals is a function of its own.
 
     To make a function, Lua looks for each local that it uses among all that are in use already. It
     does so only for those of the function around it: others are known there.
@@ -103,9 +103,9 @@ def _in_lua(value: object) -> str:
 class _Scope:
     """The parts that are in reach at one place of a script.
 
-    A part that is included is put in front of what includes it. One that is lazy is made when it is
-    called for the first time: in its place is a function that makes it, with the parts that only it
-    needs. For what a script makes, it makes anew in each call.
+    An included part is put before what includes it. A lazy part is made when it is first called: in
+    its place is a function that makes it, with the parts that only it needs. Each call of a script
+    makes all its functions again.
     """
 
     def __init__(self, known: frozenset[str], text: str) -> None:
@@ -114,7 +114,7 @@ class _Scope:
         self._found: list[str] = []
 
     def parts_of(self, text: str) -> list[str]:
-        """The parts that the text needs, and the text behind them."""
+        """The parts that the text needs, and then the text."""
         self._add_parts_of(text)
         return [*self._found, text]
 

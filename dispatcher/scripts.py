@@ -1,4 +1,4 @@
-"""Runs the scripts of lua/*.lua on some keys. The contract of each heads its file."""
+"""Runs the scripts of lua/*.lua on some keys. The head of each file is its contract."""
 
 import asyncio
 from typing import Any

@@ -18,7 +18,7 @@ _FORM = "redis+sentinel://[USER:PASSWORD@]HOST:26379,HOST2:26379/NAME/DB"
 
 
 class BadSentinelAddress(ValueError):
-    """It begins as the address of Sentinels does, and is none. The message has no secret."""
+    """An address that begins as one of Sentinels does, but is none. The message has no secret."""
 
 
 @dataclass(frozen=True, slots=True)

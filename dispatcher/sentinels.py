@@ -36,7 +36,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one Sentinel says of the primary: where it is, and of which failover it knows last.
+    """What one Sentinel says of the primary: where it is, and the last failover that it knows.
 
     `problem` is empty where it says that this server is there and well.
     """
@@ -61,7 +61,8 @@ def place_of(told: Sequence[Told]) -> Place | None:
 
 
 def unknown(told: Sequence[Told]) -> str:
-    """What no waiting cures: Sentinels answer, and none of them knows the primary; else empty.
+    """A sentence where Sentinels answer and none of them knows the primary, since waiting cures
+    nothing; else empty.
 
     >>> unknown([Told("a:1", problem="knows no 'x'"), Told("b:1", has_answered=False)])[:57]
     'The Sentinels of LLAMAQ_REDIS_URL are of no use: a:1 know'
@@ -80,8 +81,8 @@ def unknown(told: Sequence[Told]) -> str:
 class Sentinels(Sentinel):
     """The Sentinels of one address. All are asked at once, and the newest failover counts.
 
-    Connections that `follow` them are ended within `LOOK_S` where the primary is another server
-    now, and the old one did not end them itself. `newest` is where it was when last looked.
+    Connections that `follow` them end within `LOOK_S` after another server became the primary, if
+    the old one did not end them itself. `newest` is where it was when last looked.
     """
 
     def __init__(self, address: SentinelAddress, **about: Any) -> None:
@@ -131,7 +132,7 @@ class Sentinels(Sentinel):
         return Told(title, place, int(state.get("config-epoch", 0)), problem)
 
     def follow(self, transport: asyncio.BaseTransport, place: Place) -> None:
-        """Has a connection to this place end when the primary is elsewhere."""
+        """Ends this connection when the primary is not at its place any more."""
         self._followed.append((transport, place))
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
@@ -162,7 +163,7 @@ def _is_login(error: Exception) -> bool:
 class _Followed(SentinelManagedConnection):
     """A connection of redis-py to the primary. A command that finds it elsewhere goes there.
 
-    redis-py itself asks the Sentinels only for a connection that comes fresh from a pool.
+    redis-py itself asks the Sentinels only for a fresh connection of a pool.
     """
 
     _is_greeting = False

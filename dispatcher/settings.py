@@ -1,4 +1,4 @@
-"""What both ends must know to meet at the queue, read from `LLAMAQ_*` environment variables."""
+"""What APIs and bridges must know to meet at the queue: `LLAMAQ_*` environment variables."""
 
 from collections.abc import Mapping
 from pathlib import Path

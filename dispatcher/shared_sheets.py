@@ -40,11 +40,11 @@ class SharedSheets:
         self.before = self._own.read().lasting()
 
     def write(self, sheet: Sheet) -> None:
-        """Others see this from now on."""
+        """Shows a sheet to the others from now on."""
         self._own.write(sheet)
 
     def others(self) -> list[Sheet]:
-        """What the others have written last; without gauges where that is long ago."""
+        """What the others wrote last; without gauges where that is long ago."""
         return [file.read() for file in self._others]
 
 

@@ -19,19 +19,19 @@ class Sheet:
         self.distributions: dict[Metric, dict[Labels, Distribution]] = {}
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
-        """So much more of a counter or a gauge."""
+        """Adds to a counter or a gauge."""
         found = self.numbers.setdefault(metric, {})
         found[labels] = found.get(labels, 0) + value
 
     def put(self, metric: Metric, other: Distribution, *labels: str) -> None:
-        """What was observed elsewhere, too."""
+        """Adds what was observed elsewhere."""
         found = self.distributions.setdefault(metric, {})
         if labels not in found:
             found[labels] = Distribution(metric.bounds)
         found[labels].add(other)
 
     def take(self, other: "Sheet") -> None:
-        """All that another one has, too."""
+        """Adds all of another sheet."""
         for metric, numbers in other.numbers.items():
             for labels, value in numbers.items():
                 self.add(metric, value, *labels)

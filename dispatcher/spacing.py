@@ -22,8 +22,8 @@ class Pace(Enum):
 def spacing_s(streams: int, tokens_per_s: float) -> float:
     """How long a token may wait for others, so that they share an emit.
 
-    20 ms for few streams, 40 ms for many; and up to 50 ms where slow ones would else need an emit
-    for each token, at most 40 % of the time between two tokens of one stream.
+    20 ms for few streams, 40 ms for many. Slow streams, which would else need an emit for each
+    token, wait up to 50 ms, but at most 40 % of the time between two tokens of one stream.
 
     >>> spacing_s(1, 10), spacing_s(4, 10), spacing_s(100, 5000)
     (0.02, 0.05, 0.04)
@@ -57,7 +57,7 @@ class Rate:
         self._since = now
 
     def count(self, number: int) -> None:
-        """So many have come."""
+        """Counts this many."""
         self._counted += number
 
     def settle(self, now: float) -> None:

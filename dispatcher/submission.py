@@ -28,9 +28,9 @@ _AT_ONCE = 16
 class Submissions:
     """The submissions of one API's jobs.
 
-    Each submission of a job has a generation, and Redis keeps the newest: one that is late, or done
-    twice, does no harm. Jobs that come back into the queue wait for each other, so that thousands
-    that were lost at once leave room for new ones.
+    Each submission of a job has a generation, and Redis keeps the newest: a late or a repeated one
+    does no harm. Jobs that come back into the queue wait for each other. So thousands that were
+    lost at once leave room for new ones.
     """
 
     def __init__(self, api: str, commands: Commands, settings: QueueSettings, inbox: Inbox) -> None:
@@ -63,7 +63,7 @@ class Submissions:
             reply.tenant_queued = int(verdict[2])
 
     async def submit_again(self, job: Job, reply: Reply, generation: int) -> bool:
-        """Queues a whole job that Redis has lost. False where that is not wanted any more."""
+        """Queues a whole job that Redis has lost. False where nobody wants that any more."""
         async with self._room:
             while self._is_wanted(job, reply, generation):
                 try:
@@ -77,7 +77,7 @@ class Submissions:
     async def submit_rest(self, left: Job, reply: Reply, generation: int) -> Needs | None:
         """Queues what is left of a job; returns what that needs of its worker.
 
-        None where it is not wanted any more. Raises `WorkerFailed` where it may not go on.
+        None where nobody wants it any more. Raises `WorkerFailed` where it may not go on.
         """
         async with self._room:
             while self._is_wanted(left, reply, generation):
@@ -96,7 +96,7 @@ class Submissions:
         return is_open and not reply.ended and reply.generation == generation
 
     async def _enqueue_soon(self, job: Job, generation: int, ends_at: float) -> list[Any]:
-        """Tries twice: the link may have been lost before it had anything to do with this job."""
+        """Tries twice: the link may have been lost before this job."""
         try:
             return await self._enqueue(job, generation, ends_at)
         except RedisUnavailable:

@@ -44,7 +44,7 @@ class Suspect:
 
 
 async def read_suspects(link: Link, model: str) -> Sequence[Suspect]:
-    """Those of a model, the last ones first, ten at most; none where they can't be read.
+    """The suspects of a model, the last ones first, ten at most; none where they can't be read.
 
     Raises `RedisUnavailable`.
     """

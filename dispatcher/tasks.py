@@ -1,4 +1,4 @@
-"""What asyncio has no short word for."""
+"""What asyncio has no short name for."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ _BEGIN_AGAIN_S = 1.0
 async def go_on(
     name: str, work: Callable[[], Awaitable[None]], *, ended_by: type[Exception] | None = None
 ) -> None:
-    """Does the work for ever: where it fails, that is logged, and it begins again a second later.
+    """Does the work for ever: a failure is logged, and the work begins again a second later.
 
     Only an exception of the kind `ended_by` ends it.
     """
@@ -48,7 +48,7 @@ async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels tasks and waits for their end.
 
-    It asks again and again: redis-py 8.1 swallows one cancellation in ten of a command in flight.
+    It asks again and again: redis-py 8.1 swallows one in ten cancellations of a command in flight.
     """
     left = {task for task in tasks if not task.done()}
     while left:

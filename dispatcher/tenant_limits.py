@@ -33,7 +33,7 @@ Setting = Mapping[str, Any]
 
 
 class BadLimits(Exception):
-    """What can be no limits; the message says why."""
+    """These can't be limits; the message says why."""
 
 
 def field_of(tenant: str, user: str = "") -> str:
@@ -49,7 +49,7 @@ def field_of(tenant: str, user: str = "") -> str:
 
 
 def check_setting(setting: Any) -> Setting:
-    """The same, or raises `BadLimits`."""
+    """Returns it unchanged, or raises `BadLimits`."""
     if not isinstance(setting, dict) or not set(setting) <= {*COUNTED, _MODELS}:
         raise BadLimits(f"They must be an object with some of {', '.join((*COUNTED, _MODELS))}.")
     for name in COUNTED:
@@ -64,7 +64,7 @@ def check_setting(setting: Any) -> Setting:
 
 
 class TenantLimits:
-    """What one process knows of them. What Redis has lost is put back."""
+    """What one process knows of them. It puts back what Redis has lost."""
 
     def __init__(self) -> None:
         self._settings: Mapping[str, Setting] = {}
@@ -120,7 +120,7 @@ def limits_among(settings: Mapping[str, Setting], tenant: str, user: str = "") -
 
 
 async def read_settings(redis: LinkedRedis) -> dict[str, Setting]:
-    """All of them, by field. What can't be one is left out, and logged.
+    """All of them, by field. What can't be read is left out, and logged.
 
     Raises `RedisUnavailable` and `ResponseError`.
     """
@@ -158,7 +158,7 @@ async def remove_limits(redis: LinkedRedis, name: str) -> bool:
 
 
 async def _write(redis: LinkedRedis, settings: Mapping[str, Setting]) -> None:
-    """One command, so that whoever sees the new version sees what is new."""
+    """In one command: a reader of the new version sees what is new."""
     words = [_VERSION, secrets.token_hex(8)]
     for name, setting in settings.items():
         words += [name, json.dumps(setting, separators=(",", ":"))]

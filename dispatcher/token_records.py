@@ -35,7 +35,7 @@ async def record_token(redis: LinkedRedis, claims: Claims) -> None:
 
 
 async def read_tokens(redis: LinkedRedis) -> list[Claims]:
-    """The claims of those that have not ended, the next one to end first.
+    """The claims of those that have not ended, by their ends.
 
     What is no such record is left out, and logged. Raises `RedisUnavailable` and `ResponseError`.
     """

@@ -34,13 +34,13 @@ def valid_trace(text: str) -> str:
 
 
 def context_of(headers: Mapping[str, str]) -> "Context":
-    """What the headers `traceparent` and `tracestate` say of the span that has asked."""
+    """The span that asks, as the headers `traceparent` and `tracestate` name it."""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     return TraceContextTextMapPropagator().extract(headers)
 
 
 def traceparent_of(span: "Span") -> str:
-    """How others name this span as the one that asks them."""
+    """The `traceparent` for those that this span asks."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

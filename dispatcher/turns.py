@@ -1,4 +1,4 @@
-"""Who waits for a model, and whose turn is next, as `llamaq status` shows it."""
+"""Which tenants wait for a model, and whose turn is next, as `llamaq status` shows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Turn:
 
 
 async def read_turns(link: Link, model: str, most: int = 10) -> list[Turn]:
-    """Those who wait for a model, the next of each tier first. Raises `RedisUnavailable`."""
+    """The tenants that wait for a model, the next of each tier first. Raises `RedisUnavailable`."""
     keys = Keys(model)
     (found,) = await ask_for_each(link, [("ZRANGE", keys.named("classes"), 0, _CLASSES - 1)])
     classes = [row.decode(errors="replace") for row in found] if isinstance(found, list) else []
@@ -60,7 +60,7 @@ def _turn(wait: tuple[bytes, _Wait]) -> float:
 def _merged(
     places: Sequence[tuple[Tier, str]], rows: Sequence[Any]
 ) -> dict[Tier, dict[bytes, _Wait]]:
-    """Who waits in each tier: a tenant once, with its place in the first of its classes."""
+    """The tenants that wait in each tier, each once, with its place in the first of its classes."""
     waits: dict[Tier, dict[bytes, _Wait]] = {tier: {} for tier in Tier}
     for (tier, class_), row in zip(places, rows, strict=True):
         pairs = zip(row[::2], row[1::2], strict=True) if isinstance(row, list) else ()

@@ -18,7 +18,7 @@ from dispatcher.keys import MODELS, Keys
 from dispatcher.usage_texts import Place, texts_at, texts_in
 
 DEFAULT_DAYS = USAGE_TTL_MS // 86_400_000
-"""Usage is kept for so long unless an API says otherwise."""
+"""Usage is kept for this many days, unless an API says otherwise."""
 USERS_DAYS = USERS_TTL_MS // 86_400_000
 """That of end users is kept for no longer."""
 
@@ -31,7 +31,7 @@ log = logging.getLogger("llamaq.usage")
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Requests and tokens; `cached` are those of the `prompt` tokens that were not evaluated."""
+    """Requests and tokens; of the `prompt` tokens `cached` were not evaluated."""
 
     requests: int = 0
     prompt: int = 0
@@ -56,7 +56,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What one tenant has used of one model on one UTC day, or one of its end users.
+    """What one tenant, or one of its end users, has used of one model on one UTC day.
 
     `user` is empty for what belongs to none of them, and `(others)` for all those that are not
     counted by themselves.
@@ -80,7 +80,7 @@ def read_used(text: bytes | None) -> Used:
 
 
 def place_of(model: str, day: date, tenant: str, user: str = "") -> Place:
-    """Where it is told what a tenant has used, or one of its end users.
+    """Where the usage of a tenant stands, or of one of its end users.
 
     >>> place_of("tiny", date(2026, 11, 27), "web", "u 1")[1:]
     ('llamaq:{tiny}:usage_users:2026-11-27', 'web|u%201')
@@ -113,7 +113,7 @@ async def known_models(redis: LinkedRedis) -> list[str]:
 async def usage_of(
     redis: LinkedRedis, models: Iterable[str], days: Sequence[date], tenant: str, user: str = ""
 ) -> list[UsageRow]:
-    """What a tenant has used, or one of its end users; what is nothing is left out.
+    """What a tenant, or one of its end users, has used, without rows of nothing.
 
     It takes one call for each model, in one write. Raises `RedisUnavailable`.
     """
@@ -172,7 +172,7 @@ async def usage_of_users(
 
 
 def with_rest(whole: Iterable[UsageRow], users: Sequence[UsageRow]) -> list[UsageRow]:
-    """The rows of end users, and what of their tenants' belongs to none of them."""
+    """The rows of end users, and of their tenants what belongs to none of them."""
     sums: dict[tuple[date, str, str], Used] = {}
     for row in users:
         at = row.day, row.model, row.tenant
@@ -187,7 +187,7 @@ def _less(row: UsageRow, used: Used) -> UsageRow:
 
 
 async def keep_usage(redis: LinkedRedis, kept_days: int) -> None:
-    """Has Redis keep the usage of each day for so many days. Raises `RedisUnavailable`."""
+    """Makes Redis keep the usage of each day for so many days. Raises `RedisUnavailable`."""
     last, commands = await today(redis), []
     days = days_between(last - timedelta(days=max(kept_days, DEFAULT_DAYS)), last)
     for model in await known_models(redis):
@@ -201,7 +201,7 @@ def _ends_s(day: date, kept_days: int) -> int:
 
 
 async def _in_turn(redis: LinkedRedis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The answers, None of a key that holds something else."""
+    """The answers; None for a key that holds something else."""
     answers: list[Any] = []
     for first in range(0, len(commands), _AT_ONCE):
         calls = [redis.link.call(*command) for command in commands[first : first + _AT_ONCE]]

@@ -1,4 +1,4 @@
-"""What is told of usage: of which days, and its sums. Pure."""
+"""What people are told of usage: of which days, and its sums. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -10,18 +10,19 @@ from dispatcher.usage import UsageRow, Used
 GROUPS = ("day", "model", "tenant", "user")
 """What sums may be of."""
 MOST_DAYS = 400
-"""One report is of so many days at most."""
+"""A report is of this many days at most."""
 
 _DAY, _MONTH = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d{4}-\d\d", re.ASCII)
 
 
 class BadPeriod(Exception):
-    """Days that no report can be of; the message says why."""
+    """No report can be of these days; the message says why."""
 
 
 def period(first: str, last: str, today: date) -> tuple[date, date]:
-    """The days that these name, such as `2026-11-27`; empty: from the first of the last one's
-    month, and until today. Raises `BadPeriod`.
+    """The days from `first` to `last`, each such as `2026-11-27`.
+
+    No `first`: from the first of the last day's month. No `last`: until today. Raises `BadPeriod`.
 
     >>> period("", "", date(2026, 11, 27))
     (datetime.date(2026, 11, 1), datetime.date(2026, 11, 27))
@@ -60,7 +61,7 @@ def _day(text: str) -> date:
 
 
 def sums(rows: Iterable[UsageRow], by: str) -> list[dict[str, Any]]:
-    """The sums of what one of `GROUPS` tells apart, each with its name, in order."""
+    """Sums for each value of one of `GROUPS`, with its name, in order."""
     return [{by: name, **told(used)} for name, used in sorted(sums_of(rows, by).items())]
 
 

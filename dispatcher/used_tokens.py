@@ -12,7 +12,7 @@ from dispatcher.redis_clock import RedisClock
 from dispatcher.usage import known_models, place_of, read_used
 from dispatcher.usage_texts import texts_at
 
-_PAST_S = 600.0  # what was used on earlier days is read again after so long
+_PAST_S = 600.0  # what was used on earlier days is read again after this
 _EARLY_S = 10.0  # on a new day, an answer may still be counted for the day before
 _MOST_KNOWN = 10_000
 
@@ -41,7 +41,9 @@ class UsedTokens:
         self._past: dict[tuple[str, str], tuple[date, float, int]] = {}
 
     async def read(self, accounts: Sequence[Account], model: str, today: date) -> list[UsedLately]:
-        """What each account has used until now, and of this model. Raises `RedisUnavailable`."""
+        """What each account has used until now, in all and of this model. Raises
+        `RedisUnavailable`.
+        """
         names = [model, *(name for name in self._models() if name != model)]
         of_models, past = await asyncio.gather(
             self._sums(accounts, names, [today]),
@@ -58,7 +60,7 @@ class UsedTokens:
         return datetime.fromtimestamp(self._clock.in_ms(0) / 1000, UTC).date()
 
     async def _before(self, account: Account, today: date) -> int:
-        """What an account has used this month before today, which changes no more."""
+        """What an account has used this month before today: that changes no more."""
         if not account.limits.tokens_per_month or today.day == 1:
             return 0
         name, now = (account.tenant, account.user), time.monotonic()

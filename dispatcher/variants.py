@@ -31,7 +31,7 @@ class Variant:
 
     @property
     def title(self) -> str:
-        """What people tell it from others by.
+        """How people tell it from others.
 
         >>> Variant("0123456789abcdef", (), "Q8_0", 4_700_000_000, 7, "b1").title
         '01234567 (Q8_0, 4.7 GB, b1)'
@@ -42,7 +42,7 @@ class Variant:
 
 
 def variants_of(workers: Iterable[WorkerState]) -> list[Variant]:
-    """Those among the workers, the one with most slots first. What some have nobody knows yet."""
+    """The variants of the known workers, the one with most slots first."""
     alike: dict[str, list[WorkerState]] = {}
     for worker in workers:
         if not worker.is_unknown:

@@ -15,7 +15,7 @@ MOST_UNSENT_BYTES = 2**20
 
 
 class Waiter(Protocol):
-    """Who waits for an answer: a future, or what acts on it at once."""
+    """It waits for an answer: a future, or what acts on the answer at once."""
 
     def done(self) -> bool:
         """Whether it waits no more."""
@@ -35,10 +35,10 @@ _LOOKS = 5
 class Wire(asyncio.Protocol):
     """Sends all commands of an event-loop tick in one write, and hands out the answers in order.
 
-    It is `full` when more than a mebibyte could not be sent yet; `has_room()` is called when that
-    is over. It ends when the server closes it, and when no answer came for `silence_s` and nothing
-    that waited in its buffer has left, and when an answer has more than `most_bytes`. Then all that
-    is in flight fails, and `ended(wire, why)` is called.
+    It is `full` while more than a mebibyte could not be sent; `has_room()` is called when that is
+    over. It ends when the server closes it, and when an answer has more than `most_bytes`. It also
+    ends when no answer came for `silence_s` and nothing has left its buffer. Then all that is in
+    flight fails, and `ended(wire, why)` is called.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Wire(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Has asyncio tell of a buffer that is full."""
+        """Asks asyncio to tell of a full buffer."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(MOST_UNSENT_BYTES)
 
@@ -168,7 +168,7 @@ class Wire(asyncio.Protocol):
             return
         unsent = self._transport.get_write_buffer_size()
         gone = self._written_bytes - unsent
-        # A buffer that was empty can't shrink: the system takes bytes for a server that is silent.
+        # An empty buffer can't shrink: the system takes bytes for a server that is silent.
         has_shrunk = self._unsent_before > 0 and gone > self._gone_before
         self._still = 0 if has_shrunk or self._heard > self._heard_before else self._still + 1
         self._heard_before, self._unsent_before, self._gone_before = self._heard, unsent, gone

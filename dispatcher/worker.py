@@ -54,13 +54,13 @@ class Renewal:
 
 
 class WorkerSession:
-    """One registration after the other of one bridge.
+    """A worker's side of the queue, over all its registrations.
 
-    Every call raises `RedisUnavailable`, `ResponseError` where a script fails, and, but for
-    `register`, `Fenced` when the registration or the attempt is no longer valid. `strangers` are
-    the live apis that speak another protocol, and which. `identity` is the worker and its epoch,
+    Every call raises `RedisUnavailable`, and `ResponseError` where a script fails. All but
+    `register` raise `Fenced` when the registration or the attempt is no longer valid. `strangers`
+    are the live APIs of another protocol, with its version. `identity` is the worker and its epoch,
     which every script checks. `invited` is the name of this machine where an operator has invited
-    it, else empty. `used` is what each attempt has used that has ended.
+    it, else empty. `used` is what each ended attempt has used.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class WorkerSession:
     async def register(self, slots: int, accepting: bool, facts: WorkerFacts) -> Rival | None:
         """Joins under a new epoch; what an older one still held is given back.
 
-        Changes nothing where another worker has the same server, which it then returns.
+        Where another worker has the same server, it changes nothing and returns that one.
         """
         who = Identity(self.worker, self.identity.epoch or secrets.token_hex(8))
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
@@ -100,9 +100,7 @@ class WorkerSession:
     async def renew(
         self, slots: int, accepting: bool, facts: WorkerFacts, held: Mapping[str, int]
     ) -> Renewal:
-        """Says that the bridge lives, what it can take, and what the attempts that still move have
-        cost so far.
-        """
+        """Says that the bridge lives, what it can take, and what moving attempts have cost."""
         items: list[tuple[str, int | str]] = list(held.items())
         named: list[tuple[str, int | str]] = [(attempt_id, "") for attempt_id in held]
         status = WorkerStatus(self._lease_ms, slots, int(accepting), facts.pairs)
@@ -122,10 +120,9 @@ class WorkerSession:
         self._is_announced = self._is_announced or was_heard
 
     async def claim(self, offer: Offer, patience: Patience = EAGER) -> Taken:
-        """Takes as many jobs as are offered places, never more than are free.
+        """Takes as many jobs as `offer` has places for, never more than are free.
 
-        After `RedisUnavailable` the next call finds the same jobs again, should Redis have handed
-        them out.
+        After `RedisUnavailable` the next call finds the same jobs again, if Redis gave them out.
         """
         self._nonce = self._nonce or os.urandom(8).hex()
         wish = Wish(offer, self._nonce, self._max_running, patience)

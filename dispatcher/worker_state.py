@@ -12,13 +12,14 @@ from dispatcher.row import number, printable, whole, words
 class WorkerState:
     """A live worker. `running` counts the attempts that occupy its slots.
 
-    `context` is in tokens per slot; the speeds are tokens per second in one slot, 0 where unknown.
-    All its slots together make `tokens_per_s` now. `foreign` slots of its server are at work for
-    others, and not among its `slots`. `aliases` are more names of its model, `host` is the machine
-    of its bridge, `address` what that has towards Redis (empty: it is the same machine, or was not
-    told), `invited` the name under which an operator has invited it. `endpoints` are the words of
-    `dispatcher.needs`, and none where its bridge does not tell. What it tells of its weights is in
+    `context` is in tokens per slot. Speeds are in tokens per second of one slot, 0 where unknown.
+    All its slots together make `tokens_per_s` now. `foreign` slots of its server work for others,
+    and are not among its `slots`. `aliases` are more names of its model. `host` is the machine of
+    its bridge, `address` what that has towards Redis (empty: the same machine, or not told). An
+    operator has invited it under the name `invited`. `endpoints` are the words of
+    `dispatcher.needs`, none where its bridge does not tell. For what it tells of its weights see
     `dispatcher.facts`.
+
     Since `drained_s`, Unix time, an operator lets it take no jobs, and until `paused_until_s` the
     owner of its machine does; 0: they let it. What holds for it holds for its `place`.
     """
@@ -69,12 +70,12 @@ class WorkerState:
 
     @property
     def abilities(self) -> frozenset[str]:
-        """What it can do that not every worker can."""
+        """What it can do and not every worker can."""
         return self.modalities | self.endpoints
 
     @property
     def makes_text(self) -> bool:
-        """Whether its server can have answers to chats and the like, as far as is known."""
+        """Whether its server can answer chats and the like, as far as is known."""
         return not self.endpoints or COMPLETION in self.endpoints
 
     @property
@@ -84,7 +85,7 @@ class WorkerState:
 
     @property
     def may_serve(self) -> bool:
-        """Whether this process can have jobs done there, once it takes some."""
+        """Whether this process can give it jobs, once it takes some."""
         return self.is_understood and not self.has_failed
 
     @property
