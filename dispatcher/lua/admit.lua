@@ -1,19 +1,19 @@
 -- admit: a request of a tenant begins, where its limits leave room for it.
 -- KEYS[1]  the tenant's key prefix
--- ARGV     1 request  2 lease ms: it is open for so long, unless `hold` renews it
+-- ARGV     1 request  2 lease ms: for how long it is open, unless `hold` renews that
 --          3… for each account of the request: its end user ('': the tenant itself), and its bounds
 --            on the requests of a minute and on open requests (0: none)
 -- Returns  {verdict, number of the account that it is about, now ms, rows}
 --          OK        the request is counted and open, also where an earlier call did it
 --          REQUESTS  the account has had all requests of the minute: nothing changed
 --          OPEN      the account has all open requests that it may have: nothing changed
---          Each row tells of an account: its requests in the minute before now, in how many ms one
---          more may come, and all of them, and its open requests
+--          Each row is of an account: its requests in the last minute, in how many ms one more may
+--          come, in how many ms none of them counts any more, its open requests
 -- @include admitted
 -- @include now_ms
 local request, lease_ms, now = ARGV[1], tonumber(ARGV[2]), now_ms()
 
--- An account, as it is without this request.
+-- An account without this request.
 local function look_at(user, per_minute, most_open)
   local account = {
     requests = requests_key(user), per_minute = tonumber(per_minute), counted = 0,
@@ -52,7 +52,7 @@ local function let_in(account)
   end
 end
 
--- In how many ms the request at a rank, from the oldest or from the newest, is no more counted.
+-- In how many ms the request at a rank, from the oldest or the newest, counts no more.
 local function left_ms(account, rank)
   local at = redis.call('ZRANGE', account.requests, rank, rank, 'WITHSCORES')[2]
   return at and math.max(0, at + MINUTE_MS - now) or 0

@@ -1,7 +1,7 @@
--- begin_once: a request comes with a key of its client's; may it run, or has it an answer already?
+-- begin_once: a request comes with a key of its client's: may it run, or has it an answer?
 -- KEYS[1]  the prefix of kept answers
 -- ARGV     1 name of the answer  2 fingerprint of the request  3 owner  4 lease (ms)
---          5 for how long somebody who waits is believed to wait (ms)
+--          5 for how long a request that asks is believed to wait (ms)
 -- Returns  {'RUN'}              the owner has the key as long as it renews it; also for a repeated
 --                               call
 --          {'RUNS'}             another owner has it, and hears that somebody waits for its answer

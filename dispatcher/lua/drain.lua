@@ -13,7 +13,7 @@
 local place, is_drained = ARGV[1], ARGV[2] == '1'
 c.now, c.rung = now_ms(), {}
 
--- What claims read: it takes nothing from now on, whatever its bridge knows.
+-- Claims read this: the worker takes nothing from now on, whatever its bridge knows.
 local function stop(worker)
   redis.call('HSET', K.worker .. worker, 'accepting', 0, 'drained', c.now)
   publish_speed(c, worker)
@@ -45,7 +45,7 @@ return conduct(function()
       found[#found + 1] = worker
     end
   end
-  -- Jobs that wait for it may be another one's now.
+  -- Another worker may take the jobs that wait for it.
   if is_drained then call_all(c) end
   return found
 end)

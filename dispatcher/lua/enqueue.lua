@@ -38,7 +38,7 @@ local api, max_attempts, max_crashes, max_jobs, max_bytes, max_tenant_jobs, max_
 local asked = read_rows(8, QUEUED_JOB)
 c.now, c.processes = now_ms(), {}
 
--- What is answered where a submission of the job is known that counts as much, or more.
+-- The answer where a submission is known that is as new, or newer; else nil.
 local function answer_of_known(older, ask)
   local known, newer = number(older.generation), tonumber(ask.generation)
   if known == newer or older.cancelled then return {'KNOWN', older.state or 'failed'} end
@@ -55,8 +55,8 @@ local function find_rival(ask)
   return replaced
 end
 
--- Whether somebody has so much more in the queue that it may have to give some of it up. One that
--- comes again and again to a queue that is full of its own is to cost little.
+-- Whether somebody has so much more in the queue that it may have to give some of it up. A tenant
+-- that comes again and again to a queue full of its own jobs is to cost little.
 local function has_less(ask, own, jobs_over, bytes_over)
   local function most_of(key) return number(redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]) end
   if own == 0 then return true end
@@ -66,7 +66,7 @@ local function has_less(ask, own, jobs_over, bytes_over)
   return most_of(K.waiting_bytes) > own_bytes + #ask.body
 end
 
--- What is answered where there is no room, besides that of the job that it replaces; makes room.
+-- Makes room where there is none but that of the replaced job. Returns the answer where it can't.
 local function refuse_if_full(ask, replaced)
   local places, freed = replaced and 1 or 0, replaced and replaced.bytes or 0
   local jobs = queued(c)
@@ -86,7 +86,7 @@ local function refuse_if_full(ask, replaced)
   if most > 0 and own - places >= most then return {'TENANT_FULL', own} end
 end
 
--- The job as it is to stand in Redis.
+-- The job as it stands in Redis.
 local function job_of_ask(ask, sequence)
   local job = {
     api = api, tenant = ask.tenant, user = ask.user, tier = ask.tier, weight = ask.weight,

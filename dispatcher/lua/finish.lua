@@ -103,7 +103,7 @@ local function remember(beginnings, prompt_tokens, completion_tokens)
   end
 end
 
--- Counts what it has used. What needs no slot uses no tokens.
+-- Counts what the attempt used. What needs no slot uses no tokens.
 local function use_of(attempt)
   local job, last = attempt.job, {prompt = 0, cached = 0, completion = 0}
   if not is_side(job.class or '') then
@@ -113,7 +113,7 @@ local function use_of(attempt)
   return use(c, job, whole_usage(job.seen, last), slot_ms_of(c, job))
 end
 
--- What needs no slot is charged by its bytes, and says nothing of answers.
+-- What needs no slot is charged by its bytes, and tells nothing of answers.
 local function end_attempt(attempt)
   local job, prompt, completion = attempt.job, attempt.prompt_tokens, attempt.completion_tokens
   local needs_slot = not is_side(job.class)
@@ -134,13 +134,13 @@ local function end_attempt(attempt)
     use_of(attempt))
 end
 
--- What ends with a job.
+-- The fields of a job that its end needs.
 local FINISHED = {'api', 'tenant', 'user', 'tier', 'weight', 'estimate', 'claimed_ms', 'prefix',
   'max_tenant_running', 'place', 'class', 'seen', 'slot_ms', 'part'}
 local TEXTS_FINISHED = {'api', 'tenant', 'user', 'tier', 'place', 'class'}
 local NUMBERS_FINISHED = {'weight', 'estimate', 'claimed_ms'}
 
--- A flaw that is no obstacle to passing the answer on.
+-- What is wrong with a job whose answer is passed on all the same; nil where nothing is.
 local function flaw_of_finished(id, job)
   local flaw = flaw_in(job, TEXTS_FINISHED, NUMBERS_FINISHED)
   if flaw then return flaw end
@@ -159,7 +159,7 @@ local function finish_job(attempt)
   else work_on(c, id, nil, attempt.id, end_attempt, attempt) end
 end
 
--- Nobody runs them again.
+-- Nobody runs these jobs again.
 local function forget_bodies(attempts)
   local jobs, bodies = {}, {}
   for i, attempt in ipairs(attempts) do
@@ -183,13 +183,14 @@ local function finish_all(attempts)
   if c.used then write_usage(c) end  -- before it takes jobs: their tenants may have used enough
 end
 
--- Nothing waits for what the bridge has again: it listens to that bell without a claim.
+-- Tells the bridge what it has room for again. Nothing waits: it listens to that bell without a
+-- claim.
 local function tell_of(what)
   redis.call('ZADD', K.bell_of .. c.worker, 1, what)
   redis.call('PEXPIRE', K.bell_of .. c.worker, WORKER_TTL_MS)
 end
 
--- How many of these attempts took a slot, and how many took none. One that can't be read may have.
+-- How many of these attempts took a slot, and how many none. One that can't be read may have.
 local function places_of(attempts)
   local sides = 0
   for _, attempt in ipairs(attempts) do
@@ -212,7 +213,7 @@ local function finish()
   local free, is_filled = take_jobs(c, running)
   -- It took its part, not all.
   if is_filled and free > 0 and #c.jobs > 0 then call_all(c, false) end
-  -- A full bridge waits on its own bell only; and it shall come again for what is left to others.
+  -- A bridge that was full hears only its own bell. It also comes again for what is left to others.
   if was_full and free > 0 and #all_classes(c) == 0 then tell_of('room')
   elseif (was_full and free > 0) or c.again > 0 then ring_worker(c.worker) end
   if had_no_side_room and side_room(c) > 0 then tell_of('side_room') end

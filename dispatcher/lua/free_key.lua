@@ -1,4 +1,4 @@
--- free_key: an owner's answer will not be kept, so that its key may be used anew.
+-- free_key: an owner's answer will not be kept, so its key may be used again.
 -- KEYS[1]  the prefix of kept answers
 -- ARGV     1 name of the answer  2 owner  3 '1': only if nobody waits for it
 -- Returns  1: the key is not the owner's (any more); 0: somebody waits for the answer

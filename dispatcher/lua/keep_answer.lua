@@ -1,11 +1,11 @@
--- keep_answer: an answer is complete; who asks again gets it.
+-- keep_answer: an answer is complete, and kept for requests that come again.
 -- KEYS[1]  the prefix of kept answers
 -- ARGV     1 name of the answer: tenant|hash  2 fingerprint of the request  3 owner
 --          4 head  5 body  6 for how long (ms)  7, 8 most bytes of one tenant, and of all together
 -- Returns  1: it is kept, also for a repeated call; 0: it is not, because another owner has the
 --          key, or there is no room
 -- A tenant's oldest answers make room for its new one. Where all tenants together have too much,
--- the oldest ones of the tenant go that has most.
+-- the tenant that has most loses its oldest ones.
 -- @include now_ms
 local name, fingerprint, owner, head, body, keep_ms, most_of_tenant, most_of_all = unpack(ARGV)
 local tenant = string.match(name, '^[^|]*')
@@ -29,7 +29,7 @@ local function strike(old)
   return whose .. '|' .. hash
 end
 
--- Those that are over have gone by themselves.
+-- Answers that are over have gone by themselves.
 local function strike_those_over()
   local over = redis.call('ZRANGEBYSCORE', K.kept_until, '-inf', now_ms(), 'LIMIT', 0, left)
   for _, old in ipairs(over) do strike(old) end

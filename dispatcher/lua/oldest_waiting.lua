@@ -1,9 +1,9 @@
--- oldest_waiting: who waits for the model, as a bridge sees it that could load it. Writes nothing.
+-- oldest_waiting: tells a bridge that could load the model who waits for it. Writes nothing.
 -- KEYS[1]  the model's key prefix
--- ARGV     1 worker: of jobs that it is known to be unable to take it is told nothing
--- Returns  {jobs, ms, slots, mean ms, worker}  so many jobs are queued; the oldest waits for
---          so long; so many slots do other live workers offer that take jobs; a job holds one for
---          so long; this worker loads the model now ('': none)
+-- ARGV     1 worker: it is told of no jobs that it is known to be unable to take
+-- Returns  {jobs, ms, slots, mean ms, worker}  how many jobs are queued; for how long the oldest
+--          waits; the slots of other live workers that take jobs; for how long a job holds one; the
+--          worker that loads the model now ('': none)
 -- Of each class only the first places are looked at for the oldest job.
 -- @include call
 -- @include can_take

@@ -7,11 +7,11 @@
 --                              every lease is extended, since no one can tell who is dead
 --          {'OK', {worker, jobs given back, 'died' or 'left', …}, jobs given back in all,
 --                 deadlines, {api, …}, damaged, what}  a bridge that 'left' has said so
---                              (`WorkerSession.leave`). The last two only where jobs were found
---                              damaged since the last reap: how many, and of the last one what
--- A worker leaves `workers` last, when nothing of it is left. Of one with many jobs some are left
--- to the next call, which may come at once; it is fenced already. What can't be read is retired, by
--- itself, and then all is counted anew.
+--                              (`WorkerSession.leave`). The last two only where damaged jobs were
+--                              found since the last reap: how many, and what the last one had
+-- A worker leaves `workers` last, when nothing of it is left. One with many jobs is fenced, and the
+-- next call, which may come at once, goes on with it. What can't be read is retired by itself, and
+-- then all is counted again.
 -- @include end_queued
 -- @include gone
 -- @include now_ms
@@ -43,8 +43,8 @@ local function extend_all()
   end
 end
 
--- Leases are renewed every quarter of one: who could not for a half comes just in time with the
--- rest.
+-- Leases are renewed every quarter of one. A process that could not for a half comes just in time
+-- with the rest.
 if now < last or now - last > math.max(lease_ms / 2, 2000) then
   extend_all()
   return {'EXTENDED'}
@@ -142,8 +142,7 @@ local function end_overdue_jobs()
   return #deadlines
 end
 
--- What those away were served, and what their jobs will cost, counts no more once all who wait were
--- served as much.
+-- Forgets what absent ones were served and are charged, once all that wait were served as much.
 local function forget_idle(parent)
   local least = least_served(parent)
   if least then redis.call('ZREMRANGEBYSCORE', K.idle .. parent, '-inf', least) end

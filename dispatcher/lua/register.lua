@@ -2,12 +2,11 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 worker  2 epoch (random, new at each registration)  3 lease ms  4 slots
 --          5 accepting (1 or 0)  6… pairs of field and value: what redis-cli shows of it
--- Returns  {'OK', n, now, api, version, …}  n attempts of an earlier epoch were given back. It is
---                      now so late (Unix s). These live apis speak another protocol
+-- Returns  {'OK', n, now, api, version, …}  n attempts of an earlier epoch were given back; the
+--                      time (Unix s); the live apis that speak another protocol
 --          {'AGAIN', n}  and more are left: call it again
---          {'TAKEN', worker, renewed, draining (1 or 0)}  another one with a lease has the same
---                      `server_id`; it has renewed that itself last at this time (Unix ms); nothing
---                      was changed
+--          {'TAKEN', worker, renewed, draining (1 or 0)}  nothing was changed: this one with a
+--                      lease has the same `server_id`; when it last renewed that itself (Unix ms)
 -- @include call
 -- @include is_registered
 -- @include protocols
@@ -35,7 +34,7 @@ local function find_rival()
   end
 end
 
--- Returns how many attempts of an earlier epoch were given back, and whether that are all.
+-- Returns how many attempts of an earlier epoch were given back, and whether these are all.
 local function begin_epoch()
   local attempt_ids = redis.call('ZRANGE', K.running .. worker, 0, MOST_RECOVERED - 1)
   for _, attempt_id in ipairs(attempt_ids) do

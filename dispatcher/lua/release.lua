@@ -57,7 +57,7 @@ if is_refused_again() then return {'OK', 'twice'} end
 
 local suspected = {}
 
--- Two crashes end a job, unless the second one was rather a suspect's that was there as well.
+-- Two crashes end a job, unless a suspect was there at the second: it was rather that one's.
 local function note_crash_of(job)
   local is_others
   suspected, is_others = blame(c, worker, job)

@@ -5,8 +5,7 @@
 -- ARGV     1 job id  2 generation: newer than that of all earlier submissions
 --          3 build: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
---          7 cost of what the client has seen, over all attempts, as far as what is left won't pay
---            for it
+--          7 cost of what the client has seen, over all attempts, less what the rest pays of it
 --          8 what the client has seen: `Shown.text` of dispatcher/cost.py, or ''  9 body
 -- Returns  {'OK', class}      queued at its old place, in this class; also for a repeated call
 --          {'SPENT', n}       n workers have failed at it, or it has crashed too many: it is over
@@ -31,7 +30,7 @@ local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_co
   unpack(ARGV)
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true, limited = true}
 
--- What is answered without a change in the queue; nil where the job goes on.
+-- The answer where the queue stays as it is; nil where the job goes on.
 local function refusal_of(job)
   local known, newer = job and number(job.generation), tonumber(generation)
   if known == newer then return {'OK', job.class} end

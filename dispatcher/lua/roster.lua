@@ -1,5 +1,5 @@
--- roster: what a model says of itself to whose keys invited machines can write, as far as it has a
--- size that it may have.
+-- roster: what a model says of itself whose keys invited machines can write. It leaves out what is
+-- too long.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 most workers  2 most bytes of a row, as Redis counts them  3 number of counters
 --          4… the names of the counters, then those of a worker's fields

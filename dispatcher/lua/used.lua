@@ -1,5 +1,5 @@
--- used: what scripts keep of usage. An invited machine may have put anything there: what is longer
--- than such a text is not read.
+-- used: what scripts keep of usage. An invited machine may have put anything there: texts that are
+-- longer than ours are not read.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1, 2 a key of the model and a field  3, 4 … the next ones
 -- Returns  {text, …}  '' where there is none

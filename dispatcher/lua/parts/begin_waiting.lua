@@ -4,16 +4,17 @@
 -- @include levels
 -- @include path_of
 
--- Who returns starts at the least `served` of those who wait: not at a sum, for estimates may be
--- far too high, and it would wait until others had as much in truth. It starts just behind them:
--- even ones stand in the order of their names, and ever new names would starve the last of them.
+-- A child that returns starts at the least `served` of those that wait: not at a sum, since
+-- estimates may be far too high, and it would wait until others really had as much. It starts just
+-- after them: equal ones stand in the order of their names, and ever new names would starve the
+-- last of them.
 local function served_at_start(c, parent, child, charged)
   local idle = redis.call('ZSCORE', K.idle .. parent, child)
   local own = (idle or charged) - charged
   if idle then redis.call('ZREM', K.idle .. parent, child) end
   local least = least_served(parent)
   if not least then return own end
-  return math.max(own, parent == '' and least or least + JUST_BEHIND)  -- even tiers have an order
+  return math.max(own, parent == '' and least or least + JUST_BEHIND)  -- equal tiers have an order
 end
 
 -- What waits in several classes (dispatcher/needs.py) has the same sum in each. Returns whether

@@ -23,13 +23,13 @@ local function read_rows_of_crashes(c)
   return rows
 end
 
--- All jobs that a server held are given back within this time, each by a call of its own: the first
+-- Each job that the server held is given back by a call of its own, all within this time. The first
 -- of them tells who was there.
 local function is_of_this_crash(c, row, worker)
   return row.worker == worker and row.at > c.now - SAME_CRASH_MS
 end
 
--- Who had a job there, each once.
+-- The tenants and users that had a job there, each once.
 local function those_held(worker, job)
   local found, seen = {}, {}
   local function add(tenant, user)
@@ -46,7 +46,7 @@ local function those_held(worker, job)
   return found
 end
 
--- Whether these rows are of two servers and of so many crashes.
+-- Whether these rows are of two servers, and of at least `least` crashes.
 local function are_enough(rows, least)
   local crashes, workers, n, servers = {}, {}, 0, 0
   for _, row in ipairs(rows) do
@@ -95,8 +95,8 @@ local function judge(c, rows, blamed, was)
   return added
 end
 
--- One suspect was there alone: it has crashed the other servers as well. Who was only there beside
--- it is cleared.
+-- One suspect was there alone: it has crashed the other servers as well. Those that were only there
+-- beside it are cleared.
 local function clear_others(c, rows, guilty)
   local shared, left = {}, {}
   local function is_guilty(row)
@@ -120,8 +120,8 @@ local function clear_others(c, rows, guilty)
   return left
 end
 
--- Who is to blame, and under which names they were suspects. Where suspects were there, others are
--- not blamed.
+-- The ones to blame, the names under which they were suspects, and whether one suspect was there
+-- alone. Where suspects were there, nobody else is blamed.
 local function find_blamed(c, worker, job)
   local held, was, suspected = those_held(worker, job), {}, {}
   for _, who in ipairs(held) do
@@ -131,13 +131,13 @@ local function find_blamed(c, worker, job)
   return #suspected > 0 and suspected or held, was, #suspected == 1
 end
 
--- Whether the model has served anybody else today. One who is alone with it harms nobody.
+-- Whether the model has served another tenant today. One that is alone with it harms nobody.
 local function serves_others(c, tenant)
   local key = K.usage .. day_of(c.now)
   return redis.call('HLEN', key) > (redis.call('HGET', key, tenant) and 1 or 0)
 end
 
--- This crash was its own, and it was a suspect already.
+-- Holds back a suspect whose own crash this was.
 local function hold_back(c, who)
   if not serves_others(c, who.tenant) then return end
   for _, name in ipairs({who.name, who.tenant .. '|-'}) do
@@ -167,7 +167,7 @@ local function note_crash(c, rows, worker, job)
 end
 
 -- A worker's server has crashed while it had this job, which is off the worker already. Returns the
--- names that are under suspicion from now on; and whether a suspect of another tenant was there:
+-- names that are under suspicion from now on, and whether a suspect of another tenant was there:
 -- then it need not have been this job.
 local function blame(c, worker, job)
   local rows, is_known, other = read_rows_of_crashes(c), false, false

@@ -3,9 +3,9 @@
 --   known, added, changed      counters (counters.lua)
 --   charged, has_charged       what running jobs are expected to cost (charges.lua)
 --   classes, waiting, queued   who waits (classes.lua)
---   waits                      the flows that are known to wait (waiting.lua)
+--   waits                      the flows that are known to wait (enter_turns.lua)
 --   used                       what jobs that have ended used, by tenant and user (use.lua)
---   rung                       the classes for which a worker was called already (call_workers.lua)
+--   rung                       the classes that a worker was called for already (call_one.lua)
 --   crash_cost                 what a suspect pays for a crash (release.lua)
 --   entering                   jobs that enter the queue together (entering.lua)
 -- @include counters

@@ -2,8 +2,8 @@
 -- @include classes
 -- @include is_side
 
--- One bridge for each class that waits: only for those that need no slot, or only for all others,
--- where `of_sides` is given.
+-- Calls one bridge for each class that waits. `of_sides` true: only for those that need no slot;
+-- false: only for all others; nil: for each.
 local function call_all(c, of_sides)
   for _, class in ipairs(all_classes(c)) do
     if of_sides == nil or is_side(class) == of_sides then call_one(c, class) end

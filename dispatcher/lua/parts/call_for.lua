@@ -1,11 +1,11 @@
--- Whom a new job calls.
+-- Which worker a new job calls.
 -- @include bells
 -- @include call_one
 -- @lazy find_fastest
 -- @include is_side
 -- @include slots
 
--- Whether a worker is called alone in good faith: it renews in time, and understands the job.
+-- Whether a worker is called alone: it renews in time, and understands the job.
 local function is_relied_on(c, worker)
   local about = fields_of(K.worker .. worker, 'renewed_ms', 'protocol')
   return c.now - number(about[1]) <= RELIED_ON_MS and number(about[2]) == PROTOCOL
@@ -20,7 +20,7 @@ local function find_worker_for(c, job)
   return is_sought and find_fastest(job.class) or nil
 end
 
--- The bell that all share is heard first by who has waited longest. Where that is another one, it
+-- The bridge that has waited longest hears the shared bell first. Where that is another one, it
 -- would leave the job, and call the one that it is for. So that one is called alone, unless it may
 -- not hear: it has not answered its last ring, or was silent. A ring that is lost all the same
 -- costs what any lost ring does.

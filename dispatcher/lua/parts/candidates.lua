@@ -3,7 +3,7 @@
 -- @include levels
 -- @include places
 
--- Of tiers that are even the more urgent one is first.
+-- Of equal tiers the more urgent one is first.
 local function tier_is_before(a, b)
   return a[2] < b[2] or (a[2] == b[2] and TIER_WEIGHTS[a[1]] > TIER_WEIGHTS[b[1]])
 end
@@ -12,7 +12,7 @@ local function is_before(a, b)
   return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1])
 end
 
--- Those who wait at one level, the least first, over all classes that this worker may take.
+-- Those that wait at one level, the least first, over all classes that this worker may take.
 local function waiting_at(c, parent, most)
   most = most or FAN
   local name = most .. parent
@@ -34,7 +34,8 @@ local function waiting_at(c, parent, most)
   return found
 end
 
--- A user's oldest jobs, over all these classes, so many of each; and the places that are none.
+-- A user's oldest jobs over all these classes, this many of each, and members of the queue that are
+-- no places.
 local function oldest_of(c, path, most)
   local places, unreadable = {}, {}
   for _, class in ipairs(c.mine) do

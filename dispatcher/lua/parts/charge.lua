@@ -3,8 +3,7 @@
 -- @include charges
 -- @include move
 
--- A running job is expected to cost `after` where it was `before`: 0 before it runs, and after it
--- was given back.
+-- A running job is expected to cost `after`, no longer `before`. 0: it does not run.
 local function charge(c, job, before, after)
   read_charges_of(c, job)
   for _, level in ipairs(levels(job)) do

@@ -1,6 +1,5 @@
 -- Which job a worker takes next. bench/reference/choice.py makes the same choice in Python.
--- Each of these returns a job; or CHANGED when the queue is not as it was and must be looked at
--- anew; or nil.
+-- Each of these returns a job, nil, or CHANGED: the queue has changed, and must be looked at again.
 -- @include candidates
 -- @include favourites
 -- @include job_at
@@ -34,7 +33,7 @@ local function consider(c, place, least)
 end
 
 -- The oldest job of a user that is not left to others. A slow worker looks for the one that loses
--- least, of equals the last: the older ones will find a fast worker before.
+-- least, of equal ones the last: the older ones will find a fast worker before.
 local function find_of_user(c, path)
   -- Most often the first is taken, and the second tells that there are more.
   local is_short = not c.is_slow and #c.mine == 1

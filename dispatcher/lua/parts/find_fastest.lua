@@ -2,7 +2,7 @@
 -- @include numbers
 -- @include taken
 
--- The measured speeds of all who take jobs: {worker, slots, tokens per second}, the fastest first.
+-- The measured speeds of all that take jobs: {worker, slots, tokens per second}, the fastest first.
 -- One that is not measured yet is tried at once.
 local function by_speed()
   local rows, found = redis.call('HGETALL', K.speeds), {}
@@ -14,8 +14,8 @@ local function by_speed()
   return found
 end
 
--- Of those with room that are about as fast as any with room the one with most of its slots free;
--- nil where none has room.
+-- Of those with room that are about as fast as the fastest of them, the one with most of its slots
+-- free; nil where none has room.
 local function find_fastest(class)
   local best, fastest, best_part = 0, nil, 0
   for _, row in ipairs(by_speed()) do

@@ -36,8 +36,8 @@ local function is_near(c, place, class, tier, tenant, user)
       and sequence_of(place) - sequence_of(head) <= span
 end
 
--- A job that prefers this worker, but for suspects; see choice.lua. `anyhow`: all others are left
--- to others.
+-- A job that prefers this worker, but for suspects; see choice.lua. With `anyhow` everything else
+-- is left to others.
 local function find_favourite(c, anyhow)
   for _, place in ipairs(favourites_in_turn(c)) do
     local class, tier, tenant, user = split_place(place)

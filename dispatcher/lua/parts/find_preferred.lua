@@ -8,15 +8,15 @@ local function process_of(c, worker)
   return c.processes[worker]
 end
 
--- How many tokens of a conversation a worker need not evaluate, if it remembers this. What is asked
--- a second time, or is only named alike, begins as the first time; it does not go on.
+-- How many tokens of a conversation a worker that remembers this need not evaluate. A request that
+-- is the same, or only has the same name, begins as the first one did; it does not go on.
 local function tokens_there(nth, name, prompt_tokens, completion_tokens)
   if nth == 1 or string.sub(name, 1, #KEYED) == KEYED then return tonumber(prompt_tokens) end
   return prompt_tokens + completion_tokens
 end
 
--- The worker that has the longest known beginning of the conversation in its cache, and still runs;
--- and how many tokens. A few are worth nothing: who asks the same few words need not wait.
+-- The worker that has the longest known beginning of the conversation in its cache and still runs,
+-- and how many tokens. A few are worth nothing: a request of the same few words need not wait.
 local function find_preferred(c, class, beginnings)
   local names, keys = {}, {}
   for name in string.gmatch(beginnings, '%S+') do

@@ -1,6 +1,6 @@
 -- @include leave_turns
 
--- Of a user that has a turn, and waits for nothing: of a job that was damaged.
+-- Forgets the turn of a user without waiting jobs: a damaged one has left it.
 local function forget_turn(c, path)
   local tier, tenant, user = string.match(path, '^([^|]*)|([^|]*)|([^|]*)$')
   if not user then return nil end

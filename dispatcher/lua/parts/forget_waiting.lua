@@ -1,8 +1,8 @@
 -- @include counters
 -- @include levels
 
--- Forgets all that is kept of those who wait, as these jobs are the last to leave the queue. What
--- was kept of others went with them. Nobody has to come any more.
+-- Forgets all that is kept of waiting jobs: these are the last to leave the queue. No bridge has to
+-- come any more.
 local function forget_waiting(c, jobs)
   local keys = {K.queue, K.classes, K.waiting, K.waiting_bytes, K.bell, K.side_bell}
   local seen = {}

@@ -18,7 +18,7 @@ local function move_gone(worker, verdict)
   end
 end
 
--- Returns whether it is noted: who had no server could only have loaded a model.
+-- Returns whether it is noted: one without a server could only have loaded a model.
 local function note_gone(c, worker, how)
   local names = {'server', 'host', 'address', 'health', 'reason', 'drained', 'invited'}
   local about, fields = fields_of(K.worker .. worker, unpack(names)), {'how', how}

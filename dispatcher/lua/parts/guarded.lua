@@ -1,8 +1,8 @@
 -- @include counters
 -- @include raise_refusal
 
--- Does the work for one job. Returns whether it went well, and what the work has returned. Where
--- it was done by half, the next reap counts anew (recount.lua).
+-- Does the work for one job. Returns whether it went well, and what the work has returned. If only
+-- half of it was done, the next reap counts again (recount.lua).
 local function guarded(c, work, ...)
   local is_well, answer = pcall(work, ...)
   if not is_well then

@@ -1,4 +1,4 @@
--- Which of these attempts a worker holds: a list of what is false where it does not.
+-- Which of these attempts a worker holds: a list that has false for each that it doesn't.
 local function held(worker, attempt_ids)
   local found = {}
   for first = 1, #attempt_ids, PIECE do

@@ -2,14 +2,14 @@
 -- @include tolerant
 -- @include usage_text
 
--- The tokens of a day that the usage tells.
+-- The tokens of a day, as usage tells.
 local function tokens_in(key, field)
   local row = read_usage(fields_of(key, field)[1])
   return row.prompt + row.completion
 end
 
--- Whether the tokens that were left for a job, when it came, are used by now. What a worker has
--- begun goes on.
+-- Whether the tokens that were left for a job, when it came, are used by now. A job that a worker
+-- has begun goes on.
 local function is_used_up(c, job)
   local until_ms, day, of_tenant, of_user = string.match(job.quota, '^(%d+) (%S+) (%S+) (%S+)$')
   if not until_ms or c.now >= tonumber(until_ms) then return false end

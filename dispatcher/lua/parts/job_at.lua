@@ -15,7 +15,7 @@ local TEXTS_CLAIMED = {'api', 'state', 'tier', 'wants'}
 local NUMBERS_CLAIMED = {'weight', 'estimate', 'prompt_estimate', 'completion_estimate', 'bytes',
   'enqueued_ms', 'wait_until_ms', 'deadline_ms', 'attempts', 'crashes', 'generation'}
 
--- Its worker would not understand it, or would not be understood.
+-- Neither its worker nor its api would understand the other.
 local function is_of_other_protocol(job)
   return number(job.protocol) ~= PROTOCOL
 end

@@ -3,7 +3,7 @@
 -- @include tolerant
 -- @include try
 
--- The oldest jobs of the one flow that waits leave the queue, and others of it stay.
+-- The oldest jobs of the only flow that waits leave the queue, and others of it stay.
 local function leave_together(c, jobs)
   local places, bytes, class, tenant = {}, 0, jobs[1].class, jobs[1].tenant
   for i, job in ipairs(jobs) do places[i], bytes = job.place, bytes + job.bytes end

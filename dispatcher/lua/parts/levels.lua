@@ -1,5 +1,5 @@
--- The three levels at which those who wait take turns: tiers, tenants of a tier and users of a
--- tenant. `parent` names a level: '' for the tiers, '<tier>', '<tier>|<tenant>'; `child` one who
+-- The three levels at which those that wait take turns: tiers, tenants of a tier and users of a
+-- tenant. `parent` names a level: '' for the tiers, '<tier>', '<tier>|<tenant>'; `child` one that
 -- waits there; `path` both together.
 -- @include numbers
 

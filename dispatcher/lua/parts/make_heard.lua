@@ -19,7 +19,7 @@ local function forget(c, id, job)
   redis.call('DEL', K.job .. id, K.body .. id)
 end
 
--- Has the api hear how a job ended. Returns whether Redis knows the job still.
+-- Tells the api how a job ended. Returns whether Redis still knows the job.
 local function make_heard(c, api, id, generation)
   local job = read_job(id)
   if job.flaw and FINAL[job.state] then tell_of_flaw(api, id, generation)

@@ -5,9 +5,9 @@
 -- @include places
 -- @include read_job
 
--- The tenant that has most queued gives up its newest jobs, unless it would have less than the
--- newcomer then, whose tenant has `own` jobs. Returns how many; nil where that makes no room, and
--- nothing was changed. The steps are made in it: few calls need them.
+-- The tenant with most queued gives up its newest jobs, unless it would have less than the newcomer
+-- then, whose tenant has `own` jobs. Returns how many. Where that makes no room, it returns nil and
+-- changes nothing. The steps are made in it: few calls need them.
 local function make_room(c, ask, own, jobs_over, bytes_over)
   local least_jobs, least_bytes = jobs_over > 0 and own + 1 or 1, 0
   if bytes_over > 0 and own > 0 then

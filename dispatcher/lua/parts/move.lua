@@ -1,6 +1,6 @@
 -- Virtual token counters (arXiv 2401.00588). Of each child two are kept, in cost per weight:
 -- `served`, what it had, and `charged`, what its running jobs are expected to cost. The least sum
--- is next; `turns` has the sums of who waits, `idle` those of who doesn't.
+-- is next. `turns` has the sums of those that wait, `idle` of those that don't.
 -- bench/reference/turns.py says the same in Python.
 -- @include classes
 -- @include levels

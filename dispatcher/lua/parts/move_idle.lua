@@ -1,7 +1,7 @@
 -- @include least_served
 -- @include numbers
 
--- Who was forgotten had no more than those who wait: it would start where they are.
+-- A child that was forgotten had no more than those that wait: it would start where they are.
 local function move_idle(parent, child, amount)
   local is_kept = redis.call('ZADD', K.idle .. parent, 'XX', 'INCR', amount, child)
   if is_kept or amount <= 0 then return end

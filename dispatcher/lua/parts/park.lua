@@ -1,5 +1,5 @@
--- A tenant with as many running jobs as it may have is not waiting until one of them ends, but for
--- what needs no slot.
+-- Parks a tenant that runs as many jobs as it may: until one of them ends only what needs no slot
+-- has a turn.
 -- @include classes
 -- @include counters
 -- @include is_side

@@ -2,8 +2,8 @@
 -- @include counters
 -- @include taken
 
--- The accepting workers that are not noticeably slower than this one, itself included: their names
--- and all their slots.
+-- The accepting workers that are not noticeably slower than this one, itself included: their
+-- names, and all their slots.
 local function peers_of(c)
   local rows, names, all_slots = redis.call('HGETALL', K.speeds), {}, 0
   local own = number(c.about.decode_tps)
@@ -27,9 +27,9 @@ local function running_on(c, names)
   return running
 end
 
--- How many of the jobs that wait a worker takes at once, so that a burst spreads over the workers
--- with room: its slots become as full as those of its peers will be, or a little fuller. One at
--- least: it was called, and may be the only one that hears.
+-- How many waiting jobs a worker takes at once, so that a burst spreads over the workers with room:
+-- its slots become as full as those of its peers will be, or a little fuller. At least one: it was
+-- called, and may be the only one that hears.
 local function part_of(c, slack)
   local names, all_slots = peers_of(c)
   if #names < 2 or all_slots <= 0 then return queued_for_slots(c) end

@@ -1,4 +1,4 @@
--- Who speaks another protocol (dispatcher/protocol.py).
+-- Which apis speak another protocol (dispatcher/protocol.py).
 -- @include numbers
 -- @include tolerant
 
@@ -8,7 +8,7 @@ local function protocol_of(api)
   return protocols[api]
 end
 
--- Live apis and their versions, one behind the other.
+-- Live apis and their versions, one after the other.
 local function other_apis()
   local others = {}
   for _, api in ipairs(redis.call('ZRANGE', K.apis, 0, MOST_NAMED - 1)) do

@@ -1,5 +1,5 @@
--- Counts anew, after damage, what is counted for jobs. What a job that can't be read was charged is
--- then neither its tenant's burden for ever nor a gift to it.
+-- Counts again, after damage, what is counted for jobs. So what an unreadable job was charged is
+-- neither a burden for its tenant for ever nor a gift to it.
 -- @include add_charge
 -- @include call
 -- @include charge

@@ -19,8 +19,8 @@ local function shown_text(used)
   return digits(used.completion) .. ' ' .. digits(used.prompt) .. ' ' .. digits(used.cached)
 end
 
--- Counts what a job has used that ends without an answer: where it has failed, only what its client
--- was shown.
+-- Counts what a job has used by its end without an answer: where it has failed, only what its
+-- client was shown.
 local function use_of_unanswered(c, job, verdict, used)
   if used and verdict ~= 'failed' then
     return use(c, job, whole_usage(job.seen, used), slot_ms_of(c, job))
@@ -28,7 +28,7 @@ local function use_of_unanswered(c, job, verdict, used)
   return use_shown(c, job, slot_ms_of(c, job))
 end
 
--- Only the api knows what its client has seen: it may have the job go on from there (resume.lua).
+-- Only the api knows what its client has seen: it may resume the job (resume.lua).
 local function keep_lost(c, id, job, used)
   redis.call('DEL', K.body .. id)
   redis.call('ZADD', K.deadlines, math.min(c.now + LOST_MS, tonumber(job.deadline_ms)), id)
@@ -60,7 +60,7 @@ local function queue_again(c, id, job)
   end
 end
 
--- `error` is what the api is told where it was tried often enough, or the client has seen a part.
+-- `error` is what the api is told if the job was tried often enough, or the client has seen a part.
 -- `used` are the tokens of the attempt, where its bridge has told.
 local function recover_sound(c, id, name, job, error, used)
   stopped_running(c, job)
@@ -81,8 +81,9 @@ local function is_astray(id, name, job)
       and not redis.call('ZSCORE', K.running .. job.worker, id .. ':' .. job.attempt)
 end
 
--- The attempt is off its worker already. Back to its old place, unless nobody waits, its time is
--- up, it was tried often enough, or the client has seen a part of the answer. Returns the verdict.
+-- The attempt is off its worker already. The job goes back to its old place, unless nobody waits,
+-- its time is up, it was tried often enough, or the client has seen a part of the answer. Returns
+-- the verdict.
 local function recover(c, attempt_id, error, used)
   local id, name = split_attempt_id(attempt_id)
   local job = id and read_job(id)

@@ -8,7 +8,7 @@ local function clear_place(c, job)
   if not job.state then redis.call('ZREM', K.deadlines, job.id) end
 end
 
--- Takes a job out of the queue that can't be run; its `obstacle` says why.
+-- Takes a job that can't be run out of the queue; its `obstacle` says why.
 local function remove(c, job)
   c.seen_turns = {}
   if job.obstacle == 'astray' then guarded(c, clear_place, c, job)

@@ -1,5 +1,5 @@
--- How a job ends that can't be read. Each step is taken by itself: any field may be the bad one.
--- What its tenant was charged for it can't be told, so the next reap counts anew (recount.lua).
+-- Ends a job that can't be read. Each step is taken by itself: any field may be the bad one. What
+-- its tenant was charged for it can't be told, so the next reap counts again (recount.lua).
 -- @include attempts
 -- @include bells
 -- @include flaws

@@ -2,7 +2,7 @@
 -- @include charges
 -- @include move
 
--- A job has ended that was expected to cost job.estimate and did cost `cost`.
+-- A job has ended. It was expected to cost job.estimate, and did cost `cost`.
 local function settle(c, job, cost)
   read_charges_of(c, job)
   local estimate, somebody_waits = tonumber(job.estimate), queued(c) > 0

@@ -1,4 +1,4 @@
--- One key for the speeds of all who take jobs: every bridge compares itself with the others.
+-- One key for the speeds of all that take jobs: every bridge compares itself with the others.
 -- @include counters
 
 -- Whether some of a small fleet are noticeably faster: a new job then calls one of those.

@@ -1,8 +1,8 @@
 -- @include classes
 -- @include levels
 
--- Where nobody waits any more, nobody is behind: what they were served is forgotten. Else one who
--- was served for long, while others were away, would wait until they had as much.
+-- Where nobody waits any more, what they were served is forgotten. Else a child that was served for
+-- long, while others were away, would wait until they had as much.
 local function stop_waiting(c, class, parent, child)
   local sum = redis.call('ZSCORE', turns(class, parent), child)
   if not sum then return end

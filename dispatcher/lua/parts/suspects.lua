@@ -1,7 +1,7 @@
 -- @include counters
 
--- The tenants and end users whose jobs crashed servers (blame.lua). Where there are none, nobody is
--- asked: the counters tell.
+-- The tenants and end users whose jobs crashed servers (blame.lua). Where there are none, the
+-- counters say so, and nobody is asked.
 local function suspects_of(c)
   if c.suspects then return c.suspects end
   c.suspects = {}
@@ -18,7 +18,7 @@ local function suspected_as(c, tenant, user)
   return found[whole] and whole or found[tenant .. '|-'] and tenant .. '|-' or nil
 end
 
--- Those who were held back in the last ten minutes, and until when.
+-- Those that were held back in the last ten minutes, and until when.
 local function read_held_back(c)
   c.held_back = {}
   local since = c.now + HELD_BACK_MS - SUSPECTED_MS
@@ -46,7 +46,7 @@ local function held_back_ms(c, job)
   return longest
 end
 
--- A job of one who was held back begins: the next one has to wait.
+-- A job of one that was held back begins: the next one has to wait.
 local function space_out(c, job)
   for name, until_ms in pairs(held_back_as(c, job)) do
     c.held_back[name] = math.max(until_ms, c.now + SPACED_MS)
@@ -54,9 +54,9 @@ local function space_out(c, job)
   end
 end
 
--- A job that has crashed a server may do it again, and so may any of a tenant under suspicion. One
--- whose client has seen a part of the answer went well for a while: it was rather there when its
--- server crashed, and its client waits for the next token.
+-- A job that has crashed a server may do it again, and so may any of a tenant under suspicion. A
+-- job whose client has seen a part of the answer went well for a while: it was rather a bystander,
+-- and its client waits for the next token.
 local function is_suspect(c, job)
   if job.visible then return false end
   return tonumber(job.crashes or '0') > 0 or suspected_as(c, job.tenant, job.user) ~= nil

@@ -21,7 +21,7 @@ local function take(c, job)
   c.jobs[#c.jobs + 1] = describe(c, attempt_id, job, small_body(job.id, job))
 end
 
--- Takes up to so many jobs, each of which is next when the ones before it run.
+-- Takes up to `wanted` jobs. Each is the next in turn when those before it run.
 local function take_in_turn(c, wanted)
   for _ = 1, MOST_TURNS do  -- damaged keys may lead to the same place again and again
     local job = #c.jobs < wanted and find_next(c)

@@ -9,7 +9,8 @@
 -- @lazy take_sides
 -- @lazy take_together
 
--- How many jobs to take at most; and whether that is less than wanted, as so many of the model run.
+-- How many jobs to take at most, and whether that is less than wanted since so many of the model
+-- run.
 local function limit_of(c)
   local wanted = math.max(0, math.min(c.most, room(c, c.running), MOST_CLAIMED))
   local slack, waiting = math.floor(c.slots / SLACK_PARTS), queued_for_slots(c)
@@ -21,7 +22,7 @@ local function limit_of(c)
   return math.max(0, left), true
 end
 
--- Takes up to so many jobs for slots.
+-- Takes up to `wanted` jobs for slots.
 local function take(c, wanted)
   for _, class in ipairs(all_classes(c)) do
     if not is_side(class) and can_take(class, c.worker) then c.mine[#c.mine + 1] = class end
@@ -38,8 +39,8 @@ local function take(c, wanted)
   if #c.mine > 0 then take_in_turn(c, wanted) end
 end
 
--- Takes as many jobs as are wanted where `running` slots are taken. Returns the free slots that are
--- left, and whether it took all it wanted: of what needs a slot, and of what needs none.
+-- Takes as many jobs as are wanted, where `running` slots are taken. Returns the free slots that
+-- are left, and whether it took all it wanted: of what needs a slot, and of what needs none.
 local function take_jobs(c, running)
   c.running, c.live_apis, c.faster_of = running, {}, {}
   local wanted, is_capped = limit_of(c)
@@ -51,7 +52,8 @@ local function take_jobs(c, running)
   if running == 0 and #c.jobs > 0 then
     redis.call('PEXPIRE', K.running .. c.worker, WORKER_TTL_MS)
   end
-  -- Who leaves jobs to others calls those, by their own bells: it would get the shared one itself.
+  -- A claim calls those that it leaves jobs to by their own bells: it would hear the shared one
+  -- itself.
   for other in pairs(c.called) do ring_worker(other) end
   return room(c, running) - in_slots, is_filled, are_sides_filled
 end

@@ -5,7 +5,7 @@
 -- @include take_in_turn
 
 -- Takes jobs that need no slot, up to the free side places. Returns whether it took all it wanted.
--- They have no favourite worker, and no worker is slow at them.
+-- They prefer no worker, and no worker is slow at them.
 local function take_sides(c)
   if c.most_sides < 0 then return false end
   local wanted, before = math.min(c.most_sides, side_room(c)), #c.jobs

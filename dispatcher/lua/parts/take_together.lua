@@ -15,8 +15,8 @@ local function is_for_one(c, job)
   return job.prefers or job.avoids or is_suspect(c, job)
 end
 
--- So many jobs of those that wait, oldest first; nil where one of them must be looked at in its
--- turn. Who has favourites among them is told by the jobs.
+-- The oldest `most` jobs that wait; nil where one of them must be looked at in its turn. The jobs
+-- themselves tell which worker they prefer.
 local function first_jobs(c, most)
   local jobs, last = {}, most < queued(c) and most - 1 or most  -- one more shows that there is one
   for i, place in ipairs(redis.call('ZRANGE', K.queue, 0, last)) do
@@ -67,9 +67,9 @@ local function begin(c, job)
   if job.supersedes then forget_key(job.id, job) end
 end
 
--- Takes so many jobs, oldest first: all that wait, or the first of the one flow that waits. Who is
--- next makes no difference then. Returns false, and has changed nothing, where some must be looked
--- at in their turn.
+-- Takes this many jobs, oldest first: all that wait, or the first of the only flow that waits.
+-- Their turns make no difference then. Where some must be looked at in their turn, it returns false
+-- and changes nothing.
 local function take_together(c, most)
   local jobs = first_jobs(c, most)
   local bodies = jobs and bodies_of(jobs)

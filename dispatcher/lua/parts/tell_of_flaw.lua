@@ -1,7 +1,7 @@
 -- @include tell
 -- @include tolerant
 
--- Of a job that was retired while its api was not known.
+-- Tells the api of a job that was retired while the api was not known.
 local function tell_of_flaw(api, id, generation)
   local flaw = fields_of(K.job .. id, 'flaw')[1] or 'unknown'
   tell(api, id .. ':-' .. generation, 'failed', string.format(UNREADABLE, flaw))

@@ -1,6 +1,6 @@
 -- @include suspects
 
--- An answer that went well ends the suspicion sooner, but for who was held back already.
+-- An answer that went well ends the suspicion sooner, but not of one that was held back already.
 local function trust_again(c, job)
   local name = suspected_as(c, job.tenant, job.user)
   if not name or held_back_as(c, job)[name] then return end

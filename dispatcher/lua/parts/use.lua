@@ -27,8 +27,8 @@ local function add_uses(c, job, used, sign)
   add_use(c.used.users, tenant .. '|' .. user, tenant, used, sign)
 end
 
--- Returns what notes it in the job: a field and its value. Of a request with several jobs the first
--- one counts as the request, and of several choices of one prompt the first one has its tokens.
+-- Returns what notes it in the job: a field and its value. Of a request with several jobs only the
+-- first counts as the request. Of several choices of one prompt only the first has its tokens.
 local function use(c, job, used, slot_ms)
   if not job.tenant then return end
   local is_choice = job.part == 'choice'
@@ -43,8 +43,8 @@ local function use(c, job, used, slot_ms)
   return 'counted', usage_text(row)
 end
 
--- As `use`, for a job of which nobody reports more than its client was shown; of one that was shown
--- nothing, nothing counts.
+-- As `use`, for a job of which nobody reports more than its client was shown. If that was nothing,
+-- nothing counts.
 local function use_shown(c, job, slot_ms)
   local shown = (job.shown or '') ~= '' and job.shown or job.seen or ''
   if shown == '' then return end

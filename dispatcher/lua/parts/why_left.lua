@@ -1,5 +1,5 @@
 -- When a worker leaves a job to others. Each reason returns nil, or what leaving it means:
---   ms       after so long it is left no more (nil: until something else changes)
+--   ms       after this time it is left no more (nil: until something else changes)
 --   call     a worker with room that may take it
 --   give_to  the worker that it is to prefer from now on
 -- @include classes
@@ -12,7 +12,7 @@ local function left_ms(c, job)
   return c.now - (job.left_since_ms or c.now)
 end
 
--- One to call that has room and no suspect. There may be many jobs that wait for one.
+-- A worker to call that has room and no suspect. It is looked for once: many jobs may wait for one.
 local function without_suspect(c, job)
   c.without_suspect = c.without_suspect or {}
   if c.without_suspect[job.class] == nil then
@@ -22,10 +22,9 @@ local function without_suspect(c, job)
   return c.without_suspect[job.class]
 end
 
--- What has failed here is tried elsewhere first. Of suspects, which are jobs that have crashed a
--- server and those of tenants under suspicion, a worker runs one at a time, so that none is blamed
--- for what another one does; it takes the next when that has ended. Of one who is held back none
--- begins.
+-- A job that has failed here is tried elsewhere first. A worker runs one suspect at a time (a job
+-- that crashed a server, or one of a tenant under suspicion), so that none is blamed for another.
+-- It takes the next when that has ended. No job of one that is held back begins.
 local function left_for_safety(c, job)
   local is_of_suspects = is_suspect(c, job)
   local held_back = is_of_suspects and held_back_ms(c, job) or 0
@@ -37,9 +36,9 @@ local function left_for_safety(c, job)
   return found and {call = with_room, ms = SECOND_TRY_MS - left_ms(c, job)} or nil
 end
 
--- What it costs to evaluate here anew what another worker has in its cache, in ms: for all slots,
--- since it holds them up, unless nothing runs here; and DEAR times what it takes, for it displaces
--- what others have in the cache. 0 without figures.
+-- What it costs, in ms, to evaluate here what another worker has in its cache: for all slots, since
+-- it holds them up, unless nothing runs here. It counts DEAR times, since it displaces what others
+-- have in the cache. 0 without figures.
 local function anew_ms(c, job)
   local tps = number(c.about.prompt_tps)
   if tps <= 0 then return 0 end
@@ -47,13 +46,13 @@ local function anew_ms(c, job)
   return math.min(MOST_WORTH_MS, job.cached_there * DEAR * 1000 / tps * held_up)
 end
 
--- Whether a slot will be free there sooner than that: behind the older jobs that wait for it.
+-- Whether a slot will be free there sooner than that, after the older jobs that wait for it.
 local function comes_sooner(c, job, there, worth)
   local ahead = redis.call('ZRANK', K.prefers .. job.prefers, job.place) or 0
   return (ahead + 1) * number(counter(c, 'mean_service_ms')) / there < worth
 end
 
--- Whether a job is to be left to the worker that it prefers, if it was for no time so far.
+-- Whether a job that was not left so far is to be left to the worker that it prefers.
 local function is_worth_leaving(c, job, there, has_room, anew)
   if job.cached_there == '0' then return urgency(c) >= TIER_WEIGHTS[job.tier] end  -- given to it
   if has_room then return true end
@@ -76,7 +75,7 @@ local function left_for_cache(c, job)
 end
 
 -- A new conversation is given to the worker that has fewest, so that none has to move later. This
--- one has some of its own to go on with meanwhile, which are as urgent.
+-- worker goes on with its own meanwhile, which are as urgent.
 local function left_for_balance(c, job)
   if job.prefers or left_ms(c, job) >= NEWCOMER_MS then return nil end
   if urgency(c) < TIER_WEIGHTS[job.tier] then return nil end
@@ -84,7 +83,7 @@ local function left_for_balance(c, job)
   return other and {give_to = other, ms = NEWCOMER_MS - left_ms(c, job)} or nil
 end
 
--- `Patience.leaves`, for a job that this worker would be the slower one for by `loss` ms.
+-- `Patience.leaves`, for a job that this worker would do `loss` ms slower.
 local function left_for_speed(c, job, loss)
   if loss <= 0 then return nil end
   local ahead, waited = queued_for_slots(c) * c.turn_ms, c.now - job.enqueued_ms

@@ -1,7 +1,7 @@
 -- @include guarded
 -- @lazy retire
 
--- Does the work for one job, which is retired where that fails. Returns what the work returns, or
+-- Does the work for one job, and retires it where that fails. Returns what the work returns, or
 -- nil.
 local function work_on(c, id, place, attempt_id, work, ...)
   local is_well, answer = guarded(c, work, ...)
