@@ -33,13 +33,13 @@ MOST_USER_BYTES = 8192
 # Who goes next.
 JUST_BEHIND = 2**-10
 """Puts a newcomer after those with as much that wait. A sum of whole costs and these is exact."""
-FAN = 4
+FEW_OF_LEVEL = 4
 """A claim looks at this many of each level where it leaves the first to others."""
-WIDE = 32
+MANY_OF_LEVEL = 32
 """And at this many where there is nothing else to do."""
-DEEP = 8
+JOBS_OF_USER = 8
 """It looks at this many jobs of a user."""
-HEADS = 100
+JOBS_LOOKED_AT = 100
 """One claim looks at no more jobs than this."""
 MOST_TURNS = 400
 """One claim looks for the next job no more often than this."""
@@ -47,7 +47,7 @@ FAVOURITES = 8
 """A claim looks at this many of the jobs that prefer its worker."""
 QUANTUM = 500_000
 """For its cache a worker overtakes no more than this (cost per weight)."""
-SPAN = 2
+FLEETS_OVERTAKEN = 2
 """Nor jobs of the same user that are older by this many times the slots of the fleet."""
 MIN_WEIGHT = 0.001
 MAX_WEIGHT = 1000
@@ -62,7 +62,7 @@ MOST_WORTH_MS = 10_000
 """And at most this long, if that worker has room."""
 BACKLOG = 32
 """Where more jobs wait, no slot stays empty for the cache of a full worker."""
-DEAR = 4
+REPREFILL_FACTOR = 4
 """The time to evaluate a prompt again counts this many times."""
 SECOND_TRY_MS = 2000
 """A job that has failed here waits this long for another worker."""
@@ -72,7 +72,7 @@ FEW_TOKENS = 64
 """No job prefers a worker that has no more of its conversation in its cache."""
 KEYED = "key-"
 """Marks a prefix that comes from a client's own name for what it repeats."""
-NOTICEABLY = 1.25
+FASTER_RATIO = 1.25
 """Figures waver: a worker is faster only from this ratio on."""
 FASTER_ASKED = 8
 """A deferring worker may wake this many faster ones."""
@@ -113,7 +113,7 @@ CRASHES_KEPT = 1000
 # Bounds on the work of one call.
 HELD_LOOKED_AT = 256
 """One call looks at this many attempts that a bridge holds."""
-PIECE = 1000
+VALUES_AT_ONCE = 1000
 """Values of one command: Lua's `unpack` takes no more than a few thousand."""
 MOST_CLAIMED = 64
 """One claim takes this many jobs; the ring that it passes on calls for the others."""

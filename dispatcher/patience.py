@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
-from dispatcher.constants import FASTER_ASKED, NOTICEABLY
+from dispatcher.constants import FASTER_ASKED, FASTER_RATIO
 
 # A queue for n slots varies by about the root of n: a longer one lasts.
 _BEYOND_CHANCE = 1.5
@@ -83,7 +83,7 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
     mine = fleet.get(me)
     if mine is None or not _is_measured(mine):
         return EAGER
-    limit_s = _seconds(mine, load) / NOTICEABLY
+    limit_s = _seconds(mine, load) / FASTER_RATIO
     faster = {
         name: speed
         for name, speed in fleet.items()

@@ -8,17 +8,17 @@ from bench.reference.turns import Entry
 from bench.reference.worker import Claimed, Worker
 from dispatcher.constants import (
     BACKLOG,
-    DEEP,
-    FAN,
     FAVOURITES,
-    HEADS,
+    FEW_OF_LEVEL,
+    FLEETS_OVERTAKEN,
+    JOBS_LOOKED_AT,
+    JOBS_OF_USER,
     LEAST_WORTH_MS,
+    MANY_OF_LEVEL,
     MOST_WORTH_MS,
     NEWCOMER_MS,
     QUANTUM,
     SECOND_TRY_MS,
-    SPAN,
-    WIDE,
 )
 from dispatcher.needs import read_needs
 from dispatcher.patience import EAGER, Patience
@@ -55,8 +55,8 @@ class Choice:
 
     def _take_in_turn(self, wanted: int) -> Claimed:
         while len(self._got.jobs) < wanted:
-            found = self._favourite() or self._fair(FAN)
-            found = found or self._favourite(anyhow=True) or self._fair(WIDE)
+            found = self._favourite() or self._fair(FEW_OF_LEVEL)
+            found = found or self._favourite(anyhow=True) or self._fair(MANY_OF_LEVEL)
             if found is None:
                 break
             self._begin(found)
@@ -75,7 +75,7 @@ class Choice:
         for_others = any(each.prefers or each.avoids or self._is_suspect(each) for each in waiting)
         return [] if for_others or any(each.max_tenant_running for each in waiting) else waiting
 
-    def _waiting_at(self, parent: str, most: int = FAN) -> list[tuple[float, str]]:
+    def _waiting_at(self, parent: str, most: int = FEW_OF_LEVEL) -> list[tuple[float, str]]:
         found: set[tuple[float, str]] = set()
         for class_ in self._mine:
             found.update(self._state.turns.of(class_, parent).first(most))
@@ -97,7 +97,9 @@ class Choice:
 
     def _rank(self, entry: Entry) -> int:
         tenants = [tenant for _, tenant in self._waiting_at(entry.tier)]
-        return tenants.index(entry.tenant) if entry.tenant in tenants[:FAN] else FAN
+        return (
+            tenants.index(entry.tenant) if entry.tenant in tenants[:FEW_OF_LEVEL] else FEW_OF_LEVEL
+        )
 
     def _is_near(self, entry: Entry) -> bool:
         """Whether nobody is passed over for long if this job goes first."""
@@ -108,7 +110,7 @@ class Choice:
         user_own = turns.of(entry.class_, entry.tenant_path).get(entry.user)
         if own is None or user_own is None:
             return False
-        span = SPAN * self._worker.slots * len(self._state.workers)
+        span = FLEETS_OVERTAKEN * self._worker.slots * len(self._state.workers)
         head = self._state.oldest_of(self._mine, entry.path, 1)[0]
         return (
             own - self._waiting_at(entry.tier)[0][0] <= QUANTUM
@@ -119,7 +121,7 @@ class Choice:
     def _fair(self, most: int) -> Entry | None:
         for path in self._in_turn(most):
             entry = self._of_user(path)
-            if entry or self._looked >= HEADS:
+            if entry or self._looked >= JOBS_LOOKED_AT:
                 return entry
         return None
 
@@ -131,8 +133,8 @@ class Choice:
 
     def _of_user(self, path: str) -> Entry | None:
         best, least = None, float("inf")
-        for entry in self._state.oldest_of(self._mine, path, DEEP):
-            if self._looked >= HEADS:
+        for entry in self._state.oldest_of(self._mine, path, JOBS_OF_USER):
+            if self._looked >= JOBS_LOOKED_AT:
                 break
             self._looked += 1
             loss_ms = self._patience.loss_ms(entry.prompt_tokens, entry.completion_tokens)
@@ -172,13 +174,16 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        anew_ms, left_ms = self._worker.anew_ms(entry.cached_there), entry.left_ms(self._now_ms)
+        reprefill_ms, left_ms = (
+            self._worker.reprefill_ms(entry.cached_there),
+            entry.left_ms(self._now_ms),
+        )
         if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
-        if not self._is_worth_leaving(other, entry, anew_ms):
+        if not self._is_worth_leaving(other, entry, reprefill_ms):
             return False
-        worth_ms = max(LEAST_WORTH_MS, anew_ms) if entry.cached_there else NEWCOMER_MS
+        worth_ms = max(LEAST_WORTH_MS, reprefill_ms) if entry.cached_there else NEWCOMER_MS
         most_ms = worth_ms if has_room or not entry.cached_there else MOST_WORTH_MS
         if left_ms >= most_ms:
             return False
@@ -187,15 +192,15 @@ class Choice:
         self._leave_to(entry.prefers if has_room else "", again_ms)
         return True
 
-    def _is_worth_leaving(self, other: Worker, entry: Entry, anew_ms: float) -> bool:
+    def _is_worth_leaving(self, other: Worker, entry: Entry, reprefill_ms: float) -> bool:
         if not entry.cached_there:  # a new conversation, given to that one
             return self._urgency >= Tier(entry.tier).weight
         if len(other.running) < other.slots:
             return True
-        if not anew_ms or self._urgency:
-            return anew_ms > 0
+        if not reprefill_ms or self._urgency:
+            return reprefill_ms > 0
         turn_ms = (self._state.mean_service_ms or 0) / other.slots
-        sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < anew_ms
+        sooner = (other.prefers.rank(entry.id) + 1) * turn_ms < reprefill_ms
         return self._state.queued_for_slots <= BACKLOG and sooner
 
     def _is_left_for_balance(self, entry: Entry) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from bench.reference.scores import Scores
 from bench.reference.turns import Entry
-from dispatcher.constants import DEAR, MOST_WORTH_MS, NOTICEABLY, SIDE_PLACES
+from dispatcher.constants import FASTER_RATIO, MOST_WORTH_MS, REPREFILL_FACTOR, SIDE_PLACES
 from dispatcher.needs import read_needs
 
 
@@ -43,7 +43,7 @@ class Worker:
     def is_peer(self, other: "Worker") -> bool:
         """Whether the other is not noticeably slower; one that is not measured is not."""
         is_measured = self.decode_tps > 0 and other.decode_tps > 0
-        return not is_measured or other.decode_tps * NOTICEABLY >= self.decode_tps
+        return not is_measured or other.decode_tps * FASTER_RATIO >= self.decode_tps
 
     def crowd(self, more: int) -> float:
         """How many jobs each slot would have with some more, those that prefer it included."""
@@ -54,12 +54,12 @@ class Worker:
         theirs = other.decode_tps
         return self.decode_tps / theirs if 0 < 2 * theirs <= self.decode_tps else 1
 
-    def anew_ms(self, tokens: int) -> float:
+    def reprefill_ms(self, tokens: int) -> float:
         """What it costs to evaluate here what another worker has in its cache."""
         if self.prompt_tps <= 0:
             return 0
         held_up = self.slots if self.running else 1
-        return min(MOST_WORTH_MS, tokens * DEAR * 1000 / self.prompt_tps * held_up)
+        return min(MOST_WORTH_MS, tokens * REPREFILL_FACTOR * 1000 / self.prompt_tps * held_up)
 
     def can_take(self, class_: str) -> bool:
         """Whether it meets the needs of a class."""

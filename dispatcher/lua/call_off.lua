@@ -11,14 +11,13 @@
 -- @include now_ms
 -- @include read_job
 -- @include tell
--- @include unclaimed
+-- @include attempt_id_of
 -- @include use
 -- @include work_on
 -- @lazy retire
 local function end_now(id, job)
   if job.state == 'queued' then leave_queue(c, id, job) end
-  local attempt_id = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
-  tell(job.api, job.state == 'queued' and unclaimed(id, job) or attempt_id, 'cancelled', '{}')
+  tell(job.api, attempt_id_of(id, job), 'cancelled', '{}')
   end_job(c, id, 'cancelled', 'cancelled', 1, use_shown(c, job))
 end
 

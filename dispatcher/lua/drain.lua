@@ -37,7 +37,7 @@ end
 
 return conduct(function()
   local found = {keep_order()}
-  for _, worker in ipairs(redis.call('ZRANGE', K.workers, 0, PIECE - 1)) do
+  for _, worker in ipairs(redis.call('ZRANGE', K.workers, 0, VALUES_AT_ONCE - 1)) do
     local about = fields_of(K.worker .. worker, 'epoch', 'place')
     local at = (about[2] or '') ~= '' and about[2] or worker
     if about[1] and at == place then

@@ -49,8 +49,8 @@ local function add_entry(first, last)
   return entry
 end
 
-for first = 1, #fields, PIECE do
-  if not add_entry(first, math.min(first + PIECE - 1, #fields)) then return {'GONE'} end
+for first = 1, #fields, VALUES_AT_ONCE do
+  if not add_entry(first, math.min(first + VALUES_AT_ONCE - 1, #fields)) then return {'GONE'} end
 end
 redis.call('HINCRBY', K.api .. api, 'written_bytes', bytes)
 for _, attempt_id in ipairs(seen) do

@@ -21,7 +21,7 @@
 -- @include recover
 -- @include speeds
 -- @include try
--- @include unclaimed
+-- @include attempt_id_of
 -- @include use
 local NOT_RESUMED = '{"code":"worker_failed","message":"The worker was lost in the middle of its '
   .. 'answer. Please send the request again."}'
@@ -120,8 +120,7 @@ local function end_overdue(id, job)
     -- It was claimed in time: a longer deadline counts.
     redis.call('ZADD', K.deadlines, job.deadline_ms, id)
   elseif job.state == 'lost' then
-    local attempt_id = job.attempt and id .. ':' .. job.attempt or unclaimed(id, job)
-    tell(job.api, attempt_id, 'failed', NOT_RESUMED)
+    tell(job.api, attempt_id_of(id, job), 'failed', NOT_RESUMED)
     move_gone(job.worker, 'failed')
     end_job(c, id, 'failed', use_shown(c, job))
   elseif job.state == 'running' and is_at_work(id, job) then

@@ -14,7 +14,7 @@ end
 
 -- Those that wait at one level, the least first, over all classes that this worker may take.
 local function waiting_at(c, parent, most)
-  most = most or FAN
+  most = most or FEW_OF_LEVEL
   local name = most .. parent
   if c.seen_turns[name] then return c.seen_turns[name] end
   local found, seen = {}, {}

@@ -32,10 +32,10 @@ local function write_charges(c)
     else kept[#kept + 1], kept[#kept + 2] = path, cost end
   end
   c.has_charged = false
-  for i = 1, #gone, PIECE do
-    redis.call('HDEL', K.charged, unpack(gone, i, math.min(i + PIECE - 1, #gone)))
+  for i = 1, #gone, VALUES_AT_ONCE do
+    redis.call('HDEL', K.charged, unpack(gone, i, math.min(i + VALUES_AT_ONCE - 1, #gone)))
   end
-  for i = 1, #kept, PIECE do
-    redis.call('HSET', K.charged, unpack(kept, i, math.min(i + PIECE - 1, #kept)))
+  for i = 1, #kept, VALUES_AT_ONCE do
+    redis.call('HSET', K.charged, unpack(kept, i, math.min(i + VALUES_AT_ONCE - 1, #kept)))
   end
 end

@@ -37,11 +37,11 @@ end
 local function find_of_user(c, path)
   -- Most often the first is taken, and the second tells that there are more.
   local is_short = not c.is_slow and #c.mine == 1
-  local places, unreadable = oldest_of(c, path, is_short and 2 or DEEP)
+  local places, unreadable = oldest_of(c, path, is_short and 2 or JOBS_OF_USER)
   if #unreadable > 0 then return clear_places(c, unreadable) end
   if #places == 0 then return forget_turn(c, path) end
   local best, least, i = nil, math.huge, 1
-  while places[i] and c.looked < HEADS do
+  while places[i] and c.looked < JOBS_LOOKED_AT do
     local job, loss = consider(c, places[i], least)
     if job == CHANGED then return CHANGED end
     if job then
@@ -49,7 +49,7 @@ local function find_of_user(c, path)
       job.is_followed = #c.mine == 1 and #places > 1
       if not c.is_slow then return best end
     end
-    if is_short and i == 2 then places = oldest_of(c, path, DEEP) end
+    if is_short and i == 2 then places = oldest_of(c, path, JOBS_OF_USER) end
     i = i + 1
   end
   return best
@@ -61,14 +61,14 @@ local function find_fair(c, most)
       local path = tier[1] .. '|' .. tenant[1]
       for _, user in ipairs(waiting_at(c, path, most)) do
         local found = find_of_user(c, path .. '|' .. user[1])
-        if found or c.looked >= HEADS then return found end
+        if found or c.looked >= JOBS_LOOKED_AT then return found end
       end
     end
   end
 end
 
 local function find_next(c)
-  if #favourites(c) == 0 then return find_fair(c, FAN) or find_fair(c, WIDE) end
-  return find_favourite(c, false) or find_fair(c, FAN) or find_favourite(c, true)
-      or find_fair(c, WIDE)
+  if #favourites(c) == 0 then return find_fair(c, FEW_OF_LEVEL) or find_fair(c, MANY_OF_LEVEL) end
+  return find_favourite(c, false) or find_fair(c, FEW_OF_LEVEL) or find_favourite(c, true)
+      or find_fair(c, MANY_OF_LEVEL)
 end

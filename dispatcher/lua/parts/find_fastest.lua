@@ -20,7 +20,7 @@ local function find_fastest(class)
   local best, fastest, best_part = 0, nil, 0
   for _, row in ipairs(by_speed()) do
     local worker, slots, speed = unpack(row)
-    if speed * NOTICEABLY < best then break end
+    if speed * FASTER_RATIO < best then break end
     if slots > 0 and can_take(class, worker) then
       local part = 1 - slots_taken(worker) / slots
       if part > best_part then fastest, best_part, best = worker, part, math.max(best, speed) end

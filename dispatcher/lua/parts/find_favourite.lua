@@ -14,7 +14,7 @@ local function favourites_in_turn(c)
   if #places < 2 then return places end
   for i, place in ipairs(places) do
     local _, tier, tenant = split_place(place)
-    rank[place] = (FAN + 1) * #places + i
+    rank[place] = (FEW_OF_LEVEL + 1) * #places + i
     for nth, row in ipairs(waiting_at(c, tier)) do
       if row[1] == tenant then rank[place] = math.min(rank[place], nth * #places + i) end
     end
@@ -30,7 +30,7 @@ local function is_near(c, place, class, tier, tenant, user)
   local first, own = waiting_at(c, tier)[1], redis.call('ZSCORE', turns(class, tier), tenant)
   local user_first = waiting_at(c, path)[1]
   local user_own = redis.call('ZSCORE', turns(class, path), user)
-  local span = SPAN * c.slots * redis.call('HLEN', K.speeds)
+  local span = FLEETS_OVERTAKEN * c.slots * redis.call('HLEN', K.speeds)
   return at and head and first and user_first and at[1] == tier and own and user_own
       and own - first[2] <= QUANTUM and user_own - user_first[2] <= QUANTUM
       and sequence_of(place) - sequence_of(head) <= span

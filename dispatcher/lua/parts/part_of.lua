@@ -10,7 +10,7 @@ local function peers_of(c)
   for i = 1, #rows, 2 do
     local slots, tps = string.match(rows[i + 1], '^(%S+) %S+ (%S+)$')
     tps = number(tps)
-    if rows[i] == c.worker or own <= 0 or tps <= 0 or tps * NOTICEABLY >= own then
+    if rows[i] == c.worker or own <= 0 or tps <= 0 or tps * FASTER_RATIO >= own then
       names[#names + 1], all_slots = rows[i], all_slots + number(slots)
     end
   end

@@ -8,7 +8,7 @@
 -- @include leave_queue
 -- @include take_off
 -- @include try
--- @include unclaimed
+-- @include attempt_id_of
 
 -- `place` is where it was found in the queue, `attempt_id` that of its attempt, which is off its
 -- worker already; each may be nil. With `is_answered` its api has the whole answer.
@@ -28,8 +28,8 @@ local function retire(c, id, flaw, place, attempt_id, is_answered)
     if job.place and try('ZSCORE', K.queue, job.place) then return job.place end
     if job.state == 'running' or job.state == 'lost' then return nil end
     local tail = '|' .. id
-    for first = 0, math.min(redis.call('ZCARD', K.queue), MOST_SEARCHED) - 1, PIECE do
-      for _, found in ipairs(redis.call('ZRANGE', K.queue, first, first + PIECE - 1)) do
+    for first = 0, math.min(redis.call('ZCARD', K.queue), MOST_SEARCHED) - 1, VALUES_AT_ONCE do
+      for _, found in ipairs(redis.call('ZRANGE', K.queue, first, first + VALUES_AT_ONCE - 1)) do
         if string.sub(found, -#tail) == tail then return found end
       end
     end
@@ -49,8 +49,8 @@ local function retire(c, id, flaw, place, attempt_id, is_answered)
     if not job.api then return false end
     local payload = string.format(UNREADABLE, flaw)
     local frame = 'failed -1 0 ' .. #payload .. '\n' .. payload
-    local name = attempt_id or (job.attempt and id .. ':' .. job.attempt) or unclaimed(id, job)
-    return try('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', name, frame)
+    local field = attempt_id or attempt_id_of(id, job)
+    return try('XADD', K.replies .. job.api, 'NOMKSTREAM', '*', field, frame)
   end
 
   try('ZREM', K.deadlines, id)

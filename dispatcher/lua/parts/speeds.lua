@@ -10,7 +10,7 @@ local function note_differences(c)
     local speed = tps > 0 and tps or math.huge
     least, most = math.min(least, speed), math.max(most, speed)
   end
-  set_counter(c, 'speeds_differ', most > NOTICEABLY * least and 1 or 0)
+  set_counter(c, 'speeds_differ', most > FASTER_RATIO * least and 1 or 0)
 end
 
 local function forget_speed(c, worker)

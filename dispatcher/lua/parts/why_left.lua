@@ -37,13 +37,13 @@ local function left_for_safety(c, job)
 end
 
 -- What it costs, in ms, to evaluate here what another worker has in its cache: for all slots, since
--- it holds them up, unless nothing runs here. It counts DEAR times, since it displaces what others
--- have in the cache. 0 without figures.
-local function anew_ms(c, job)
+-- it holds them up, unless nothing runs here. It counts REPREFILL_FACTOR times, since it displaces
+-- what others have in the cache. 0 without figures.
+local function reprefill_ms(c, job)
   local tps = number(c.about.prompt_tps)
   if tps <= 0 then return 0 end
   local held_up = c.running + #c.jobs > 0 and c.slots or 1
-  return math.min(MOST_WORTH_MS, job.cached_there * DEAR * 1000 / tps * held_up)
+  return math.min(MOST_WORTH_MS, job.cached_there * REPREFILL_FACTOR * 1000 / tps * held_up)
 end
 
 -- Whether a slot will be free there sooner than that, after the older jobs that wait for it.
@@ -53,22 +53,22 @@ local function comes_sooner(c, job, there, worth)
 end
 
 -- Whether a job that was not left so far is to be left to the worker that it prefers.
-local function is_worth_leaving(c, job, there, has_room, anew)
+local function is_worth_leaving(c, job, there, has_room, reprefill)
   if job.cached_there == '0' then return urgency(c) >= TIER_WEIGHTS[job.tier] end  -- given to it
   if has_room then return true end
-  if anew == 0 or urgency(c) > 0 then return anew > 0 end
-  return queued_for_slots(c) <= BACKLOG and comes_sooner(c, job, there, anew)
+  if reprefill == 0 or urgency(c) > 0 then return reprefill > 0 end
+  return queued_for_slots(c) <= BACKLOG and comes_sooner(c, job, there, reprefill)
 end
 
 local function left_for_cache(c, job)
   if not job.prefers then return nil end
   local other = fields_of(K.worker .. job.prefers, 'accepting', 'slots')
-  local there, anew = number(other[2]), anew_ms(c, job)
+  local there, reprefill = number(other[2]), reprefill_ms(c, job)
   if other[1] ~= '1' or there == 0 then return nil end
   local has_room = slots_taken(job.prefers) < there
-  if not is_worth_leaving(c, job, there, has_room, anew) then return nil end
+  if not is_worth_leaving(c, job, there, has_room, reprefill) then return nil end
   local is_new = job.cached_there == '0'
-  local worth = is_new and NEWCOMER_MS or math.max(LEAST_WORTH_MS, anew)
+  local worth = is_new and NEWCOMER_MS or math.max(LEAST_WORTH_MS, reprefill)
   local rest = ((has_room or is_new) and worth or MOST_WORTH_MS) - left_ms(c, job)
   if rest <= 0 then return nil end
   return {call = has_room and job.prefers, ms = math.ceil(math.min(rest, worth))}
