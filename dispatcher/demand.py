@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dispatcher.commands import Commands
+from dispatcher.key_lock import lock
 from dispatcher.keys import Keys
 from dispatcher.link import Link
 
@@ -36,13 +37,8 @@ async def begin_loading(commands: Commands, worker: str) -> bool:
 
     Raises `RedisUnavailable`.
     """
-    link, key = commands.redis.link, commands.keys.named(_LOADING)
-    if await link.call("SET", key, worker, "NX", "PX", _LOADING_MS) is not None:
-        return True
-    if await link.call("GET", key) != worker.encode():
-        return False
-    await link.call("PEXPIRE", key, _LOADING_MS)
-    return True
+    key = commands.keys.named(_LOADING)
+    return await lock(commands.redis.link, key, worker, _LOADING_MS)
 
 
 async def end_loading(commands: Commands, worker: str) -> None:

@@ -23,7 +23,7 @@ class Fleet:
     load: Load
 
 
-NOBODY = Fleet({}, Load(0, 0))
+NO_FLEET = Fleet({}, Load(0, 0))
 """A fleet that can't be seen."""
 
 

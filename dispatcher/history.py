@@ -17,6 +17,7 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.figures import Figures, read_figures
 from dispatcher.keys import Keys
 from dispatcher.link import Link
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.scripts import Scripts
 
 EVERY_S = 60.0
@@ -72,8 +73,7 @@ class Recorder:
         self._left += figures
         if self._left == Figures():
             return
-        seconds, micros = await self._link.call("TIME")
-        middle_ms = int(seconds) * 1000 + int(micros) // 1000 - int(EVERY_S * 500)
+        middle_ms = await redis_now_ms(self._link) - int(EVERY_S * 500)
         sums = [each.with_more(middle_ms, self._left) for each in self._sums]
         writes = [call for each in sums for call in self._writes(each)]
         for answer in await asyncio.gather(*writes, return_exceptions=True):

@@ -13,7 +13,7 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.invitations import Invitations, holding
 from dispatcher.invited_users import admit, end_workers, expel, machines_admitted
 from dispatcher.keys import MODELS, Keys
-from dispatcher.link import name_of
+from dispatcher.link import script_sha
 from dispatcher.protocol import PROTOCOL
 from dispatcher.registry import Registry
 from dispatcher.script_text import SCRIPTS, script_text
@@ -118,4 +118,4 @@ class InvitedKeeper:
 def _scripts() -> dict[str, str]:
     """All scripts, by their names in Redis."""
     texts = [script_text(script, 0, PROTOCOL) for script in SCRIPTS]
-    return {name_of(text): text for text in texts}
+    return {script_sha(text): text for text in texts}

@@ -4,6 +4,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.invitations import Invitation
 from dispatcher.invited_user import machine_of, rules, user_of
 from dispatcher.keys import Keys
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.registry import MOST_WORKERS, ask_for_each
 
 
@@ -36,8 +37,7 @@ async def end_workers(redis: LinkedRedis, invitation: Invitation, lease_ms: int)
     """
     link, keys = redis.apart(invitation.model), Keys(invitation.model)
     workers = keys.named("workers")
-    seconds, micros = await link.call("TIME")
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = await redis_now_ms(link)
     live = await link.call("ZRANGEBYSCORE", workers, now_ms, "+inf", "LIMIT", 0, MOST_WORKERS)
     rows = [keys.named("worker").encode() + worker for worker in live]
     told = await ask_for_each(link, [("HGET", row, "invited") for row in rows])

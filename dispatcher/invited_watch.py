@@ -15,6 +15,7 @@ from dispatcher.invitations import Invitations, end_invitation
 from dispatcher.invited_clients import read_held
 from dispatcher.invited_user import pattern_of
 from dispatcher.invited_users import expel
+from dispatcher.key_lock import lock
 from dispatcher.keys import WATCH, Keys
 from dispatcher.registry import ask_for_each
 
@@ -87,15 +88,10 @@ class InvitedWatch:
         self._before = await self._read_load()
 
     async def _has_the_watch(self) -> bool:
-        call = self._redis.link.call
         try:
-            await call("SET", WATCH, self._api, "NX", "PX", _WATCH_MS)
+            return await lock(self._redis.link, WATCH, self._api, _WATCH_MS)
         except RedisFull:  # all may be needed now
             return True
-        if await call("GET", WATCH) != self._api.encode():
-            return False
-        await call("PEXPIRE", WATCH, _WATCH_MS)
-        return True
 
     async def _read_load(self) -> "_Load":
         sections = [self._redis.link.call("INFO", name) for name in ("memory", "clients")]

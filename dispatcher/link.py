@@ -80,7 +80,7 @@ class Link:
 
         An invited machine may load none: the APIs have loaded it.
         """
-        text, name = script.encode(), name_of(script)
+        text, name = script.encode(), script_sha(script)
         if name not in self._scripts and not self.invited:
             self._scripts[name] = text
             for link in (self, self._large):
@@ -204,7 +204,7 @@ class Link:
         fail(answers, why)
 
 
-def name_of(script: str) -> str:
+def script_sha(script: str) -> str:
     """What Redis calls a script."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from dispatcher.job import NOBODY
 from dispatcher.keys import Keys
 from dispatcher.link import Link
 from dispatcher.registry import ask_for_each
@@ -14,8 +15,6 @@ _FIELDS = (
     *("enqueued_ms", "claimed_ms", "attempts", "generation"),
 )
 _MOST_TEXT = 256
-NOBODY = "-"
-"""The end user of a job that is its tenant's own."""
 
 
 @dataclass(frozen=True, slots=True)

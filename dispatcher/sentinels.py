@@ -31,7 +31,7 @@ LOOK_S = 1.0
 _ANSWER_S = 1.0
 _LOGIN = "refuses our login: sentinel_password in the address is missing or wrong"
 
-Place = tuple[str, int]
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,21 @@ class Told:
     """
 
     sentinel: str
-    place: Place | None = None
+    address: Address | None = None
     epoch: int = -1
     problem: str = ""
     has_answered: bool = True
 
 
-def place_of(told: Sequence[Told]) -> Place | None:
+def primary_of(told: Sequence[Told]) -> Address | None:
     """Where the primary is by what the Sentinels say. One that was cut off knows an older failover.
 
-    >>> place_of([Told("a", ("old", 1), 3), Told("b", ("new", 1), 4), Told("c", problem="away")])
+    >>> primary_of([Told("a", ("old", 1), 3), Told("b", ("new", 1), 4), Told("c", problem="away")])
     ('new', 1)
-    >>> place_of([Told("a", ("old", 1), 3), Told("b", ("new", 1), 4, "is down")])
+    >>> primary_of([Told("a", ("old", 1), 3), Told("b", ("new", 1), 4, "is down")])
     """
     newest = max((each.epoch for each in told), default=-1)
-    well = (each.place for each in told if each.epoch == newest and not each.problem)
+    well = (each.address for each in told if each.epoch == newest and not each.problem)
     return next(well, None)
 
 
@@ -70,7 +70,7 @@ def unknown(told: Sequence[Told]) -> str:
     ''
     """
     said = [f"{each.sentinel} {each.problem}" for each in told if each.has_answered]
-    if not said or any(each.place for each in told):
+    if not said or any(each.address for each in told):
         return ""
     return (
         f"The Sentinels of LLAMAQ_REDIS_URL are of no use: {', '.join(said)}. Its form is "
@@ -92,21 +92,21 @@ class Sentinels(Sentinel):
             address.sentinels, sentinel_kwargs={**about, **login}
         )
         self.name = address.name
-        self.newest: Place | None = None
+        self.newest: Address | None = None
         self._titles = [f"{host}:{port}" for host, port in address.sentinels]
-        self._followed: list[tuple[asyncio.BaseTransport, Place]] = []
+        self._followed: list[tuple[asyncio.BaseTransport, Address]] = []
         self._watching: asyncio.Task[None] | None = None
 
-    async def discover_master(self, service_name: str) -> Place:
+    async def discover_master(self, service_name: str) -> Address:
         """Where the primary is. Raises redis-py's `MasterNotFoundError`, with a sentence."""
         told = await self.ask_all()
-        if place := place_of(told):
-            self.newest = place
-            return place
+        if address := primary_of(told):
+            self.newest = address
+            return address
         said = ", ".join(f"{each.sentinel} {each.problem or 'is behind'}" for each in told)
         raise MasterNotFoundError(f"no Sentinel knows a living primary {service_name!r}: {said}")
 
-    async def find(self) -> Place:
+    async def find(self) -> Address:
         """The same for the primary of the address."""
         return await self.discover_master(self.name)
 
@@ -127,13 +127,13 @@ class Sentinels(Sentinel):
             names = ", ".join(sorted(primaries)) or "none"
             return Told(title, problem=f"knows no {self.name!r} (it knows: {names})")
         well = self.check_master_state(state, self.name)
-        place = str(state["ip"]), int(state["port"])
-        problem = "" if well else f"says that {place[0]}:{place[1]} is down"
-        return Told(title, place, int(state.get("config-epoch", 0)), problem)
+        address = str(state["ip"]), int(state["port"])
+        problem = "" if well else f"says that {address[0]}:{address[1]} is down"
+        return Told(title, address, int(state.get("config-epoch", 0)), problem)
 
-    def follow(self, transport: asyncio.BaseTransport, place: Place) -> None:
-        """Ends this connection when the primary is not at its place any more."""
-        self._followed.append((transport, place))
+    def follow(self, transport: asyncio.BaseTransport, address: Address) -> None:
+        """Ends this connection when the primary is not at its address any more."""
+        self._followed.append((transport, address))
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
 
@@ -149,10 +149,10 @@ class Sentinels(Sentinel):
             self._followed = [each for each in self._followed if not each[0].is_closing()]
             if not self._followed:
                 return
-            self.newest = place_of(await self.ask_all()) or self.newest
-            for transport, place in self._followed:
-                if place != self.newest:
-                    log.warning("%s:%s is the primary no more: a connection to it ends", *place)
+            self.newest = primary_of(await self.ask_all()) or self.newest
+            for transport, address in self._followed:
+                if address != self.newest:
+                    log.warning("%s:%s is the primary no more: a connection to it ends", *address)
                     transport.abort()  # type: ignore[attr-defined]
 
 
@@ -168,7 +168,7 @@ class _Followed(SentinelManagedConnection):
 
     _is_greeting = False
 
-    async def connect_to(self, address: Place) -> None:
+    async def connect_to(self, address: Address) -> None:
         self._is_greeting = True  # the login is sent, on this very connection
         try:
             await super().connect_to(address)  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from dispatcher.constants import SUSPECTED_MS
 from dispatcher.keys import Keys
 from dispatcher.link import Link
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.row import printable
 
 SUSPECTED = (
@@ -48,8 +49,7 @@ async def read_suspects(link: Link, model: str) -> Sequence[Suspect]:
 
     Raises `RedisUnavailable`.
     """
-    seconds, micros = await link.call("TIME")
-    key, now_ms = Keys(model).named("suspects"), int(seconds) * 1000 + int(micros) // 1000
+    key, now_ms = Keys(model).named("suspects"), await redis_now_ms(link)
     bounds = ("+inf", f"({now_ms}", "WITHSCORES", "LIMIT", 0, _MOST)
     try:
         rows = await link.call("ZREVRANGEBYSCORE", key, *bounds)

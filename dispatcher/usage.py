@@ -15,7 +15,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.constants import USAGE_TTL_MS, USERS_TTL_MS
 from dispatcher.job import tenant_key
 from dispatcher.keys import MODELS, Keys
-from dispatcher.usage_texts import Place, texts_at, texts_in
+from dispatcher.usage_texts import RedisField, texts_at, texts_in
 
 DEFAULT_DAYS = USAGE_TTL_MS // 86_400_000
 """Usage is kept for this many days, unless an API says otherwise."""
@@ -79,14 +79,14 @@ def read_used(text: bytes | None) -> Used:
     return Used(**{name: found.get(name, 0) for name in Used.__slots__})
 
 
-def place_of(model: str, day: date, tenant: str, user: str = "") -> Place:
+def usage_field(model: str, day: date, tenant: str, user: str = "") -> RedisField:
     """Where the usage of a tenant stands, or of one of its end users.
 
-    >>> place_of("tiny", date(2026, 11, 27), "web", "u 1")[1:]
+    >>> usage_field("tiny", date(2026, 11, 27), "web", "u 1")[1:]
     ('llamaq:{tiny}:usage_users:2026-11-27', 'web|u%201')
     """
     key = _key("usage_users" if user else "usage", model, day)
-    return Place(model, key, _field(tenant, user))
+    return RedisField(model, key, _field(tenant, user))
 
 
 def days_between(first: date, last: date) -> list[date]:
@@ -118,7 +118,7 @@ async def usage_of(
     It takes one call for each model, in one write. Raises `RedisUnavailable`.
     """
     asked = [(model, day) for model in models for day in days]
-    texts = await texts_at(redis, [place_of(*each, tenant, user) for each in asked])
+    texts = await texts_at(redis, [usage_field(*each, tenant, user) for each in asked])
     return [
         UsageRow(day, model, tenant, user, read_used(text))
         for (model, day), text in zip(asked, texts, strict=True)

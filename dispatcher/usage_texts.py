@@ -9,33 +9,33 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.keys import Keys
 from dispatcher.scripts import Scripts
 
-_AT_ONCE = 500  # places of one call
+_AT_ONCE = 500  # fields of one call
 _SCANNED = 1000  # fields of one call
 
 
-class Place(NamedTuple):
-    """Where a text is: a key of a model, and a field of it."""
+class RedisField(NamedTuple):
+    """A field of a HASH of a model."""
 
     model: str
     key: str
     field: str
 
 
-async def texts_at(redis: LinkedRedis, places: Sequence[Place]) -> list[bytes]:
-    """The texts at these places, in order; empty where there is none.
+async def texts_at(redis: LinkedRedis, fields: Sequence[RedisField]) -> list[bytes]:
+    """The texts in these fields, in order; empty where there is none.
 
     It takes one call for each model, in one write. Raises `RedisUnavailable`.
     """
     of_models: dict[str, list[int]] = {}
-    for number, place in enumerate(places):
-        of_models.setdefault(place.model, []).append(number)
-    texts, asked, calls = [b""] * len(places), [], []
+    for number, field in enumerate(fields):
+        of_models.setdefault(field.model, []).append(number)
+    texts, asked, calls = [b""] * len(fields), [], []
     for model, numbers in of_models.items():
         run = Scripts(redis, Keys(model)).run
         for start in range(0, len(numbers), _AT_ONCE):
             some = numbers[start : start + _AT_ONCE]
             asked.append(some)
-            calls.append(run("used", *chain.from_iterable(places[n][1:] for n in some)))
+            calls.append(run("used", *chain.from_iterable(fields[n][1:] for n in some)))
     for some, answer in zip(asked, await asyncio.gather(*calls), strict=True):
         for number, text in zip(some, answer, strict=True):
             texts[number] = text

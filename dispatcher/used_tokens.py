@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from dispatcher.connection import LinkedRedis
 from dispatcher.limits import Account
 from dispatcher.redis_clock import RedisClock
-from dispatcher.usage import known_models, place_of, read_used
+from dispatcher.usage import known_models, read_used, usage_field
 from dispatcher.usage_texts import texts_at
 
 _PAST_S = 600.0  # what was used on earlier days is read again after this
@@ -84,7 +84,7 @@ class UsedTokens:
     ) -> list[list[int]]:
         """The tokens of each account, for each model and day; 0 where they are damaged."""
         asked = [
-            place_of(model, day, account.tenant, account.user)
+            usage_field(model, day, account.tenant, account.user)
             for model in models
             for day in days
             for account in accounts

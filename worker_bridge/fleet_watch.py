@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dispatcher.beat import until_beat_s
 from dispatcher.errors import RedisUnavailable
-from dispatcher.fleet import NOBODY, Fleet, fetch_fleet
+from dispatcher.fleet import NO_FLEET, Fleet, fetch_fleet
 from dispatcher.keys import Keys
 from dispatcher.link import Link
 
@@ -57,4 +57,4 @@ class FleetWatch:
             log.debug("can't see the fleet: %s", error.message)
         except Exception as error:
             log.error("The fleet can't be seen; the workers take all jobs: %r", error)
-        return NOBODY
+        return NO_FLEET

@@ -96,10 +96,8 @@ class Choice:
         return sorted((self._state.jobs[id_] for _, id_ in first), key=self._rank)
 
     def _rank(self, entry: Entry) -> int:
-        tenants = [tenant for _, tenant in self._waiting_at(entry.tier)]
-        return (
-            tenants.index(entry.tenant) if entry.tenant in tenants[:FEW_OF_LEVEL] else FEW_OF_LEVEL
-        )
+        first = [tenant for _, tenant in self._waiting_at(entry.tier)][:FEW_OF_LEVEL]
+        return first.index(entry.tenant) if entry.tenant in first else FEW_OF_LEVEL
 
     def _is_near(self, entry: Entry) -> bool:
         """Whether nobody is passed over for long if this job goes first."""
@@ -174,10 +172,8 @@ class Choice:
 
     def _is_left_for_cache(self, entry: Entry) -> bool:
         other = self._state.workers.get(entry.prefers)
-        reprefill_ms, left_ms = (
-            self._worker.reprefill_ms(entry.cached_there),
-            entry.left_ms(self._now_ms),
-        )
+        left_ms = entry.left_ms(self._now_ms)
+        reprefill_ms = self._worker.reprefill_ms(entry.cached_there)
         if not other or not other.accepting or not other.slots:
             return False
         has_room = len(other.running) < other.slots
@@ -205,9 +201,8 @@ class Choice:
 
     def _is_left_for_balance(self, entry: Entry) -> bool:
         left_ms = entry.left_ms(self._now_ms)
-        if entry.prefers or left_ms >= NEWCOMER_MS:
-            return False
-        if self._urgency < Tier(entry.tier).weight:
+        is_old = entry.prefers or left_ms >= NEWCOMER_MS
+        if is_old or self._urgency < Tier(entry.tier).weight:
             return False
         known = ((name, w) for name, w in self._state.workers.items() if name != self._name)
         able = [(name, w) for name, w in known if w.accepting and w.can_take(entry.class_)]

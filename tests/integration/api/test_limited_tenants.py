@@ -12,7 +12,7 @@ from httpx import Response
 from dispatcher.cost import Usage
 from dispatcher.needs import COMPLETION, EMBEDDINGS
 from dispatcher.tasks import cancel
-from dispatcher.usage import place_of, today, usage_of
+from dispatcher.usage import today, usage_field, usage_of
 from llamaq.tenant_work import list_all, take
 from testing.limited import Stage, stage
 from testing.waiting import until
@@ -35,7 +35,7 @@ def statuses(answers: Iterable[Response]) -> dict[int, int]:
 async def use(two: Stage, tokens: int, model: str = "tiny") -> None:
     """The tenant has used so many tokens of a model today."""
     day = datetime.fromtimestamp((await two.redis.time())[0], UTC).date()
-    place = place_of(model, day, "ann")[1:]
+    place = usage_field(model, day, "ann")[1:]
     text = f"requests=1 prompt={tokens} cached=0 completion=0 slot_ms=1"
     await two.redis.hset(*place, text)
 

@@ -24,8 +24,8 @@ from dispatcher.usage import (
     days_between,
     keep_usage,
     known_models,
-    place_of,
     today,
+    usage_field,
     usage_of,
     usage_of_all,
     usage_of_users,
@@ -348,7 +348,7 @@ async def test_what_is_no_text_of_ours_is_not_even_read(desk: Desk) -> None:
     """
     day, huge = await today(desk.redis), "prompt=1 " * 100_000
     text = "requests=1 prompt=2 cached=0 completion=3 slot_ms=0"
-    places = place_of("tiny", day, "ann"), place_of("tiny", day, "ann", "u")
+    places = usage_field("tiny", day, "ann"), usage_field("tiny", day, "ann", "u")
     for place in places:
         await desk.redis.hset(place.key, mapping={place.field: huge, "bob|v": text, huge: text})
     read = desk.redis.link.call

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.fleet import NOBODY, Fleet
+from dispatcher.fleet import NO_FLEET, Fleet
 from dispatcher.keys import Keys
 from dispatcher.tasks import cancel
 from testing.waiting import until
@@ -26,7 +26,7 @@ async def test_one_looks_for_all_and_another_one_when_that_has_gone(
     async def look(*_: object) -> Fleet:
         nonlocal looks
         looks += 1
-        return NOBODY
+        return NO_FLEET
 
     monkeypatch.setattr(fleet_watch, "fetch_fleet", look)
     monkeypatch.setattr(fleet_watch, "_LOOK_EVERY_S", 0.05)

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from dispatcher.connection import LinkedRedis
 from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import NAMES, Keys
-from dispatcher.link import Link, name_of
+from dispatcher.link import Link, script_sha
 from dispatcher.protocol import PROTOCOL
 from dispatcher.script_text import SCRIPTS, script_text
 
@@ -59,7 +59,7 @@ class Vandal:
         self._eyes = eyes.link
         self._keys = Keys(model)
         self._random = random.Random(seed)  # noqa: S311
-        self._scripts = [name_of(script_text(name, 0, PROTOCOL)) for name in SCRIPTS]
+        self._scripts = [script_sha(script_text(name, 0, PROTOCOL)) for name in SCRIPTS]
 
     async def rage(self) -> None:
         """Does twenty things, to what is there now."""
