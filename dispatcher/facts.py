@@ -30,7 +30,7 @@ class WorkerFacts:
     invited its machine under the name `invited`. `place` names what comes back when its bridge
     starts again: orders hold there (dispatcher/orders.py). The owner of its machine has paused it
     until `paused_until_s`, Unix time; 0: no. All its slots together made `tokens_per_s` in the last
-    seconds.
+    seconds. `progress` says how far each of its attempts is (dispatcher/progress.py).
     """
 
     model: str
@@ -59,6 +59,7 @@ class WorkerFacts:
     tokens_per_s: float = 0
     place: str = ""
     paused_until_s: int = 0
+    progress: str = ""
 
     @property
     def pairs(self) -> list[Arg]:

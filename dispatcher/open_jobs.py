@@ -1,12 +1,13 @@
 """The open jobs of a model, as people see them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from dispatcher.job import NOBODY
 from dispatcher.keys import Keys
 from dispatcher.link import Link
+from dispatcher.progress import FIELD, Progress, read_progress
 from dispatcher.registry import ask_for_each
 from dispatcher.row import printable
 
@@ -21,7 +22,8 @@ _MOST_TEXT = 256
 class OpenJob:
     """A job that is `queued`, `running` or `lost`. Times are of Redis, in Unix ms; 0: not yet.
 
-    It has been claimed `attempts` times, and submitted `generation` times.
+    It has been claimed `attempts` times, and submitted `generation` times. `progress` is that of
+    the attempt that runs, up to a second old.
     """
 
     id: str
@@ -35,6 +37,7 @@ class OpenJob:
     claimed_ms: int
     attempts: int
     generation: int
+    progress: Progress = Progress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,23 @@ async def read_open_jobs(link: Link, model: str, most: int) -> OpenJobs:
     rows = await ask_for_each(link, [("HMGET", keys.named("job", n), *_FIELDS) for n in names])
     pairs = zip(names, rows, strict=True)
     jobs = [_read(name, row) for name, row in pairs if isinstance(row, list) and row[0]]
+    jobs = await _with_progress(link, keys, jobs)
     return OpenJobs(jobs, max(0, count - len(ids)) if isinstance(count, int) else 0)
+
+
+async def _with_progress(link: Link, keys: Keys, jobs: Sequence[OpenJob]) -> list[OpenJob]:
+    workers = sorted({job.worker for job in jobs if job.state == "running" and job.worker})
+    asked = [("HGET", keys.named("worker", worker), FIELD) for worker in workers]
+    answers = zip(workers, await ask_for_each(link, asked), strict=True)
+    told = {
+        worker: read_progress(text) if isinstance(text, bytes) else {} for worker, text in answers
+    }
+    return [
+        replace(job, progress=told.get(job.worker, {}).get(job.id, Progress()))
+        if job.state == "running"
+        else job
+        for job in jobs
+    ]
 
 
 def _read(name: str, row: Sequence[bytes | None]) -> OpenJob:

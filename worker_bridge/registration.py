@@ -9,6 +9,7 @@ from contextlib import suppress
 from dispatcher.beat import until_beat_s
 from dispatcher.errors import Fenced, RedisUnavailable
 from dispatcher.facts import WorkerFacts
+from dispatcher.progress import progress_text
 from dispatcher.protocol import api_is_strange
 from worker_bridge.attempts import Attempts
 from worker_bridge.joining import ServerTaken, join
@@ -53,6 +54,7 @@ class Registration:
         self._every_s = every_s
         self._history = history
         self._strangers: set[str] = set()  # those that were told of
+        self._progress = ""
         self.renewed_at = time.monotonic()
         self.lost_leases = 0
 
@@ -96,6 +98,7 @@ class Registration:
     async def _renew(self) -> None:
         moving = self._attempts.moving()
         self._history.look(moving.values(), time.monotonic())
+        self._progress = progress_text(moving)
         costs = {attempt_id: used.cost for attempt_id, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
         self.renewed_at = time.monotonic()
@@ -169,4 +172,5 @@ class Registration:
             place=self._served.place,
             paused_until_s=int(state.paused_until_s),
             tokens_per_s=self._history.tokens_per_s,
+            progress=self._progress,
         )

@@ -93,4 +93,8 @@ def _gone(worker: GoneWorker) -> dict[str, Any]:
 
 def _request(job: OpenJob, now_s: float) -> dict[str, Any]:
     told = {name: getattr(job, name) for name in _OF_JOBS}
-    return told | {"since_s": round(since_s(job, now_s), 1), "resumed": job.generation > 1}
+    return told | {
+        "since_s": round(since_s(job, now_s), 1),
+        "resumed": job.generation > 1,
+        **asdict(job.progress),
+    }

@@ -1,9 +1,13 @@
 """What `llamaq status`, the dashboard and others show of the fleet."""
 
+from dataclasses import replace
+
 import pytest
 
+from dispatcher.cost import Usage
 from dispatcher.keys import Keys
 from dispatcher.overview import read_overview
+from dispatcher.progress import Progress, progress_text, read_progress
 from dispatcher.worker import WorkerSession
 from testing.desk import Desk
 from testing.ends import FACTS
@@ -45,6 +49,24 @@ async def test_a_running_job_tells_its_worker(desk: Desk) -> None:
     ((job,), waiting) = (model.jobs.jobs, model.waiting)
     assert (job.state, job.worker, waiting) == ("running", "w", [])
     assert job.claimed_ms >= job.enqueued_ms > 0
+
+
+async def test_a_running_job_tells_how_far_it_is(desk: Desk) -> None:
+    session = await join(desk)
+    await desk.enqueue("j1", "j2")
+    _, (token,) = await desk.claim(most=1, epoch=session.identity.epoch)
+    progress = progress_text({token: Usage(12, 3), "j2:1": Usage(7, 1)})
+    await session.renew(1, True, replace(FACTS, progress=progress), {token: 18})
+    (model,) = (await read_overview(desk.redis)).models
+    assert {job.id: job.progress for job in model.jobs.jobs} == {
+        "j1": Progress(12, 3),
+        "j2": Progress(),  # the worker does not have it
+    }
+
+
+@pytest.mark.parametrize("text", [b"j1", b"j1=", b"j1=1", b"=1+1", b"j1=-1+2", b"j1=9e9+1", b"\xff"])
+def test_progress_that_cannot_be_read_is_none(redis_url: str, text: bytes) -> None:
+    assert read_progress(text) == {}
 
 
 async def test_it_reads_so_many_jobs_at_most(desk: Desk) -> None:
