@@ -71,7 +71,7 @@ class Wish(NamedTuple):
     def values(self) -> tuple[Any, ...]:
         """The arguments of lua/claim.lua after the identity."""
         about = self.patience
-        speeds = about.prompt_ms, about.token_ms, about.turn_ms, about.behind
+        speeds = about.prompt_ms, about.token_ms, about.turn_ms, about.backlog_factor
         asked = *self.offer, self.nonce, self.max_running
         return *asked, *speeds, " ".join(about.faster)
 

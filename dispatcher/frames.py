@@ -1,6 +1,6 @@
 """Frames, the pieces of a reply, and how several are packed into one value of a stream entry.
 
-A packed frame is `<kind> <seq> <tokens> <length>\\n<payload>`, one behind the other, so that
+A packed frame is `<kind> <seq> <tokens> <length>\\n<payload>`, one after the other, so that
 redis-cli shows the server's own text between short headers.
 """
 

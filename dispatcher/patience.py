@@ -37,13 +37,13 @@ class Patience:
 
     A job that is taken here loses `prompt_ms` per prompt token and `token_ms` per output token. In
     `turn_ms` the faster ones take one more job. Jobs come after those that wait: so the queue
-    counts up to `behind` times its length. `faster` names some of the faster ones.
+    counts up to `backlog_factor` times its length. `faster` names some of the faster ones.
     """
 
     prompt_ms: float = 0
     token_ms: float = 0
     turn_ms: float = 0
-    behind: float = 1
+    backlog_factor: float = 1
     faster: tuple[str, ...] = ()
 
     @property
@@ -71,7 +71,11 @@ class Patience:
         time, the queue gets shorter, and the two rates tell when it will be empty.
         """
         shrunk_ms = waited_ms - ahead_ms
-        return min(self.behind, waited_ms / shrunk_ms) if shrunk_ms > 0 else self.behind
+        return (
+            min(self.backlog_factor, waited_ms / shrunk_ms)
+            if shrunk_ms > 0
+            else self.backlog_factor
+        )
 
 
 EAGER = Patience()
@@ -100,7 +104,7 @@ def patience(me: str, fleet: Mapping[str, Speed], load: Load) -> Patience:
         prompt_ms=1000 / mine.prompt_tps - 1000 * prompt_s,
         token_ms=1000 / mine.decode_tps - 1000 * token_s,
         turn_ms=1000 / per_second,
-        behind=_BEYOND_CHANCE * sqrt(sum(speed.slots for speed in faster.values())),
+        backlog_factor=_BEYOND_CHANCE * sqrt(sum(speed.slots for speed in faster.values())),
         faster=tuple(sorted(faster, key=lambda name: _seconds(faster[name], load))[:FASTER_ASKED]),
     )
 

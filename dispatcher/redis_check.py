@@ -138,7 +138,7 @@ async def check_writes(redis: Redis) -> None:
 
 
 class WriteProbe:
-    """`check_writes` for many callers: those who ask at the same time share one look."""
+    """`check_writes` for many callers: at the same time they share one look."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -1,6 +1,6 @@
 """Puts each script together: lua/<name>.lua, what it includes of lua/parts/, and constants.
 
-A line `-- @include x` names lua/parts/x.lua, which is put in front of the text. `-- @lazy x` names
+A line `-- @include x` names lua/parts/x.lua, which is put before the text. `-- @lazy x` names
 one that is made only when its function `x` is called. A script gets only the parts that it reaches.
 `K.queue` stands for the key of that name in dispatcher/keys.py, and a name in capitals for its
 value in dispatcher/constants.py. QUEUED_JOB and ENDED stand for how many fields such a row has in

@@ -1,7 +1,7 @@
 """The address of a Redis behind Sentinels: what is in it. Pure.
 
 redis+sentinel://USER:PASSWORD@HOST:26379,HOST2:26379/NAME/DB, or rediss+sentinel:// for TLS to
-the Sentinels and to Redis. The login is that of Redis. The Sentinels' own stands behind a question
+the Sentinels and to Redis. The login is that of Redis. The Sentinels' own stands after a question
 mark: ?sentinel_username=USER&sentinel_password=PASSWORD.
 """
 

@@ -56,7 +56,7 @@ class QueueSettings(BaseSettings):
     allow_eviction: bool = Field(
         False, description="start though Redis evicts keys when its memory is full: it loses jobs"
     )
-    lease_s: Seconds = Field(4, description="a bridge or API not heard of for so long is dead")
+    lease_s: Seconds = Field(4, description="a bridge or API that is silent for this long is dead")
     max_queue_jobs: int = Field(1000, ge=1, description="jobs that may wait for one model")
     max_queue_bytes: int = Field(
         256 * 2**20, ge=2**20, description="bytes of request bodies that may wait for one model"

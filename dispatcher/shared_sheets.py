@@ -18,7 +18,7 @@ _FRESH_S = 10.0  # each process writes once a second
 
 
 def open_files(number: int) -> list[int]:
-    """Descriptors of so many files, empty and in memory where the system can do that."""
+    """Descriptors of this many files, empty, and in memory where the system can do that."""
     return [_open_file() for _ in range(number)]
 
 

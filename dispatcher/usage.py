@@ -187,7 +187,7 @@ def _less(row: UsageRow, used: Used) -> UsageRow:
 
 
 async def keep_usage(redis: LinkedRedis, kept_days: int) -> None:
-    """Makes Redis keep the usage of each day for so many days. Raises `RedisUnavailable`."""
+    """Makes Redis keep the usage of each day for this many days. Raises `RedisUnavailable`."""
     last, commands = await today(redis), []
     days = days_between(last - timedelta(days=max(kept_days, DEFAULT_DAYS)), last)
     for model in await known_models(redis):

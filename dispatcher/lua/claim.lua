@@ -4,7 +4,7 @@
 -- ARGV     1 worker  2 epoch  3 most jobs to take for slots  4 most that need none (of either 0:
 --          only pass the ring on; -1: nobody rang for these)
 --          5 nonce  6 most running jobs of the model, in slots (0: no bound)
---          7 … 10 prompt_ms, token_ms, turn_ms, behind (dispatcher/patience.py)
+--          7 … 10 prompt_ms, token_ms, turn_ms, backlog_factor (dispatcher/patience.py)
 --          11 faster workers, parted by blanks, the fastest first
 -- Returns  {'FENCED'}                               register again
 --          {'OK', free slots left, again ms, free side places left, job, …}  each job

@@ -55,7 +55,7 @@ local function find_rival(ask)
   return replaced
 end
 
--- Whether somebody has so much more in the queue that it may have to give some of it up. A tenant
+-- Whether somebody has enough more in the queue that it may have to give some of it up. A tenant
 -- that comes again and again to a queue full of its own jobs is to cost little.
 local function has_less(ask, own, jobs_over, bytes_over)
   local function most_of(key) return number(redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]) end

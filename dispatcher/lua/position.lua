@@ -2,7 +2,7 @@
 -- KEYS[1]  the model's key prefix
 -- ARGV     1… job ids
 -- Returns  {slots, mean ms that a job holds one, position, …}  0 for a job that is not queued
--- An estimate: everybody who waits gets a turn, in the order in which they are due, until it is the
+-- An estimate: all that wait get their turns, in the order in which they are due, until it is the
 -- job's. Costs a few looks per job, however many wait.
 -- @include levels
 -- @include read_job
@@ -10,7 +10,7 @@ local function jobs_under(from)
   return redis.call('ZLEXCOUNT', K.queue, '[' .. from .. '|', '(' .. from .. '|\255')
 end
 
--- The position among all who wait at `parent`, of the one that is the `nth` of `child`.
+-- The position, among all that wait at `parent`, of the job that is the `nth` of `child`.
 local function turn(class, parent, child, nth)
   local all = math.max(1, redis.call('ZCARD', turns(class, parent)))
   local before = redis.call('ZRANK', turns(class, parent), child) or all - 1

@@ -73,7 +73,7 @@ end
 
 local function bury(worker)
   local how = fields_of(K.worker .. worker, 'health')[1] == 'left' and 'left' or 'died'
-  -- An operator who ends an invitation ends the leases of its workers so (invited_users.py).
+  -- So an invitation that has ended ends the leases of its workers (invited_users.py).
   local is_expelled = redis.call('ZSCORE', K.workers, worker) == '1'
   local is_noted = note_gone(c, worker, is_expelled and 'expelled' or how)
   redis.call('DEL', K.worker .. worker)  -- it is fenced, and nobody calls it

@@ -46,7 +46,7 @@ local function begin_epoch()
   return #attempt_ids, true
 end
 
--- An operator's order holds for whoever comes to the place.
+-- An operator's order holds for each worker that comes to the place.
 local function drained_at()
   local place = worker
   for i = 6, #ARGV, 2 do

@@ -21,10 +21,10 @@ def eager(me: str, fleet: Mapping[str, Speed], load: Load, per_s: float) -> Pati
 
 def selfish(me: str, fleet: Mapping[str, Speed], load: Load, per_s: float) -> Patience:
     """A job is left while that is best for itself."""
-    return replace(patience(me, fleet, load), behind=1)
+    return replace(patience(me, fleet, load), backlog_factor=1)
 
 
 def busy_period(me: str, fleet: Mapping[str, Speed], load: Load, per_s: float) -> Patience:
     """The queue counts for what comes while it is worked off, at the rate at which jobs come."""
     found = patience(me, fleet, load)
-    return replace(found, behind=1 / max(0.01, 1 - per_s * found.turn_ms / 1000))
+    return replace(found, backlog_factor=1 / max(0.01, 1 - per_s * found.turn_ms / 1000))

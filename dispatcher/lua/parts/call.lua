@@ -2,7 +2,7 @@
 --   now                        Unix ms; the scripts that need it set it
 --   known, added, changed      counters (counters.lua)
 --   charged, has_charged       what running jobs are expected to cost (charges.lua)
---   classes, waiting, queued   who waits (classes.lua)
+--   classes, waiting, queued   what waits (classes.lua)
 --   waits                      the flows that are known to wait (enter_turns.lua)
 --   used                       what jobs that have ended used, by tenant and user (use.lua)
 --   rung                       the classes that a worker was called for already (call_one.lua)

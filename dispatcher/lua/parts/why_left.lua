@@ -87,7 +87,7 @@ end
 local function left_for_speed(c, job, loss)
   if loss <= 0 then return nil end
   local ahead, waited = queued_for_slots(c) * c.turn_ms, c.now - job.enqueued_ms
-  local times = c.behind
+  local times = c.backlog_factor
   if waited > ahead then times = math.min(times, waited / (waited - ahead)) end
   if loss <= ahead * times or left_ms(c, job) >= loss then return nil end
   local found, other = faster_worker(c, job.class)

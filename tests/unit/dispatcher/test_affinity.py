@@ -226,7 +226,7 @@ async def test_others_jobs_behind_those_of_many_tenants_are_found(pair: Desk) ->
 
 # Jobs left to faster workers.
 
-SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
+SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, backlog_factor=1, faster=("v",))
 
 
 async def test_slow_worker_leaves_a_job_to_a_faster_one_and_calls_it(pair: Desk) -> None:
@@ -291,5 +291,5 @@ async def test_dead_workers_are_not_waited_for(pair: Desk) -> None:
 
 async def test_own_conversation_is_not_left_for_speed(pair: Desk) -> None:
     await next_turn(pair, tokens=(1, 100))
-    slow = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("w",))
+    slow = Patience(prompt_ms=0, token_ms=10, turn_ms=100, backlog_factor=1, faster=("w",))
     assert jobs_of((await pair.claim("v", patience=slow))[1]) == ["next"]

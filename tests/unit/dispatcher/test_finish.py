@@ -78,7 +78,7 @@ async def test_attempt_of_another_worker_can_not_be_finished(desk: Desk) -> None
 
 # The next job of the same slot.
 
-SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, behind=1, faster=("v",))
+SLOW = Patience(prompt_ms=0, token_ms=10, turn_ms=100, backlog_factor=1, faster=("v",))
 
 
 async def test_freed_slot_gets_the_next_job_without_a_ring(desk: Desk) -> None:

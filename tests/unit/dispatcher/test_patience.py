@@ -93,7 +93,7 @@ def test_a_job_is_left_no_longer_than_that_would_gain() -> None:
 def test_large_fleets_leave_jobs_in_shorter_queues_alone() -> None:
     fleet = {f"fast{n}": FAST for n in range(100)} | {"slow": SLOW}
     large = patience("slow", fleet, LOAD)
-    assert large.behind == pytest.approx(30)
+    assert large.backlog_factor == pytest.approx(30)
     assert large.leaves(LOSS_MS, 39, 0, 0)  # a tenth of a job for each fast slot
     assert not large.leaves(LOSS_MS, 40, 0, 0)
 
