@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dispatcher.constants import HELD_LOOKED_AT
 from dispatcher.cost import Usage
-from dispatcher.job import split_token
+from dispatcher.job import split_attempt_id
 
 FIELD = "progress"
 """Of a worker's row."""
@@ -22,15 +22,17 @@ class Progress:
 
 
 def progress_text(held: Mapping[str, Usage]) -> str:
-    """What the row says. `held` is what each attempt has used, by its token.
+    """What the row says. `held` is what each attempt has used, by its id.
 
     >>> progress_text({"a:1": Usage(12, 3), "b:1": Usage()})
     'a=12+3'
     """
-    begun = [(token, used) for token, used in held.items() if used.prompt or used.completion]
+    begun = [
+        (attempt_id, used) for attempt_id, used in held.items() if used.prompt or used.completion
+    ]
     return " ".join(
-        f"{split_token(token)[0]}={used.prompt}+{used.completion}"
-        for token, used in begun[:HELD_LOOKED_AT]
+        f"{split_attempt_id(attempt_id)[0]}={used.prompt}+{used.completion}"
+        for attempt_id, used in begun[:HELD_LOOKED_AT]
     )
 
 

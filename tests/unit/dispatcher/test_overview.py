@@ -64,7 +64,9 @@ async def test_a_running_job_tells_how_far_it_is(desk: Desk) -> None:
     }
 
 
-@pytest.mark.parametrize("text", [b"j1", b"j1=", b"j1=1", b"=1+1", b"j1=-1+2", b"j1=9e9+1", b"\xff"])
+@pytest.mark.parametrize(
+    "text", [b"j1", b"j1=", b"j1=1", b"=1+1", b"j1=-1+2", b"j1=9e9+1", b"\xff"]
+)
 def test_progress_that_cannot_be_read_is_none(redis_url: str, text: bytes) -> None:
     assert read_progress(text) == {}
 
