@@ -171,7 +171,8 @@ def _is_refused(found: Difference) -> bool:
 
 KINDS: Sequence[Kind] = (
     Kind(
-        "An error has the form of the API that its path belongs to, and its status while it can",
+        "An error has the form of the API that its path belongs to, and an error's status unless a "
+        "stream has begun",
         "OpenAI's clients read `param` and a `code` that is a word, Anthropic's read its types. "
         "llama-server sends an object of its own on all paths, and a 200 before a stream has text.",
         _error_form,
@@ -182,7 +183,7 @@ KINDS: Sequence[Kind] = (
         _bounds,
     ),
     Kind(
-        "What llama-server calls its own mistake (500) is a 400",
+        "A 500 of llama-server for a bad request is a 400",
         "The request is at fault: a client must not send it again, and no breaker counts it.",
         _own_mistake,
     ),
@@ -192,15 +193,15 @@ KINDS: Sequence[Kind] = (
         _nulls,
     ),
     Kind(
-        "What a form's text can mean, it means",
+        "A text in a form can be a number",
         "A form has nothing but texts. llama-server makes numbers of `temperature` and "
         "`max_tokens` only, and refuses all other numbers that it knows.",
         _texts_of_forms,
     ),
     Kind(
-        "Histories that llama-server can't read are read",
+        "Some histories are read that llama-server can't read",
         "Clients of the official APIs send them: a reasoning item without content, a call without "
-        "arguments, a null name. A conversation could never go on.",
+        "arguments, a null name. Such a conversation could never go on.",
         _histories,
     ),
     Kind(
@@ -210,24 +211,24 @@ KINDS: Sequence[Kind] = (
     ),
     Kind(
         "`usage` counts all answers of a request, and all its prompts",
-        "llama-server counts those of the first one only, and who pays by tokens needs the sum.",
+        "llama-server counts those of the first one only. Payment by tokens needs the sum.",
         _usage,
     ),
     Kind(
-        "What llama-server takes and leaves without effect has its effect",
+        "Some fields that llama-server ignores have their effect",
         "`tool_choice` that names a tool, `tool_choice: none` and `is_error` of messages, "
         "`text.format` of responses: a client that says it means it.",
         _honoured,
     ),
     Kind(
-        "System messages become one, and neighbouring turns of the user in messages",
-        "The templates of many models raise for others, and Anthropic's API joins them, too.",
+        "System messages become one, and so do neighbouring turns of the user in messages",
+        "The templates of many models raise for more, and Anthropic's API joins them, too.",
         _joined,
     ),
     Kind(
-        "What can't be honoured is a 400",
-        "`echo`, `suffix`, `best_of`, `background`, `previous_response_id`: the answer would be "
-        "another one than the client believes.",
+        "A field that llamaq can't honour is a 400",
+        "`echo`, `suffix`, `best_of`, `background`, `previous_response_id`: the answer would not "
+        "be what the client believes.",
         _not_honoured,
     ),
     Kind(
@@ -242,12 +243,12 @@ KINDS: Sequence[Kind] = (
         _incomplete,
     ),
     Kind(
-        "What a llama-server's stream does not tell is not told",
-        "llamaq always asks for a stream, because it can go on after a lost worker. A stream loses "
-        "a tool call or JSON that is cut before it begins, what might be the beginning of a stop "
-        "string at the limit, and text behind bytes that are no UTF-8. Tokens that it held back "
-        "come as one, or are left out. Where nothing is left of a whole answer, "
-        "`x-llamaq-lost-tokens` says of how many tokens.",
+        "Answers lack what llama-server's streams lack",
+        "llamaq always asks for a stream, because a stream can go on after a lost worker. A stream "
+        "loses a tool call or JSON that is cut before it begins, a possible beginning of a stop "
+        "string at the limit, and text after bytes that are no UTF-8. Tokens that it held back "
+        "come as one, or are left out. If nothing is left of a whole answer, "
+        "`x-llamaq-lost-tokens` tells how many tokens it had.",
         _not_streamed,
     ),
 )
