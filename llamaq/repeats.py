@@ -51,7 +51,8 @@ class RepeatFilter(logging.Filter):
             return False
         if seen.held_back:
             since_s = now - seen.written_at
-            record.msg = f"{message} (and {seen.held_back} times more in the last {since_s:.0f} s)"
+            often = "once" if seen.held_back == 1 else f"{seen.held_back} times"
+            record.msg = f"{message} (and {often} more in the last {since_s:.0f} s)"
             record.args = ()
         seen.written_at, seen.held_back = now, 0
         seen.pause_s = min(_LONGEST_S.get(record.levelno, _NEW_AGAIN_S), 2 * seen.pause_s)

@@ -88,8 +88,21 @@ def _other_engine(found: Mapping[str, Found]) -> str:
         return "an Ollama"
     if "vllm" in owners:
         return "a vLLM"
+    if name := of_refused_path(found["/props"].get("error")):
+        return name
     others = sorted(owners - {_LLAMA_CPP})
     return f"another server of the OpenAI API (owned_by {others[0]!r})" if others else ""
+
+
+def of_refused_path(error: Any) -> str:
+    """What says this of a path that it lacks; empty where many may.
+
+    >>> of_refused_path({"code": "not_relayed"})
+    'the API of a llamaq'
+    """
+    if isinstance(error, dict) and error.get("code") == "not_relayed":
+        return "the API of a llamaq"
+    return "an LM Studio" if isinstance(error, str) and "Unexpected endpoint" in error else ""
 
 
 def _owners(models: Found) -> set[str]:

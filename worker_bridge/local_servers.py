@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker_bridge.health import ProbeResult
+from worker_bridge.impostor import of_refused_path
 from worker_bridge.llama import LlamaServer
 from worker_bridge.look import Looked
 from worker_bridge.port_owner import owners_of
@@ -89,10 +90,8 @@ def judge(port: int, answer: Looked) -> Seen:
 
 def _other(answer: Looked, said: dict[str, Any], error: Any) -> str:
     text = answer.body[:65_536].decode(errors="replace")
-    if isinstance(error, dict) and error.get("code") == "not_relayed":
-        return "the API of a llamaq"
-    if isinstance(error, str) and "Unexpected endpoint" in error:
-        return "an LM Studio"
+    if name := of_refused_path(error):
+        return name
     if said.get("detail") == "Not Found":
         return "a Python server such as a vLLM"
     if text.strip() == "404 page not found":

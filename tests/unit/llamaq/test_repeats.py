@@ -62,6 +62,11 @@ def test_line_tells_how_often_it_was_held_back(log: Log) -> None:
     ]
 
 
+def test_line_that_was_held_back_once_says_so(log: Log) -> None:
+    log.say_every(0.75, 3)
+    assert log.lines[-1][1] == f"{AWAY} (and once more in the last 2 s)"
+
+
 def test_same_message_of_another_logger_is_a_repetition(log: Log) -> None:
     log.say(name="llamaq.inbox")
     log.say(name="llamaq.directory")

@@ -6,6 +6,8 @@ import logging
 import pytest
 
 from testing.impostors import (
+    LLAMAQ,
+    LM_STUDIO,
     LOCKED,
     ODD,
     OLD,
@@ -36,6 +38,8 @@ from worker_bridge.server_state import ServerState
         (LOCKED, "set LLAMAQ_SERVER_KEY"),
         (OLD, "use a newer llama-server"),
         (SWAP, "another server of the OpenAI API (owned_by 'llama-swap')"),
+        (LLAMAQ, "it is the API of a llamaq, not a llama-server"),
+        (LM_STUDIO, "it is an LM Studio, not a llama-server"),
         (WEB, "a web server, but not a llama-server (GET /props: 404)"),
         (ODD, "a web server, but not a llama-server (GET /props: 200)"),
     ],
