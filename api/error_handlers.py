@@ -15,6 +15,9 @@ from dispatcher.errors import LlamaqError
 
 log = logging.getLogger("llamaq.api")
 
+_PREFLIGHT = b"access-control-request-method"  # by which a browser asks for a page (CORS)
+_FOR_PAGES = " For web pages, LLAMAQ_CORS_ORIGINS must name their origins."
+
 
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every failure of `app` with an OpenAI error object.
@@ -36,9 +39,11 @@ def request_id(scope: Scope) -> str:
 def wrong_method(scope: Scope, headers: Mapping[str, str]) -> ApiError:
     """The error for a method that a path does not take; `headers` name those that it takes."""
     allowed = ", ".join(sorted(headers["Allow"].split(", ")))
+    for_page = any(name == _PREFLIGHT for name, _ in scope["headers"])
+    hint = _FOR_PAGES if for_page else ""
     return ApiError(
         405,
-        f"{asked_path(scope)} does not take {scope['method']}: use {allowed}.",
+        f"{asked_path(scope)} does not take {scope['method']}: use {allowed}.{hint}",
         type="invalid_request_error",
         code="method_not_allowed",
         headers={**headers, "Allow": allowed},

@@ -1,4 +1,4 @@
-"""`llamaq up` and `bridge`: commands after whose options a llama-server's command line may stand."""
+"""`llamaq up` and `bridge`: after their options, the command line of a llama-server may stand."""
 
 import click
 

@@ -148,3 +148,12 @@ def test_origins_are_read_as_browsers_write_them(text: str, read: list[str]) -> 
 def test_what_no_browser_sends_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="origins such as https://chat"):
         read_origins(text)
+
+
+def test_preflight_is_told_the_setting_where_no_page_may_use_the_api() -> None:
+    with service() as closed:
+        answer = preflight(closed)
+        plain = closed.client.options("/v1/chat/completions")
+    assert (answer.status_code, plain.status_code) == (405, 405)
+    assert "LLAMAQ_CORS_ORIGINS must name their origins" in answer.json()["error"]["message"]
+    assert "LLAMAQ_CORS_ORIGINS" not in plain.text
