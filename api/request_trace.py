@@ -57,9 +57,8 @@ class RequestTrace:
         from opentelemetry.trace import StatusCode
 
         self.start()
-        for name, attribute in ATTRIBUTES.items():
-            if (value := getattr(record, name)) is not None:
-                self._span.set_attribute(attribute, value)
+        told = {attribute: getattr(record, name) for name, attribute in ATTRIBUTES.items()}
+        self._span.set_attributes({name: value for name, value in told.items() if value is not None})
         if record.ttft_ms is not None:
             at_ns = self._began_ns + 10**6 * record.ttft_ms
             self._span.add_event(FIRST_TOKEN, timestamp=at_ns)

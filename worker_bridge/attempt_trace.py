@@ -39,9 +39,8 @@ class AttemptTrace:
         from opentelemetry.trace import StatusCode
 
         span = self._span
-        for name, attribute in ATTRIBUTES.items():
-            if fields[name] is not None:
-                span.set_attribute(attribute, fields[name])
+        told = {attribute: fields[name] for name, attribute in ATTRIBUTES.items()}
+        span.set_attributes({name: value for name, value in told.items() if value is not None})
         if fields["ttft_ms"] is not None:
             span.add_event(FIRST_TOKEN, timestamp=self._began_ns + 10**6 * fields["ttft_ms"])
         if not is_good:
