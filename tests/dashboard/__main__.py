@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.dashboard import checks
+from tests.dashboard import checks, heard
 from tests.dashboard.browser import Browser, browser
 from tests.dashboard.checks import DESK, PHONE
 from tests.dashboard.stage import Stage, fleet, load, nobody
@@ -58,6 +58,9 @@ def under_load(page: Browser, stage: Stage, folder: Path) -> None:
         do(checks.cancel_by_click, page, stage, clients)
         time.sleep(_FILLS_S)
         look(page, folder, "load")
+        do(heard.screen_reader_finds_its_way, page, folder / "heard.txt")
+        do(heard.arrows_read_the_charts, page)
+        do(heard.load_is_not_announced, page)
         do(checks.hang_of_the_api_is_told, page, stage)
         do(checks.death_of_a_server_is_told, page, stage)
         look(page, folder, "down")

@@ -115,10 +115,12 @@ def hang_of_the_api_is_told(page: Browser, stage: Stage) -> None:
 
 
 def death_of_a_server_is_told(page: Browser, stage: Stage) -> None:
-    """A server that is killed turns its worker red, and the sentence at the top."""
+    """A worker whose server is killed is named at the top, comes first and is announced."""
     stage.third.process.send_signal(signal.SIGKILL)
-    page.wait_for("#verdict", "needs help")
+    page.wait_for("#verdict", "third")
     page.wait_for("tr.is-down", "down")
+    page.wait_for("#spoken", "is down.")
+    assert page.text("#workers tbody tr:first-child").startswith("third"), "it comes first"
 
 
 def worker_that_left_is_told_of(page: Browser, stage: Stage) -> None:

@@ -6,6 +6,8 @@ import { speed, time } from "./format.js";
 import { announce } from "./speech.js";
 import { token } from "./token.js";
 
+const STARTERS = ["Tell me a story about a llama.", "Count from 1 to 50.", "What can you do?"];
+
 let talk = [];
 let running = null;
 
@@ -35,8 +37,16 @@ export function offerChatModels(models) {
 function clear() {
   running?.abort();
   talk = [];
-  byId("talk").replaceChildren(h("p", { class: "muted" }, "Nothing was said yet. The answer streams as the model makes it."));
+  byId("talk").replaceChildren(h("div", { class: "starters" },
+    h("p", { class: "muted" }, "Ask something below, or begin with one of these. The answer streams as the model makes it."),
+    h("p", {}, STARTERS.map((text) => h("button", { type: "button", onclick: () => begin(text) }, text)))));
   byId("chat-text").focus({ preventScroll: true });
+}
+
+function begin(text) {
+  byId("chat-text").value = text;
+  byId("chat-text").focus();
+  send();
 }
 
 async function send() {

@@ -1,79 +1,97 @@
-// The answer to "is all well?": one sentence, and six figures.
+// The figures under the verdict, each with what it has been lately.
 
 import { byId, h, keep, say, shape } from "./dom.js";
-import { age, count, many, speed, time } from "./format.js";
-import { workerState } from "./workers.js";
+import { age, count, speed, time } from "./format.js";
+import { spark } from "./spark.js";
+import { LATE_S, oldestWait, servers } from "./verdict.js";
 
-const LATE_S = 30;
+const SECONDS = 120;
+
+const lately = { waiting: [], speed: [] };
+let looked_s = 0;
 
 export function showFleet(snapshot, past) {
-  const [kind, text] = verdict(snapshot);
-  const title = byId("verdict");
-  if (title.dataset.kind !== kind || title.dataset.text !== text) {
-    title.dataset.kind = kind;
-    title.dataset.text = text;
-    title.replaceChildren(shape(kind), h("span", {}, text));
-  }
+  remember(snapshot);
   keep(byId("tiles"), tiles(snapshot, past), (tile) => tile.name, makeTile);
 }
 
-const servers = (snapshot) =>
-  snapshot.models.flatMap((model) => model.workers).filter((worker) => !worker.is_standby);
+const sum = (list, field) => list.reduce((all, each) => all + each[field], 0);
 
-export function verdict(snapshot) {
-  const workers = servers(snapshot);
-  const standbys = snapshot.models.flatMap((model) => model.workers).length - workers.length;
-  if (!workers.length && !standbys) {
-    return ["off", snapshot.models.length ? "No worker is here now." : "No worker has joined yet."];
-  }
-  const kinds = workers.map((worker) => workerState(worker)[0]);
-  const down = kinds.filter((kind) => kind === "bad").length;
-  if (down) return ["bad", `${down} of ${many(workers.length, "worker")} ${down === 1 ? "needs" : "need"} help.`];
-  const unserved = snapshot.models.filter((model) => model.queued && !model.workers.length);
-  if (unserved.length) return ["bad", `Requests wait for ${unserved[0].model}, and nobody serves it.`];
-  const oldest = oldestWait(snapshot);
-  if (oldest > LATE_S) return ["warn", `Busy: a request has waited for ${age(oldest)}.`];
-  const odd = kinds.filter((kind) => kind === "warn").length;
-  if (odd) return ["warn", `${odd} of ${many(workers.length, "worker")} ${odd === 1 ? "is" : "are"} not ready.`];
-  const served = snapshot.models.filter((model) => model.workers.length).length;
-  const resting = kinds.filter((kind) => kind === "off").length;
-  const rest = resting ? ` ${resting} of them ${resting === 1 ? "rests" : "rest"}.` : "";
-  const all = workers.length ? many(workers.length, "worker") : many(standbys, "standby", "standbys");
-  return ["good", `All well: ${all} for ${many(served, "model")}.${rest}`];
+// What the page has seen itself, once a second.
+function remember(snapshot) {
+  if (snapshot.now_s === looked_s) return;
+  looked_s = snapshot.now_s;
+  lately.waiting.push(sum(snapshot.models, "queued"));
+  lately.speed.push(sum(servers(snapshot), "tokens_per_s"));
+  for (const values of Object.values(lately)) if (values.length > SECONDS) values.shift();
 }
-
-export const oldestWait = (snapshot) =>
-  Math.max(0, ...snapshot.models.map((model) => model.oldest_s ?? 0));
 
 function tiles(snapshot, past) {
   const workers = servers(snapshot);
-  const sum = (list, field) => list.reduce((all, each) => all + each[field], 0);
-  const slots = sum(workers, "slots");
-  const running = sum(workers, "running");
-  const queued = sum(snapshot.models, "queued");
-  const oldest = oldestWait(snapshot);
-  const lately = (past?.hour.steps ?? []).slice(-5);
-  const requests = lately.reduce((all, step) => all + step.requests, 0);
-  const failed = lately.reduce((all, step) => all + step.failed, 0);
-  const last = lately.findLast((step) => step.first_token_ms[0] !== null);
-  return [
-    { name: "Slots at work", value: String(running), unit: ` of ${slots}`,
-      beside: slots ? `${Math.round((running / slots) * 100)} %` : "no worker accepts" },
-    { name: "Waiting", value: count(queued), unit: "", beside: queued ? `the oldest for ${age(oldest)}` : "nobody waits" },
-    { name: "Tokens per second", value: speed(sum(workers, "tokens_per_s")), unit: "", beside: "all workers, now" },
-    { name: "First token", value: last ? time(last.first_token_ms[0]) : "–", unit: "",
-      beside: last ? `95 %: up to ${time(last.first_token_ms[1])}` : "no request in 5 min" },
-    { name: "Requests", value: count(requests), unit: " in 5 min", beside: failed ? `${failed} failed` : "none failed" },
-  ];
+  const minutes = past?.hour.steps ?? [];
+  return [slots(workers), waiting(snapshot), pace(workers), firstToken(minutes), requests(minutes)];
 }
 
-function makeTile(tile) {
+function slots(workers) {
+  const all = sum(workers, "slots");
+  const running = sum(workers, "running");
+  return { name: "Slots at work", value: String(running), unit: ` of ${all}`, part: all ? running / all : 0,
+    beside: all ? `${Math.round((running / all) * 100)} %` : "no worker accepts" };
+}
+
+function waiting(snapshot) {
+  const queued = sum(snapshot.models, "queued");
+  const oldest = oldestWait(snapshot);
+  return { name: "Waiting", value: count(queued), line: lately.waiting, over: "the last 2 minutes",
+    beside: queued ? `the oldest for ${age(oldest)}` : "nobody waits", tone: oldest > LATE_S ? "warn" : "" };
+}
+
+const pace = (workers) => ({ name: "Tokens per second", value: speed(sum(workers, "tokens_per_s")),
+  line: lately.speed, over: "the last 2 minutes", beside: "all workers, now" });
+
+function firstToken(minutes) {
+  const last = minutes.slice(-5).findLast((step) => step.first_token_ms[0] !== null);
+  return { name: "First token", value: last ? time(last.first_token_ms[0]) : "–",
+    line: minutes.map((step) => step.first_token_ms[0] ?? 0), over: "the last hour",
+    beside: last ? `95 %: up to ${time(last.first_token_ms[1])}` : "no request in 5 min" };
+}
+
+function requests(minutes) {
+  const five = minutes.slice(-5);
+  const failed = sum(five, "failed");
+  return { name: "Requests", value: count(sum(five, "requests")), unit: " in 5 min",
+    line: minutes.map((step) => step.requests), over: "the last hour",
+    beside: failed ? `${count(failed)} failed` : "none failed", tone: failed ? "warn" : "" };
+}
+
+function makeTile(first) {
   const value = h("span");
   const unit = h("small");
-  const beside = h("dd", { class: "beside" });
-  const node = h("div", { class: "tile" }, h("dt", {}, tile.name), h("dd", {}, value, unit), beside);
+  const words = h("span");
+  const beside = h("dd", { class: "beside" }, words);
+  const drawn = first.line ? spark() : meter();
+  const node = h("div", { class: "tile" }, h("dt", {}, first.name),
+    h("dd", { class: "figure" }, h("span", {}, value, unit), drawn.node), beside);
+  if (first.over) node.title = `The line is of ${first.over}.`;
   return {
     node,
-    update(now) { say(value, now.value); say(unit, now.unit); say(beside, now.beside); },
+    update(now) {
+      say(value, now.value);
+      say(unit, now.unit ?? "");
+      say(words, now.beside);
+      if ((beside.dataset.tone ?? "") !== (now.tone ?? "")) {
+        beside.dataset.tone = now.tone ?? "";
+        beside.replaceChildren(...(now.tone ? [shape(now.tone)] : []), words);
+      }
+      drawn.update(now.line ?? now.part);
+    },
+  };
+}
+
+function meter() {
+  const bar = h("i");
+  return {
+    node: h("span", { class: "meter", "aria-hidden": "true" }, bar),
+    update(part) { bar.style.width = `${Math.round(part * 100)}%`; },
   };
 }

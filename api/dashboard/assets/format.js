@@ -37,6 +37,8 @@ export const clock = (ms, withDay = false) =>
     ...(withDay ? { weekday: "short" } : {}), hour: "2-digit", minute: "2-digit",
   });
 
+export const day = (ms) => new Date(ms).toLocaleString("en-GB", { weekday: "short", day: "numeric" });
+
 export function size(bytes) {
   if (!bytes) return "";
   return bytes < 2 ** 30 ? `${count(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;

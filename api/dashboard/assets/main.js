@@ -3,7 +3,7 @@
 import { Refused, data } from "./api.js";
 import { offerChatModels, setUpChat } from "./chat.js";
 import { byId, h, mark, say, shape } from "./dom.js";
-import { oldestWait, showFleet, verdict } from "./fleet.js";
+import { showFleet } from "./fleet.js";
 import { age, clock } from "./format.js";
 import { showGone } from "./gone.js";
 import { complain } from "./orders.js";
@@ -14,6 +14,7 @@ import { Stream } from "./stream.js";
 import { setUpTheme } from "./theme.js";
 import { endsAt, forgetToken, keepToken, takeFromAddress, token } from "./token.js";
 import { setUpUsage, showUsage } from "./usage.js";
+import { oldestWait, showVerdict, verdict } from "./verdict.js";
 import { showWorkers } from "./workers.js";
 
 const VIEWS = ["fleet", "usage", "chat"];
@@ -43,17 +44,19 @@ function heed(what, told) {
 
 function show() {
   if (!snapshot) return;
+  showVerdict(snapshot);
   showFleet(snapshot, past());
   showWorkers(snapshot.models, past());
   showRequests(snapshot.models);
   showGone(snapshot.models);
   offerModels(snapshot.models.map((model) => model.model));
   offerChatModels(snapshot.models);
+  for (const part of ["tiles", "past-part", "requests-part"]) byId(part).hidden = !snapshot.models.length;
   say(byId("about"), `llamaq ${snapshot.version}${snapshot.api ? ` · ${snapshot.api}` : ""}`);
   const [kind, text] = verdict(snapshot);
   const waits = oldestWait(snapshot) > 0;
   document.title = `${kind === "bad" ? "(!) " : ""}llamaq${waits ? " · waiting" : ""}`;
-  const news = kind + (kind === "good" ? "" : text.replace(/\d+ (s|min)/, ""));
+  const news = kind + (kind === "good" ? "" : text.replace(/\d+ (s|min|h|d)\b/, ""));
   if (news !== said && said) announce(text);
   said = news;
 }
@@ -102,8 +105,8 @@ function signIn(why = "") {
   for (const id of [...VIEWS, "views", "sign-out", "link-state"]) byId(id).hidden = true;
   byId("sign-in").hidden = false;
   complain(why);
-  byId("sign-in-title").tabIndex = -1;
-  if (why) byId("sign-in-title").focus();
+  mark(byId("token"), "aria-invalid", why ? "true" : null);
+  if (why) byId("token").focus();
 }
 
 function open() {

@@ -6,6 +6,8 @@ import { speed, time } from "./format.js";
 import { Plot } from "./plot.js";
 
 const EVERY_MS = 20000;
+// What a chart shows: of the steps of the hour or of the week the last ones.
+const SPANS = { quarter: ["hour", 15], hour: ["hour", 60], day: ["week", 24], week: ["week", 168] };
 
 let plots;
 let found = null;
@@ -23,7 +25,9 @@ export const leavePast = () => clearTimeout(timer);
 async function read(told) {
   try {
     const model = byId("past-model").value;
+    const is_first = !found;
     found = await data(`/history${model ? `?model=${encodeURIComponent(model)}` : ""}`);
+    if (is_first) chooseSpan();
     showPast();
     told();
   } catch { /* the stream tells of what is wrong */ }
@@ -33,17 +37,21 @@ async function read(told) {
 
 export function setUpPast(told) {
   const per = (field, ms) => (step) => step[field] / (step.covers_ms / ms);
+  const read = (step) => (step.prompt - step.cached) / (step.covers_ms / 1000);
+  const chosen = (at) => { for (const plot of plots) plot.choose(at); };
   plots = [
-    new Plot("Answer tokens per second", [{ name: "tokens/s", of: per("completion", 1000) }], speed, { area: true }),
+    new Plot("Tokens per second", [
+      { name: "answers", of: per("completion", 1000) },
+      { name: "prompts, not cached", of: read }], speed, { area: true, chosen }),
     new Plot("Time to the first token", [
       { name: "median", of: (step) => step.first_token_ms[0] },
-      { name: "95 %", of: (step) => step.first_token_ms[1] }], time),
+      { name: "95 %", of: (step) => step.first_token_ms[1] }], time, { chosen }),
     new Plot("Requests per minute", [
       { name: "all", of: per("requests", 60000) },
-      { name: "failed", of: per("failed", 60000) }], speed, { area: true }),
+      { name: "failed", of: per("failed", 60000), tone: "failed" }], speed, { area: true, chosen }),
     new Plot("Time in the queue", [
       { name: "median", of: (step) => step.queued_ms[0] },
-      { name: "95 %", of: (step) => step.queued_ms[1] }], time),
+      { name: "95 %", of: (step) => step.queued_ms[1] }], time, { chosen }),
   ];
   byId("charts").append(...plots.map((plot) => plot.node));
   byId("span").addEventListener("change", showPast);
@@ -60,8 +68,18 @@ export function offerModels(names) {
   select.value = names.includes(value) ? value : "";
 }
 
-const chosen = () => document.querySelector("#span input:checked").value;
+// A fleet that has just begun has nothing to show of an hour.
+function chooseSpan() {
+  const [name, steps] = SPANS.quarter;
+  const before = found[name].steps.slice(0, -steps);
+  if (!before.some((step) => step.requests)) document.querySelector("#span [value=quarter]").checked = true;
+}
 
 function showPast() {
-  if (found) for (const plot of plots) plot.show(found[chosen()]);
+  const [name, most] = SPANS[document.querySelector("#span input:checked").value];
+  const { from_ms, step_ms, steps } = found?.[name] ?? {};
+  if (!steps) return;
+  const shown = steps.slice(-most);
+  const past_ms = (steps.length - shown.length) * step_ms;
+  for (const plot of plots) plot.show({ from_ms: from_ms + past_ms, step_ms, steps: shown });
 }

@@ -1,23 +1,27 @@
 // One chart: lines over time, drawn here. Its table says the same in words.
 
-import { h, s, say } from "./dom.js";
-import { clock } from "./format.js";
+import { h, mark, s, say } from "./dom.js";
+import { clock, day } from "./format.js";
 
 const LEFT = 46;
 const BOTTOM = 18;
 const TOP = 6;
 const RIGHT = 4;
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+const MOST_TICKS = 8;
+const EDGE = 18;
+const ROUND_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880];
+const DAY_MS = 24 * 3600 * 1000;
 
 export class Plot {
-  // `series` are [{name, of(step)}], the first in the accent colour; `tell` writes a value.
-  constructor(title, series, tell, { area = false } = {}) {
-    this.title = title;
-    this.series = series;
-    this.tell = tell;
-    this.area = area;
+  // `series` are [{name, of(step), tone}], the first in the accent colour; `tell` writes a value.
+  // `chosen` is told which time a pointer or a key has chosen: other charts show the same one.
+  constructor(title, series, tell, { area = false, chosen = () => {} } = {}) {
+    Object.assign(this, { title, series, tell, area, chosen });
     this.at = null;
     this.now = h("p", { class: "chart-now" });
-    this.svg = s("svg", { role: "img", tabindex: "0" });
+    // As a slider a screen reader leaves the arrow keys to it, and says the value that they choose.
+    this.svg = s("svg", { role: "slider", "aria-roledescription": "chart", "aria-label": title, "aria-valuemin": "0", tabindex: "0" });
     this.rows = h("tbody", {});
     const legend = series.length > 1 ? h("span", { class: "legend" }, series.map(key)) : null;
     const head = h("tr", {}, h("th", { scope: "col" }, "Time"),
@@ -38,7 +42,7 @@ export class Plot {
     this.svg.addEventListener("blur", () => this.choose(null));
     this.details.addEventListener("toggle", () => this.fillTable());
     this.svg.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const step = STEPS[event.key];
       if (!step || !this.past) return;
       event.preventDefault();
       const last = this.past.steps.length - 1;
@@ -47,6 +51,7 @@ export class Plot {
   }
 
   show(past) {
+    if (this.at >= past.steps.length) this.at = null;
     this.past = past;
     this.draw();
     this.fillTable();
@@ -63,6 +68,7 @@ export class Plot {
     if (at === this.at) return;
     this.at = at;
     this.draw();
+    this.chosen(at);
   }
 
   draw() {
@@ -74,26 +80,42 @@ export class Plot {
     const x = (at) => LEFT + (at / (steps.length - 1)) * (width - LEFT - RIGHT);
     const y = (value) => TOP + (1 - value / (top || 1)) * (height - TOP - BOTTOM);
     const parts = [...this.frame(x, y, top, width, height)];
-    values.forEach((line, number) => parts.push(...this.line(line, number, x, y)));
+    for (let number = values.length - 1; number >= 0; number -= 1) parts.push(...this.line(values[number], number, x, y));
     if (this.at !== null) parts.push(...this.mark(values, x, y, height));
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.setAttribute("aria-label", this.summary(values));
+    this.tellKeys(values);
     this.svg.replaceChildren(...parts);
     say(this.now, this.words(values));
   }
 
   * frame(x, y, top, width, height) {
-    for (const value of top ? [0, top / 2, top] : [0]) {
+    for (const value of levels(top)) {
       yield s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: Math.round(y(value)), y2: Math.round(y(value)) });
       yield s("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value ? this.tell(value) : "0");
     }
-    const last = this.past.steps.length - 1;
-    const pieces = width > 420 ? 4 : 2;
-    for (let piece = 0; piece <= pieces; piece += 1) {
-      const at = Math.round((piece / pieces) * last);
-      const anchor = piece === 0 ? "start" : piece === pieces ? "end" : "middle";
-      yield s("text", { x: x(at), y: height - 3, "text-anchor": anchor }, this.when(at));
+    for (const at of this.ticks(width > 420 ? MOST_TICKS : MOST_TICKS / 2)) {
+      const left = Math.round(x(at));
+      const anchor = left < LEFT + EDGE ? "start" : left > width - EDGE ? "end" : "middle";
+      yield s("line", { class: "grid upright", x1: left, x2: left, y1: TOP, y2: height - BOTTOM });
+      yield s("text", { x: left, y: height - 3, "text-anchor": anchor }, this.tickWords(at));
     }
+  }
+
+  // Where a round time begins, of the finest kind that there are at most so many of.
+  ticks(most) {
+    const { from_ms, step_ms, steps } = this.past;
+    const minutes = steps.map((_, at) => localMinute(from_ms + at * step_ms));
+    for (const every of ROUND_MIN) {
+      const part = minutes.map((minute) => Math.floor(minute / every));
+      const found = part.flatMap((each, at) => ((at ? each !== part[at - 1] : minutes[0] % every === 0) ? [at] : []));
+      if (found.length <= most) return found;
+    }
+    return [];
+  }
+
+  tickWords(at) {
+    const { from_ms, step_ms, steps } = this.past;
+    return step_ms * steps.length > DAY_MS ? day(from_ms + at * step_ms) : this.when(at);
   }
 
   * line(values, number, x, y) {
@@ -104,7 +126,7 @@ export class Plot {
       else open.push([x(at), y(value)]);
     });
     if (open.length) pieces.push(open);
-    const second = number ? " second" : "";
+    const second = this.tone(number);
     for (const piece of pieces) {
       const path = `M${piece.map(([left, top]) => `${left.toFixed(1)} ${top.toFixed(1)}`).join("L")}`;
       if (this.area && !number) yield s("path", { class: "area", d: `${path}V${y(0)}H${piece[0][0].toFixed(1)}Z` });
@@ -118,13 +140,17 @@ export class Plot {
     yield s("line", { class: "mark", x1: left, x2: left, y1: TOP, y2: height - BOTTOM });
     for (const [number, line] of values.entries()) {
       const value = line[this.at];
-      if (value !== null) yield s("circle", { class: `dot${number ? " second" : ""}`, cx: left, cy: y(value), r: 3.5 });
+      if (value !== null) yield s("circle", { class: `dot${this.tone(number)}`, cx: left, cy: y(value), r: 3.5 });
     }
   }
 
+  tone(number) {
+    return number ? ` ${this.series[number].tone ?? "second"}` : "";
+  }
+
   when(at) {
-    const ms = this.past.from_ms + at * this.past.step_ms;
-    return clock(ms, this.past.step_ms > 60000);
+    const { from_ms, step_ms, steps } = this.past;
+    return clock(from_ms + at * step_ms, step_ms * steps.length > DAY_MS);
   }
 
   value(values, at) {
@@ -136,15 +162,17 @@ export class Plot {
 
   words(values) {
     if (this.at !== null) return `${this.when(this.at)}: ${this.value(values, this.at)}`;
+    const last = values[0].findLastIndex((value) => value !== null);
     const most = Math.max(...values[0].map((value) => value ?? 0));
-    return most ? `at most ${this.tell(most)}` : "nothing yet";
+    return most ? `last ${this.tell(values[0][last])}, at most ${this.tell(most)}` : "nothing yet";
   }
 
-  summary(values) {
+  tellKeys(values) {
     const last = values[0].findLastIndex((value) => value !== null);
-    const told = last < 0 ? "no figures yet" : `last, at ${this.when(last)}: ${this.value(values, last)}`;
-    const chosen = this.at === null ? "" : ` Chosen, ${this.words(values)}.`;
-    return `${this.title}: ${told}.${chosen} Arrow keys go through the times.`;
+    const at = this.at ?? Math.max(0, last);
+    mark(this.svg, "aria-valuemax", this.past.steps.length - 1);
+    mark(this.svg, "aria-valuenow", at);
+    mark(this.svg, "aria-valuetext", this.at === null && last < 0 ? "no figures yet" : `${this.when(at)}: ${this.value(values, at)}`);
   }
 
   fillTable() {
@@ -157,10 +185,21 @@ export class Plot {
 }
 
 const key = (each, number) => h("span", {},
-  s("svg", { viewBox: "0 0 21 8", "aria-hidden": "true" }, s("path", { class: `series${number ? " second" : ""}`, d: "M1 4h19" })), each.name);
+  s("svg", { viewBox: "0 0 21 8", "aria-hidden": "true" }, s("path", { class: `series${number ? ` ${each.tone ?? "second"}` : ""}`, d: "M1 4h19" })), each.name);
+
+const localMinute = (ms) => Math.round(ms / 60000) - new Date(ms).getTimezoneOffset();
+
+// Round tops, and in how many parts they make round values.
+const PARTS = [[1, 2], [2, 2], [4, 4], [5, 5], [6, 3], [8, 4], [10, 5]];
+
+const unitOf = (most) => 10 ** Math.floor(Math.log10(most));
 
 export function niceTop(most) {
-  if (!most) return 0;
-  const unit = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 4, 5, 6, 8, 10].map((step) => step * unit).find((top) => top >= most);
+  return most ? PARTS.map(([step]) => step * unitOf(most)).find((top) => top >= most) : 0;
+}
+
+function levels(top) {
+  if (!top) return [0];
+  const parts = new Map(PARTS).get(Math.round(top / unitOf(top)));
+  return Array.from({ length: parts + 1 }, (_, part) => (top * part) / parts);
 }

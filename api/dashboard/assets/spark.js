@@ -1,4 +1,4 @@
-// A line of a few pixels: the tokens of each hour of the week. The number beside it says it in words.
+// A line of a few pixels, such as the tokens of each hour of a week. The number beside it says it in words.
 
 import { mark, s } from "./dom.js";
 
@@ -8,13 +8,13 @@ const HEIGHT = 16;
 export function spark() {
   const area = s("path", { class: "area" });
   const line = s("path", {});
-  const node = s("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" }, area, line);
+  const node = s("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, line);
   return {
     node,
-    update(hours) {
-      const sums = inPieces(hours, 42);
+    update(values) {
+      const sums = inPieces(values, 42);
       const most = Math.max(...sums, 0);
-      const points = most ? sums.map((sum, at) =>
+      const points = most && sums.length > 1 ? sums.map((sum, at) =>
         `${((at / (sums.length - 1)) * WIDTH).toFixed(1)} ${(HEIGHT - 1 - (sum / most) * (HEIGHT - 2)).toFixed(1)}`) : [];
       mark(line, "d", points.length ? `M${points.join("L")}` : `M0 ${HEIGHT - 1}H${WIDTH}`);
       mark(area, "d", points.length ? `M0 ${HEIGHT}L${points.join("L")}L${WIDTH} ${HEIGHT}Z` : "");

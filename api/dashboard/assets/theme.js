@@ -10,7 +10,7 @@ const now = () => document.documentElement.dataset.theme ?? "system";
 export function setUpTheme() {
   const button = byId("theme");
   const show = () => {
-    say(button, `Theme: ${now()}`);
+    say(byId("theme-now"), now());
   };
   button.addEventListener("click", () => {
     const next = NEXT[now()];

@@ -45,7 +45,7 @@ const tokens = (row) => row.prompt_tokens + row.completion_tokens;
 function line(row, name, part = null) {
   const cell = (label, text) => h("td", { role: "cell", class: "number", "data-label": label }, text);
   const bar = part === null ? null : meter(part);
-  return h("tr", { role: "row" },
+  return h("tr", { role: "row", class: part === null ? "is-sum" : null },
     h("th", { scope: "row", role: "rowheader", class: "wide" }, h("span", { class: "name" }, name), bar),
     cell("Requests", count(row.requests)), cell("Prompt tokens", count(row.prompt_tokens)),
     cell("of them cached", share(row.cached_tokens, row.prompt_tokens)),

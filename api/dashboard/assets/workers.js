@@ -26,7 +26,7 @@ export function workerState(worker) {
   return ["good", "healthy"];
 }
 
-const ADVICE = {
+export const ADVICE = {
   "another version": "It speaks another protocol: update the older side.",
   "breaker open": "Its server failed several requests in a row. It is tested by itself.",
   down: "Its llama-server does not answer. Its bridge waits for it.",
@@ -51,7 +51,7 @@ export function showWorkers(models, past) {
 }
 
 const nobody = () => empty("No worker is here.",
-  "Start one beside a llama-server with: llamaq bridge --server http://127.0.0.1:8080",
+  "Start one beside a llama-server:", h("code", {}, "llamaq bridge --server http://127.0.0.1:8080"),
   "On another machine type the line that llamaq up has printed, or that llamaq join prints.");
 
 function makeModel(model) {
@@ -73,10 +73,13 @@ function makeModel(model) {
     },
     showWorkers(now, past) {
       const rows = now.workers.map((worker) => ({ ...worker, model: now.model, past: past[worker.id] }));
+      rows.sort((one, other) => needsHelp(other) - needsHelp(one));
       keep(parts.body, rows, (worker) => worker.id, makeWorker);
     },
   };
 }
+
+const needsHelp = (worker) => Number(workerState(worker)[0] === "bad");
 
 function told(model) {
   const words = [];
