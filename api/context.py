@@ -1,9 +1,7 @@
 """What every request needs, made once when the app starts."""
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from fastapi import Request
 
@@ -12,43 +10,15 @@ from api.aside import Aside
 from api.auth import Authenticator, credentials
 from api.dashboard.board import Board
 from api.directory import Directory
+from api.idempotency.once import Once
 from api.limits import Limiter
 from api.line import Line
+from api.pulse import Pulse
 from api.settings import ApiSettings
 from api.tenant import Tenant
 from api.turns import Gate
 from api.visit import Room
-from dispatcher.beat import until_beat_s
 from dispatcher.queue import Queue
-
-if TYPE_CHECKING:
-    from api.idempotency.once import Once
-
-_PULSE_S = 1.0
-
-
-@dataclass(slots=True)
-class Pulse:
-    """Calls every listener once a second: one timer for all requests, instead of one for each."""
-
-    listeners: set[Callable[[], None]] = field(default_factory=set)
-    ending: bool = False
-
-    def end(self) -> None:
-        """The API ends at once: every request hears of it now."""
-        self.ending = True
-        self.beat()
-
-    def beat(self) -> None:
-        """Calls them all."""
-        for listener in tuple(self.listeners):
-            listener()
-
-    async def run(self) -> None:
-        """Beats for ever."""
-        while True:
-            await asyncio.sleep(until_beat_s(_PULSE_S))
-            self.beat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +42,7 @@ class Context:
     line: Line = field(default_factory=Line)
     room: Room = field(default_factory=lambda: Room(2**30))
     answers: AnswerRoom = field(default_factory=lambda: AnswerRoom(2**30, 2**30))
-    once: "Once | None" = None
+    once: Once | None = None
     reports: Gate = field(default_factory=Gate)
 
 

@@ -7,6 +7,10 @@ from typing import Any
 from starlette.types import Receive
 
 
+class ClientGone(Exception):
+    """Nobody reads the answer any more."""
+
+
 class Departure:
     """Calls `gone` when the client has left, unless it is closed before.
 

@@ -8,7 +8,7 @@ from starlette.types import Receive
 
 from api.answer import Answer, note_tokens
 from api.context import Context
-from api.departure import Departure
+from api.departure import ClientGone, Departure
 from api.endpoint import CannotContinue, Piece, Splice
 from api.errors import ApiError
 from api.failure import cannot_continue, failure, has_no_room, tenant_queue_full, told
@@ -23,10 +23,6 @@ from dispatcher.job import Job
 from dispatcher.reply import Place, Reply
 
 _BY_OTHERS = frozenset({Kind.CANCELLED, Kind.ABANDONED})
-
-
-class ClientGone(Exception):
-    """Nobody reads the answer any more."""
 
 
 class Exchange:

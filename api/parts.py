@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from api.answer_room import AnswerRoom
 from api.auth import Authenticator
-from api.context import Context, Pulse
+from api.context import Context
 from api.dashboard.board import Board
 from api.directory import Directory
 from api.idempotency.once import Once
 from api.jwks import Jwks
 from api.limits import Limiter
 from api.line import Line
+from api.pulse import Pulse
 from api.settings import ApiSettings
 from api.usage_report import UsageKeeper
 from api.visit import Room

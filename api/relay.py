@@ -18,10 +18,11 @@ from api.auth import credentials
 from api.body import has_left, read_body
 from api.content_coding import is_packed, unpacked, unpacked_bytes
 from api.context import Context
+from api.departure import ClientGone
 from api.endpoint import Asked, Endpoint, Items, Shape
 from api.error_handlers import wrong_method
 from api.errors import ApiError, from_llamaq
-from api.exchange import ClientGone, Exchange
+from api.exchange import Exchange
 from api.idempotency.key import KEY_HEADER, fingerprint_of, read_key
 from api.idempotency.keyed import Keyed
 from api.isolation import isolated

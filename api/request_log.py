@@ -104,9 +104,10 @@ def write(record: Record, path: str) -> None:
     """Writes the line of a request to this path, if its path has one."""
     if path not in PROBES:
         record.ms = int((time.monotonic() - record.began_at) * 1000)
-        LINES.take(_values(record))
+        values = _values(record)
+        LINES.take(values)
         if record.trace is not None:
-            record.trace.end(record)
+            record.trace.end(dict(zip(FIELDS, values, strict=True)))
 
 
 def flush() -> None:

@@ -1,7 +1,8 @@
 """The spans of a request, where requests are traced: all of it, and its waits in the queue."""
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
 
@@ -9,8 +10,6 @@ from dispatcher.traces import context_of, traceparent_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
-
-    from api.request_log import Record
 
 WAIT = "wait in the queue"
 FIRST_TOKEN = "first token"  # noqa: S105
@@ -52,16 +51,18 @@ class RequestTrace:
             self._waiting.end()
             self._waiting = None
 
-    def end(self, record: "Record") -> None:
-        """It is over, and this is what the log tells of it."""
+    def end(self, fields: Mapping[str, Any]) -> None:
+        """It is over, and these are the fields of its log line."""
         from opentelemetry.trace import StatusCode
 
         self.start()
-        told = {attribute: getattr(record, name) for name, attribute in ATTRIBUTES.items()}
-        self._span.set_attributes({name: value for name, value in told.items() if value is not None})
-        if record.ttft_ms is not None:
-            at_ns = self._began_ns + 10**6 * record.ttft_ms
+        told = {attribute: fields[name] for name, attribute in ATTRIBUTES.items()}
+        self._span.set_attributes(
+            {name: value for name, value in told.items() if value is not None}
+        )
+        if fields["ttft_ms"] is not None:
+            at_ns = self._began_ns + 10**6 * fields["ttft_ms"]
             self._span.add_event(FIRST_TOKEN, timestamp=at_ns)
-        if record.status is not None and record.status >= 500:
-            self._span.set_status(StatusCode.ERROR, record.code)
+        if (fields["status"] or 0) >= 500:
+            self._span.set_status(StatusCode.ERROR, fields["code"])
         self._span.end()

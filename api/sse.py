@@ -7,6 +7,13 @@ from typing import Any
 
 from api.json_text import compact
 
+HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+"""Of a response that is a stream of events."""
+
 DATA = b"data: "
 _END = b"\n\n"
 _COLON = ord(":")

@@ -8,14 +8,8 @@ from api.endpoint import Piece, Shape
 from api.errors import ApiError, from_llamaq, sse_error
 from api.exchange import Exchange
 from api.failure import told
-from api.sse import comment
+from api.sse import HEADERS, comment
 from dispatcher.errors import LlamaqError
-
-HEAD = (
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
 
 
 class StreamedAnswer:
@@ -38,7 +32,7 @@ class StreamedAnswer:
         exchange = self._exchange
         pieces = await self._first()
         headers = [(name.encode(), value.encode()) for name, value in exchange.headers().items()]
-        await send({"type": "http.response.start", "status": 200, "headers": [*HEAD, *headers]})
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
         try:
             last = await self._body(pieces, send)
         except (ApiError, LlamaqError) as error:

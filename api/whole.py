@@ -7,9 +7,10 @@ from time import monotonic
 from starlette.types import Send
 
 from api.answer_room import HeldAnswer
+from api.departure import ClientGone
 from api.endpoint import Assembly, Piece
 from api.errors import ApiError, ErrorForm, from_llamaq
-from api.exchange import ClientGone, Exchange
+from api.exchange import Exchange
 from api.failure import told
 from dispatcher.errors import LlamaqError
 

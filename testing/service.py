@@ -14,11 +14,12 @@ from redis.asyncio import Redis
 from api.answer_room import AnswerRoom
 from api.app import assemble
 from api.auth import Authenticator
-from api.context import Context, Pulse
+from api.context import Context
 from api.dashboard.board import Board
 from api.directory import Directory
 from api.limits import Limiter
 from api.line import Line
+from api.pulse import Pulse
 from api.visit import Room
 from dispatcher.connection import LinkedRedis
 from dispatcher.continuation import Continuation

@@ -1,7 +1,5 @@
 """What one process of bridges tells Prometheus of its workers."""
 
-import time
-
 from dispatcher import metrics
 from dispatcher.link import Link
 from dispatcher.metric import OTHER
@@ -10,7 +8,7 @@ from dispatcher.process_watch import ProcessWatch, build_info
 from dispatcher.sheet import Sheet
 from worker_bridge.breaker import Mode
 from worker_bridge.ends import End
-from worker_bridge.registration import Registration
+from worker_bridge.lease import Lease
 from worker_bridge.server_state import ServerState
 from worker_bridge.worker_metrics import WorkerMetrics
 
@@ -51,9 +49,9 @@ class BridgeMetrics:
             sheet.take(self._watch.sheet())
         for at, worker in self.workers.items():
             _add_counts(sheet, worker, *at)
-            if worker.state is not None and worker.registration is not None:
+            if worker.state is not None and worker.lease is not None:
                 _add_state(sheet, worker.state, *at)
-                _add_lease(sheet, worker.registration, *at)
+                _add_lease(sheet, worker.lease, *at)
         return metrics_text(sheet, accept)
 
 
@@ -90,6 +88,6 @@ def _condition(state: ServerState) -> str:
     return "paused" if is_paused else state.shown_health
 
 
-def _add_lease(sheet: Sheet, registration: Registration, *at: str) -> None:
-    sheet.add(metrics.LEASE_AGE, time.monotonic() - registration.renewed_at, *at)
-    sheet.add(metrics.LOST_LEASES, registration.lost_leases, *at)
+def _add_lease(sheet: Sheet, lease: Lease, *at: str) -> None:
+    sheet.add(metrics.LEASE_AGE, lease.age_s, *at)
+    sheet.add(metrics.LOST_LEASES, lease.lost, *at)

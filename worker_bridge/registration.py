@@ -13,6 +13,7 @@ from dispatcher.progress import progress_text
 from dispatcher.protocol import api_is_strange
 from worker_bridge.attempts import Attempts
 from worker_bridge.joining import ServerTaken, join
+from worker_bridge.lease import Lease
 from worker_bridge.names import Aliases
 from worker_bridge.pause_watch import PauseWatch
 from worker_bridge.server_id import server_id
@@ -29,8 +30,7 @@ class Registration:
 
     It is renewed every `every_s`, and at once where the server's state has news. `replaced` is set
     when the server has another model than it had at first, or the same one in another form: answers
-    that were begun must not go on there. It was renewed last at `renewed_at`, in seconds of the
-    monotonic clock.
+    that were begun must not go on there. Each renewal renews the `lease`.
     """
 
     def __init__(
@@ -55,8 +55,7 @@ class Registration:
         self._history = history
         self._strangers: set[str] = set()  # those that were told of
         self._progress = ""
-        self.renewed_at = time.monotonic()
-        self.lost_leases = 0
+        self.lease = Lease()
 
     @property
     def has_begun(self) -> bool:
@@ -66,12 +65,12 @@ class Registration:
     async def begin(self) -> None:
         """Joins, as soon as that is possible. Raises `ServerTaken`."""
         await join(self._session, self._report)
-        self.renewed_at = time.monotonic()
+        self.lease.renew()
         self._tell_of_strangers()
 
     async def keep(self) -> None:
         """Renews for ever. Raises `ServerTaken`."""
-        with serving(self._attempts.metrics, self._state, self):
+        with serving(self._attempts.metrics, self._state, self.lease):
             await self._keep()
 
     async def _keep(self) -> None:
@@ -101,7 +100,7 @@ class Registration:
         self._progress = progress_text(moving)
         costs = {attempt_id: used.cost for attempt_id, used in moving.items()}
         renewal = await self._session.renew(*self._report(), costs)
-        self.renewed_at = time.monotonic()
+        self.lease.renew()
         self._state.heed_order(drained=renewal.drained)
         for attempt_id in renewal.foreign:
             self._attempts.stop(attempt_id, Stop.FENCED)
@@ -113,7 +112,7 @@ class Registration:
 
     async def _begin_again(self) -> None:
         log.warning("fenced worker=%s: joining again", self._served.worker)
-        self.lost_leases += 1
+        self.lease.lost += 1
         self._attempts.stop_all(Stop.FENCED)
         self._outbox.clear()
         self._session.end_epoch()

@@ -3,22 +3,19 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from dispatcher.cost import Usage
 from dispatcher.metric import Distribution
 from dispatcher.metrics import LONG_S
 from worker_bridge.ends import End
+from worker_bridge.lease import Lease
 from worker_bridge.server_state import ServerState
-
-if TYPE_CHECKING:
-    from worker_bridge.registration import Registration
 
 
 class WorkerMetrics:
     """What a worker has done since this process began, also under earlier registrations.
 
-    It has a `state` and a `registration` only while it serves.
+    It has a `state` and a `lease` only while it serves.
     """
 
     def __init__(self) -> None:
@@ -27,7 +24,7 @@ class WorkerMetrics:
         self.prompt = self.cached = self.completion = 0
         self.openings = self.lost_leases = 0
         self.state: ServerState | None = None
-        self.registration: Registration | None = None
+        self.lease: Lease | None = None
 
     def note(self, end: End, took_s: float, used: Usage) -> None:
         """Counts an attempt that has ended."""
@@ -45,17 +42,15 @@ class WorkerMetrics:
 
 
 @contextmanager
-def serving(
-    metrics: WorkerMetrics | None, state: ServerState, registration: "Registration"
-) -> Iterator[None]:
+def serving(metrics: WorkerMetrics | None, state: ServerState, lease: Lease) -> Iterator[None]:
     """The worker serves inside of this. At its end, what its parts have counted is kept."""
     if metrics is None:
         yield
         return
-    metrics.state, metrics.registration = state, registration
+    metrics.state, metrics.lease = state, lease
     try:
         yield
     finally:
         metrics.openings += state.breaker.openings
-        metrics.lost_leases += registration.lost_leases
-        metrics.state = metrics.registration = None
+        metrics.lost_leases += lease.lost
+        metrics.state = metrics.lease = None

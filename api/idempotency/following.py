@@ -2,8 +2,7 @@
 
 from starlette.types import Receive, Send
 
-from api.departure import Departure
-from api.exchange import ClientGone
+from api.departure import ClientGone, Departure
 from api.idempotency.recording import Follower, Headers, Recording
 
 REPLAYED = (b"idempotency-replayed", b"true")

@@ -5,9 +5,8 @@ import logging
 
 from starlette.types import Receive, Send
 
-from api.context import Pulse
+from api.departure import ClientGone
 from api.errors import ApiError, from_llamaq
-from api.exchange import ClientGone
 from api.idempotency.following import REPLAYED, follow
 from api.idempotency.keeping import Keeping
 from api.idempotency.key import key_reused
@@ -15,6 +14,7 @@ from api.idempotency.keyed import Keyed
 from api.idempotency.recording import Recording
 from api.idempotency.replay import replayed_headers
 from api.idempotency.waiting_stream import WaitingStream
+from api.pulse import Pulse
 from dispatcher.beat import until_beat_s
 from dispatcher.errors import JobCancelled, LlamaqError, RedisUnavailable
 from dispatcher.kept_answers import Asker, Begun, KeptAnswer, KeptAnswers

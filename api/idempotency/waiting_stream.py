@@ -6,8 +6,7 @@ from api.endpoint import Shape
 from api.idempotency.following import REPLAYED
 from api.idempotency.keyed import Keyed
 from api.idempotency.recording import Recording
-from api.sse import comment
-from api.stream import HEAD
+from api.sse import HEADERS, comment
 
 
 class WaitingStream:
@@ -30,7 +29,7 @@ class WaitingStream:
             if self.shape is None:
                 self._is_none = True
                 return
-            self._recording.begin([*HEAD, REPLAYED])
+            self._recording.begin([*HEADERS, REPLAYED])
             self._recording.is_replayed = True
         self._next_at = monotonic() + self._quiet_s
         self._recording.add(comment("the same request is at work elsewhere"))

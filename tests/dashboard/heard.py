@@ -17,7 +17,12 @@ _TABLES = {
     "Workers of demo": ("Worker", "State", "Slots", "Tokens/s now", "Last week", "Cache hits"),
     "Requests": ("Request", "Where it is", "Progress", "Tenant", "For"),
 }
-_CHARTS = ("Tokens per second", "Time to the first token", "Requests per minute", "Time in the queue")
+_CHARTS = (
+    "Tokens per second",
+    "Time to the first token",
+    "Requests per minute",
+    "Time in the queue",
+)
 _SILENT = frozenset(("none", "generic", "InlineTextBox", "StaticText", "LineBreak"))
 
 
@@ -47,7 +52,9 @@ def heard(page: Browser) -> Heard:
 def _read(node: Any, by_id: dict[str, Any], depth: int) -> Heard:
     parts = [_read(by_id[one], by_id, depth + 1) for one in node["childIds"] if one in by_id]
     role = "none" if node["ignored"] else node["role"]["value"]
-    levels = [each["value"]["value"] for each in node.get("properties", ()) if each["name"] == "level"]
+    levels = [
+        each["value"]["value"] for each in node.get("properties", ()) if each["name"] == "level"
+    ]
     name = node.get("name", {}).get("value", "")
     return Heard(role, name, int(levels[0]) if levels else 0, depth, tuple(parts))
 
@@ -114,7 +121,11 @@ def arrows_read_the_charts(page: Browser) -> None:
 
 
 def _told_by_charts(page: Browser) -> list[str]:
-    return list(page.run("return [...document.querySelectorAll('#charts svg[role=slider]')].map(e => e.ariaValueText)"))
+    return list(
+        page.run(
+            "return [...document.querySelectorAll('#charts svg[role=slider]')].map(e => e.ariaValueText)"
+        )
+    )
 
 
 def load_is_not_announced(page: Browser) -> None:

@@ -16,6 +16,7 @@ from testing.processes import SECRET
 from testing.scraped import Scraped
 from testing.stage import Stage
 from testing.waiting import until
+from worker_bridge.lease import Lease
 from worker_bridge.metrics import BridgeMetrics
 from worker_bridge.worker_metrics import serving
 
@@ -272,11 +273,11 @@ def test_workers_of_one_name_are_told_apart_and_come_back_to_their_place() -> No
     class Serving:
         """Of a worker that serves."""
 
-        openings = lost_leases = 0
+        openings = 0
         breaker = property(lambda self: self)
 
-    metrics, found = BridgeMetrics(), Serving()
-    first, facts = metrics.worker("m", "host"), (cast("Any", found), cast("Any", found))
+    metrics = BridgeMetrics()
+    first, facts = metrics.worker("m", "host"), (cast("Any", Serving()), Lease())
     with serving(first, *facts):
         second = metrics.worker("m", "host")
         assert second is not first

@@ -9,10 +9,11 @@ from starlette.types import Message
 
 from api.app import assemble
 from api.auth import Authenticator
-from api.context import Context, Pulse
+from api.context import Context
 from api.dashboard.board import Board
 from api.idempotency.once import Once
 from api.limits import Limiter
+from api.pulse import Pulse
 from dispatcher.connection import LinkedRedis
 from dispatcher.cost import Shown
 from dispatcher.frames import Frame, Kind
