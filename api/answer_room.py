@@ -54,13 +54,10 @@ class AnswerRoom:
         self._item_bytes[items.kind] = max(seen, (seen + known) / 2)
 
     async def _wait(self, tenant: str, size: int) -> None:
-        await self._gate.enter(tenant)
-        try:
+        async with self._gate.alone(tenant):
             while self.held_bytes and self.held_bytes + size > self._most_bytes:
                 self._freed = asyncio.get_running_loop().create_future()
                 await self._freed
-        finally:
-            self._gate.leave()
 
 
 class HeldAnswer:

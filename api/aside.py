@@ -1,9 +1,9 @@
 """Does long work beside the event loop, which serves others meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -28,15 +28,7 @@ class Aside:
         """Within it there is no other request with a large body: while it is read, a body takes the
         memory several times.
         """
-        return _WITH_OTHERS if size_bytes < LARGE_BYTES else self._by_itself(tenant)
-
-    @asynccontextmanager
-    async def _by_itself(self, tenant: str) -> AsyncIterator[None]:
-        await self._gate.enter(tenant)
-        try:
-            yield
-        finally:
-            self._gate.leave()
+        return _WITH_OTHERS if size_bytes < LARGE_BYTES else self._gate.alone(tenant)
 
     async def run(
         self, size_bytes: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs

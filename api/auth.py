@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from api.claim_values import InvalidClaim
-from api.errors import ApiError
+from api.errors import ApiError, unavailable
 from api.groups import tenant_of
 from api.jwks import Jwks
 from api.tenant import Tenant
@@ -75,7 +75,7 @@ class Authenticator:
         if self.look_first is not None:
             await self.look_first()
             if not self._revocations.is_read:
-                raise _unavailable(_UNREADABLE, "revocations_unreadable")
+                raise unavailable(_UNREADABLE, "revocations_unreadable")
         try:
             return self.authenticate(authorization_header)
         except _NewKey:
@@ -86,7 +86,7 @@ class Authenticator:
             return self.authenticate(authorization_header)
         except _NewKey:
             if self._jwks.is_away:
-                raise _unavailable(_AWAY, "identity_provider_unavailable") from None
+                raise unavailable(_AWAY, "identity_provider_unavailable") from None
             raise
 
     def authenticate(self, authorization_header: str | None) -> Tenant:
@@ -187,7 +187,3 @@ _UNREADABLE = (
     "The list of revoked tokens can't be read, so nobody can tell whether the token is good: the "
     "log of the server says why."
 )
-
-
-def _unavailable(message: str, code: str) -> ApiError:
-    return ApiError(503, message, type="server_error", code=code, headers={"Retry-After": "5"})

@@ -5,9 +5,9 @@ complete. Pure.
 import re
 from typing import Any, NoReturn
 
+from api.failure import unreadable
 from api.json_text import compact, read
 from dispatcher.continuation import Continuation
-from dispatcher.errors import WorkerFailed
 from dispatcher.job import Job
 
 _MODEL = re.compile(rb'\{"model":"(?:[^"\\]|\\.)*"')
@@ -48,6 +48,27 @@ class BodySplice:
         return b""
 
 
+class BodyAssembly:
+    """The whole answer (`api.endpoint.Assembly`), as the server has written it."""
+
+    lost_tokens = 0
+
+    def __init__(self, asked: Any) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, choice: int, events: bytes) -> None:
+        """See `Assembly`."""
+        self._parts.append(events)
+
+    def restart(self, choice: int) -> None:
+        """See `Assembly`."""
+        self._parts.clear()
+
+    def body(self) -> bytes:
+        """See `Assembly`."""
+        return b"".join(self._parts)
+
+
 def no_shape(asked: Any, request_id: str) -> NoReturn:
     """A stream of such an answer does not exist: no request of these asks for one."""
     raise RuntimeError("a request for one JSON value has asked for a stream")
@@ -58,9 +79,7 @@ def value_of(body: bytes) -> Any:
     try:
         return read(body)
     except ValueError as error:
-        raise WorkerFailed(
-            "The model server's answer can't be read. Please send the request again."
-        ) from error
+        raise unreadable() from error
 
 
 def named(body: bytes, model: str) -> bytes:

@@ -75,11 +75,14 @@ def has_left(receive: Receive) -> bool:
 
 
 def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
-    """The JSON object that `body` is, or an `ApiError` 400 that says what it is instead."""
+    """The fields of the JSON object that `body` is, or an `ApiError` 400 that says what it is.
+
+    A field that is null is left out: OpenAI's null means "not given".
+    """
     value = parse_json(body, max_depth)
     if not isinstance(value, dict):
         raise bad_request('The body must be a JSON object, such as {"model": …}.')
-    return value
+    return {name: field for name, field in value.items() if field is not None}
 
 
 def parse_json(body: bytes, max_depth: int) -> Any:

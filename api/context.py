@@ -5,6 +5,7 @@ from typing import cast
 
 from fastapi import Request
 
+from api.allowed_models import Lists
 from api.answer_room import AnswerRoom
 from api.aside import Aside
 from api.auth import Authenticator, credentials
@@ -16,6 +17,7 @@ from api.line import Line
 from api.pulse import Pulse
 from api.settings import ApiSettings
 from api.tenant import Tenant
+from api.terms import read_terms
 from api.turns import Gate
 from api.visit import Room
 from dispatcher.queue import Queue
@@ -51,6 +53,12 @@ async def tenant_of(request: Request) -> Tenant:
     tenant = await context_of(request).authenticator.admit(credentials(request.headers))
     request.state.record.tenant = tenant.subject
     return tenant
+
+
+def lists_of(request: Request, tenant: Tenant) -> Lists:
+    """Which models this request of a tenant may see. Raises `ApiError` 400 for a bad end user."""
+    user = read_terms(tenant, request.headers, {}).user
+    return context_of(request).limiter.of(tenant, user).lists
 
 
 def context_of(request: Request) -> Context:

@@ -7,7 +7,7 @@ from api.audio.answer import assembly as transcription_assembly
 from api.audio.request import FIELDS as TRANSCRIPTION_FIELDS
 from api.audio.request import parse_transcription
 from api.audio.shape import TranscriptionShape
-from api.bodies import BodySplice, no_shape
+from api.bodies import BodyAssembly, BodySplice, no_shape
 from api.chat.completion import assembly
 from api.chat.fields import FIELDS as CHAT_FIELDS
 from api.chat.request import parse_chat
@@ -43,7 +43,7 @@ from api.responses.stream import ResponsesShape
 from api.scopes import AUDIO, CHAT, EMBEDDINGS, TOKENIZE
 from api.shape import ChunkShape
 from api.side.about_chat import about
-from api.side.answer import MessageCount, SideAssembly
+from api.side.answer import MessageCount
 from api.side.request import TEXT, TOKENS, parse_detokenize, parse_tokenize
 from dispatcher.job import BODY
 
@@ -169,7 +169,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
         "/tokenize",
         parse_tokenize,
-        SideAssembly,
+        BodyAssembly,
         no_shape,
         BodySplice,
         also=("/v1/tokenize",),
@@ -180,7 +180,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
         "/detokenize",
         parse_detokenize,
-        SideAssembly,
+        BodyAssembly,
         no_shape,
         BodySplice,
         also=("/v1/detokenize",),
@@ -191,7 +191,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
         "/apply-template",
         about(parse_chat),
-        SideAssembly,
+        BodyAssembly,
         no_shape,
         BodySplice,
         also=("/v1/apply-template",),
@@ -203,7 +203,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
         "/v1/chat/completions/input_tokens",
         about(parse_chat),
-        SideAssembly,
+        BodyAssembly,
         no_shape,
         BodySplice,
         also=("/chat/completions/input_tokens",),
@@ -215,7 +215,7 @@ ENDPOINTS: Sequence[Endpoint[Any]] = (
     Endpoint(
         "/v1/responses/input_tokens",
         about(parse_responses),
-        SideAssembly,
+        BodyAssembly,
         no_shape,
         BodySplice,
         also=("/responses/input_tokens",),

@@ -83,6 +83,12 @@ def bad_request(message: str, *, param: str | None = None) -> ApiError:
     return ApiError(400, message, type="invalid_request_error", code="invalid_request", param=param)
 
 
+def unavailable(message: str, code: str, retry_s: int = 5) -> ApiError:
+    """A 503: the client may try again after `retry_s` seconds."""
+    headers = {"Retry-After": str(retry_s)}
+    return ApiError(503, message, type="server_error", code=code, headers=headers)
+
+
 def crash(request_id: str) -> ApiError:
     """A 500 that tells nothing but where to look in the log."""
     return ApiError(

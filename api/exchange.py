@@ -11,13 +11,13 @@ from api.context import Context
 from api.departure import ClientGone, Departure
 from api.endpoint import CannotContinue, Piece, Splice
 from api.errors import ApiError
-from api.failure import cannot_continue, failure, has_no_room, tenant_queue_full, told
+from api.failure import cannot_continue, failure, has_no_room, stopped, tenant_queue_full, told
 from api.json_text import read
 from api.reply_headers import rate_headers, way_headers
 from api.request_log import Record
 from api.stay import Stay
 from api.waiting import check_continuation, check_model, expired
-from dispatcher.errors import JobCancelled, LlamaqError, TenantQueueFull
+from dispatcher.errors import LlamaqError, TenantQueueFull
 from dispatcher.frames import Frame, Kind
 from dispatcher.job import Job
 from dispatcher.reply import Place, Reply
@@ -169,7 +169,7 @@ class Exchange:
         if failure is not None:
             raise failure
         if self.context.pulse.ending:
-            raise JobCancelled("The API has to stop now. Please send the request again.")
+            raise stopped()
 
     def _read(self, answer: Answer, frame: Frame) -> Piece | None:
         match frame.kind:

@@ -8,6 +8,7 @@ from api.reply_headers import rate_headers
 from api.stay import Stay
 from dispatcher.errors import (
     CalledOff,
+    JobCancelled,
     LlamaqError,
     QueueFull,
     Superseded,
@@ -64,11 +65,31 @@ def tenant_queue_full(error: TenantQueueFull, limit: int) -> ApiError:
     return refused
 
 
-def lost_midway() -> WorkerFailed:
-    """The error of an answer that begins anew after its client saw a part of it."""
-    return WorkerFailed(
-        "The worker was lost in the middle of its answer. Please send the request again."
-    )
+def stopped() -> JobCancelled:
+    """The error of a request whose API ends at once."""
+    return JobCancelled("The API has to stop now. Please send the request again.")
+
+
+def ended_early() -> WorkerFailed:
+    """The error of an answer that lacks its end."""
+    return WorkerFailed("The model server ended its answer early. Please send the request again.")
+
+
+def unreadable() -> WorkerFailed:
+    """The error of an answer that is not what llama-server says."""
+    return WorkerFailed("The model server's answer can't be read. Please send the request again.")
+
+
+def restarted(has_begun: bool) -> bytes:
+    """What a stream shows of an answer that begins again: nothing.
+
+    Raises `WorkerFailed` if its client has seen a part of it.
+    """
+    if has_begun:
+        raise WorkerFailed(
+            "The worker was lost in the middle of its answer. Please send the request again."
+        )
+    return b""
 
 
 def cannot_continue(frame: Frame, reason: Exception) -> WorkerFailed:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from api.errors import from_llama_server
+from api.failure import ended_early
 from api.growing_text import Text
 from api.json_text import compact, read
 from api.sse import data_of, split, whole_part
-from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ class GrowingChoice(ABC):
     def _finish(self) -> str:
         """Why it ended."""
         if not self._finish_reason:
-            raise WorkerFailed("The model server ended its answer early. Please try again.")
+            raise ended_early()
         return self._finish_reason
 
     def _add_text(self, event: bytes, text: re.Match[bytes]) -> None:

@@ -5,10 +5,9 @@ from fastapi.responses import JSONResponse
 
 from api.allowed_models import Lists, is_allowed
 from api.auth import credentials
-from api.context import Context, context_of
-from api.errors import ApiError
+from api.context import Context, context_of, lists_of
+from api.errors import ApiError, unavailable
 from api.paths import READ
-from api.terms import read_terms
 from dispatcher.errors import LlamaqError
 
 router = APIRouter()
@@ -36,7 +35,7 @@ async def ready(request: Request) -> JSONResponse:
     try:
         await _served(context, _OF_STRANGERS_S)
     except (ApiError, LlamaqError) as error:
-        raise _not_ready() from error
+        raise unavailable("Not ready: send a token to be told why.", "not_ready", 2) from error
     return JSONResponse({"status": "ready"})
 
 
@@ -47,9 +46,10 @@ async def _served(context: Context, max_age_s: float = 0.0) -> list[str]:
     await context.queue.writes.check(max_age_s)
     names = sorted(name for name, state in directory.models.items() if state.accepting)
     if not names:
-        raise _unready(
+        raise unavailable(
             "No worker accepts jobs: start a llama-server with a bridge beside it (llamaq bridge).",
             "no_worker",
+            retry_s=2,
         )
     return names
 
@@ -63,16 +63,6 @@ async def _lists(request: Request, context: Context) -> Lists | None:
     try:
         context.authenticator.authenticate(header)
         tenant = await context.authenticator.admit(header)
-        user = read_terms(tenant, request.headers, {}).user
+        return lists_of(request, tenant)
     except ApiError:
         return None
-    return context.limiter.of(tenant, user).lists
-
-
-def _not_ready() -> ApiError:
-    return _unready("Not ready: send a token to be told why.", "not_ready")
-
-
-def _unready(message: str, code: str) -> ApiError:
-    headers = {"Retry-After": "2"}
-    return ApiError(503, message, type="server_error", code=code, headers=headers)

@@ -6,11 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.allowed_models import Lists, is_allowed, not_allowed
-from api.context import context_of, tenant_of
+from api.context import context_of, lists_of, tenant_of
 from api.directory import Directory
 from api.paths import READ
 from api.scopes import MODELS, check_scope
-from api.terms import read_terms
 from dispatcher.errors import ModelNotFound
 from dispatcher.model_state import ModelState
 from dispatcher.needs import EMBEDDINGS, NATIVE_EMBEDDINGS, RERANK
@@ -48,8 +47,7 @@ async def _looked_up(request: Request) -> tuple[Directory, Lists]:
     tenant = await tenant_of(request)
     check_scope(tenant.scopes, MODELS)
     await context.directory.refresh()
-    user = read_terms(tenant, request.headers, {}).user
-    return context.directory, context.limiter.of(tenant, user).lists
+    return context.directory, lists_of(request, tenant)
 
 
 def _describe(state: ModelState) -> dict[str, Any]:

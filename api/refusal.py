@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from api.errors import MAX_RETRY_AFTER_S, ApiError
+from api.errors import MAX_RETRY_AFTER_S, ApiError, unavailable
 
 CLOSE: Mapping[str, str] = {"Connection": "close"}
 OVERLOADED = "overloaded"
@@ -74,13 +74,8 @@ def _prepared(seconds: int) -> tuple[bytes, bytes]:
 
 
 def _overloaded(seconds: int) -> ApiError:
-    return ApiError(
-        503,
-        f"More requests come than this API gets through. Please try again in {seconds} s.",
-        type="server_error",
-        code=OVERLOADED,
-        headers={"Retry-After": str(seconds)},
-    )
+    message = f"More requests come than this API gets through. Please try again in {seconds} s."
+    return unavailable(message, OVERLOADED, seconds)
 
 
 def spread_s(wait_s: float) -> int:

@@ -21,7 +21,7 @@ from api.context import Context
 from api.departure import ClientGone
 from api.endpoint import Asked, Endpoint, Items, Shape
 from api.error_handlers import wrong_method
-from api.errors import ApiError, from_llamaq
+from api.errors import ApiError
 from api.exchange import Exchange
 from api.idempotency.key import KEY_HEADER, fingerprint_of, read_key
 from api.idempotency.keyed import Keyed
@@ -75,10 +75,8 @@ class Relay:
         except ClientGone:
             record.status, record.code = 499, CLIENT_GONE
         except (ApiError, LlamaqError) as error:
-            shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            record.fail(shown)
-            body = self.errors(shown, record.id)
-            await refuse(shown, headers, receive, send, body)
+            shown = record.fail(error)
+            await refuse(shown, headers, receive, send, self.errors(shown, record.id))
 
     async def _serve(self, call: Call, send: Send) -> None:
         context = call.context

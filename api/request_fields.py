@@ -22,6 +22,22 @@ def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
 
+def text_of(item: Mapping[str, Any], name: str, where: str) -> str:
+    """The field `name` of the part of a request at `where`: a string, or an `ApiError` 400."""
+    text = item.get(name)
+    if not isinstance(text, str):
+        raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
+    return text
+
+
+def object_of(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The field `name`: an object, empty where it is missing, or an `ApiError` 400."""
+    found = fields.get(name, {})
+    if not isinstance(found, dict):
+        raise bad_request(f"`{name}` must be an object.", param=name)
+    return found
+
+
 def model_name(fields: Mapping[str, Any]) -> str:
     """The model that is named, empty where none is; or an `ApiError` 400."""
     model = fields.get("model", "")

@@ -4,14 +4,13 @@ import logging
 import time
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from api.errors import ApiError, from_llamaq
 from api.paths import PROBES
 from api.request_trace import RequestTrace
+from dispatcher.errors import LlamaqError
 from dispatcher.log_lines import Lines
-
-if TYPE_CHECKING:
-    from api.errors import ApiError
 
 NO_ID = "-"
 """The id of a request of which too little was read to name it."""
@@ -70,9 +69,11 @@ class Record:
         else:
             self.retries += 1
 
-    def fail(self, error: "ApiError") -> None:
-        """It ends with this error."""
-        self.status, self.code = error.status, error.code
+    def fail(self, error: ApiError | LlamaqError) -> ApiError:
+        """It ends with this error. Returns it as the client sees it."""
+        shown = error if isinstance(error, ApiError) else from_llamaq(error, self.id)
+        self.status, self.code = shown.status, shown.code
+        return shown
 
     def start(self, worker: str) -> None:
         """This worker has begun with it."""

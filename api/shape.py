@@ -5,7 +5,7 @@ from typing import Any
 
 from api.endpoint import Piece
 from api.errors import ApiError, sse_error
-from api.failure import lost_midway
+from api.failure import restarted
 from api.sse import DONE, data_of, event, json_event, split
 from api.usage import merge_usage
 
@@ -29,9 +29,7 @@ class ChunkShape:
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
         if piece.restart:
-            if self._begun:
-                raise lost_midway()
-            return b""
+            return restarted(self._begun)
         self._begun |= bool(piece.events)
         if self._choices == 1:
             return piece.events

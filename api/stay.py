@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from redis.exceptions import ResponseError
 
-from api.errors import ApiError
+from api.errors import ApiError, unavailable
 from api.rates import Rate, RateForm, too_many_open, too_many_requests
 from api.token_budget import Budget, quota_of, whose
 from dispatcher.admissions import REQUESTS, Admissions, Verdict
@@ -171,11 +171,8 @@ def _of_a_side_request(account: Account) -> Account | None:
 
 
 def _unreadable() -> ApiError:
-    return ApiError(
-        503,
+    return unavailable(
         "What you have used can't be read, so nobody can tell whether you may use more: the log of "
         "the server says why.",
-        type="server_error",
-        code="limits_unreadable",
-        headers={"Retry-After": "5"},
+        "limits_unreadable",
     )

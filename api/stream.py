@@ -5,7 +5,7 @@ from time import monotonic
 from starlette.types import Send
 
 from api.endpoint import Piece, Shape
-from api.errors import ApiError, from_llamaq, sse_error
+from api.errors import ApiError, sse_error
 from api.exchange import Exchange
 from api.failure import told
 from api.sse import HEADERS, comment
@@ -36,10 +36,7 @@ class StreamedAnswer:
         try:
             last = await self._body(pieces, send)
         except (ApiError, LlamaqError) as error:
-            record = exchange.record
-            shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            record.fail(shown)
-            last = self._failed(shown)
+            last = self._failed(exchange.record.fail(error))
         await send({"type": "http.response.body", "body": last})
 
     async def _first(self) -> list[Piece]:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 
 class Turns:
@@ -42,19 +43,24 @@ class Turns:
 
 
 class Gate:
-    """Lets in one at a time, who `leave`s in any case."""
+    """Lets in one at a time."""
 
     def __init__(self) -> None:
         self._waiting = Turns()
         self._is_taken = False
 
-    async def enter(self, tenant: str) -> None:
-        """Returns when nobody else is in."""
+    @asynccontextmanager
+    async def alone(self, tenant: str) -> AsyncIterator[None]:
+        """Enters when nobody else is in."""
         if self._is_taken:
-            await self._waiting.wait(tenant, self.leave)
+            await self._waiting.wait(tenant, self._leave)
         self._is_taken = True
+        try:
+            yield
+        finally:
+            self._leave()
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """It stays taken where it is given to the next one."""
         self._is_taken = False
         while self._waiting and not self._is_taken:

@@ -1,9 +1,15 @@
 """The tokens of an answer, as OpenAI counts them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Usage = dict[str, Any]
+
+
+def cached_tokens(usage: Mapping[str, Any]) -> int:
+    """How many tokens of the prompt were cached, 0 where that is not told."""
+    details = usage.get("prompt_tokens_details") or {}
+    return int(details.get("cached_tokens", 0))
 
 
 def merge_usage(usages: Sequence[Usage | None]) -> Usage | None:

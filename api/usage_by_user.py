@@ -45,11 +45,8 @@ async def sums_by_user(
     if not whole:
         return made.sums
     tenant, redis = whole[0].tenant, context.queue.redis
-    await context.reports.enter(tenant)
-    try:
+    async with context.reports.alone(tenant):
         async for users in users_by_day(redis, models, days, tenant):
             await context.aside.run(LARGE_BYTES, made.add, users)
-    finally:
-        context.reports.leave()
     made.end()
     return made.sums

@@ -9,7 +9,7 @@ from starlette.types import Send
 from api.answer_room import HeldAnswer
 from api.departure import ClientGone
 from api.endpoint import Assembly, Piece
-from api.errors import ApiError, ErrorForm, from_llamaq
+from api.errors import ApiError, ErrorForm
 from api.exchange import Exchange
 from api.failure import told
 from dispatcher.errors import LlamaqError
@@ -39,8 +39,7 @@ async def send_whole(
     except (ApiError, LlamaqError) as error:
         if blanks is None or not blanks.begun:
             raise
-        shown = error if isinstance(error, ApiError) else from_llamaq(error, exchange.record.id)
-        exchange.record.fail(shown)
+        shown = exchange.record.fail(error)
         body = json.dumps(errors(shown, exchange.record.id)).encode()
     if blanks is None or not blanks.begun:
         lost = assembly.lost_tokens

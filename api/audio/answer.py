@@ -7,6 +7,7 @@ from api.chat.completion import Completion
 from api.chat.recast import RecastAssembly
 from api.chat.request import ChatRequest
 from api.json_text import compact
+from api.usage import cached_tokens
 
 Json = dict[str, Any]
 
@@ -30,12 +31,11 @@ def assembly(chat: ChatRequest) -> TranscriptionAssembly:
 
 def transcript(text: str, usage: Mapping[str, Any]) -> Json:
     """All that was heard, and what a chat's usage says of it, as llama-server tells both."""
-    details = usage.get("prompt_tokens_details") or {}
     told = {
         "type": "tokens",
         "input_tokens": usage.get("prompt_tokens", 0),
         "output_tokens": usage.get("completion_tokens", 0),
         "total_tokens": usage.get("total_tokens", 0),
-        "input_tokens_details": {"cached_tokens": details.get("cached_tokens", 0)},
+        "input_tokens_details": {"cached_tokens": cached_tokens(usage)},
     }
     return {"type": "transcript.text.done", "text": text, "usage": told}

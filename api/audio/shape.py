@@ -7,7 +7,7 @@ from api.audio.answer import transcript
 from api.chat.text_chunk import TEXT
 from api.endpoint import Piece
 from api.errors import ApiError, sse_error
-from api.failure import lost_midway
+from api.failure import restarted
 from api.growing_text import Text
 from api.json_text import compact, read
 from api.sse import DONE, data_of, event, json_event, split
@@ -30,11 +30,9 @@ class TranscriptionShape:
 
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
-        if not piece.restart:
-            return b"".join(map(self._shown, split(piece.events)))
-        if self._begun:
-            raise lost_midway()
-        return b""
+        if piece.restart:
+            return restarted(self._begun)
+        return b"".join(map(self._shown, split(piece.events)))
 
     def end(self) -> bytes:
         """See `Shape`."""

@@ -21,7 +21,6 @@ from api.request_fields import (
     choices_each,
     model_name,
     wants_of,
-    without_nulls,
 )
 from api.sampling_fields import check_context
 from api.settings import ApiSettings
@@ -90,7 +89,7 @@ class ChatRequest:
 
 def parse_chat(body: bytes, settings: ApiSettings) -> ChatRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     unknown = unknown_fields(fields, KNOWN, settings)
     return chat_of(fields, settings, unknown)
 

@@ -18,7 +18,6 @@ from api.request_fields import (
     choices_each,
     model_name,
     wants_of,
-    without_nulls,
 )
 from api.sampling_fields import check_context
 from api.settings import ApiSettings
@@ -80,7 +79,7 @@ class CompletionRequest:
 
 def parse_completion(body: bytes, settings: ApiSettings) -> CompletionRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     unknown = unknown_fields(fields, KNOWN, settings)
     model = model_name(fields)
     fields = checked_fields(fields)

@@ -67,13 +67,10 @@ async def usage(request: Request) -> JSONResponse:
     context, tenant = await admin_of(request)
     by, days = _asked(request)
     redis = context.queue.redis
-    await context.reports.enter(tenant.subject)  # one large report at a time
-    try:
+    async with context.reports.alone(tenant.subject):  # one large report at a time
         last = await today(redis)
         first = last - timedelta(days=days - 1)
         rows = await usage_of_all(redis, await known_models(redis), days_between(first, last))
-    finally:
-        context.reports.leave()
     return JSONResponse(_sums(rows, by, first, last), headers=NOT_KEPT)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from api.errors import ApiError
+from api.errors import unavailable
 from api.json_text import compact
 from api.sse import named_event
 from dispatcher.beat import until_beat_s
@@ -63,13 +63,7 @@ class Live:
         """A new page. Raises `ApiError` 503 where there are too many, or the API ends."""
         if self._is_over or len(self._pages) >= MOST_PAGES:
             why = "The API is about to end." if self._is_over else "Too many dashboards are open."
-            raise ApiError(
-                503,
-                f"{why} Try again in a moment.",
-                type="server_error",
-                code="dashboard_busy",
-                headers={"Retry-After": "5"},
-            )
+            raise unavailable(f"{why} Try again in a moment.", "dashboard_busy")
         page = Page()
         self._pages.add(page)
         if self._reading is None:

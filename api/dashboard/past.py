@@ -9,6 +9,7 @@ from typing import Any
 from dispatcher.connection import LinkedRedis
 from dispatcher.figures import Done, Figures
 from dispatcher.history import HOUR, WEEK, Row, Span, read_history
+from dispatcher.latencies import Latencies
 from dispatcher.usage import known_models
 
 _KEPT_S = 15.0
@@ -99,19 +100,21 @@ def _of_a_worker(row: Row) -> Figures:
 
 
 def _told(figures: Figures) -> dict[str, Any]:
-    done, first_token, queued = figures.done, figures.first_token, figures.queued
+    done = figures.done
     return {
         "requests": done.requests,
         "failed": done.failed,
         "prompt": done.prompt,
         "cached": done.cached,
         "completion": done.completion,
-        "first_token_ms": _quantiles(first_token.quantile_ms(0.5), first_token.quantile_ms(0.95)),
-        "queued_ms": _quantiles(queued.quantile_ms(0.5), queued.quantile_ms(0.95)),
+        "first_token_ms": _quantiles(figures.first_token),
+        "queued_ms": _quantiles(figures.queued),
     }
 
 
-def _quantiles(*found: float | None) -> list[int | None]:
+def _quantiles(latencies: Latencies) -> list[int | None]:
+    """The median, and what 95 % take at most."""
+    found = latencies.quantile_ms(0.5), latencies.quantile_ms(0.95)
     return [None if ms is None else round(ms) for ms in found]
 
 

@@ -12,7 +12,7 @@ from api.errors import bad_request
 from api.estimate import BYTES_PER_TOKEN
 from api.json_text import compact
 from api.prompts import Prompt, checked_prompts, tokens_of
-from api.request_fields import model_name, without_nulls
+from api.request_fields import model_name
 from api.rules import Rule, Whole, Word
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
@@ -98,7 +98,7 @@ def parse_native(body: bytes, settings: ApiSettings) -> EmbeddingRequest:
 
 
 def _parse(body: bytes, settings: ApiSettings, *, is_native: bool) -> EmbeddingRequest:
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     model = model_name(fields)
     if "dimensions" in fields:
         raise bad_request(_NONE, param="dimensions")

@@ -23,7 +23,7 @@ from api.grammar.gbnf import BadGrammar
 from api.grammar.gbnf_reader import MOST_REPEATS
 from api.grammar.grammar import MOST_ELEMENTS, check_grammar
 from api.grammar.pattern import pattern_grammar
-from api.grammar.schema_grammar import SchemaGrammar, resolved
+from api.grammar.schema_grammar import SchemaGrammar, properties_of, required_of, resolved
 from api.json_text import compact
 
 MOST_BYTES = 131_072
@@ -102,8 +102,7 @@ class _Walk:
         return max(inner, _WAYS.get(str(kind), 1 if inner else _ANY_WAYS))
 
     def _inner_ways(self, schema: Schema, depth: int) -> int:
-        properties = schema.get("properties")
-        properties = properties if isinstance(properties, dict) else {}
+        properties = properties_of(schema)
         inner = [self.ways(each, depth) for each in properties.values()]
         for name in ("additionalProperties", "items", "prefixItems", "allOf"):
             value = schema.get(name)
@@ -114,13 +113,7 @@ class _Walk:
         return max(*inner, self._optional(schema, properties), 0)
 
     def _optional(self, schema: Schema, properties: Mapping[str, Any]) -> int:
-        required = schema.get("required")
-        named = (
-            {each for each in required if isinstance(each, str)}
-            if isinstance(required, list)
-            else set()
-        )
-        optional = len(properties.keys() - named)
+        optional = len(properties.keys() - required_of(schema))
         if optional > MOST_OPTIONAL:
             raise BadGrammar(f"an object has more than {MOST_OPTIONAL} optional properties")
         return optional

@@ -35,6 +35,22 @@ def resolved(root: Any, ref: str) -> Any:
     return found
 
 
+def properties_of(schema: Schema) -> Mapping[str, Any]:
+    """The schemas of an object's properties, by name."""
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def required_of(schema: Schema) -> set[str]:
+    """The names of the properties that an object must have."""
+    required = schema.get("required")
+    return (
+        {each for each in required if isinstance(each, str)}
+        if isinstance(required, list)
+        else set()
+    )
+
+
 class SchemaGrammar:
     """Of one schema whose size is checked."""
 
@@ -133,14 +149,7 @@ class SchemaGrammar:
                 yield part, is_must
 
     def _object(self, schema: Schema) -> str:
-        properties = schema.get("properties")
-        properties = properties if isinstance(properties, dict) else {}
-        required = schema.get("required")
-        named = (
-            {each for each in required if isinstance(each, str)}
-            if isinstance(required, list)
-            else set()
-        )
+        properties, named = properties_of(schema), required_of(schema)
         pairs = {
             name: f'{_literal(name)} s ":" s {self._rule(each)}'
             for name, each in properties.items()

@@ -6,7 +6,8 @@ import logging
 from starlette.types import Receive, Send
 
 from api.departure import ClientGone
-from api.errors import ApiError, from_llamaq
+from api.errors import ApiError
+from api.failure import stopped
 from api.idempotency.following import REPLAYED, follow
 from api.idempotency.keeping import Keeping
 from api.idempotency.key import key_reused
@@ -16,7 +17,7 @@ from api.idempotency.replay import replayed_headers
 from api.idempotency.waiting_stream import WaitingStream
 from api.pulse import Pulse
 from dispatcher.beat import until_beat_s
-from dispatcher.errors import JobCancelled, LlamaqError, RedisUnavailable
+from dispatcher.errors import LlamaqError, RedisUnavailable
 from dispatcher.kept_answers import Asker, Begun, KeptAnswer, KeptAnswers
 from dispatcher.tasks import cancel
 
@@ -77,7 +78,7 @@ class Once:
             await asyncio.sleep(0)  # it has joined
             await self._make(recording, request)
         except asyncio.CancelledError:
-            recording.fail(_stopped())
+            recording.fail(stopped())
             await cancel([own])
             raise
         except Exception as error:  # its followers raise it
@@ -101,10 +102,8 @@ class Once:
         except (ApiError, LlamaqError) as error:
             if waiting.shape is None:
                 raise
-            record = request.record
-            shown = error if isinstance(error, ApiError) else from_llamaq(error, record.id)
-            record.fail(shown)
-            recording.status, recording.code = record.status, record.code
+            shown = request.record.fail(error)
+            recording.status, recording.code = shown.status, shown.code
             recording.add(waiting.shape.fail(shown), is_last=True)
             return
         if recording.headers is None:
@@ -126,7 +125,7 @@ class Once:
                 return None
             await self._beat()
             if self._pulse.ending:
-                raise _stopped()
+                raise stopped()
             if not recording.followers:
                 raise ClientGone
             await waiting.keep_up()
@@ -180,7 +179,3 @@ class Once:
 def _id(asker: Asker) -> tuple[str, str]:
     """What requests for the same have in common. Which one may have the key is told by Redis."""
     return asker.name, asker.fingerprint
-
-
-def _stopped() -> JobCancelled:
-    return JobCancelled("The API has to stop now. Please send the request again.")

@@ -9,6 +9,7 @@ from api.chat.recast import RecastAssembly
 from api.chat.request import ChatRequest
 from api.json_text import compact
 from api.messages.stopping import stopping_word
+from api.usage import cached_tokens
 
 Json = dict[str, Any]
 
@@ -73,8 +74,7 @@ def stop_reason(finish_reason: str | None) -> str:
 
 def prompt_tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
     """All tokens of the prompt, and how many of them were cached."""
-    details = usage.get("prompt_tokens_details") or {}
-    return usage.get("prompt_tokens", 0), details.get("cached_tokens", 0)
+    return usage.get("prompt_tokens", 0), cached_tokens(usage)
 
 
 def prompt_usage(total: int, cached: int) -> Json:

@@ -5,7 +5,8 @@ from typing import Any
 
 from api.errors import bad_request
 from api.json_text import compact
-from api.messages.parts import all_parts, bad_type, parts_of, plain, text_of, text_part
+from api.messages.parts import all_parts, bad_type, parts_of, plain, text_part
+from api.request_fields import text_of
 
 Json = dict[str, Any]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from api.errors import ApiError, bad_request
+from api.request_fields import text_of
 
 Json = dict[str, Any]
 
@@ -58,14 +59,6 @@ def all_parts(content: Any, where: str) -> list[Json]:
 def text_part(text: str) -> Json:
     """A part of text."""
     return {"type": "text", "text": text}
-
-
-def text_of(item: Mapping[str, Any], name: str, where: str) -> str:
-    """The field `name`, which must be a string."""
-    text = item.get(name)
-    if not isinstance(text, str):
-        raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
-    return text
 
 
 def plain(parts: Sequence[Json]) -> str | list[Json]:

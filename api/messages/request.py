@@ -11,7 +11,7 @@ from api.errors import ApiError, bad_request
 from api.messages import stopping
 from api.messages.conversation import chat_messages
 from api.messages.tools import chat_tools, in_anthropics_words
-from api.request_fields import without_nulls
+from api.request_fields import object_of
 from api.rules import Rule, Text, Texts, Whole, Word
 from api.sampling_fields import SAMPLING
 from api.settings import ApiSettings
@@ -54,7 +54,7 @@ def parse_message(body: bytes, settings: ApiSettings) -> ChatRequest:
 
     Fields that neither Anthropic's API nor llama-server knows, or only Anthropic's, are left out.
     """
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     chat = {name: fields[name] for name in _SAME & fields.keys()}
     chat["messages"] = chat_messages(fields.get("system"), fields.get("messages"))
     chat.setdefault("max_tokens", USUAL_MAX_TOKENS)
@@ -78,13 +78,13 @@ def _stop(fields: Mapping[str, Any]) -> Json:
 
 def _thinking(fields: Mapping[str, Any]) -> Json:
     """llama-server takes no heed of `disabled`: a chat can say it to its template."""
-    thinking = _object(fields, "thinking")
+    thinking = object_of(fields, "thinking")
     kind = thinking.get("type")
     if kind == "enabled":
         budget = thinking.get("budget_tokens", USUAL_BUDGET_TOKENS)
         return {"thinking_budget_tokens": _BUDGET.checked(budget, "thinking.budget_tokens")}
     if kind == "disabled":
-        named = _object(fields, "chat_template_kwargs")
+        named = object_of(fields, "chat_template_kwargs")
         return {"chat_template_kwargs": {"enable_thinking": False, **named}}
     if "thinking" in fields and kind not in _THINKING:
         allowed = ", ".join(_THINKING)
@@ -93,7 +93,7 @@ def _thinking(fields: Mapping[str, Any]) -> Json:
 
 
 def _output(fields: Mapping[str, Any]) -> Json:
-    config = _object(fields, "output_config")
+    config = object_of(fields, "output_config")
     found: Json = {}
     effort, form = config.get("effort"), config.get("format")
     if effort is not None:
@@ -115,7 +115,7 @@ def _output(fields: Mapping[str, Any]) -> Json:
 
 
 def _user(fields: Mapping[str, Any]) -> Json:
-    user = _object(fields, "metadata").get("user_id")
+    user = object_of(fields, "metadata").get("user_id")
     return {} if user is None else {"user": _USER.checked(user, "metadata.user_id")}
 
 
@@ -132,10 +132,3 @@ def _stream(fields: Mapping[str, Any]) -> Json:
     if fields.get("stream") is not True:
         return {}
     return {"stream_options": {"include_usage": True}, "return_progress": True}
-
-
-def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = fields.get(name, {})
-    if not isinstance(found, dict):
-        raise bad_request(f"`{name}` must be an object.", param=name)
-    return found

@@ -6,7 +6,7 @@ from typing import Any
 from api.chat.text_chunk import TEXT
 from api.endpoint import Piece
 from api.errors import ApiError
-from api.failure import lost_midway
+from api.failure import restarted
 from api.json_text import read
 from api.messages.answer import (
     message_head,
@@ -43,11 +43,9 @@ class MessageShape:
 
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
-        if not piece.restart:
-            return b"".join(map(self._shown, split(piece.events)))
-        if self._blocks.have_begun:
-            raise lost_midway()
-        return b""
+        if piece.restart:
+            return restarted(self._blocks.have_begun)
+        return b"".join(map(self._shown, split(piece.events)))
 
     def end(self) -> bytes:
         """See `Shape`."""

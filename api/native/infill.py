@@ -7,7 +7,7 @@ from api.body import parse_object
 from api.errors import bad_request
 from api.native.request import NativeRequest, Prompts, request_of
 from api.prompts import prompt_tokens
-from api.request_fields import without_nulls
+from api.request_fields import text_of
 from api.settings import ApiSettings
 from dispatcher.needs import INFILL, Needs
 
@@ -19,7 +19,7 @@ _CACHE_KEY = "infill"
 
 def parse_infill(body: bytes, settings: ApiSettings) -> NativeRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     fields = {"prompt": "", **fields}
     texts = {name: _text(fields, name) for name in _TEXTS}
     extras = _extras(fields.get("input_extra", []))
@@ -52,12 +52,5 @@ def _extras(extras: Any) -> Sequence[Mapping[str, str]]:
 def _extra(extra: Any, where: str) -> Mapping[str, str]:
     if not isinstance(extra, dict):
         raise bad_request(f'`{where}` must be {{"filename": …, "text": …}}.', param=where)
-    named = {"filename": _named(extra, "filename", where)} if extra.get("filename") else {}
-    return {**named, "text": _named(extra, "text", where)}
-
-
-def _named(extra: Mapping[str, Any], name: str, where: str) -> str:
-    text = extra.get(name)
-    if not isinstance(text, str):
-        raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
-    return text
+    named = {"filename": text_of(extra, "filename", where)} if extra.get("filename") else {}
+    return {**named, "text": text_of(extra, "text", where)}

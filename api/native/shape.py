@@ -2,7 +2,7 @@
 
 from api.endpoint import Piece
 from api.errors import ApiError, sse_error
-from api.failure import lost_midway
+from api.failure import restarted
 from api.json_text import read
 from api.native.request import LAST, NativeRequest
 from api.native.response_fields import chosen_fields
@@ -23,9 +23,7 @@ class NativeShape:
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
         if piece.restart:
-            if self._begun:
-                raise lost_midway()
-            return b""
+            return restarted(self._begun)
         self._begun |= bool(piece.events)
         events = piece.events
         if piece.choice:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from api.failure import ended_early
 from api.json_text import compact, read
 from api.native.request import NativeRequest
 from api.native.response_fields import Json, chosen_fields
@@ -33,7 +34,7 @@ class Growing:
     def whole(self, index: int, asked: NativeRequest) -> Json:
         """The answer. Raises `WorkerFailed` where it lacks its end, or tokens that are wanted."""
         if not self._last:
-            raise WorkerFailed("The model server ended its answer early. Please try again.")
+            raise ended_early()
         if asked.return_tokens and len(self._tokens) != self._last.get("tokens_predicted"):
             raise WorkerFailed(  # a stream tells none of the tokens that end within a character
                 "Some characters of this answer have several tokens, which llama-server does not "

@@ -9,7 +9,7 @@ from api.endpoint import Work
 from api.errors import bad_request
 from api.estimate import BYTES_PER_TOKEN, bytes_of
 from api.json_text import compact
-from api.request_fields import model_name, without_nulls
+from api.request_fields import model_name
 from api.rules import Flag, Rule, Whole
 from api.sampling_fields import known_fields
 from api.settings import ApiSettings
@@ -62,7 +62,7 @@ class RerankRequest:
 
 def parse_rerank(body: bytes, settings: ApiSettings) -> RerankRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     model, query = model_name(fields), fields.get("query")
     # llama.cpp b11549 aborts where neither the query nor a document has a token.
     if not isinstance(query, str) or not query.strip():

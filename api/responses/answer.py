@@ -6,6 +6,7 @@ from typing import Any
 
 from api.json_text import compact, read
 from api.responses.tools import INPUT, Tool
+from api.usage import cached_tokens
 
 Json = dict[str, Any]
 
@@ -58,13 +59,12 @@ def usage_of(usage: Json | None) -> Json | None:
     """A chat's usage, by this API's names. llama-server counts no tokens of reasoning."""
     if usage is None:
         return None
-    cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
     thought = usage.get("completion_tokens_details", {}).get("reasoning_tokens", 0)
     return {
         "input_tokens": usage["prompt_tokens"],
         "output_tokens": usage["completion_tokens"],
         "total_tokens": usage["total_tokens"],
-        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached_tokens(usage), "cache_write_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": thought},
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from api.chat.fields import FORWARDED
 from api.errors import bad_request
+from api.request_fields import object_of
 from api.rules import Flag, Kwargs, Rule, Text, Texts, Word
 from api.sampling_fields import OWN
 
@@ -67,7 +68,7 @@ def chat_fields(fields: Mapping[str, Any]) -> Json:
     asked = {
         "max_tokens": fields.get("max_output_tokens"),
         "user": fields.get("user", fields.get("safety_identifier")),
-        "reasoning_effort": _object(fields, "reasoning").get("effort"),
+        "reasoning_effort": object_of(fields, "reasoning").get("effort"),
         "response_format": _response_format(text_format(fields)),
         "logprobs": True if LOGPROBS in fields.get("include", ()) else None,
         **(_STREAMED if fields.get("stream") else {}),
@@ -87,7 +88,7 @@ def idle_fields(fields: Mapping[str, Any]) -> list[str]:
 
 def text_format(fields: Mapping[str, Any]) -> Json:
     """How the text of the answer is to look."""
-    format_ = _object(fields, "text").get("format")
+    format_ = object_of(fields, "text").get("format")
     if format_ is None:
         return {"type": "text"}
     if not isinstance(format_, dict):
@@ -109,13 +110,6 @@ def _refuse(fields: Mapping[str, Any]) -> None:
             "stream it.",
             param="background",
         )
-
-
-def _object(fields: Mapping[str, Any], name: str) -> Json:
-    value = fields.get(name, {})
-    if not isinstance(value, dict):
-        raise bad_request(f"`{name}` must be an object.", param=name)
-    return value
 
 
 def _response_format(format_: Json) -> Json | None:

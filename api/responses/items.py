@@ -11,7 +11,7 @@ from typing import Any
 from api.chat.messages import MAX_PIECES
 from api.errors import bad_request
 from api.json_text import compact
-from api.request_fields import without_nulls
+from api.request_fields import text_of, without_nulls
 from api.responses.tools import INPUT, tool_of
 
 Json = dict[str, Any]
@@ -133,22 +133,21 @@ def _function_call(conversation: Conversation, item: Json, where: str) -> None:
 
 
 def _custom_call(conversation: Conversation, item: Json, where: str) -> None:
-    if not isinstance(item.get("input"), str):
-        raise bad_request(f"`{where}.input` must be a string.", param=f"{where}.input")
-    _call(conversation, item, compact({INPUT: item["input"]}).decode(), where)
+    said = {INPUT: text_of(item, "input", where)}
+    _call(conversation, item, compact(said).decode(), where)
 
 
 def _call(conversation: Conversation, item: Json, arguments: Any, where: str) -> None:
     name = tool_of(item, where).chat_name
     function = {"name": name, "arguments": arguments}
     conversation.call(
-        {"id": _call_id(item, where), "type": "function", "function": function}, where
+        {"id": text_of(item, "call_id", where), "type": "function", "function": function}, where
     )
 
 
 def _output(conversation: Conversation, item: Json, where: str) -> None:
     content = _parts(item.get("output"), f"{where}.output")
-    message = {"role": "tool", "tool_call_id": _call_id(item, where), "content": content}
+    message = {"role": "tool", "tool_call_id": text_of(item, "call_id", where), "content": content}
     conversation.add(message, where)
 
 
@@ -166,14 +165,7 @@ def _thought(item: Json, name: str, where: str) -> str:
             f"`{where}.{name}` must be a list of {MAX_PIECES} parts at most.",
             param=f"{where}.{name}",
         )
-    return "\n".join(_text(part, "text", f"{where}.{name}[{i}]") for i, part in enumerate(parts))
-
-
-def _call_id(item: Json, where: str) -> str:
-    call_id = item.get("call_id")
-    if not isinstance(call_id, str):
-        raise bad_request(f"`{where}.call_id` must be a string.", param=f"{where}.call_id")
-    return call_id
+    return "\n".join(text_of(part, "text", f"{where}.{name}[{i}]") for i, part in enumerate(parts))
 
 
 def _parts(content: Any, where: str) -> list[Json]:
@@ -189,9 +181,9 @@ def _parts(content: Any, where: str) -> list[Json]:
 def _part(part: Mapping[str, Any], where: str) -> Json:
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text"):
-        return {"type": "text", "text": _text(part, "text", where)}
+        return {"type": "text", "text": text_of(part, "text", where)}
     if kind == "refusal":
-        return {"type": "text", "text": _text(part, "refusal", where)}
+        return {"type": "text", "text": text_of(part, "refusal", where)}
     if kind == "input_image":
         if part.get("file_id"):
             raise bad_request(
@@ -199,18 +191,11 @@ def _part(part: Mapping[str, Any], where: str) -> Json:
                 "`image_url` as a data: URL.",
                 param=f"{where}.file_id",
             )
-        return {"type": "image_url", "image_url": {"url": _text(part, "image_url", where)}}
+        return {"type": "image_url", "image_url": {"url": text_of(part, "image_url", where)}}
     raise bad_request(
         f"`{where}.type` must be one of input_text, input_image, output_text, refusal.",
         param=f"{where}.type",
     )
-
-
-def _text(part: Mapping[str, Any], name: str, where: str) -> str:
-    text = part.get(name)
-    if not isinstance(text, str):
-        raise bad_request(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
-    return text
 
 
 def _plain(content: str | list[Json]) -> str | list[Json]:

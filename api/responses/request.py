@@ -9,7 +9,6 @@ from api.chat.request import ChatRequest, chat_of
 from api.endpoint import Work
 from api.errors import ApiError, bad_request
 from api.json_text import compact
-from api.request_fields import without_nulls
 from api.responses.fields import CHAT_NAMES, KNOWN, chat_fields, idle_fields, text_format
 from api.responses.items import Conversation, read_input
 from api.responses.tools import Tool, Toolbox, read_choice, read_tools
@@ -95,7 +94,7 @@ class ResponsesRequest:
 
 def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
     """What `body` asks for, or an `ApiError` 400 that names the field and says what to do."""
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     chat = chat_fields(fields)
     unknown = unknown_fields(fields, KNOWN, settings, idle_fields(fields))
     if "user" in chat and "user" not in fields:

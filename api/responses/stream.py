@@ -6,7 +6,7 @@ from typing import Any
 from api.chat.text_chunk import TEXT
 from api.endpoint import Piece
 from api.errors import ApiError
-from api.failure import lost_midway
+from api.failure import ended_early, restarted, unreadable
 from api.json_text import compact, read
 from api.responses.answer import (
     COMPLETED,
@@ -20,7 +20,6 @@ from api.responses.answer import (
 from api.responses.events import CallItem, Numbered, TextItem
 from api.responses.request import ResponsesRequest
 from api.sse import data_of, split
-from dispatcher.errors import WorkerFailed
 
 Json = dict[str, Any]
 
@@ -50,8 +49,8 @@ class ResponsesShape:
 
     def take(self, piece: Piece) -> bytes:
         """See `Shape`."""
-        if piece.restart and self._last:
-            raise lost_midway()
+        if piece.restart:
+            return restarted(bool(self._last))
         shown = []
         for one in split(piece.events):
             text, item = TEXT.match(one), self._text
@@ -64,7 +63,7 @@ class ResponsesShape:
     def end(self) -> bytes:
         """See `Shape`."""
         if not self._finish_reason:
-            raise WorkerFailed("The model server ended its answer early. Please try again.")
+            raise ended_early()
         status = status_of(self._finish_reason)
         closed = self._close(status)
         response = self._frame.response(
@@ -99,9 +98,7 @@ class ResponsesShape:
         try:
             return self._read_chunk(read(data))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WorkerFailed(
-                "The model server's answer can't be read. Please try again."
-            ) from error
+            raise unreadable() from error
 
     def _read_chunk(self, chunk: Json) -> list[bytes]:
         is_first, self._last, told = not self._last, chunk, _told(chunk)

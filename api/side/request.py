@@ -9,7 +9,7 @@ from api.endpoint import Work
 from api.errors import bad_request
 from api.json_text import compact
 from api.prompts import MAX_PARTS, MAX_TEXTS
-from api.request_fields import model_name, without_nulls
+from api.request_fields import model_name
 from api.rules import Flag, Rule
 from api.sampling_fields import LARGEST_INT, known_fields
 from api.settings import ApiSettings
@@ -95,7 +95,7 @@ def parse_detokenize(body: bytes, settings: ApiSettings) -> TokenRequest:
 
 
 def _token_request(body: bytes, settings: ApiSettings, rules: Mapping[str, Rule]) -> TokenRequest:
-    fields = without_nulls(parse_object(body, settings.max_json_depth))
+    fields = parse_object(body, settings.max_json_depth)
     model = model_name(fields)
     known = known_fields(fields, rules, _ELSEWHERE)
     forwarded = {name: known[name] for name in rules if name in known}
