@@ -6,7 +6,7 @@ LONG_WAIT_S = 2.0
 """A line in which a new request is expected to stand for longer than this is too long."""
 
 STANDING_S = 2.0
-"""A line that is too long for longer than this is no burst, which passes by itself."""
+"""A line that is too long for more than this time is no burst: a burst passes by itself."""
 
 SHORT_WAIT_S = LONG_WAIT_S / 2
 """A line that was too long stands until it is as short as this."""
@@ -40,7 +40,7 @@ class Pace:
         return self.spent_s / self.turns
 
     def note(self, turns: int, took_s: float) -> None:
-        """So many turns took so long, while others waited."""
+        """`turns` turns took `took_s`, while others waited."""
         self.spent_s += took_s
         self.turns += turns
         if self.turns > _REMEMBERED:
@@ -56,14 +56,14 @@ class Flow:
     gone: float = 0.0
 
     def note(self, amount: float, now_s: float) -> None:
-        """So much has gone out. What was long ago counts less and less."""
+        """This amount has gone out. What went out long ago counts less and less."""
         self.gone += amount
         if now_s - self.since_s > _FLOW_S:
             self.since_s += (now_s - self.since_s) / 2
             self.gone /= 2
 
     def time_s(self, amount: float, now_s: float) -> float:
-        """How long so much takes to go out."""
+        """How long this amount takes to go out."""
         if not self.gone:
             return _FIRST_FLOW_S
         return amount * (now_s - self.since_s) / self.gone
@@ -77,12 +77,12 @@ class Holdings:
         self._of: dict[str, int] = {}
 
     def add(self, tenant: str, amount: int = 1) -> None:
-        """A tenant has so much more."""
+        """A tenant has this much more."""
         self.total += amount
         self._of[tenant] = self._of.get(tenant, 0) + amount
 
     def remove(self, tenant: str, amount: int = 1) -> None:
-        """A tenant has so much less; one that has nothing is forgotten."""
+        """A tenant has this much less. One that has nothing is forgotten."""
         self.total -= amount
         left = self._of.pop(tenant, 0) - amount
         if left:
@@ -101,10 +101,10 @@ class Holdings:
 def is_too_much(
     open_requests: Holdings, tenant: str, wait_s: float, standing_s: float, always_open: int
 ) -> bool:
-    """Whether a new request of a tenant is refused that would stand in line for `wait_s`.
+    """Whether a tenant's new request is refused. It would stand in line for `wait_s`.
 
-    The line has been too long for `standing_s`. First refused are the tenants that have their share
-    already. When the line is twice too long, all are.
+    The line has been too long for `standing_s`. The first to be refused are tenants that have their
+    share already. When the line is twice too long, all are refused.
     """
     if open_requests.total < always_open or wait_s <= LONG_WAIT_S:
         return False
@@ -114,7 +114,7 @@ def is_too_much(
 
 
 def is_too_large(held: Holdings, tenant: str, more: int, most: int) -> bool:
-    """Whether there is no room for `more` bytes of a tenant's body, where all may be `most`.
+    """Whether there is no room for `more` bytes of a tenant's body, where all bodies may have `most`.
 
     Half of the room is for whoever comes first. Of the other half a tenant gets its share.
     """

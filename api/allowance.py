@@ -11,8 +11,9 @@ _NONE = Limits()
 
 
 class Allowance(NamedTuple):
-    """The `lists` of models that it may use (`Tenant.model_lists`), and whom a request counts for:
-    the tenant, and its end user, where they have limits that are numbers.
+    """The `lists` of models that it may use (`Tenant.model_lists`), and whose limits count requests.
+
+    The `accounts` are the tenant and its end user, where their limits are numbers.
     """
 
     lists: Sequence[frozenset[str]]
@@ -20,7 +21,7 @@ class Allowance(NamedTuple):
 
 
 def allowance(tenant: Tenant, user: str, settings: TenantLimits) -> Allowance:
-    """What a request may use of a tenant, for an end user of it; "" for none."""
+    """What a tenant's request may use, for this end user; "" for none."""
     lists = tenant.model_lists
     if not settings and tenant.limits is None:  # most often
         return Allowance(lists)

@@ -27,8 +27,8 @@ async def require_allowed(
 ) -> str:
     """The model that a tenant gets by this name, as `Directory.require` tells it.
 
-    Without a name it is one of those that it may use. Raises `ApiError` 403 for any other. Errors
-    tell of no model that it may not use, not even whether there is one.
+    Without a name it is one of those that the tenant may use. Raises `ApiError` 403 for any other.
+    Errors never tell whether a model exists that the tenant may not use.
     """
     if not lists:
         return await directory.require(name, needs)
@@ -45,10 +45,10 @@ async def require_allowed(
 
 
 async def allowed_name(directory: Directory, lists: Lists, name: str, needs: Needs) -> str:
-    """The same name, or that of the one model which a tenant means without one; whether it is
-    served now or not.
+    """The same name. Without one, the name of the only model that the tenant can mean.
 
-    Raises `ApiError` 403 where the tenant may not use it, and 400 where none is meant.
+    It may be served now or not. Raises `ApiError` 403 where the tenant may not use it, and 400
+    where none is meant.
     """
     name = name or await _unnamed(directory, lists, needs)
     if not _gets_allowed(name, lists, directory):

@@ -45,8 +45,8 @@ class Answer:
         return rest
 
     def end(self, said: Mapping[str, Any]) -> None:
-        """It is complete, and the attempt says what it has used. What a client had seen before is a
-        part of the prompt then.
+        """It is complete, and the attempt has `said` what it used. The prompt of that includes what
+        the client had seen before.
         """
         seen = self.splice.seen_tokens
         self.tokens = seen + said["completion_tokens"]
@@ -59,7 +59,7 @@ class Answer:
 
 
 def note_tokens(record: Record, answers: Iterable[Answer]) -> None:
-    """Has the log tell of the tokens of all choices: of a prompt with several of them once."""
+    """Adds the tokens of all choices to the record. A prompt counts once for all its choices."""
     for answer in answers:
         if answer.tokens is None or answer.job.needs.side:
             continue

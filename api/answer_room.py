@@ -13,11 +13,11 @@ _RETRY_S = 30.0
 
 
 class AnswerRoom:
-    """Room for `most_bytes` of answers, which tenants get by turns. It is given before the jobs of
-    a request are queued: so what is accepted never waits for memory.
+    """Room for `most_bytes` of answers. Tenants take turns.
 
-    How large an answer will be is told by those that were there before it. One that is expected to
-    take more than there is waits until it is alone. One of more than `most_of_one_bytes` fails.
+    A request gets its room before its jobs are queued, so an accepted job never waits for memory.
+    Earlier answers tell how large an answer will be. If that is more than all the room, the answer
+    waits until it is alone. An answer of more than `most_of_one_bytes` fails.
     """
 
     def __init__(self, most_bytes: int, most_of_one_bytes: int) -> None:
@@ -43,13 +43,13 @@ class AnswerRoom:
         return HeldAnswer(self, items, size)
 
     def add(self, size_bytes: int) -> None:
-        """So much more is held; less, where it is negative."""
+        """This much more is held; less, if it is negative."""
         self.held_bytes += size_bytes
         if size_bytes < 0 and self._freed is not None and not self._freed.done():
             self._freed.set_result(None)
 
     def learn(self, items: Items, size_bytes: int) -> None:
-        """An answer was so large. A larger one is believed at once, a smaller one by halves."""
+        """An answer had this size. A larger size is believed at once, a smaller one by halves."""
         seen, known = size_bytes / items.number, self._item_bytes.get(items.kind, 0)
         self._item_bytes[items.kind] = max(seen, (seen + known) / 2)
 
@@ -61,8 +61,8 @@ class AnswerRoom:
 
 
 class HeldAnswer:
-    """What the answer to one request holds of the room: what is expected, or what it has, where
-    that is more. It is given back in any case.
+    """The part of the room that one answer holds: its expected size, or its real size if that is
+    larger. It is given back in any case.
     """
 
     def __init__(self, room: AnswerRoom, items: Items, expected_bytes: int) -> None:
@@ -73,7 +73,7 @@ class HeldAnswer:
         room.add(expected_bytes)
 
     def grow(self, choice: int, size_bytes: int) -> None:
-        """So much more of a choice has come. Raises `ApiError` 413 where all is too much."""
+        """More of a choice has come. Raises `ApiError` 413 where the answer is too large."""
         self._came[choice] += size_bytes
         more = self._came.total() - self._held_bytes
         if more > 0:
@@ -83,11 +83,11 @@ class HeldAnswer:
                 raise _too_large(self._room.most_of_one_bytes)
 
     def restart(self, choice: int) -> None:
-        """A choice begins anew."""
+        """A choice begins again."""
         del self._came[choice]
 
     def learn(self, size_bytes: int) -> None:
-        """The answer is whole, and so large."""
+        """The answer is whole, and has this size."""
         self._room.learn(self._items, size_bytes)
 
     def give_back(self) -> None:

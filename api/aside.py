@@ -19,21 +19,21 @@ _beside = ThreadPoolExecutor(1, "large-bodies")
 
 
 class Aside:
-    """A thread for work on large bodies. More would only take the processor from each other."""
+    """A thread for work on large bodies. More threads would only compete for the processor."""
 
     def __init__(self) -> None:
         self._gate = Gate()
 
     def alone(self, tenant: str, size_bytes: int) -> AbstractAsyncContextManager[None]:
-        """Within it there is no other request with a large body: while it is read, a body takes the
-        memory several times.
+        """Within it no other large body is read: reading takes several times the body's size in
+        memory.
         """
         return _WITH_OTHERS if size_bytes < LARGE_BYTES else self._gate.alone(tenant)
 
     async def run(
         self, size_bytes: int, work: Callable[P, T], *arguments: P.args, **named: P.kwargs
     ) -> T:
-        """The result of work on so many bytes, done in the thread where they are many."""
+        """The result of `work`, done in the thread if it is work on many bytes."""
         if size_bytes < LARGE_BYTES:
             return work(*arguments, **named)
         loop = asyncio.get_running_loop()

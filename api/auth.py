@@ -64,10 +64,10 @@ class Authenticator:
         self._revocations = revocations or Revocations()
         self._known: dict[bytes, _Known] = {}
         self.look_first: Callable[[], Awaitable[None]] | None = None
-        """Has `read_revocations` called, before anybody is admitted; None where it was."""
+        """Has `read_revocations` called before anybody is admitted. None once it was called."""
 
     async def admit(self, authorization_header: str | None) -> Tenant:
-        """As `authenticate`, but a key that is new at the identity provider is looked for.
+        """As `authenticate`, but looks for a key that is new at the identity provider.
 
         Raises `ApiError` 503 too, where its keys or the revocations can't be read, and
         `RedisUnavailable`.
@@ -138,7 +138,7 @@ class Authenticator:
 
 
 def token_check(values: TokenValues) -> TokenCheck:
-    """What believes the tokens that these values tell of."""
+    """The check that believes the tokens which these values describe."""
     keys = [*map(secret_key, values.secrets), *values.keys]
     rules = Rules(values.audience, values.issuer, values.longest_life_s)
     return TokenCheck(keys, rules, [] if values.jwks_url else None)

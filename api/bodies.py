@@ -1,5 +1,6 @@
-"""What is the same for all endpoints whose answer is one JSON value, which nobody sees before it is
-complete. Pure.
+"""What all endpoints share whose answer is one JSON value: nobody sees it before it is complete.
+
+Pure.
 """
 
 import re
@@ -14,7 +15,7 @@ _MODEL = re.compile(rb'\{"model":"(?:[^"\\]|\\.)*"')
 
 
 class BodySplice:
-    """Passes on what the attempts at a job say (`api.endpoint.Splice`): each begins anew."""
+    """Passes on what the attempts at a job say (`api.endpoint.Splice`): each makes all of the answer."""
 
     is_spliced = False
     seen_tokens = 0
@@ -83,7 +84,7 @@ def value_of(body: bytes) -> Any:
 
 
 def named(body: bytes, model: str) -> bytes:
-    """The answer as that of a model of this name, which the server repeats of the request."""
+    """The answer with this name of the model. The server repeats the one in the request."""
     name = b'{"model":' + compact(model)
     found = _MODEL.match(body)
     if found is not None:

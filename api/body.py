@@ -11,8 +11,8 @@ from starlette.types import Receive
 
 from api.errors import ApiError, bad_request
 
-# Python's JSON parser lets nothing else run, in whatever thread it is. So a body has no more values
-# than take it some tenths of a second.
+# Python's JSON parser lets nothing else run, in whatever thread it is. With these bounds it takes
+# some tenths of a second.
 MAX_BRACKETS = 250_000
 MAX_QUOTES = 400_000
 MAX_COMMAS = 2_000_000
@@ -61,7 +61,7 @@ async def _receive(receive: Receive) -> tuple[bytes, bool]:
 
 
 def has_left(receive: Receive) -> bool:
-    """Whether the client of a request has gone, whose body was read. It does not wait.
+    """Whether the client has gone, after its body was read. It does not wait.
 
     It begins to receive, as a task would, and looks whether that has an answer at once.
     """

@@ -16,7 +16,7 @@ _SALT_BYTES = blake2b.SALT_SIZE
 def salt_of(subject: str, user: str) -> bytes:
     """What makes a tenant's names its own, and those of each end user of a delegate.
 
-    Equal prompts of two tenants have no name in common: none is sent where another one's is warm.
+    Equal prompts of two tenants share no name, so no job of one goes where the other's is cached.
     """
     return blake2b(canonical([subject, user]), digest_size=_SALT_BYTES).digest()
 

@@ -71,7 +71,7 @@ def read_limits(limits: Any) -> Limits | None:
 
 
 def limits_claim(limits: Limits) -> dict[str, int]:
-    """The claim that `read_limits` makes these of.
+    """The claim from which `read_limits` makes these limits.
 
     >>> limits_claim(Limits(concurrent=4))
     {'concurrent': 4}

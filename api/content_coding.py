@@ -43,7 +43,7 @@ def unpacked_bytes(packed: bytes, limit: int) -> int:
 
 
 def unpacked(packed: bytes, size: int) -> bytes:
-    """The body, which has so many bytes, or an `ApiError` 400. It never takes more memory.
+    """The body, which has `size` bytes, or an `ApiError` 400. It never takes more memory.
 
     >>> import gzip
     >>> packed = gzip.compress(b"{}")

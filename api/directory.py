@@ -70,7 +70,7 @@ class Directory:
             await asyncio.sleep(until_beat_s(_REFRESH_S))
 
     async def refresh(self, max_age_s: float = 0.0) -> None:
-        """Reads it, unless it was lately; callers share one look, and what it fails of.
+        """Reads the registry, unless that was done lately. Callers share one look, and its failure.
 
         Raises `RedisUnavailable`.
         """
@@ -114,7 +114,7 @@ class Directory:
         if len(meant) != 1 or not self.serves(meant[0]):
             await self.refresh()
             meant = self._meant(name, needs)
-        if not self.models:  # Redis is new, or has lost its data: who knows what it knew
+        if not self.models:  # Redis is new, or has lost its data
             raise self.unavailable(name)
         if len(meant) != 1:
             raise self._not_found(name)
@@ -215,7 +215,7 @@ class Directory:
         return max([worker.context for worker in state.workers], default=0) if state else 0
 
     def given_up(self, model: str, waited_s: float) -> bool:
-        """Whether one who has waited for so long has waited long enough for a worker to come."""
+        """Whether a client that has waited for `waited_s` has waited long enough for a worker."""
         state = self.models.get(model)
         is_away = state is not None and not state.workers
         away_s = state.seen_s if state and is_away else waited_s
@@ -226,8 +226,8 @@ class Directory:
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
 
     def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
-        """Whether the workers of this model don't meet these needs, and one who has waited for so
-        long has waited long enough for one that does.
+        """Whether the workers of this model don't meet these needs, and a client that has waited for
+        `waited_s` has waited long enough for one that does.
         """
         workers = self._workers(model)
         rest = all(worker.rests for worker in workers if worker.may_meet(needs))

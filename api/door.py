@@ -12,9 +12,9 @@ from api.request_metrics import RequestMetrics
 
 
 class Door:
-    """Turns away what the line is too long for: at half of the cost that the app has for it.
+    """Turns requests away while the line is too long, at half of what that costs the app.
 
-    It leaves to the app whatever is no plain request to one of these `doors` with a good token.
+    All but plain requests to these `doors` with a good token are left to the app.
     """
 
     def __init__(

@@ -23,8 +23,9 @@ class Edge:
     """Names each request, gives the app its canonical path, and at its end writes one log line and
     counts it.
 
-    Doors in `relays` are served by these, all other paths by the middleware of `owner`. What
-    neither of them took is logged and answered with a 500, or cuts an answer that had begun.
+    The `relays` serve their doors, the middleware of `owner` all other paths. An exception that
+    neither of them handles is logged. It is answered with a 500, or cuts off an answer that had
+    begun.
     `requests` gets the record of each request.
     """
 

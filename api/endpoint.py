@@ -20,8 +20,8 @@ class CannotContinue(Exception):
 
 
 class Items(NamedTuple):
-    """What a large answer is made of: so many of a kind, which take about as many bytes each as
-    those of other answers. `guess_bytes` is for the first one.
+    """What a large answer is made of: `number` items of a `kind`. Items of one kind take about the
+    same bytes in all answers; `guess_bytes` is for the first answer.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Work:
     """What the jobs of a request ask of a worker: a body for each choice, all else is the same.
 
     The tokens are estimates; `prefixes` name the beginnings of the prompt, the longest first.
-    Each prompt has `choices` bodies, one behind the other. `items` tell how large an answer in one
+    Each prompt has `choices` bodies, one after the other. `items` tell how large an answer in one
     piece may be, where it may be large.
     """
 
@@ -101,7 +101,7 @@ class Assembly(Protocol):
         """Takes events of one choice. Raises `ApiError` for the error that they may tell."""
 
     def restart(self, choice: int) -> None:
-        """Forgets what came of one choice: it begins anew."""
+        """Forgets what came of one choice: it begins again."""
 
     def body(self) -> bytes:
         """The answer, once all is there. Raises `WorkerFailed` where something is missing."""
@@ -122,7 +122,7 @@ class Splice(Protocol):
         """Takes an attempt's first event of progress."""
 
     def show(self, events: bytes, tokens: int) -> bytes:
-        """What the client gets to see of events that came after so many tokens of this attempt."""
+        """What the client gets to see of events that came after this attempt's first `tokens`."""
 
     def lose(self) -> Continuation | None:
         """The attempt is lost: what is left to do; None if nothing but `end`.
@@ -131,7 +131,7 @@ class Splice(Protocol):
         """
 
     def shown(self, tokens: int) -> Shown | None:
-        """What its client was shown, with so many tokens of the answer; None where that is nothing
+        """What its client was shown, when it had these tokens of the answer. None if it sees nothing
         before all is there.
         """
 
@@ -140,7 +140,7 @@ class Splice(Protocol):
 
 
 class Piece(NamedTuple):
-    """A part of the answer: events of one choice, or, with `restart`, that it begins anew."""
+    """A part of the answer: events of one choice, or, with `restart`, that it begins again."""
 
     choice: int
     events: bytes = b""
@@ -151,7 +151,7 @@ class Shape(Protocol):
     """Makes the stream that a client sees of the pieces of all choices."""
 
     def take(self, piece: Piece) -> bytes:
-        """The bytes to send for a piece. Raises `WorkerFailed` for an answer that begins anew after
+        """The bytes to send for a piece. Raises `WorkerFailed` for an answer that begins again after
         its client saw a part of it.
         """
 

@@ -135,7 +135,7 @@ def sse_error(error: ApiError) -> bytes:
 
 
 ErrorForm = Callable[[ApiError, str], Mapping[str, Any]]
-"""The body that tells the clients of an endpoint of an error, and of which request by its id."""
+"""Makes the body of an error for the clients of an endpoint. The text is the request's id."""
 
 
 def openai_error(error: ApiError, request_id: str) -> Mapping[str, Any]:

@@ -102,7 +102,7 @@ class Exchange:
         note_tokens(self.record, self._answers)
         if self.stay is not None:
             self.stay.end(counts=self._was_started or self._client_gone)
-        # They know us: the bodies would stay until a collection.
+        # Answers refer to this exchange: else their bodies would stay until a garbage collection.
         self._answers.clear()
         self._failure = None
 
@@ -113,7 +113,7 @@ class Exchange:
             raise tenant_queue_full(error, self.context.max_tenant_jobs) from error
 
     def _refuse(self, error: ApiError) -> None:
-        """It is refused, if all of it waits in the queue still, as far as is known."""
+        """Refuses the request, if all of it still waits in the queue, as far as is known."""
         if all([answer.reply.waits and answer.reply.place for answer in self._answers]):
             self._failure = error
             self.heed()
@@ -129,7 +129,7 @@ class Exchange:
             self._waiter.set_result(None)
 
     async def more(self) -> list[Piece]:
-        """What has come since the last call; after a second in vain an empty list.
+        """What has come since the last call; an empty list if nothing came for a second.
 
         Raises `ClientGone`, `ApiError` for the server's refusal, and `LlamaqError`s.
         """
@@ -153,7 +153,7 @@ class Exchange:
         return pieces
 
     def _take(self, pieces: list[Piece]) -> None:
-        """Adds what has come to `pieces`. Raises how the exchange fails."""
+        """Adds what has come to `pieces`. Raises the error by which the exchange fails."""
         for answer in self._answers:
             for frame in answer.reply.take():
                 if frame.kind is Kind.CHUNK:
@@ -198,9 +198,9 @@ class Exchange:
                 self.record.queue_ms = int(start["queue_ms"])
 
     def _go_on(self, answer: Answer, frame: Frame) -> Piece | None:
-        """After a loss: what is left is done elsewhere; where nothing is, the stream ends.
+        """After a loss: the rest is done elsewhere. Where nothing is left, the stream ends.
 
-        Of an answer that nobody has seen all is left.
+        An answer that nobody has seen starts over.
         """
         self.record.wait_again()
         try:

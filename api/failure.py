@@ -51,7 +51,7 @@ def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
 
 
 def told(error: Exception) -> LlamaqError | ApiError:
-    """What the client is told where an answer can't be read: a worker may say anything."""
+    """The error for the client where an answer can't be read: a worker may say anything."""
     if isinstance(error, (ApiError, LlamaqError)):
         return error
     log.error("A worker's answer can't be read: %.200r", error)
@@ -93,7 +93,7 @@ def restarted(has_begun: bool) -> bytes:
 
 
 def cannot_continue(frame: Frame, reason: Exception) -> WorkerFailed:
-    """The error of an answer that broke off, by what was told of that, and can't go on."""
+    """The error of an answer that broke off, as `frame` tells, and can't go on for this reason."""
     said = json.loads(frame.payload or b"{}").get("message", "The worker was lost.").rstrip(".")
     return WorkerFailed(
         f"{said}. The answer can't go on elsewhere, because {reason}. Please send the request "

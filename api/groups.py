@@ -17,7 +17,7 @@ from dispatcher.limits import Limits, pairwise, smaller
 from dispatcher.tier import Tier
 
 EVERYBODY = "*"
-"""The group of those whom an identity provider puts into no other one."""
+"""The group of everybody whom an identity provider puts into no other one."""
 
 _CLAIMS = "groups", "roles"
 _NO_LIMITS = Limits()
@@ -38,7 +38,7 @@ class Grant:
     limits: Limits = _NO_LIMITS
 
     def joined(self, other: "Grant") -> "Grant":
-        """What somebody gets who is in both groups: of each the most."""
+        """What a member of both groups gets: the more of each."""
         return Grant(
             tier=min(self.tier, other.tier, key=list(Tier).index),
             weight=max(self.weight, other.weight),

@@ -11,7 +11,7 @@ from api.paths import READ
 from dispatcher.errors import LlamaqError
 
 router = APIRouter()
-_OF_STRANGERS_S = 0.1  # they can't have Redis be asked more often
+_OF_STRANGERS_S = 0.1  # strangers can't make us ask Redis more often
 
 
 @router.api_route("/v1/health", methods=READ)
@@ -24,7 +24,7 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> JSONResponse:
     """200 when Redis takes jobs and a worker accepts them, else 503.
 
-    Only who has a token is told of which models, or why none: of those that the token is for.
+    Only a client with a token learns which of its models are ready, or why none is.
     """
     context = context_of(request)
     lists = await _lists(request, context)
@@ -40,7 +40,7 @@ async def ready(request: Request) -> JSONResponse:
 
 
 async def _served(context: Context, max_age_s: float = 0.0) -> list[str]:
-    """The names of the models, as they were so lately. Raises why there are none."""
+    """The models that take jobs; `max_age_s` old at most. Raises why there are none."""
     directory = context.directory
     await directory.refresh(max_age_s)
     await context.queue.writes.check(max_age_s)

@@ -1,4 +1,4 @@
-"""What a client is told whose request no worker of the model can serve."""
+"""What a client is told if no worker of the model can serve its request."""
 
 from api.errors import NO_RETRY, ApiError, bad_request
 from dispatcher.errors import ModelNotFound, ModelUnavailable

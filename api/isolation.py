@@ -1,7 +1,6 @@
 """Hides what tells of the caches that tenants share: `LLAMAQ_ISOLATE_CACHE`. Pure.
 
-Looking for a key in the bytes is safe: inside a JSON string every quote has a backslash in front of
-it.
+Looking for a key in the bytes is safe: inside a JSON string a backslash precedes every quote.
 """
 
 import re
@@ -22,7 +21,7 @@ _SLOT = re.compile(rb'("id_slot":)\d+')
 
 
 def hidden(events: bytes) -> bytes:
-    """Events of an answer, whose prompt was in no cache as far as they tell.
+    """The events, changed so that no part of the prompt seems to come from a cache.
 
     >>> hidden(b'{"id_slot":1,"usage":{"cached_tokens":9},"timings":{"cache_n":9}}')
     b'{"id_slot":-1,"usage":{"cached_tokens":0}}'
@@ -32,9 +31,9 @@ def hidden(events: bytes) -> bytes:
 
 
 def isolated(endpoint: Endpoint[Any]) -> Callable[[Job], Splice]:
-    """What makes the splices of an endpoint, which hide what tells of caches.
+    """Makes the splices of an endpoint, which hide what tells of caches.
 
-    What answers with one JSON value tells nothing of them.
+    Answers of one JSON value tell nothing of them.
     """
     if endpoint.form == BODY:
         return endpoint.splice

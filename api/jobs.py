@@ -20,7 +20,7 @@ def jobs_of(
 ) -> list[Job]:
     """The jobs for an endpoint, named after the request.
 
-    What has one JSON value for its answer may come in pieces: with the first, all are admitted.
+    A request for one JSON value may come in pieces. The first one's admission counts for all.
     """
     in_pieces = endpoint.form == BODY
     wants = work.wants - TELLING if settings.isolate_cache else work.wants
@@ -53,7 +53,7 @@ def jobs_of(
 
 
 def _part(number: int, choices: int) -> Part:
-    """What a job is of a request, each of whose prompts has so many choices."""
+    """What the job `number` is of a request with these choices for each prompt."""
     if number == 0:
         return Part.FIRST
     return Part.CHOICE if number % choices else Part.PROMPT

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from api.token_keys import BadKey, TokenKey, read_jwks
 
 EVERY_S = 300.0
-"""How often the keys are fetched, so that one that left is believed no more."""
+"""How often the keys are fetched, so that a key that was removed is believed no more."""
 
 AGAIN_S = 10.0
 """The same after a failure."""
 
 APART_S = 5.0
-"""Between two fetches are so many seconds, whoever asks for one."""
+"""The shortest time between two fetches."""
 
 MOST_WAITING = 128
 MOST_BYTES = 2**18
@@ -82,7 +82,7 @@ class Jwks:
 
 
 async def fetch_bounded(url: str) -> bytes:
-    """What is at an address, in bounds of time and size; it is not led elsewhere.
+    """What is at `url`, in bounds of time and size. It follows no redirect.
 
     Raises `CannotFetch`.
     """

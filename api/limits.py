@@ -35,11 +35,11 @@ class Limiter:
         self._looked_at = float("-inf")
 
     def of(self, tenant: Tenant, user: str) -> Allowance:
-        """What a request may use of a tenant, for an end user of it; "" for none."""
+        """What a tenant's request may use, for this end user; "" for none."""
         return allowance(tenant, user, self.settings)
 
     def stay(self, request: str, accounts: Sequence[Account], form: RateForm) -> Stay:
-        """What lets a request of these accounts begin, which are of one tenant."""
+        """What lets a request begin that counts for these accounts of one tenant."""
         return Stay(self._counts, request, accounts, form)
 
     async def look(self, redis: LinkedRedis) -> None:

@@ -40,7 +40,7 @@ class Line:
 
     @property
     def expected_wait_s(self) -> float:
-        """How long a request stands in line that comes now."""
+        """How long a request that comes now would stand in line."""
         return len(self._waiting) * self._pace.turn_s
 
     def counts(self) -> tuple[int, int, int]:

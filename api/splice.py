@@ -46,7 +46,7 @@ class ChunkSplice(ABC, Generic[S]):
         self._prompt = self._prompt or event
 
     def show(self, events: bytes, tokens: int) -> bytes:
-        """What the client gets to see of events that came after so many tokens of this attempt."""
+        """What the client gets to see of events that came after this attempt's first `tokens`."""
         if self._seam is not None:
             events = self._seam.spliced(events)
         if self._is_seen:

@@ -1,4 +1,4 @@
-"""How an answer goes on whose worker was lost in the middle of it, or why it can't. Pure."""
+"""How an answer goes on after its worker was lost in the middle, or why it can't. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ _PLAIN_REASONING = ("none", "deepseek-legacy")  # content holds the reasoning to
 def continuation(job: Job, seen: Seen) -> Continuation | None:
     """What is left of a job whose client has seen a part of its answer; None if no text is left.
 
-    `job` is as it was at first. Where no text was seen it begins anew, on any worker. Raises
-    `CannotContinue`.
+    `job` is as it was at first. Where no text was seen, the answer starts over, on any worker.
+    Raises `CannotContinue`.
     """
     body = json.loads(job.body)
     if seen.finish_reason is not None or tokens_left(body, seen.tokens) == 0:

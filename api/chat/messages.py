@@ -136,7 +136,7 @@ def _check_media(media: Any, key: str, where: str) -> None:
 
 
 def _check_sound(said: str, where: str) -> None:
-    """Raises for a sound that would harm a server, which takes pictures for sounds by their bytes.
+    """Raises for a sound that would harm a server. In a picture too: a server goes by the bytes.
 
     What is no base64 is left to the server.
     """

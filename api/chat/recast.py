@@ -1,4 +1,4 @@
-"""What the whole answers of other endpoints share that are made of a chat's. Pure."""
+"""What endpoints share whose whole answer is made of a chat's. Pure."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ C = TypeVar("C", bound=Completion)
 
 
 class RecastAssembly(Generic[C]):
-    """Collects one chat's answer; what it becomes is for others (`api.endpoint.Assembly`).
+    """Collects one chat's answer (`api.endpoint.Assembly`). What it becomes, subclasses say.
 
     `begin` makes a completion that is still empty.
     """

@@ -11,7 +11,7 @@ _ENDS = b'"}}],"'
 TEXT = re.compile(
     b'%b(content|reasoning_content)":"(%b)%b' % (re.escape(HEAD), STRING.pattern, re.escape(_ENDS))
 )
-"""Matches the beginning of such an event, up to its first name behind the choices.
+"""Matches the beginning of such an event, up to its first name after the choices.
 
 Its groups are what the text belongs to, and the text as a JSON string without its quotes.
 """
@@ -20,7 +20,7 @@ NAMES = re.compile(
     rb'created":\d+,"id":"[\w-]+","model":"(?:%b)","system_fingerprint":"[\w.-]+",'
     rb'"object":"chat\.completion\.chunk"\}' % STRING.pattern
 )
-"""Matches what stands behind that in a chunk which only names its answer."""
+"""Matches what follows that in a chunk which only names its answer."""
 
 _ROLE = HEAD + b'role":"assistant","content":null}}],"'
 

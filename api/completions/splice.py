@@ -40,8 +40,8 @@ class Splice(ChunkSplice[Seen]):
 def continuation(job: Job, seen: Seen) -> Continuation | None:
     """What is left of a job whose client has seen a part of its answer; None if no text is left.
 
-    `job` is as it was at first. Where no text was seen it begins anew, on any worker. Raises
-    `CannotContinue`.
+    `job` is as it was at first. Where no text was seen, the answer starts over, on any worker.
+    Raises `CannotContinue`.
     """
     body = json.loads(job.body)
     if seen.finish_reason is not None or tokens_left(body, seen.tokens) == 0:

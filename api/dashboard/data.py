@@ -25,7 +25,7 @@ _MOST_ROWS = 200
 
 
 async def admin_of(request: Request) -> tuple[Context, Tenant]:
-    """Who asks. Raises `ApiError` for one that may not see the data of all tenants."""
+    """The context, and who asks. Raises `ApiError` for one that may not see all tenants' data."""
     context = context_of(request)
     tenant = await tenant_of(request)
     check_scope(tenant.scopes, ADMIN)
@@ -63,7 +63,7 @@ async def history(request: Request) -> JSONResponse:
 
 @router.api_route("/v1/dashboard/data/usage", methods=READ)
 async def usage(request: Request) -> JSONResponse:
-    """What each tenant has used in the last days, or of each model, or on each day."""
+    """What was used in the last days, by tenant, by model or by day."""
     context, tenant = await admin_of(request)
     by, days = _asked(request)
     redis = context.queue.redis

@@ -26,7 +26,7 @@ class Page:
         self._news = asyncio.Event()
 
     def show(self, event: bytes | None) -> None:
-        """Has it get this event next; None ends it."""
+        """The page gets this event next. None ends it."""
         if self._newest is not None:
             self._newest = event
             self._news.set()

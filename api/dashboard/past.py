@@ -15,7 +15,7 @@ from dispatcher.usage import known_models
 _KEPT_S = 15.0
 _MOST_MODELS = 50
 _LATE_MS = 30_000
-"""Of a minute that ended so long ago all processes have told."""
+"""All processes have told of a minute that ended this long ago."""
 
 _Read = Mapping[str, Sequence[Row]]
 
@@ -119,8 +119,8 @@ def _quantiles(latencies: Latencies) -> list[int | None]:
 
 
 def by_worker(rows: Sequence[Row], workers: Collection[str], now_ms: int) -> dict[str, Any]:
-    """What each of these workers has done in a week. One that has begun again goes on with the
-    figures of those before it, unless two of them have one name.
+    """What each of these workers has done in a week. One that has begun again continues the figures
+    of its earlier registrations, unless two live workers share the name.
     """
     stems = [stem(worker) for worker in workers]
     own: dict[str, list[Row]] = {}

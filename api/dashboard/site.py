@@ -26,7 +26,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The page, and its assets by name. The `version` is another one for any other content."""
+    """The page, and its assets by name. Other content has another `version`."""
 
     version: str
     page: bytes

@@ -1,7 +1,7 @@
 """Makes one answer of those to the pieces of a request for embeddings. Pure.
 
-The numbers are not read: what a server has written is passed on, but for the indexes. An answer
-that is written in another way than llama-server does is read as JSON.
+The numbers are not read: what a server has written is passed on, except for the indexes. An answer
+that looks different from llama-server's is read as JSON.
 """
 
 import re

@@ -15,9 +15,9 @@ def told_apart(
     rules: Mapping[str, Sequence[Alternative]],
     unknown: Collection[str] = (),
 ) -> bool:
-    """Whether each differs from each other one in a character, behind the same beginning.
+    """Whether any two differ in a character after the same beginning.
 
-    What is behind an `unknown` rule tells nothing.
+    What follows an `unknown` rule tells nothing.
     """
     return any(
         _differ([_beginning(items, rules, unknown, length) for items in alternatives])

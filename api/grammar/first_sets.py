@@ -16,7 +16,7 @@ TANGLED = "its rules refer to each other in too long circles"
 
 
 class Facts(NamedTuple):
-    """Of a rule, a part of one or a character: all sets of characters.
+    """What is known of a rule, of a part of one, or of a character. All are sets of characters.
 
     `nullable`: it may be empty. `first`: what it begins with. `more`: what goes on with it where it
     might have ended. `chars`: all that is in it.
@@ -33,7 +33,7 @@ class Facts(NamedTuple):
         return self.more | (self.first if self.nullable else 0)
 
     def before(self, rest: "Facts") -> "Facts":
-        """The facts of this with `rest` behind it."""
+        """The facts of this, followed by `rest`."""
         return Facts(
             self.nullable and rest.nullable,
             self.first | (rest.first if self.nullable else 0),
@@ -124,7 +124,7 @@ class FirstSets:
         return found
 
     def _unlike(self, one: Alternative, other: Alternative) -> tuple[Alternative, Alternative]:
-        """What is left of both behind what they begin with in common."""
+        """What is left of both after their common beginning."""
         left, right = list(reversed(one)), list(reversed(other))
         for _ in range(_MOST_PREFIX):
             if not left or not right:

@@ -7,7 +7,7 @@ size of the text                               1 MB                             
 brackets in brackets                           50,000: SIGSEGV                  64
 elements, where `{m,n}` writes them out        5 million: 0.9 GB                65,536
 `x{5,2}`                                       all memory                       400
-a rule that begins with itself, behind what
+a rule that begins with itself, after what
 may be empty                                   all memory                       400
 ways to begin, ways to read what was said      16,000: 1 s for each token       4,096 and 1,024
 recursion that doubles the ways each round     14 rounds: 2 s, 18 for ever      400
@@ -45,7 +45,7 @@ class Grammar:
 
 
 def check_grammar(text: str) -> int:
-    """In how many ways at once a text is read that the grammar describes, at most.
+    """In how many ways at once llama.cpp may read a text of this grammar, at most.
 
     Raises `BadGrammar` for a grammar that llama.cpp can't read, or that takes too much of it.
     """

@@ -13,7 +13,7 @@ async def follow(
 ) -> None:
     """Sends all of it (ASGI). A client that is not the first is told so.
 
-    Raises `ClientGone` where that leaves or reads too slowly, and what the answer has failed by.
+    Raises `ClientGone` if the client leaves or reads too slowly, and the error of the answer.
     """
     follower = recording.join()
     departure = Departure(receive, follower.leave)

@@ -15,8 +15,8 @@ class Keyed:
     """A request whose answer others may want too.
 
     `run` serves it as if it had no key; it is called once at most. `hold` is told how many more
-    bytes the request takes, and raises `ApiError` where they are too many. `shape` makes that of
-    its stream, before it runs; None where its answer is none.
+    bytes the request takes, and raises `ApiError` where they are too many. `shape` makes the shape
+    of its stream, before it runs; None if the answer is no stream.
     """
 
     record: Record

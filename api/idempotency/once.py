@@ -31,7 +31,7 @@ class Once:
 
     The first one runs. Those that come meanwhile follow its answer: at this process as it grows, at
     others when it is there. `pulse` beats once a second. Clients of a stream hear something every
-    `quiet_s`. Who has more than `most_unread_bytes` to read is given up.
+    `quiet_s`. A client with more than `most_unread_bytes` to read is given up.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Once:
         record.status, record.code = recording.status or record.status, recording.code
 
     async def _serve_first(self, request: Keyed, receive: Receive, send: Send) -> None:
-        """Serves one that has no like here. Its client is one of those who follow the answer: the
-        others get it too where that leaves.
+        """Serves the first request with its key here. Its client only follows the answer: the others
+        get it even if that client leaves.
         """
         recording = self._recordings[_id(request.asker)] = Recording(self._most_unread_bytes)
         own = asyncio.create_task(follow(recording, receive, send, is_first=True))
@@ -114,7 +114,7 @@ class Once:
     async def _kept_answer(
         self, recording: Recording, request: Keyed, waiting: WaitingStream
     ) -> KeptAnswer | None:
-        """The answer that is kept, if need be when it is there; None: the request is to run."""
+        """The kept answer, as soon as it is there. None: the request is to run."""
         while True:
             found = await self._kept.begin(request.asker)
             if isinstance(found, KeptAnswer):
@@ -177,5 +177,5 @@ class Once:
 
 
 def _id(asker: Asker) -> tuple[str, str]:
-    """What requests for the same have in common. Which one may have the key is told by Redis."""
+    """What equal requests have in common. Redis tells which request may have the key."""
     return asker.name, asker.fingerprint

@@ -36,7 +36,7 @@ class Follower:
         self.news = _News()
 
     def put(self, part: bytes, most_bytes: int) -> None:
-        """The answer goes on. Who has more than `most_bytes` to read is given up."""
+        """The answer goes on. A client with more than `most_bytes` to read is given up."""
         if self.unread_bytes > most_bytes:
             self.leave()
         else:
@@ -103,13 +103,13 @@ class Recording:
         self.whole = None
 
     def join(self) -> Follower:
-        """A new follower; it is `whole`."""
+        """A new follower. The recording must be `whole`."""
         follower = Follower(self.whole or [])
         self.followers.add(follower)
         return follower
 
     def leave(self, follower: Follower) -> None:
-        """One reads no more."""
+        """A follower reads no more."""
         self.followers.discard(follower)
         self.keep_pace()
         if not self.followers and not self.is_over and self.unwanted is not None:
@@ -125,7 +125,7 @@ class Recording:
             await self._pace.wait()
 
     def abandon(self) -> None:
-        """Nobody wants it: who makes it hears that its client has left."""
+        """Nobody wants it: its maker hears that the client has left."""
         self._is_abandoned = True
         self._end.tell()
         self._pace.tell()
