@@ -114,7 +114,7 @@ def is_too_much(
 
 
 def is_too_large(held: Holdings, tenant: str, more: int, most: int) -> bool:
-    """Whether there is no room for `more` bytes of a tenant's body, where all bodies may have `most`.
+    """Whether there is no room for `more` bytes of a tenant's body. All bodies may have `most`.
 
     Half of the room is for whoever comes first. Of the other half a tenant gets its share.
     """

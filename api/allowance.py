@@ -11,7 +11,7 @@ _NONE = Limits()
 
 
 class Allowance(NamedTuple):
-    """The `lists` of models that it may use (`Tenant.model_lists`), and whose limits count requests.
+    """The `lists` of models that it may use (`Tenant.model_lists`), and whose limits apply.
 
     The `accounts` are the tenant and its end user, where their limits are numbers.
     """

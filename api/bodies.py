@@ -15,7 +15,7 @@ _MODEL = re.compile(rb'\{"model":"(?:[^"\\]|\\.)*"')
 
 
 class BodySplice:
-    """Passes on what the attempts at a job say (`api.endpoint.Splice`): each makes all of the answer."""
+    """Passes on what the attempts at a job say (`api.endpoint.Splice`): each starts over."""
 
     is_spliced = False
     seen_tokens = 0

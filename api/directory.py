@@ -226,8 +226,8 @@ class Directory:
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
 
     def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
-        """Whether the workers of this model don't meet these needs, and a client that has waited for
-        `waited_s` has waited long enough for one that does.
+        """Whether the workers of this model don't meet these needs, and a client that has waited
+        for `waited_s` has waited long enough for one that does.
         """
         workers = self._workers(model)
         rest = all(worker.rests for worker in workers if worker.may_meet(needs))

@@ -131,8 +131,8 @@ class Splice(Protocol):
         """
 
     def shown(self, tokens: int) -> Shown | None:
-        """What its client was shown, when it had these tokens of the answer. None if it sees nothing
-        before all is there.
+        """What its client was shown, when it had these tokens of the answer. None if it sees
+        nothing before all is there.
         """
 
     def end(self) -> bytes:
@@ -151,8 +151,8 @@ class Shape(Protocol):
     """Makes the stream that a client sees of the pieces of all choices."""
 
     def take(self, piece: Piece) -> bytes:
-        """The bytes to send for a piece. Raises `WorkerFailed` for an answer that begins again after
-        its client saw a part of it.
+        """The bytes to send for a piece. Raises `WorkerFailed` for an answer that begins again
+        after its client saw a part of it.
         """
 
     def end(self) -> bytes:

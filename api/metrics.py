@@ -51,7 +51,7 @@ class ApiMetrics:
 
     async def text(self, accept: str = "") -> tuple[bytes, str]:
         """What Prometheus gets, and its content type."""
-        self.publish()  # first: what was told once is never less
+        self.publish()  # first, so that no later scrape tells less
         whole = self._own()
         for sheet in self._shared.others() if self._shared is not None else ():
             whole.take(sheet)
@@ -63,7 +63,7 @@ class ApiMetrics:
         return metrics_text(whole, accept)
 
     def _own(self) -> Sheet:
-        """Of this process, and of those that were there before it in its place."""
+        """The counts of this process, and of those that it replaced."""
         sheet = self.requests.sheet()
         sheet.add(metrics.API_PROCESSES, 1)
         if self._context is not None:

@@ -58,7 +58,7 @@ def _describe(state: ModelState) -> dict[str, Any]:
 
 
 def _about_workers(state: ModelState) -> dict[str, Any]:
-    """What they have together; of what differs that of the variant with most slots."""
+    """What the workers have together. Where they differ, the variant with most slots counts."""
     workers = [worker for worker in state.workers if worker.is_understood]
     variants = variants_of(workers)
     endpoints = {word for worker in workers for word in worker.endpoints}

@@ -80,7 +80,7 @@ def with_given(models: Models, given: Mapping[str, str]) -> dict[str, ModelState
 
 
 def shared_names(models: Models) -> set[tuple[str, ...]]:
-    """Each worker's alias that is a name of another live model too, and behind it those models."""
+    """Each worker's alias that is a name of another live model too, followed by those models."""
     holders: dict[str, set[str]] = {}
     for model, state in models.items():
         for name in state.worker_aliases:

@@ -43,6 +43,6 @@ class NotRelayed:
 
 
 def not_relayed_routes(served: Iterable[str]) -> Sequence[BaseRoute]:
-    """A route for each of them, for any method; to be put behind those that are `served`."""
+    """A route for each of them, for any method. They come after those that are `served`."""
     refuse = NotRelayed(served)
     return [Route(PREFIX + path, refuse) for path in _PATHS]

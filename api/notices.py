@@ -1,4 +1,4 @@
-"""What the log is told once of the models' names, and of workers of one name that differ."""
+"""Warnings about the names of models, and about workers of one model that differ."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ log = logging.getLogger("llamaq.directory")
 
 
 class Notices:
-    """Tells each thing when it begins, and again only after it was over."""
+    """Logs each thing when it begins, and again only after it was over."""
 
     def __init__(self) -> None:
         self._told: set[tuple[str, ...]] = set()
@@ -29,7 +29,7 @@ class Notices:
 
 
 def _lines(models: Models, given: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """What there is to tell, each under what makes it another thing."""
+    """What there is to tell. A key names what makes it another thing."""
     lines = {}
     for name, *held in shared_names(models):
         if name not in given:

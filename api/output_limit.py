@@ -18,7 +18,7 @@ def output_limit(fields: Mapping[str, Any]) -> int | None:
 
 
 def tokens_left(body: Mapping[str, Any], seen_tokens: int) -> int | None:
-    """How many may still come behind those that were seen; None without a limit.
+    """How many may still come after those that were seen; None without a limit.
 
     >>> tokens_left({"max_tokens": 7}, 3), tokens_left({"max_tokens": 0}, 0)
     (4, 1)
@@ -28,7 +28,7 @@ def tokens_left(body: Mapping[str, Any], seen_tokens: int) -> int | None:
 
 
 def with_limit_of_rest(body: dict[str, Any], seen_tokens: int) -> dict[str, Any]:
-    """A body that asks for what is left behind the tokens that were seen."""
+    """A body that asks for what is left after the tokens that were seen."""
     left = tokens_left(body, seen_tokens)
     return body if left is None else {**body, _name(body): left}
 

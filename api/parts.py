@@ -40,7 +40,7 @@ class Parts:
 
 
 def make_parts(settings: ApiSettings, queue_settings: QueueSettings, queue: Queue) -> Parts:
-    """Those of an API on this queue."""
+    """The parts of an API on this queue."""
     jwks, pulse = _jwks(settings), Pulse()
     authenticator = Authenticator(settings.token_values, jwks)
     usage = UsageKeeper(settings.usage_days)

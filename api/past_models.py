@@ -8,8 +8,8 @@ from dispatcher.model_state import ModelState
 
 
 def as_if_left(models: Models, later_s: float) -> dict[str, ModelState]:
-    """The models so many seconds later, as if their workers had left: a Redis that lost its data
-    knows none of them until the workers have joined again.
+    """The models `later_s` seconds later, as if their workers had left. A Redis that lost its data
+    knows no model until the workers have joined again.
     """
     return {
         model: _without_workers(state, later_s)

@@ -35,9 +35,9 @@ def checked_prompts(prompt: Any, name: str = "prompt") -> list[Prompt]:
 
 
 def continued(prompt: Prompt, text: str) -> Prompt:
-    """A prompt with the text behind it that was made of it.
+    """A prompt, followed by the text that a model has made of it.
 
-    Behind tokens a vocabulary of SentencePiece's kind puts a blank before the text: there the model
+    Between tokens and a text a vocabulary of SentencePiece's kind puts a blank: there the model
     goes on from a prompt that has one blank more.
 
     >>> continued("Once", " upon"), continued([1, "Once"], " upon"), continued([1, 2], "a")
@@ -65,8 +65,8 @@ def tokens_of(prompt: Prompt) -> float:
 def beginnings(prompts: Sequence[Prompt], salt: bytes) -> list[str]:
     """Names for beginnings that all the prompts share, the longest first, at most `MOST`.
 
-    They have the sizes of a fixed row, which grow by a fifth on average: so a longer prompt that
-    begins alike has most of the same names. They are salted (`api.cache_names.salt_of`).
+    Their sizes are fixed, and grow by a fifth on average. So a longer prompt that begins alike has
+    most of the same names. They are salted (`api.cache_names.salt_of`).
     """
     first, *others = [_names(prompt, salt) for prompt in prompts]
     return [name for name in first if all(name in other for other in others)]

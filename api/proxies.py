@@ -1,4 +1,4 @@
-"""Whose word counts for where a request comes from, and what they say. Pure."""
+"""Which proxies are trusted to tell where a request comes from, and what they tell. Pure."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -14,7 +14,7 @@ from ipaddress import (
 Network = IPv4Network | IPv6Network
 
 UNREADABLE = "?"
-_OF_ONE_HOST = 64  # bits: who has an IPv6 address has all that begin as it does
+_OF_ONE_HOST = 64  # bits: a host has all IPv6 addresses that share them
 
 
 def read_proxies(text: str) -> Sequence[Network]:
@@ -78,7 +78,7 @@ class Proxies:
 
 
 def _read(host: str) -> IPv4Address | IPv6Address | None:
-    """The address, which may have a port behind it."""
+    """The address, which a port may follow."""
     if host.startswith("["):
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:

@@ -66,7 +66,7 @@ def overloaded_answer(wait_s: float, request_id: str) -> bytes:
 
 @lru_cache(MAX_RETRY_AFTER_S)
 def _prepared(seconds: int) -> tuple[bytes, bytes]:
-    """What is before the request's name in such an answer, and what is behind it."""
+    """The parts of such an answer before and after the name of the request."""
     error = _overloaded(seconds)
     error.headers["x-request-id"] = _NAME
     before, _, after = whole_answer(error).partition(_NAME.encode())
@@ -79,7 +79,7 @@ def _overloaded(seconds: int) -> ApiError:
 
 
 def spread_s(wait_s: float) -> int:
-    """Whole seconds, about `wait_s`: those who are told so come at different times."""
+    """Whole seconds, about `wait_s`: the clients come again at different times."""
     spread_s = wait_s * random.uniform(0.5, 1.5)  # noqa: S311
     return min(max(1, round(spread_s)), MAX_RETRY_AFTER_S)
 

@@ -131,8 +131,9 @@ class Relay:
         return Keyed(record, asker, run, visit.hold_more, shape)
 
     async def _user_of(self, call: Call, tenant: Tenant, body: bytes) -> str:
-        """The end user of a request with a key; "" for none. A kept answer is for nobody who may
-        not use its model by now: this raises `ApiError` 403 then.
+        """The end user of a request with a key; "" for none.
+
+        Raises `ApiError` 403 if the tenant may not use the model now: a kept answer is not for it.
         """
         context = call.context
         has_lists = context.limiter.of(tenant, "").lists
@@ -183,7 +184,7 @@ class Relay:
     async def _of_its_model(self, asked: Asked, call: Call, lists: Lists) -> tuple[Asked, Needs]:
         """The request by the own name of its model, and what a worker must be able to do for it.
 
-        A worker of the model is, and the tenant may use it, or this raises `ApiError`.
+        Raises `ApiError` if no worker of the model is able, or the tenant may not use it.
         """
         directory = call.context.directory
         model = await require_allowed(directory, lists, asked.model, asked.needs)

@@ -30,12 +30,13 @@ log = LINES.log
 
 @dataclass(slots=True)
 class Record:
-    """What the log tells of a request. Times in milliseconds; None where it never came to it.
+    """What the log tells of a request. Times are in milliseconds; None where it never came to it.
 
     `peer` is the address that it came from. `code` is the reason of a refusal, `queue_ms` the time
-    until a worker began, `ttft_ms` that until the first token, and `ms` that until the end. What is
-    not in the log: `began_at` is when it came (`time.monotonic`), `ignored` is the header that
-    tells its client which fields have no effect, and `trace` its spans, where it is traced. Metrics
+    until a worker began, `ttft_ms` that until the first token, and `ms` that until the end.
+
+    Not in the log are `began_at`, when it came (`time.monotonic`), `ignored`, the header that tells
+    its client which fields have no effect, and `trace`, its spans, where it is traced. Metrics
     count its `retries` elsewhere, and the `continuations` of streams.
     """
 
@@ -63,7 +64,7 @@ class Record:
     trace: RequestTrace | None = None
 
     def go_on(self, *, is_stream: bool) -> None:
-        """Its worker is lost, and another one goes on; what is no stream begins anew."""
+        """Its worker is lost, and another one goes on with a stream, or starts an answer over."""
         if is_stream:
             self.continuations += 1
         else:
@@ -82,7 +83,7 @@ class Record:
             self.trace.start()
 
     def try_again(self) -> None:
-        """Its attempt counts for nothing: another worker begins anew."""
+        """Its attempt counts for nothing: another worker starts over."""
         self.retries += 1
         self.wait_again()
 
@@ -112,6 +113,6 @@ def write(record: Record, path: str) -> None:
 
 
 def flush() -> None:
-    """Has all lines written that wait: nothing else does in a process that a signal ends."""
+    """Writes all lines that wait: nothing else does in a process that a signal ends."""
     for handler in logging.getLogger().handlers:
         handler.flush()

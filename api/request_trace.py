@@ -27,7 +27,7 @@ ATTRIBUTES = {
 
 
 class RequestTrace:
-    """The spans of one request, to a path of this `name`. What has sent it may be their parent."""
+    """The spans of one request, to a path of this `name`. The client's span may be their parent."""
 
     def __init__(self, tracer: "Tracer", scope: Scope, name: str) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
@@ -40,7 +40,7 @@ class RequestTrace:
         self._waiting: Span | None = None
 
     def wait(self) -> str:
-        """It waits in the queue from now on; returns what names it to those who serve it."""
+        """It waits in the queue from now on. Returns the `traceparent` for the workers."""
         if self._waiting is None:
             self._waiting = self._tracer.start_span(WAIT, self._context)
         return traceparent_of(self._span)

@@ -1,4 +1,4 @@
-"""What is left of a job whose worker was lost, as it is queued again. Pure."""
+"""What is left of a job after its worker was lost, as it is queued again. Pure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def from_the_start(job: Job) -> Continuation:
 
 
 def rest_of(job: Job, body: dict[str, Any], seen_tokens: int) -> Continuation:
-    """What `body` asks for behind the tokens that were seen; its limit is that of the whole."""
+    """What `body` asks for after the tokens that were seen. Its limit is that of the whole."""
     return Continuation(
         compact(with_limit_of_rest(body, seen_tokens)),
         same_build=True,

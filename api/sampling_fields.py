@@ -84,7 +84,7 @@ SAMPLING: Mapping[str, Rule] = {
     "logit_bias": Biases(4096, 256),
 }
 
-# What the API acts on itself. All else stays behind, such as what reaches into a server, its slots
+# What the API acts on itself. All else is left out, such as what reaches into a server, its slots
 # and its cache (`id_slot`, `cache_prompt`, `lora`, …), and what a server tells itself between two
 # of its parts (`chat_parser`, `grammar_triggers`, `generation_prompt`, …).
 OWN: Mapping[str, Rule] = {

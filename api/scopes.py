@@ -30,7 +30,7 @@ SCOPES: Mapping[str, str] = {
 USUAL = frozenset(SCOPES) - {ADMIN, METRICS}
 """Those of a token that names none."""
 
-# Of OpenID Connect and of identity providers: they say nothing of what an API may be used for.
+# Of OpenID Connect and identity providers: they say nothing of what a token may be used for.
 _OF_LOGINS = frozenset(
     {
         *("openid", "profile", "email", "address", "phone", "offline_access"),
@@ -43,7 +43,7 @@ _OF_LOGINS = frozenset(
 def read_scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
     """The scopes that the claims `scopes` and `scope` name; None where they say nothing of it.
 
-    Words that are none of `SCOPES` are of other APIs, and allow nothing. Raises `InvalidClaim`.
+    Words that are not in `SCOPES` are for other APIs, and allow nothing. Raises `InvalidClaim`.
     """
     found = [words for words in (_listed(claims), _of_oauth(claims)) if words is not None]
     return frozenset(SCOPES).intersection(*found) if found else None

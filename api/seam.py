@@ -9,7 +9,7 @@ from dispatcher.cost import Shown, Usage
 
 
 class Seam:
-    """Behind what was `seen` the answer goes on, as a part of the first attempt's stream.
+    """After what was `seen` the answer goes on, as a part of the first attempt's stream.
 
     `prompt` is that attempt's first event of progress. `says_more` takes out of a chunk what was
     said already, and tells whether anything is left.
@@ -44,9 +44,9 @@ class Seam:
         return json_event({**chunk, **self._names})
 
     def usage(self, usage: Json | None) -> Json:
-        """The tokens of the whole answer, of a usage that knows those of its last part alone.
+        """Turns the usage of the last part into that of the whole answer.
 
-        Without one nothing came after the seam.
+        None: nothing came after the seam.
         """
         if usage is None:
             usage = {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
@@ -75,8 +75,8 @@ class Seam:
 
 
 def shown_of(tokens: int, progress: bytes) -> Shown:
-    """What a client was shown with so many tokens; `progress` is the first worker's first event of
-    it, if any.
+    """What a client was shown when it had these tokens. `progress` is the first worker's first
+    event of progress, if any.
     """
     try:
         told = json.loads(data_of(progress))["prompt_progress"]

@@ -23,8 +23,8 @@ _FOLD_BYTES = 32 * 1024
 class Seen:
     """What says how an answer can go on, beside its text.
 
-    `tokens` are those that the text stands for: what the server held back at its end, because it
-    might become a stop string or was half a character, is not among them. Where something
+    `tokens` are those that the text stands for. They do not include what the server held back at
+    its end, because it might become a stop string or was half a character. Where something
     `is_strange` there may have been more than could be read.
     """
 
@@ -97,7 +97,7 @@ class Reader(ABC, Generic[S]):
 class Memory(ABC, Generic[S]):
     """Keeps what a client has seen.
 
-    As the bytes that it was, for nearly all answers end well and nobody asks; they are read when
+    It keeps the bytes, since nearly all answers end well and nobody asks. It reads them when
     somebody does, and now and then, so that they stay few.
     """
 
@@ -111,7 +111,7 @@ class Memory(ABC, Generic[S]):
         """One that has read nothing."""
 
     def add(self, events: bytes, tokens: int) -> None:
-        """Takes whole events, sent when the server had generated so many tokens."""
+        """Takes whole events, sent when the server had generated these tokens."""
         self._events.append((events, tokens))
         self._bytes += len(events)
         if self._bytes > _FOLD_BYTES:

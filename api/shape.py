@@ -57,7 +57,7 @@ class ChunkShape:
 
 
 def reindexed(chunk: Json, index: int, completion_id: str) -> Json:
-    """A chunk as one of the choice number `index` of the answer `completion_id`."""
+    """A chunk as a part of choice number `index` of the answer `completion_id`."""
     if "id" in chunk:
         chunk["id"] = completion_id
     for choice in chunk.get("choices", []):

@@ -1,4 +1,4 @@
-"""The stream of one choice over all the attempts at it: its client sees one answer. Pure."""
+"""Makes one stream of all the attempts at a choice: its client sees one answer. Pure."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ class ChunkSplice(ABC, Generic[S]):
 
     @abstractmethod
     def _says_more(self, chunk: Json) -> bool:
-        """Takes out of a later attempt's chunk what was said; whether anything is left."""
+        """Takes what was said out of a later attempt's chunk. Returns whether anything is left."""
 
     @abstractmethod
     def _missing(self, seen: S, seam: Seam) -> Sequence[Json]:
-        """What the chunks say that are missing behind a text that is all there."""
+        """What the missing chunks say, once all of the text is there."""
 
     def note_prompt(self, event: bytes) -> None:
         """Takes an attempt's first event of progress."""

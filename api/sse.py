@@ -47,7 +47,7 @@ def comment(text: str) -> bytes:
 
 
 def split(events: bytes) -> list[bytes]:
-    """The events, each without its comments and without the blank line behind it.
+    """The events, each without its comments and without the blank line after it.
 
     >>> split(b": alive\\ndata: 1\\n\\n: alive\\n\\ndata: 2\\n\\n")
     [b'data: 1', b'data: 2']

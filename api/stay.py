@@ -38,9 +38,9 @@ class Counts:
 
 
 class Stay:
-    """One request; `accounts` are whom it counts for. `end` comes last.
+    """One request. It counts for these `accounts`. `end` comes last.
 
-    One that needs no slot needs no place among the open ones, and no tokens.
+    A side request counts as no open request, and uses no tokens.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Stay:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Which requests use the same tokens."""
+        """Equal for requests that use the same tokens."""
         return tuple(f"{each.tenant}\n{each.user}" for each in self._of_tokens)
 
     @property
@@ -68,7 +68,7 @@ class Stay:
     async def begin(self, job: Job, refuse: Callable[[ApiError], None]) -> Job:
         """Counts the request; its job then knows how many tokens are left for it.
 
-        `refuse` is called where it waits for a worker, and they are used up. Raises `ApiError` 429
+        `refuse` is called if they are used up while it waits for a worker. Raises `ApiError` 429
         where a limit leaves no room, `ApiError` 503, and `RedisUnavailable`.
         """
         if job.needs.side:
@@ -110,7 +110,7 @@ class Stay:
             self._counts.admissions.leave(self._request, self._accounts, counts=counts)
 
     async def look_again(self, alike: "Sequence[Stay]") -> None:
-        """Refuses all these, which use the same tokens, where none are left."""
+        """Refuses all of these requests if no tokens are left. They use the same ones."""
         for budget in await self._counts.budgets(self._of_tokens, self._model):
             if budget.is_used_up:
                 for stay in alike:
@@ -129,7 +129,7 @@ class Stay:
         return self._told(budget.error())
 
     def _note(self, verdict: Verdict, budgets: Sequence[Budget]) -> None:
-        """What the headers tell: of several accounts the one of which least is left."""
+        """What the headers tell: of several accounts the one with least left."""
         now_s = verdict.now_ms / 1000
         of_requests = []
         for account, standing in zip(self._accounts, verdict.standings, strict=True):

@@ -15,10 +15,10 @@ from dispatcher.errors import LlamaqError
 class StreamedAnswer:
     """Runs an exchange and sends its answer.
 
-    What fails before the headers are out is raised; after that it is an event in the stream.
-    They wait for the first piece of the answer, but no longer than `quiet_s`, or until its model is
-    being loaded; from then on a comment tells at least every `quiet_s` seconds that the request
-    lives. That its model is being loaded is told at once.
+    A failure before the headers are out is raised. After that it is an event in the stream.
+    The headers wait for the first piece of the answer, for `quiet_s` seconds at most, or until the
+    model is being loaded. From then on a comment at least every `quiet_s` tells that the request
+    lives. A comment tells at once that the model is being loaded.
     """
 
     def __init__(self, exchange: Exchange, shape: Shape, quiet_s: float) -> None:
@@ -72,7 +72,7 @@ class StreamedAnswer:
             raise told(error) from None
 
     def _failed(self, shown: ApiError) -> bytes:
-        """The end that tells of it, in a plain form where what came before it fits no other."""
+        """The end that tells of the error. It is plain where the shape can't tell it."""
         try:
             return self._shape.fail(shown)
         except Exception as error:

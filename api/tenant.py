@@ -44,7 +44,7 @@ class Tenant:
         return (self.limits.models,) if self.models is None else (self.models, self.limits.models)
 
     def claims(self) -> dict[str, Any]:
-        """The claims that `read_tenant` makes this tenant of; what is at its default is left out.
+        """The claims from which `read_tenant` makes this tenant, without those at their default.
 
         >>> Tenant("ann", weight=2, models=frozenset({"b", "a"})).claims()
         {'sub': 'ann', 'weight': 2, 'models': ['a', 'b']}

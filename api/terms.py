@@ -1,4 +1,4 @@
-"""On which terms a request waits: for which end user, in which tier, in whose place. Pure."""
+"""The terms on which a request waits: its end user, its tier, and what it supersedes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ class Budget:
 
     @property
     def tightest(self) -> Span:
-        """Of day and month the one of which less is left."""
+        """The day or the month: the one with less left."""
         limits, used = self.account.limits, self.used
         day = self._span("day", limits.tokens_per_day, used.day, day_ends(self.today).timestamp())
         month_s = month_ends(self.today).timestamp()
@@ -41,7 +41,7 @@ class Budget:
 
     @property
     def most_of_model(self) -> int:
-        """No job begins when this has been used today of the one model."""
+        """No job begins once this number of the model's tokens has been used today."""
         return self.used.of_model + self.tightest.rate.remaining
 
     @property
@@ -62,7 +62,7 @@ class Budget:
 
 
 def whose(account: Account) -> str:
-    """How a sentence begins that is about an account.
+    """The beginning of a sentence about an account.
 
     >>> from dispatcher.limits import Limits
     >>> whose(Account("ann", "", Limits())), whose(Account("web", "u1", Limits()))

@@ -1,4 +1,4 @@
-"""Reads JSON Web Tokens (RFC 7519), and says of those that are not believed why."""
+"""Reads JSON Web Tokens (RFC 7519), and says why one is not believed."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -179,7 +179,7 @@ def _check_times(claims: dict[str, Any]) -> None:
             raise InvalidClaim(f"`{name}` must be a time in seconds since 1970, before year 10000")
 
 
-# The first that fits: kinds before the more general ones they belong to.
+# The first that fits counts, so special kinds come before general ones.
 _ADVICE: dict[type[jwt.PyJWTError], str] = {
     jwt.InvalidIssuerError: "The token is from another issuer than this server trusts (`iss`).",
     jwt.ImmatureSignatureError: "The token is not valid yet (`nbf`): check both clocks.",

@@ -38,7 +38,7 @@ class TokenKey:
 
     @property
     def is_secret(self) -> bool:
-        """Whether who verifies with it could sign with it too."""
+        """Whether it can sign tokens too."""
         return self.algorithm == HS256
 
     def is_named(self, kid: str | None) -> bool:

@@ -112,7 +112,7 @@ def read_jwks_url(url: str) -> str:
 
 
 def read_old_secrets(said: str) -> list[str]:
-    """Secrets whose tokens are believed. Where there is a line end, commas are parts of them."""
+    """Secrets whose tokens are believed. If line ends separate them, they may have commas."""
     parts = said.split("\n" if "\n" in said else ",")
     old = [read_secret(part.strip()) for part in parts if part.strip()]
     if len(old) > MOST_SECRETS:

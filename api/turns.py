@@ -1,4 +1,4 @@
-"""Who is next of those who wait for the same thing: tenant by tenant, each one's oldest first."""
+"""Turns at a thing that many wait for: tenant by tenant, the oldest of each first."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """The waiting. `len` is how many they are."""
+    """Those who wait. `len` is their number."""
 
     def __init__(self) -> None:
         self._of: dict[str, deque[asyncio.Future[None]]] = {}
@@ -17,7 +17,7 @@ class Turns:
         return self._length
 
     async def wait(self, tenant: str, hand_on: Callable[[], None]) -> None:
-        """Returns when it is called. `hand_on` is for one that is cancelled after its call."""
+        """Returns when it is called. `hand_on` is called if it is cancelled after that."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._of.setdefault(tenant, deque()).append(turn)
         self._length += 1
@@ -35,7 +35,7 @@ class Turns:
         self._length -= 1
         del self._of[tenant]
         if turns:
-            self._of[tenant] = turns  # behind the others
+            self._of[tenant] = turns  # after the others
         if turn.done():
             return False
         turn.set_result(None)
@@ -61,7 +61,7 @@ class Gate:
             self._leave()
 
     def _leave(self) -> None:
-        """It stays taken where it is given to the next one."""
+        """Lets the next one in, if any waits."""
         self._is_taken = False
         while self._waiting and not self._is_taken:
             self._is_taken = self._waiting.call_next()

@@ -18,7 +18,7 @@ _STREAMS = frozenset({"stream_options", "return_progress", "timings_per_token"})
 class Unknown(NamedTuple):
     """The fields that llama-server gets as they are, and the names of those that have no effect.
 
-    `clients` are its client's names of the fields of a chat that it stands for, where they differ.
+    `clients` are the client's names for fields of the chat that a request becomes.
     """
 
     passed: Mapping[str, Any]
@@ -38,7 +38,7 @@ def unknown_fields(
 ) -> Unknown:
     """What of a request's `fields` is not `known`: the operator may have it passed on.
 
-    `idle` are known fields that have no effect on this request, as have some without a stream.
+    `idle` are known fields that have no effect on this request.
     """
     is_heeded = fields.get("stream") or _STREAMS.isdisjoint(fields)
     if is_heeded and not idle and fields.keys() <= known:
@@ -53,7 +53,7 @@ def unknown_fields(
 def header_of(names: Sequence[str]) -> str:
     """The names as the value of a header: at most `MOST_NAMES`, each a token of HTTP.
 
-    The others are counted behind them.
+    A count of the others follows them.
 
     >>> header_of(["store", "x\\r\\ny", "metadata"])
     'store, metadata, +1'

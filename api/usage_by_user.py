@@ -9,7 +9,7 @@ from dispatcher.constants import OTHER_USERS
 from dispatcher.usage import DayOfUsers, UsageRow, Used, users_by_day, with_rest
 
 MOST_USERS = 10_000
-"""So many are told by name; the sum of the others is that of `OTHER_USERS`."""
+"""Users that are told by name. `OTHER_USERS` has the sum of the others."""
 
 
 class SumsByUser:
@@ -38,8 +38,9 @@ class SumsByUser:
 async def sums_by_user(
     context: Context, whole: Sequence[UsageRow], models: Sequence[str], days: Sequence[date]
 ) -> dict[str, Used]:
-    """Sums by the names of users, "" for none of them; `whole` is of one tenant. They are made
-    beside the event loop, one report at a time. Raises `RedisUnavailable`.
+    """Sums by the names of users, "" for none of them. `whole` is of one tenant.
+
+    A thread makes them, one report at a time. Raises `RedisUnavailable`.
     """
     made = SumsByUser(whole)
     if not whole:

@@ -49,7 +49,7 @@ async def usage(request: Request) -> JSONResponse:
     now = await today(context.queue.redis)
     first, last = _period(asked, now)
     found = await _sums(context, tenant, asked, days_between(first, last))
-    if context.settings.isolate_cache:  # before and after a request it would tell of that one
+    if context.settings.isolate_cache:  # it would tell of a single request
         found = {name: replace(used, cached=0) for name, used in found.items()}
     about = {
         "object": "usage",
@@ -139,7 +139,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 class UsageKeeper:
-    """Has Redis keep usage for `days`; the scripts themselves say only the default."""
+    """Has Redis keep usage for `days`. The scripts know only the default."""
 
     def __init__(self, days: int) -> None:
         self._days = days

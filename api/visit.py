@@ -25,8 +25,8 @@ class Room:
         return self._held.total
 
     def take(self, tenant: str, size_bytes: int) -> None:
-        """Raises `ApiError` where there is none for so much more: 429 where the tenant holds as
-        much as its share or more, 503 where the others do.
+        """Takes memory. Raises `ApiError` where there is none: 429 if the tenant holds its share or
+        more, else 503.
         """
         if is_too_large(self._held, tenant, size_bytes, self._most_bytes):
             wait_s = self._out.time_s(self._held.total, self._clock())
@@ -37,7 +37,7 @@ class Room:
         self._held.add(tenant, size_bytes)
 
     def give_back(self, tenant: str, size_bytes: int) -> None:
-        """A tenant holds so much less."""
+        """A tenant holds this much less."""
         self._held.remove(tenant, size_bytes)
         self._out.note(size_bytes, self._clock())
 
@@ -58,14 +58,14 @@ class Visit:
         line.enter(tenant)
 
     def hold(self, size_bytes: int) -> None:
-        """It holds so much by now. Raises `ApiError` 429 or 503 where that is too much."""
+        """It holds this much now. Raises `ApiError` 429 or 503 where that is too much."""
         more = size_bytes - self._held_bytes
         if more > 0:
             self._room.take(self._tenant, more)
             self._held_bytes = size_bytes
 
     def hold_more(self, size_bytes: int) -> None:
-        """It holds so much more. Raises `ApiError` 429 or 503 where that is too much."""
+        """It holds this much more. Raises `ApiError` 429 or 503 where that is too much."""
         self.hold(self._held_bytes + size_bytes)
 
     async def turn(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a client is told that has waited for too long. Pure."""
+"""What a client is told that has waited too long. Pure."""
 
 from api.answer import Answer
 from api.directory import Directory
@@ -23,8 +23,9 @@ def expired(model: str, directory: Directory, waited_s: float, is_started: bool)
 
 
 def check_model(job: Job, directory: Directory, waited_s: float) -> None:
-    """Raises what a job is told that has waited long enough for a worker to come, or for one that
-    is able to do it: what a model can do may only be known once it is loaded.
+    """Raises the error for a job that has waited long enough for a worker, or for an able one.
+
+    What a model can do may only be known once it is loaded.
     """
     if directory.given_up(job.model, waited_s):
         raise directory.unavailable(job.model)
@@ -35,7 +36,7 @@ def check_model(job: Job, directory: Directory, waited_s: float) -> None:
 
 
 def check_continuation(answer: Answer, directory: Directory, waited_s: float) -> None:
-    """Raises `WorkerFailed` for an answer that broke off, and that no worker may go on with."""
+    """Raises `WorkerFailed` for an answer that broke off, and that no worker can continue."""
     if answer.lost_s is None or not answer.reply.waits:
         return
     if directory.lacks(answer.job.model, answer.reply.needs, waited_s - answer.lost_s):

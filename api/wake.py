@@ -28,7 +28,7 @@ MODEL_VARIABLE = "LLAMAQ_WAKE_MODEL"
 """Tells the command which model is waited for."""
 
 _LOOK_S = 1.0
-_NOTICE_S = 2.0  # a bridge that starts again is away for so long
+_NOTICE_S = 2.0  # a bridge that starts again is away this long
 _EVERY_S = 60.0
 _LONGEST_S = 60.0
 _TICK_S = 0.1
@@ -111,7 +111,7 @@ class Waker:
 
 
 async def run_for(command: Sequence[str], model: str, longest_s: float) -> None:
-    """Runs the command to its end, or kills it after so long; writes what it says into the log."""
+    """Runs the command to its end, or kills it after `longest_s`. Logs what it says."""
     named = printable(model)
     log.info("jobs of the model %s wait and no worker is up: LLAMAQ_WAKE_COMMAND runs", named)
     environment = without_settings(os.environ) | {MODEL_VARIABLE: model}
@@ -142,8 +142,8 @@ async def run_for(command: Sequence[str], model: str, longest_s: float) -> None:
 
 
 async def _until_over(process: Process, following: asyncio.Task[None]) -> None:
-    """Returns when the command has ended. What it has started may go on, and hold its output: that
-    is what `Process.wait` of some Pythons waits for.
+    """Returns when the command has ended. Its children may go on, and keep its output open: in some
+    Pythons `Process.wait` waits for them.
     """
     while process.returncode is None:  # noqa: ASYNC110
         await asyncio.sleep(_TICK_S)

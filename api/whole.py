@@ -29,9 +29,9 @@ async def send_whole(
 ) -> None:
     """Runs an exchange and sends its answer (ASGI). Raises what fails, and `ClientGone`.
 
-    A large answer is put together beside the event loop. It is `held` until its client has read
-    nearly all of it. An answer that takes longer than `blanks_after_s` begins with blanks, unless
-    that is 0. What fails then is its body, in the form of `errors`.
+    A thread puts a large answer together. It is `held` until its client has read nearly all of it.
+    An answer that takes longer than `blanks_after_s` begins with blanks, unless that is 0. A
+    failure is its body then, in the form of `errors`.
     """
     blanks = _Blanks(exchange, blanks_after_s, send) if blanks_after_s else None
     try:

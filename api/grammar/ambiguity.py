@@ -17,15 +17,15 @@ MOST_STARTS = 4096
 _MOST_LOOP_WAYS = 8  # of one loop whose rounds can't be told apart
 
 
-class Behind(NamedTuple):
-    """Characters that may come next, behind a part of a loop; those that lead into it at once."""
+class After(NamedTuple):
+    """Characters that may follow a part of a loop, and those of them that lead right into it."""
 
     first: int = 0
     into_loop: int = 0
 
-    def joined(self, other: "Behind") -> "Behind":
-        """What may come behind this or the other."""
-        return Behind(self.first | other.first, self.into_loop | other.into_loop)
+    def joined(self, other: "After") -> "After":
+        """What may follow this or the other."""
+        return After(self.first | other.first, self.into_loop | other.into_loop)
 
 
 class Ambiguity:
@@ -46,9 +46,9 @@ class Ambiguity:
         return self._ways["root"]
 
     def _check_starts(self) -> None:
-        """The ways to begin a rule: so often llama.cpp looks at others before it has begun.
+        """In how many ways each rule may begin: llama.cpp looks at all of them first.
 
-        A rule that begins with itself never begins, unless nothing is to come behind it.
+        A rule that begins with itself never begins, unless nothing follows in it.
         """
         leftmost = {name: list(self._leftmost(alts)) for name, alts in self._rules.items()}
         graph = {
@@ -99,7 +99,7 @@ class Ambiguity:
         return sum(ways)
 
     def _alternative_ways(self, items: Alternative, mates: set[str]) -> int:
-        """Only where one can't tell that an item is over, what follows comes on top of it."""
+        """The ways of what follows add up only where one can't tell that an item is over."""
         rests = self._sets.rests(items)
         most = running = 0
         is_over = True
@@ -141,42 +141,42 @@ class Ambiguity:
         inner = [item for item in items[:-1] if item.ref in mates]
         return bool(inner) or any(i.ref in mates - self._chains and i.times > 1 for i in items)
 
-    def _is_unsure(self, items: Alternative, mates: set[str], follow: Behind) -> bool:
+    def _is_unsure(self, items: Alternative, mates: set[str], follow: After) -> bool:
         """Whether at some character one can't tell if a part of the loop is over.
 
         Other parts may be unsure, as long as what follows them leads not into the loop at once.
         """
-        behind = follow
+        after = follow
         for item in reversed(items):
             facts = self._sets.of(item)
             if item.ref not in mates:
-                clash = behind.into_loop
+                clash = after.into_loop
             elif item.times > 1 and item.ref not in self._chains:
-                clash = behind.first | facts.first
+                clash = after.first | facts.first
             else:
-                clash = behind.first
+                clash = after.first
             if facts.unsure & clash:
                 return True
-            behind = self._behind(item, behind, mates)
+            after = self._after(item, after, mates)
         return False
 
-    def _behind(self, item: Item, behind: Behind, mates: set[str]) -> Behind:
+    def _after(self, item: Item, after: After, mates: set[str]) -> After:
         facts = self._sets.of(item)
-        rest = behind if facts.nullable else Behind()
+        rest = after if facts.nullable else After()
         inner = facts.first if item.ref in mates else 0
-        return Behind(facts.first | rest.first, inner | rest.into_loop)
+        return After(facts.first | rest.first, inner | rest.into_loop)
 
-    def _follow(self, part: list[str], mates: set[str]) -> dict[str, Behind]:
-        follow = dict.fromkeys(part, Behind())
+    def _follow(self, part: list[str], mates: set[str]) -> dict[str, After]:
+        follow = dict.fromkeys(part, After())
         for _ in range(MOST_ROUNDS):
             before = dict(follow)
             for name in part:
                 for alternative in self._rules[name]:
-                    behind = follow[name]
+                    after = follow[name]
                     for item in reversed(alternative):
                         if item.ref in mates:
-                            follow[item.ref] = follow[item.ref].joined(behind)
-                        behind = self._behind(item, behind, mates)
+                            follow[item.ref] = follow[item.ref].joined(after)
+                        after = self._after(item, after, mates)
             if before == follow:
                 return follow
         raise BadGrammar(TANGLED)

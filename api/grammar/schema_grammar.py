@@ -168,7 +168,7 @@ class SchemaGrammar:
         return self._rule(schema.get("additionalProperties"))
 
     def _rest(self, may: list[str]) -> str:
-        """Any of the optional ones in their order; the last may be one of any name, which repeats.
+        """Any of the optional ones in their order. The last may have any name, and may repeat.
 
         All that may come next are alternatives of one rule, so that their names tell them apart.
         """
@@ -177,11 +177,11 @@ class SchemaGrammar:
                 f"an object that refers to itself has more than {_MOST_OPTIONAL} optional "
                 "properties"
             )
-        behind: list[str] = []
+        following: list[str] = []
         for name in reversed(may):
-            rest = " | ".join(f'"," s {each}' for each in behind)
-            behind.insert(0, self._named(f"{name} ({rest})?" if rest else name))
-        return self._named(" | ".join(behind))
+            rest = " | ".join(f'"," s {each}' for each in following)
+            following.insert(0, self._named(f"{name} ({rest})?" if rest else name))
+        return self._named(" | ".join(following))
 
     def _array(self, schema: Schema) -> str:
         items = schema["items"] if "items" in schema else schema["prefixItems"]

@@ -69,8 +69,8 @@ class Once:
         record.status, record.code = recording.status or record.status, recording.code
 
     async def _serve_first(self, request: Keyed, receive: Receive, send: Send) -> None:
-        """Serves the first request with its key here. Its client only follows the answer: the others
-        get it even if that client leaves.
+        """Serves the first request with its key here. Its client only follows the answer: the
+        others get it even if that client leaves.
         """
         recording = self._recordings[_id(request.asker)] = Recording(self._most_unread_bytes)
         own = asyncio.create_task(follow(recording, receive, send, is_first=True))

@@ -21,8 +21,8 @@ def chat_messages(system: Any, messages: Any) -> list[Json]:
     """The messages of the chat, or an `ApiError` 400. `system` is None where there is none.
 
     The templates of many models raise for a system message that is not the first, or for two turns
-    of the user in a row. So one system message stands in front, and as Anthropic's API does,
-    neighbouring turns of the user become one.
+    of the user in a row. So one system message comes first, and neighbouring turns of the user
+    become one, as in Anthropic's API.
     """
     if not isinstance(messages, list) or not messages:
         raise bad_request("`messages` must be a list of one or more messages.", param="messages")
@@ -59,7 +59,7 @@ def _system(content: Any, where: str) -> str:
 
 
 def _without_checksum(text: str) -> str:
-    """A text that is the same in each request, as llama-server makes it: else its cache were lost.
+    """The text without what differs in each request, as llama-server does it for its cache.
 
     >>> _without_checksum("x-anthropic-billing-header: cc_entrypoint=cli; cch=a5145;Hello")
     'x-anthropic-billing-header: cc_entrypoint=cli; cch=fffff;Hello'
@@ -112,7 +112,7 @@ def _assistants(content: list[Any], where: str) -> list[Json]:
 
 
 def _users(content: list[Any], where: str) -> list[Json]:
-    """In the order of the blocks: the answer to a call comes right behind it."""
+    """In the order of the blocks: the answer to a call comes right after it."""
     said: list[Json] = []
     for i, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
@@ -136,7 +136,7 @@ def _call(block: Json, where: str) -> Json:
 
 
 def _result(block: Json, where: str) -> Json:
-    """What a tool said. A chat doesn't tell that it failed, so words do where there are none."""
+    """What a tool said. A chat can't mark a failure, so an empty result says it in words."""
     id_, content = _text_if_any(block, "tool_use_id", where), block.get("content")
     parts = [] if content is None else all_parts(content, f"{where}.content")
     if block.get("is_error") and not any(part.get("text", "x").strip() for part in parts):

@@ -1,6 +1,6 @@
 """The fields of llama.cpp's own endpoints: what each may hold, and which reach llama-server. Pure.
 
-What reaches into a server, its slots and its cache stays behind: `id_slot`, `cache_prompt`, `lora`.
+What reaches into a server, its slots and its cache is left out: `id_slot`, `cache_prompt`, `lora`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Reads a request for /infill: what stands before and behind a gap in a text. Pure."""
+"""Reads a request for /infill: what stands before and after a gap in a text. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from dispatcher.needs import INFILL, Needs
 
 _TEXTS = ("input_prefix", "input_suffix", "prompt")
 _MOST_EXTRAS = 1024
-# Who types goes on where the caches know the files: an editor's requests share a name.
+# An editor's requests share a name, so that they go where a cache knows the files.
 _CACHE_KEY = "infill"
 
 

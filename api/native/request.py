@@ -31,8 +31,8 @@ LAST = '"stop":true'
 class Prompts:
     """What to go on with: the `fields` that tell each prompt.
 
-    One has about so many `tokens`. `begin` are those whose beginnings get names. A request without
-    a `prompt_cache_key` has this `cache_key` of its tenant and end user.
+    A prompt has about this number of `tokens`. `begin` are the prompts whose beginnings get names.
+    A request without a `prompt_cache_key` has this `cache_key` of its tenant and end user.
     """
 
     fields: Sequence[Mapping[str, Any]] = field(repr=False)

@@ -1,4 +1,4 @@
-"""The stream of one answer over all the attempts at it: its client sees one answer. Pure."""
+"""Makes one stream of all the attempts at an answer of llama.cpp's own form. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class NativeSplice(ChunkSplice[NativeSeen]):
 
 
 class InfillSplice(NativeSplice):
-    """The same for /infill, whose answers begin anew or not at all."""
+    """The same for /infill, whose answers start over or fail."""
 
     def _left(self, seen: NativeSeen) -> Continuation | None:
         if seen.content and seen.finish_reason is None:

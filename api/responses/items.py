@@ -1,8 +1,8 @@
 """The items of `input` as the messages of a chat. Pure.
 
 As llama-server turns them, what the assistant said, thought and called in a row is one message.
-What a conversation begins with is one message too: many chat templates take no second one from the
-system, and Codex sends several.
+The system's texts at the beginning are one message too: many chat templates take no second one
+from the system, and Codex sends several.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 SYSTEM_ROLES = ("system", "developer")
 ROLES = ("user", "assistant", *SYSTEM_ROLES)
-# What was run by the server that answered then. What came of it is in the text that followed.
+# The server that answered then has run these. The text that followed has their results.
 RUN_ELSEWHERE = frozenset(
     {"web_search_call", "file_search_call", "image_generation_call", "code_interpreter_call"}
 )
@@ -152,7 +152,7 @@ def _output(conversation: Conversation, item: Json, where: str) -> None:
 
 
 def _reasoning(conversation: Conversation, item: Json, where: str) -> None:
-    """Of what is encrypted only its author knows more than the summary."""
+    """Only its author can read more than the summary of what is encrypted."""
     thought = _thought(item, "content", where) or _thought(item, "summary", where)
     if thought:
         conversation.assistant(where)["reasoning_content"] = thought

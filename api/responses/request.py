@@ -121,7 +121,7 @@ def parse_responses(body: bytes, settings: ApiSettings) -> ResponsesRequest:
 
 
 def _renamed(error: ApiError, names: Mapping[str, str]) -> ApiError:
-    """The error of a chat, for who knows its fields by the names of this API."""
+    """The error of a chat, with the names that its fields have in this API."""
     param = error.param or ""
     end = next((end for end in _ends(param) if param[:end] in names), 0)
     if not end:
@@ -133,7 +133,7 @@ def _renamed(error: ApiError, names: Mapping[str, str]) -> ApiError:
 
 
 def _ends(param: str) -> list[int]:
-    """Where a name may end that a longer one begins with, the last place first.
+    """The places where a shorter name may end in `param`, the last place first.
 
     >>> _ends("tools[0].name")
     [13, 8, 5]

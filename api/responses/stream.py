@@ -1,4 +1,4 @@
-"""Makes the events of the Responses API of the chunks of a chat. Pure."""
+"""Turns the chunks of a chat into the events of the Responses API. Pure."""
 
 from dataclasses import replace
 from typing import Any
