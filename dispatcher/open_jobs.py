@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from dispatcher.job import NOBODY
 from dispatcher.keys import Keys
 from dispatcher.link import Link
-from dispatcher.progress import FIELD, Progress, read_progress
+from dispatcher.progress import FIELD, NONE, Progress, read_progress
 from dispatcher.registry import ask_for_each
 from dispatcher.row import printable
 
@@ -37,7 +37,7 @@ class OpenJob:
     claimed_ms: int
     attempts: int
     generation: int
-    progress: Progress = Progress()
+    progress: Progress = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def _with_progress(link: Link, keys: Keys, jobs: Sequence[OpenJob]) -> lis
         worker: read_progress(text) if isinstance(text, bytes) else {} for worker, text in answers
     }
     return [
-        replace(job, progress=told.get(job.worker, {}).get(job.id, Progress()))
+        replace(job, progress=told.get(job.worker, {}).get(job.id, NONE))
         if job.state == "running"
         else job
         for job in jobs

@@ -21,6 +21,10 @@ class Progress:
     completion: int = 0
 
 
+NONE = Progress()
+"""Of what has not begun, or is not told of."""
+
+
 def progress_text(held: Mapping[str, Usage]) -> str:
     """What the row says. `held` is what each attempt has used, by its id.
 

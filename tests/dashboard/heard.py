@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,9 @@ def heard(page: Browser) -> Heard:
 def _read(node: Any, by_id: dict[str, Any], depth: int) -> Heard:
     parts = [_read(by_id[one], by_id, depth + 1) for one in node["childIds"] if one in by_id]
     role = "none" if node["ignored"] else node["role"]["value"]
-    levels = [
-        each["value"]["value"] for each in node.get("properties", ()) if each["name"] == "level"
-    ]
+    properties = {each["name"]: each["value"].get("value") for each in node.get("properties", ())}
     name = node.get("name", {}).get("value", "")
-    return Heard(role, name, int(levels[0]) if levels else 0, depth, tuple(parts))
+    return Heard(role, name, int(properties.get("level", 0)), depth, tuple(parts))
 
 
 def lines(root: Heard) -> str:
@@ -82,7 +81,7 @@ def _check_headings(headings: Sequence[Heard]) -> None:
     levels = [each.level for each in headings]
     assert levels.count(1) == 1, levels
     assert levels[0] == 1, "the verdict comes first"
-    steps = [after - before for before, after in zip(levels, levels[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(levels)]
     assert max(steps) <= 1, [(each.level, each.name) for each in headings]
     assert all(each.name for each in headings)
 
@@ -108,7 +107,7 @@ def _check_buttons(names: Sequence[str]) -> None:
 
 
 def arrows_read_the_charts(page: Browser) -> None:
-    """In one chart the arrow keys choose a time, whose value is told, and the others show it too."""
+    """The arrow keys choose a time in a chart: its value is told, and all charts show that time."""
     page.run("document.querySelector('#charts svg[role=slider]').focus()")
     told = [_told_by_charts(page)]
     for _ in range(2):
@@ -121,11 +120,8 @@ def arrows_read_the_charts(page: Browser) -> None:
 
 
 def _told_by_charts(page: Browser) -> list[str]:
-    return list(
-        page.run(
-            "return [...document.querySelectorAll('#charts svg[role=slider]')].map(e => e.ariaValueText)"
-        )
-    )
+    charts = "document.querySelectorAll('#charts svg[role=slider]')"
+    return list(page.run(f"return [...{charts}].map(each => each.ariaValueText)"))
 
 
 def load_is_not_announced(page: Browser) -> None:
