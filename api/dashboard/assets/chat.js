@@ -52,7 +52,7 @@ function begin(text) {
 async function send() {
   const box = byId("chat-text");
   const text = box.value.trim();
-  if (!text || running) return;
+  if (!text || running || byId("chat-send").disabled) return;
   if (!talk.length) byId("talk").replaceChildren();
   talk.push({ role: "user", content: text });
   add("user", "You", text);

@@ -40,16 +40,18 @@ function trouble(snapshot, states) {
 
 function tellOfDown(down, states) {
   const good = are(states, "good").length;
-  const others = good ? `${many(good, "worker")} ${good === 1 ? "serves" : "serve"}.` : "No worker serves.";
+  const others = good ? `${many(good, "other")} ${good === 1 ? "serves" : "serve"}.` : "No worker serves.";
   const [[worker, , word]] = down;
   if (down.length === 1) {
-    const advice = worker.reason ? `${worker.reason}.` : ADVICE[word] ?? "";
-    return [`${worker.id} ${PREDICATES[word] ?? `is ${word}`}.`, `${others} ${advice}`.replace("..", ".").trim()];
+    const advice = worker.reason ? sentence(worker.reason) : ADVICE[word] ?? "";
+    return [`${worker.id} ${PREDICATES[word] ?? `is ${word}`}.`, `${advice} ${others}`.trim()];
   }
   const names = down.slice(0, MOST_NAMES).map(([each, , its]) => `${each.id}: ${its}`);
   const more = down.length > MOST_NAMES ? `, and ${down.length - MOST_NAMES} more` : "";
   return [`${down.length} of ${many(states.length, "worker")} need help.`, `${names.join(", ")}${more}. ${others}`];
 }
+
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, "")}.`;
 
 function wait(snapshot) {
   const oldest = oldestWait(snapshot);
@@ -57,7 +59,7 @@ function wait(snapshot) {
   const tenant = snapshot.models.flatMap((model) => model.requests)
     .filter((request) => request.state === "queued")
     .reduce((one, other) => (one && one.since_s >= other.since_s ? one : other), null)?.tenant;
-  return ["warn", `Busy: a request has waited for ${age(oldest)}.`, tenant ? `It is one of ${tenant}.` : ""];
+  return ["warn", `Busy: a request has waited for ${age(oldest)}.`, tenant ? `Its tenant is ${tenant}.` : ""];
 }
 
 function unready(states) {
