@@ -35,7 +35,7 @@ class BodySplice:
         job = self._job
         return Continuation(
             job.body,
-            same_build=False,
+            same_fingerprint=False,
             prompt_tokens=job.prompt_tokens,
             completion_tokens=0,
             seen_tokens=0,

@@ -17,7 +17,7 @@ def rest_of(job: Job, body: dict[str, Any], seen_tokens: int) -> Continuation:
     """What `body` asks for after the tokens that were seen. Its limit is that of the whole."""
     return Continuation(
         compact(with_limit_of_rest(body, seen_tokens)),
-        same_build=True,
+        same_fingerprint=True,
         prompt_tokens=job.prompt_tokens + seen_tokens,
         completion_tokens=max(1, job.completion_tokens - seen_tokens),
         seen_tokens=seen_tokens,

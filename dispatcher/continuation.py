@@ -13,26 +13,26 @@ from dispatcher.needs import Needs, read_needs
 class Continuation:
     """What is left of a job. `body` is for llama-server, and carries the text that was seen.
 
-    With `same_build` only a worker equal to the lost one takes it. `prompt_tokens` (the seen ones
-    included) and `completion_tokens` (of what is left) are estimates. The client has seen
+    With `same_fingerprint` only a worker equal to the lost one takes it. `prompt_tokens` (the seen
+    ones included) and `completion_tokens` (of what is left) are estimates. The client has seen
     `seen_tokens` of the answer, over all attempts. `shown` says more of them where the answer
     continues after them.
     """
 
     body: bytes
-    same_build: bool
+    same_fingerprint: bool
     prompt_tokens: int
     completion_tokens: int
     seen_tokens: int
     shown: Shown | None = None
 
 
-def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
-    """What is left, as a job. Its worker was of this build.
+def what_is_left(job: Job, rest: Continuation, fingerprint: str) -> Job:
+    """What is left, as a job. Its worker had this fingerprint.
 
-    Raises `WorkerFailed` where the build is needed, and was not told.
+    Raises `WorkerFailed` where the fingerprint is needed, and was not told.
     """
-    if rest.same_build and not build:
+    if rest.same_fingerprint and not fingerprint:
         raise WorkerFailed(
             "The answer broke off, and its worker has not told its build. Please send the request "
             "again, and update the bridges."
@@ -40,7 +40,7 @@ def what_is_left(job: Job, rest: Continuation, build: str) -> Job:
     return replace(
         job,
         body=rest.body,
-        needs=replace(job.needs, build=build if rest.same_build else ""),
+        needs=replace(job.needs, fingerprint=fingerprint if rest.same_fingerprint else ""),
         wait_s=job.deadline_s,
         prompt_tokens=rest.prompt_tokens,
         completion_tokens=rest.completion_tokens,
@@ -58,7 +58,7 @@ async def resume(commands: Commands, left: Job, generation: int) -> Needs | None
     estimates = left.estimate, left.prompt_tokens, left.completion_tokens
     seen = left.seen_cost or 0, left.shown.text if left.shown else ""
     verdict, said = await commands.resume(
-        left.id, generation, left.needs.build, estimates, seen, left.body
+        left.id, generation, left.needs.fingerprint, estimates, seen, left.body
     )
     if verdict == b"OK":
         return read_needs(said.decode())

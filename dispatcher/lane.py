@@ -167,7 +167,7 @@ class Lane:
     async def _go_on(self, job: Job, reply: Reply, rest: Continuation) -> None:
         generation = reply.generation
         try:
-            left = what_is_left(job, rest, reply.build)
+            left = what_is_left(job, rest, reply.fingerprint)
             needs = await self._submissions.submit_rest(left, reply, generation)
         except WorkerFailed as error:
             reply.fail(error.code, error.message)

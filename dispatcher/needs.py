@@ -15,7 +15,8 @@ RERANK = "rerank"
 INFILL = "infill"
 TRANSCRIPTION = "transcription"
 """It writes down what it hears."""
-_ABOVE, _BUILD = "context>", "build="
+_ABOVE = "context>"
+_FINGERPRINT = "build="  # as Redis, and with it other builds, have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,13 @@ class Needs:
 
     `abilities` are llama-server's words for media (`vision`, `audio`, `video`), and the endpoints
     that not every server has. A context of `above_context` tokens per slot is known to be too
-    small. `build` is a fingerprint that must be equal. A `side` job needs no slot: the server's
+    small. The worker's `fingerprint` must be equal. A `side` job needs no slot: the server's
     HTTP thread does it.
     """
 
     abilities: frozenset[str] = frozenset()
     above_context: int = 0
-    build: str = ""
+    fingerprint: str = ""
     side: bool = False
 
     def larger(self, too_small: int) -> "Needs":
@@ -41,19 +42,19 @@ class Needs:
         """The same, but only workers that have this ability too."""
         return replace(self, abilities=self.abilities | {ability})
 
-    def met_by(self, context: int, abilities: frozenset[str], build: str) -> bool:
+    def met_by(self, context: int, abilities: frozenset[str], fingerprint: str) -> bool:
         """Whether a worker may take the jobs of this class (lua/parts/can_take.lua)."""
         return (
             self.abilities <= abilities
             and (not self.above_context or context > self.above_context)
-            and self.build in ("", build)
+            and self.fingerprint in ("", fingerprint)
         )
 
     def __str__(self) -> str:
         words = [SIDE] if self.side else []
         words += sorted(self.abilities)
         words += [f"{_ABOVE}{self.above_context}"] if self.above_context else []
-        words += [f"{_BUILD}{self.build}"] if self.build else []
+        words += [f"{_FINGERPRINT}{self.fingerprint}"] if self.fingerprint else []
         return ",".join(words) or ANY
 
 
@@ -69,7 +70,7 @@ def read_needs(text: str) -> Needs:
     """
     words = [word for word in text.split(",") if word not in (ANY, SIDE)]
     above = [int(word.removeprefix(_ABOVE)) for word in words if word.startswith(_ABOVE)]
-    builds = [word.removeprefix(_BUILD) for word in words if word.startswith(_BUILD)]
-    plain = [word for word in words if not word.startswith((_ABOVE, _BUILD))]
+    fingerprints = [w.removeprefix(_FINGERPRINT) for w in words if w.startswith(_FINGERPRINT)]
+    plain = [word for word in words if not word.startswith((_ABOVE, _FINGERPRINT))]
     is_side = text.split(",")[0] == SIDE
-    return Needs(frozenset(plain), max(above, default=0), "".join(builds), is_side)
+    return Needs(frozenset(plain), max(above, default=0), "".join(fingerprints), is_side)

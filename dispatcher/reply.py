@@ -50,7 +50,7 @@ class Reply:
     newest submission count, number `generation`. A `REVOKED` frame says that what came before it
     counts for nothing. A `LOST` frame says that it counts, but that no more comes of this
     submission. The job is then `lost` until it goes on under the next generation. From then on
-    `needs` says what it needs of its worker, by the `build` of the lost attempt.
+    `needs` says what it needs of its worker, by the `fingerprint` of the lost attempt.
 
     With `streamed` a client sees the frames as they come: an attempt that Redis forgets is lost,
     else revoked. Past `max_bytes` unread the reply ends as failed with the code `slow_client`;
@@ -64,7 +64,7 @@ class Reply:
         self.failed_here = False
         self.generation = 1
         self.lost = False
-        self.build = ""
+        self.fingerprint = ""
         self.start: dict[str, Any] = {}
         self.needs: Needs = ANYBODY
         self.place: Place | None = None
@@ -177,7 +177,7 @@ class Reply:
         self._next_seq += 1
         if frame.kind is Kind.STARTED:
             self.start = _read_start(frame.payload)
-            self.build = self.start["build"]
+            self.fingerprint = self.start["build"]  # what frames call it
         self._push(frame)
 
     def _push(self, frame: Frame) -> None:

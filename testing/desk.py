@@ -160,7 +160,7 @@ class Desk:
         self,
         attempt_id: str,
         *,
-        build: str = "f1",
+        fingerprint: str = "f1",
         estimate: int = 1,
         seen_cost: int = 0,
         seen: str = "",
@@ -171,7 +171,7 @@ class Desk:
         job, name = split_attempt_id(attempt_id)
         newer = generation or generation_of(name) + 1
         said = seen_cost, seen
-        return await self.commands.resume(job, newer, build, (estimate, 1, 0), said, body)
+        return await self.commands.resume(job, newer, fingerprint, (estimate, 1, 0), said, body)
 
     # What bridges do.
 

@@ -96,7 +96,7 @@ class Attempt:
 
         Before the rest of an answer the server is asked whether it still is what began it.
         """
-        if self.claim.body is not None and not self.claim.needs.build:
+        if self.claim.body is not None and not self.claim.needs.fingerprint:
             self._send(server, self.claim.body)
         else:
             self._preparing = asyncio.create_task(self._prepare(server, bodies))
@@ -124,9 +124,9 @@ class Attempt:
 
     async def _other_model(self, server: LlamaServer) -> Result | None:
         """How it ends where the server has other weights by now than the claim needs."""
-        build = self.claim.needs.build
-        _, props = await server.props(_LOOK_S) if build else (None, None)
-        if props is None or props.fingerprint == build:
+        fingerprint = self.claim.needs.fingerprint
+        _, props = await server.props(_LOOK_S) if fingerprint else (None, None)
+        if props is None or props.fingerprint == fingerprint:
             return None
         return Result(End.SETUP, failure("The server has other weights now, or another build."))
 

@@ -21,7 +21,7 @@ class Worker:
     accepting: bool = True
     context: int = 0
     modalities: frozenset[str] = frozenset()
-    build: str = ""
+    fingerprint: str = ""
     process: str = ""
     prompt_tps: float = 0
     decode_tps: float = 0
@@ -63,7 +63,7 @@ class Worker:
 
     def can_take(self, class_: str) -> bool:
         """Whether it meets the needs of a class."""
-        return read_needs(class_).met_by(self.context, self.modalities, self.build)
+        return read_needs(class_).met_by(self.context, self.modalities, self.fingerprint)
 
 
 @dataclass(slots=True)

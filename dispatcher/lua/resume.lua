@@ -3,7 +3,7 @@
 -- client has seen.
 -- KEYS[1]  the model's key prefix
 -- ARGV     1 job id  2 generation: newer than that of all earlier submissions
---          3 build: only a worker that has it may go on ('': any)
+--          3 fingerprint: only a worker that has it may go on ('': any)
 --          4 estimate (cost)  5 prompt tokens  6 completion tokens (estimates of what is left)
 --          7 cost of what the client has seen, over all attempts, less what the rest pays of it
 --          8 what the client has seen: `Shown.text` of dispatcher/cost.py, or ''  9 body
@@ -26,8 +26,8 @@
 -- @include use
 -- @include withdraw
 -- @include work_on
-local id, generation, build, estimate, prompt_tokens, completion_tokens, seen_cost, seen, body =
-  unpack(ARGV)
+local id, generation, fingerprint, estimate, prompt_tokens, completion_tokens = unpack(ARGV, 1, 6)
+local seen_cost, seen, body = unpack(ARGV, 7, 9)
 local OVER = {rejected = true, expired = true, superseded = true, dropped = true, limited = true}
 
 -- The answer where the queue stays as it is; nil where the job goes on.
@@ -47,13 +47,13 @@ local function refusal_of(job)
   end
 end
 
--- A worker of the same build continues the text as the lost one would have. `build=` is a class's
--- last word.
+-- A worker of the same fingerprint continues the text as the lost one would have. `build=` begins
+-- the last word of a class.
 local function class_of(job)
-  if build == '' then return job.class end
+  if fingerprint == '' then return job.class end
   local others = string.gsub(job.class, ',?build=.*$', '')
-  if others == 'any' or others == '' then return 'build=' .. build end
-  return others .. ',build=' .. build
+  if others == 'any' or others == '' then return 'build=' .. fingerprint end
+  return others .. ',build=' .. fingerprint
 end
 
 local function queue_rest(job)

@@ -7,11 +7,12 @@ local function can_take(class, worker)
   local about = fields_of(K.worker .. worker, 'context', 'fingerprint', 'modalities', 'endpoints')
   local able = ',' .. (about[3] or '') .. ',' .. (about[4] or '') .. ','
   for need in string.gmatch(class, '[^,]+') do
-    local above, build = string.match(need, '^context>(%d+)$'), string.match(need, '^build=(.*)$')
+    local above = string.match(need, '^context>(%d+)$')
+    local fingerprint = string.match(need, '^build=(.*)$')
     if above then
       if number(about[1]) <= tonumber(above) then return false end
-    elseif build then
-      if about[2] ~= build then return false end
+    elseif fingerprint then
+      if about[2] ~= fingerprint then return false end
     elseif need ~= 'side' and not string.find(able, ',' .. need .. ',', 1, true) then
       return false
     end

@@ -14,7 +14,7 @@ from testing.builders import make_chat
 from testing.service import Service, a_model, a_worker, service
 
 LOST = Frame(Kind.LOST, FROM_SCRIPT, payload=b'{"code":"worker_failed","message":"It crashed."}')
-SAME = Needs(build="f")
+SAME = Needs(fingerprint="f")
 
 
 @pytest.fixture
@@ -187,4 +187,4 @@ def test_answer_that_nobody_has_seen_begins_anew(api: Service) -> None:
     answer = api.chat(make_chat())
     assert answer.json()["choices"][0]["message"]["content"] == "on"
     (rest,) = api.queue.rests
-    assert (rest.body, rest.same_build) == (api.queue.jobs[0].body, False)
+    assert (rest.body, rest.same_fingerprint) == (api.queue.jobs[0].body, False)

@@ -48,7 +48,7 @@ async def test_model_that_could_be_loaded_is_served_and_waited_for() -> None:
     assert await known.require("tiny") == "tiny"
     assert not known.given_up("tiny", 1000)
     await known.require_able("tiny", VISION)  # who knows
-    assert not known.lacks("tiny", Needs(build="f", above_context=5), 1000)
+    assert not known.lacks("tiny", Needs(fingerprint="f", above_context=5), 1000)
 
 
 async def test_model_that_was_loaded_once_is_known() -> None:
@@ -56,8 +56,8 @@ async def test_model_that_was_loaded_once_is_known() -> None:
     await known.require_able("tiny", ANYBODY)
     with pytest.raises(ApiError, match="takes images"):
         await known.require_able("tiny", VISION)
-    assert known.lacks("tiny", Needs(build="other"), 31)
-    assert not known.lacks("tiny", Needs(build="f"), 31)
+    assert known.lacks("tiny", Needs(fingerprint="other"), 31)
+    assert not known.lacks("tiny", Needs(fingerprint="f"), 31)
 
 
 async def test_model_that_could_not_be_loaded_is_an_error_at_once() -> None:

@@ -109,7 +109,7 @@ async def go_on(queue: Queue, client: Client, server: Server, rest: Continuation
     client.frames.clear()
     queue.resume(client.job, rest)
     again = await server.take()
-    assert again.needs == Needs(build=FACTS.fingerprint)
+    assert again.needs == Needs(fingerprint=FACTS.fingerprint)
 
     # The answer to the resume may come after the claim.
     await until(lambda: client.reply.needs == again.needs)

@@ -165,7 +165,7 @@ async def test_lost_job_goes_on_with_what_is_left(queue: Queue, server: Server) 
     queue.resume(client.job, REST)
     again = await server.take()
     assert (again.job, again.attempt_id != lost.attempt_id) == ("j1", True)
-    assert again.needs == client.reply.needs == Needs(build=FACTS.fingerprint)
+    assert again.needs == client.reply.needs == Needs(fingerprint=FACTS.fingerprint)
     assert await server.session.body(again) == REST.body
     server.say(again, 0, b"the rest")
     await server.finish(again, 1)

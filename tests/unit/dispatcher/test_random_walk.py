@@ -153,7 +153,7 @@ class Walk:
             id_, size = lost[pick % len(lost)], pick % 50
             attempt_id = self.model.jobs[id_].attempt_id
             verdict = self.model.resume(id_, size).encode()
-            body, anywhere = b"x" * size, {"build": ""}
+            body, anywhere = b"x" * size, {"fingerprint": ""}
             assert (await self.desk.resume(attempt_id, body=body, **anywhere))[0] == verdict
             again = await self.desk.resume(attempt_id, body=body, **anywhere)
             assert again[0] == verdict

@@ -25,9 +25,11 @@ CLOCK = "llamaq:{tiny}:clock"
 HOUR_MS = 3_600_000
 TOKENS = 700, 1100  # as `Desk.finish` tells
 WORKERS = {
-    "big": Worker(3, context=8192, build="b1", process="p1", prompt_tps=2500, decode_tps=9),
-    "small": Worker(2, context=2048, build="b1", process="p1", prompt_tps=250, decode_tps=4),
-    "eyes": Worker(2, context=2048, modalities=frozenset({"vision"}), build="b2", process="p1"),
+    "big": Worker(3, context=8192, fingerprint="b1", process="p1", prompt_tps=2500, decode_tps=9),
+    "small": Worker(2, context=2048, fingerprint="b1", process="p1", prompt_tps=250, decode_tps=4),
+    "eyes": Worker(
+        2, context=2048, modalities=frozenset({"vision"}), fingerprint="b2", process="p1"
+    ),
 }
 CLASSES = ("any", "any", "side", "any", "context>2048", "vision", "build=b1", "side", "side,vision")
 PATIENCE = (
@@ -71,7 +73,7 @@ class Pair:
                 worker.slots,
                 context=worker.context,
                 modalities=worker.modalities,
-                build=worker.build,
+                fingerprint=worker.fingerprint,
                 process=worker.process,
                 prompt_tps=worker.prompt_tps,
                 decode_tps=worker.decode_tps,
@@ -80,7 +82,7 @@ class Pair:
 
     async def _join(self, name: str, worker: Worker) -> None:
         facts = {"context": worker.context, "modalities": ",".join(worker.modalities)}
-        facts |= {"fingerprint": worker.build, "process": worker.process}
+        facts |= {"fingerprint": worker.fingerprint, "process": worker.process}
         facts |= {"prompt_tps": worker.prompt_tps, "decode_tps": worker.decode_tps}
         await self.desk.join(name, worker.slots, **facts)
 

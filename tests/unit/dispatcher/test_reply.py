@@ -199,7 +199,7 @@ def test_newer_attempt_at_what_a_client_has_seen_is_not_heard(streamed: Reply) -
     streamed.put("j:b-1", started("f2"))
     streamed.put("j:b-1", chunk(1))
     streamed.put("j:a-1", chunk(2))
-    assert (streamed.lost, streamed.generation, streamed.build) == (True, 2, "f1")
+    assert (streamed.lost, streamed.generation, streamed.fingerprint) == (True, 2, "f1")
     assert kinds(streamed) == ["started", "chunk", "lost"]
     assert streamed.resumed(2, ANYBODY)
     streamed.put("j:b-1", chunk(2))

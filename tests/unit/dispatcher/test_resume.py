@@ -65,7 +65,7 @@ async def test_only_a_worker_of_the_same_build_takes_it_and_is_called(desk: Desk
 async def test_where_nothing_was_seen_any_worker_takes_it(desk: Desk) -> None:
     await desk.join("w", fingerprint="f1")
     await desk.enqueue("j1")
-    assert await desk.resume(await lose(desk), build="") == [b"OK", b"any"]
+    assert await desk.resume(await lose(desk), fingerprint="") == [b"OK", b"any"]
     await desk.join("other", fingerprint="f2")
     assert len((await desk.claim("other"))[1]) == 1
 

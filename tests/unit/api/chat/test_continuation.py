@@ -39,10 +39,10 @@ def test_text_so_far_is_the_last_message_which_is_continued() -> None:
     assert not {"max_tokens", "n_predict", "max_completion_tokens"} & body.keys()
 
 
-def test_what_is_left_is_estimated_and_needs_the_same_build() -> None:
+def test_what_is_left_is_estimated_and_needs_the_same_fingerprint() -> None:
     found = continuation(job(), PART)
     assert found
-    assert (found.same_build, found.seen_tokens) == (True, 3)
+    assert (found.same_fingerprint, found.seen_tokens) == (True, 3)
     assert (found.prompt_tokens, found.completion_tokens) == (13, 17)
     long = continuation(job(), replace(PART, tokens=99))
     assert long
@@ -105,7 +105,7 @@ def test_where_no_text_was_seen_it_begins_anew_on_any_worker(fields: dict[str, A
     asked = job(**fields)
     found = continuation(asked, Seen(names={"id": "a"}))
     assert found
-    assert (found.body, found.same_build, found.seen_tokens) == (asked.body, False, 0)
+    assert (found.body, found.same_fingerprint, found.seen_tokens) == (asked.body, False, 0)
 
 
 @pytest.mark.parametrize(

@@ -175,14 +175,14 @@ def test_text_so_far_stands_behind_the_prompt(prompt: Any, longer: Any) -> None:
     assert rest
     body = {"prompt": longer, "stream": True, "max_tokens": 6, "temperature": 0}
     assert json.loads(rest.body) == body
-    assert (rest.same_build, rest.seen_tokens) == (True, 3)
+    assert (rest.same_fingerprint, rest.seen_tokens) == (True, 3)
     assert (rest.prompt_tokens, rest.completion_tokens) == (13, 17)
 
 
 def test_answer_without_text_begins_anew_on_any_worker() -> None:
     rest = continuation(job(grammar="root ::= [a-z]"), Seen(names={"id": "a"}, tokens=1))
     assert rest
-    assert (rest.body, rest.same_build) == (job(grammar="root ::= [a-z]").body, False)
+    assert (rest.body, rest.same_fingerprint) == (job(grammar="root ::= [a-z]").body, False)
 
 
 @pytest.mark.parametrize(

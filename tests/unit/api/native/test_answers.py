@@ -161,7 +161,7 @@ def test_what_nobody_has_seen_begins_anew() -> None:
             splice.show(part("a", 1), 1)
         rest = splice.lose()
         assert rest is not None
-        assert (rest.body, rest.same_build) == (splice._job.body, False)
+        assert (rest.body, rest.same_fingerprint) == (splice._job.body, False)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_prompt_of_what_is_left_ends_with_what_was_seen(prompt: Any, expected: A
     assert rest is not None
     asked = json.loads(rest.body)
     assert (asked["prompt"], asked["n_predict"]) == (expected, 7)
-    assert (rest.same_build, rest.seen_tokens, rest.completion_tokens) == (True, 2, 7)
+    assert (rest.same_fingerprint, rest.seen_tokens, rest.completion_tokens) == (True, 2, 7)
 
 
 def test_text_that_was_seen_is_read_as_it_was_meant() -> None:

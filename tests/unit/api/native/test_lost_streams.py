@@ -47,14 +47,14 @@ def ask(api: Service, path: str, **body: Any) -> list[Any]:
 def test_completion_goes_on_as_one_stream(api: Service) -> None:
     api.queue.frames = (STARTED, part(1, " up", 1), LOST)
     api.queue.continued = [(STARTED, part(1, "on", 1), last(2, 1), DONE)]
-    api.queue.needs = Needs(build="f")
+    api.queue.needs = Needs(fingerprint="f")
     first, second, end = ask(api, "/completion", prompt="Once", n_predict=9)
     assert (first["content"], second["content"]) == (" up", "on")
     assert (end["prompt"], end["tokens_predicted"], end["stop_type"]) == ("Once", 2, "eos")
     assert end["generation_settings"]["n_predict"] == 9
     rest = api.queue.rests[0]
     body = json.loads(rest.body)
-    assert (body["prompt"], body["n_predict"], rest.same_build) == ("Once up", 8, True)
+    assert (body["prompt"], body["n_predict"], rest.same_fingerprint) == ("Once up", 8, True)
     assert (api.queue.jobs[0].path, api.queue.jobs[0].form) == ("/completion", '"stop":true')
 
 
