@@ -130,7 +130,7 @@ def _read_grant(name: str, said: Any) -> Grant:
     try:
         return Grant(**{field: readers[field](value) for field, value in said.items()})
     except InvalidClaim as error:
-        raise BadGroups(f"of the group {name!r} {error}") from error
+        raise BadGroups(f"in the group {name!r}, {error}") from error
 
 
 def _read_scopes(words: Any) -> frozenset[str] | None:

@@ -15,7 +15,7 @@ from dispatcher.worker_state import WorkerState
 
 _MEDIA = {"vision": "images", "audio": "audio", "video": "video"}
 _ENDPOINTS = {
-    COMPLETION: "makes text: choose another model: see /v1/models.",
+    COMPLETION: "makes text: choose another model (see /v1/models).",
     EMBEDDINGS: "serves embeddings: start its llama-server with --embeddings, and a model for "
     "chats also with --pooling mean.",
     NATIVE_EMBEDDINGS: "serves embeddings: start its llama-server with --embeddings.",
@@ -37,8 +37,7 @@ def never_served(name: str, model: str, served: str) -> ModelNotFound:
 def unnamed(served: str) -> ApiError:
     """The error for a request without a model, where it could mean several."""
     return bad_request(
-        "Name a model in `model`: there are several, and which one is meant can't be told. "
-        f"Served now: {served}.",
+        f"Name the model that you mean in `model`. Served now: {served}.",
         param="model",
     )
 
@@ -50,8 +49,8 @@ def unable(model: str, needs: Needs) -> ApiError:
             return _not_served(f"No worker of the model '{model}' {_ENDPOINTS[word]}")
     media = " and ".join(_MEDIA.get(word, word) for word in sorted(needs.abilities))
     return bad_request(
-        f"No worker of the model '{model}' takes {media}: leave them out, or choose another model: "
-        "see /v1/models.",
+        f"No worker of the model '{model}' takes {media}: leave them out, or choose another model "
+        "(see /v1/models).",
         param="messages",
     )
 

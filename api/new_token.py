@@ -1,4 +1,4 @@
-"""Makes tokens of access (RFC 7519), signed with a secret."""
+"""Makes access tokens (RFC 7519), signed with a secret."""
 
 import secrets
 import time

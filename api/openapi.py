@@ -21,14 +21,14 @@ Json = dict[str, Any]
 
 _JSON = "application/json"
 _STATUSES: Mapping[int, str] = {
-    400: "The request says something that can't be: `message` tells how to make it right",
+    400: "A field has a wrong value: `message` tells how to correct it",
     401: "There is no token, or it is not valid",
     403: "The token does not allow this",
     404: "No such model is served",
     408: "The client reads its answer too slowly",
     409: "A newer request of this client has taken the place of this one",
     413: "The body is too large",
-    415: "The body is packed in a way that is not read",
+    415: "The body has a Content-Encoding that is not read",
     422: "The model server refuses the request",
     429: "The queue, or the client's part of it, is full: try again after `Retry-After`",
     500: "The model server can't answer this request",

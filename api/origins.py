@@ -27,6 +27,6 @@ def _origin(word: str) -> str:
     except ValueError:
         raise ValueError(
             "must be *, or origins such as https://chat.example.org with commas between: scheme "
-            "and host, a port where it is not the usual one, and nothing behind it"
+            "and host, a port where it is not the usual one, and nothing after it"
         ) from None
     return word.rpartition(":")[0] if usual else word

@@ -1,4 +1,4 @@
-"""The log line of a request, written when it is over: no prompts, no tokens of access."""
+"""The log line of a request, written when it is over: no prompts, no access tokens."""
 
 import logging
 import time

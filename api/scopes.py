@@ -22,10 +22,10 @@ SCOPES: Mapping[str, str] = {
     TOKENIZE: "/tokenize, /detokenize and /apply-template",
     MODELS: "/v1/models",
     USAGE: "what the token's own tenant has used",
-    ADMIN: "what is about all tenants; only for tokens that name it",
-    METRICS: "/metrics; only for tokens that name it",
+    ADMIN: "the data of all tenants",
+    METRICS: "/metrics",
 }
-"""All of them, and what each is for."""
+"""All of them, and what each is for. Only tokens that name them have the last two."""
 
 USUAL = frozenset(SCOPES) - {ADMIN, METRICS}
 """Those of a token that names none."""

@@ -40,14 +40,14 @@ class ApiSettings(TokenSettings):
         "(docs/operating.md)",
     )
     wake_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
-        240, description="with it, requests wait so long for a worker in place of the model's grace"
+        240, description="with it, how long to wait for a worker of a known model that has none"
     )
     queue_position_after_s: Seconds = Field(
         10, description="a streaming client that waits for longer is told its place in the queue"
     )
     drain_s: Seconds = Field(120, description="time for running answers to end after SIGTERM")
     usage_days: int = Field(
-        400, ge=62, le=3660, description="days for which it is kept what tenants have used"
+        400, ge=62, le=3660, description="days for which the usage of tenants is kept"
     )
     max_body_bytes: int = Field(
         32 * 2**20, ge=1024, le=100 * 10**6, description="largest request body"
@@ -112,7 +112,7 @@ class ApiSettings(TokenSettings):
         0,
         ge=0,
         le=1000,
-        description="so many tenants are named in metrics, the others together as `other`; 0: none",
+        description="how many tenants metrics name; the others count as `other`; 0: none",
     )
 
     cors_origins: str = Field(
@@ -124,8 +124,8 @@ class ApiSettings(TokenSettings):
     aliases: str = Field(
         "",
         max_length=65536,
-        description="more names of models: NAME=MODEL, with commas between; * is every name that "
-        "nobody has, and none. `llamaq alias set` goes before it",
+        description="more names of models: NAME=MODEL, with commas between; * stands for every "
+        "name that nobody has, and for none; `llamaq alias set` overrides it",
     )
     forward_fields: str = Field(
         "",

@@ -125,7 +125,7 @@ def read_secret(secret: str) -> str:
     if secret and len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(_too_short())
     if "-----BEGIN" in secret or secret.startswith("ssh-"):
-        raise ValueError("must be a secret, not a key: public keys belong into LLAMAQ_JWT_KEYS")
+        raise ValueError("must be a secret, not a key: public keys belong in LLAMAQ_JWT_KEYS")
     return secret
 
 

@@ -17,7 +17,7 @@ _GOODBYE_S = 120.0  # until all is sent when a connection closes; then it is cut
 
 
 class Acceptor:
-    """Takes the connections that wait behind the one that has come.
+    """Takes the connections that wait after one has come.
 
     uvloop takes one connection in each of its rounds. Under load a round takes long, and many wait.
     """
@@ -67,8 +67,8 @@ class Acceptor:
 class TlsAcceptor(Acceptor):
     """Takes all connections, and speaks TLS with them.
 
-    A connection is shown to nobody before its handshake is over. So `handshakes` has places for
-    those that are under way. Where there is none, a connection is closed.
+    Nobody counts a connection before its handshake is over. So `handshakes` has places for those
+    that are under way. Where there is none, a connection is closed.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def here(host: str) -> str:
 
 
 def reachable(listens_on: str) -> Sequence[Address]:
-    """Where others reach what listens on this host; first comes the way to the router.
+    """Where others reach what listens on this host. The address towards the router comes first.
 
     Empty where only this machine can.
     """

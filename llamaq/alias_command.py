@@ -18,8 +18,8 @@ _DATA_DIR = beside_up_option()
 def alias() -> None:
     """More names for models, kept in Redis.
 
-    An alias goes before every name that a worker has, and before LLAMAQ_ALIASES of the API. The
-    alias '*' is the default: it stands for every name that nobody has, and for none.
+    An alias overrides the names that workers have, and LLAMAQ_ALIASES of the API. The alias '*' is
+    the default: it stands for every name that nobody has, and for none.
     """
 
 
@@ -31,8 +31,8 @@ def alias() -> None:
 def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:
     """Let requests for NAME go to MODEL, on every API within a second.
 
-    NAME '*' (in quotes) makes MODEL the default, for requests that name another model than there
-    is, or none.
+    NAME '*' (in quotes) makes MODEL the default, for requests that name no model, or one that
+    nobody has.
     """
     warnings = with_redis_url(data_dir, partial(give, name, model))
     warn(*warnings)
@@ -56,7 +56,7 @@ def remove(name: str, for_programs: bool, data_dir: Path) -> None:
 @json_option
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
-    """Show the aliases in Redis. /v1/models shows those in LLAMAQ_ALIASES and of workers too."""
+    """Show the aliases in Redis. /v1/models also shows those of LLAMAQ_ALIASES and of workers."""
     aliases, unserved = with_redis_url(data_dir, list_all)
     missing = dict.fromkeys(unserved, "  (no worker has served it within a day)")
     rows = {name: f"{model}{missing.get(name, '')}" for name, model in aliases.items()}

@@ -19,9 +19,10 @@ _aliases_in = partial(queue_redis, refused=f"to change {ALIASES}", mistakes=(Bad
 
 
 async def give(name: str, model: str, redis_url: str) -> list[str]:
-    """Sets an alias; returns what people should know of it.
+    """Sets an alias. Returns warnings for people.
 
-    Raises `click.ClickException` for one that can't be, and `RedisUnavailable`, as all here do.
+    Raises `click.ClickException` for an alias that can't be set. Raises `RedisUnavailable`, as all
+    here do.
     """
     async with _aliases_in(redis_url) as redis:
         check_alias(name, model)
@@ -57,7 +58,7 @@ async def take(name: str, redis_url: str) -> None:
 
 
 async def list_all(redis_url: str) -> tuple[dict[str, str], set[str]]:
-    """The aliases in order, and which of them stand for a model that nobody has served lately."""
+    """The aliases in order, and those of them whose model nobody has served lately."""
     async with _aliases_in(redis_url) as redis:
         aliases = dict(sorted((await read_aliases(redis)).items()))
         models = {state.model: state for state in await read_models(redis)}

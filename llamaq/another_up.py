@@ -7,7 +7,7 @@ from dispatcher.errors import RedisUnavailable
 
 
 async def check_nobody_runs(redis_url: str) -> None:
-    """Raises `click.ClickException` while the embedded Redis of another `up` answers there."""
+    """Raises `click.ClickException` if the embedded Redis of another `up` answers there."""
     redis = open_redis(redis_url)
     try:
         with redis_faults():

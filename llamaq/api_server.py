@@ -49,8 +49,9 @@ _COLLECT_AFTER = (20_000, 20, 20)
 
 
 class Scrapes(NamedTuple):
-    """Where this process is asked for metrics, and the files that it shares with others of its API:
-    none where it is alone.
+    """Where this process is asked for metrics, and the files that it shares with others of its API.
+
+    A process that is alone has no such files.
     """
 
     sockets: Sequence[socket.socket]
@@ -93,7 +94,7 @@ def run_api(
 
 
 class _Server(uvicorn.Server):
-    """Reads what was on its way when it is told to end.
+    """Before it ends, it reads requests that are on their way.
 
     It ends at once when the `llamaq up` that started it was killed, and took Redis with it.
     """
@@ -198,7 +199,7 @@ def _allow_many_files() -> int:
 
 
 def _protocol(settings: ApiSettings) -> type[BoundedProtocol]:
-    """That of a process which keeps its part of the connections, and has files left for others."""
+    """The protocol of a process that takes its part of the connections, and has files left."""
     files = _allow_many_files()
     if settings.tls_cert is not None:
         files -= min(_MOST_HANDSHAKES, files // 4)

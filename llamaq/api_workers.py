@@ -2,9 +2,9 @@
 
 python -m llamaq.api_workers DRAIN_S METRICS_SOCKET,… SOCKET…
 
-All else is in the environment. The sockets are inherited, and stay open all the time. So no new
-connection is lost while one process is away: the others take it, or it waits. The processes share
-files with their metrics, so that each can tell those of all.
+All else is in the environment. The sockets are inherited, and stay open. So no new connection is
+lost while one process is away: the others take it, or it waits. The processes share files with
+their metrics, so that each can tell those of all.
 """
 
 import os

@@ -16,8 +16,8 @@ _MOST = 500
 class BatchedHandler(logging.StreamHandler[TextIO]):
     """Writes the lines that `add` takes at most `LATEST_S` late, and many at once.
 
-    All lines keep their order: what is logged is written at once, behind those that wait. Where no
-    event loop runs, nothing waits.
+    All lines keep their order: a logged line is written at once, after those that wait. Without an
+    event loop nothing waits.
     """
 
     def __init__(self, stream: TextIO, form: Form) -> None:
@@ -29,7 +29,7 @@ class BatchedHandler(logging.StreamHandler[TextIO]):
         self._timed_by: asyncio.AbstractEventLoop | None = None
 
     def add(self, lines: Lines, values: tuple[Value, ...]) -> None:
-        """Takes a line of level INFO. A record for each of them would cost more than all else."""
+        """Takes a line of level INFO. A log record for each would cost more than all else."""
         with self._order:
             self._waiting.append((time.time(), lines, values))
         try:

@@ -97,7 +97,9 @@ def _check_sources(
     if servers and command:
         raise click.UsageError("give either --server or a command that starts one, not both")
     if find and (servers or command or others):
-        raise click.UsageError("--find goes with no server that is named or started, and no models")
+        raise click.UsageError(
+            "--find goes with no --server, no COMMAND, no --models, no --rpc-peers"
+        )
 
 
 def _for_scrapes(settings: BridgeSettings) -> tuple[list[socket.socket], BridgeMetrics | None]:
@@ -162,6 +164,6 @@ def _settings(
             one = load({BridgeSettings: given})[BridgeSettings]
         url = one.server.rstrip("/")
         if url in seen:
-            raise click.UsageError(f"--server {one.server} stands there twice")
+            raise click.UsageError(f"--server {one.server} is given twice")
         seen.add(url)
         yield one

@@ -1,4 +1,4 @@
-"""`llamaq cancel`: a job that waits or runs ends."""
+"""`llamaq cancel`: ends a job that waits or runs."""
 
 from functools import partial
 from pathlib import Path

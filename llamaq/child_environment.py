@@ -1,4 +1,4 @@
-"""Which environment variables each process of `llamaq up` gets: those it needs, no secret more."""
+"""Which environment variables each process of `llamaq up` gets: no secret that it doesn't need."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _OF_LOGS = {LOG_LEVEL, LOG_FORMAT, TRACES}
 
 
 def of_redis(ours: Mapping[str, str]) -> dict[str, str]:
-    """That of the embedded Redis: the user's own, with no setting of llamaq but those of logs."""
+    """The embedded Redis': the user's own variables, and of llamaq's settings those of logs."""
     return _with_settings(ours)
 
 

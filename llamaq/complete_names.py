@@ -1,4 +1,4 @@
-"""Names that a shell completes: Redis tells them. Where it does not, nothing is completed."""
+"""Names that a shell completes. They come from Redis; without it nothing is completed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ _Models = Sequence["ModelState"]
 
 
 def worker_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Those of the live workers that begin so."""
+    """The ids of live workers that begin like `incomplete`."""
     return _known(ctx, incomplete, lambda models: (one.id for m in models for one in m.workers))
 
 
@@ -25,7 +25,7 @@ def model_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 def _known(
     ctx: click.Context, incomplete: str, names_of: Callable[[_Models], Iterable[str]]
 ) -> list[str]:
-    """A shell takes no name with a blank or a control character for one word."""
+    """The names that a shell takes for one word: no blanks, no control characters."""
     names = sorted(filter(_is_word, names_of(_read(ctx))))
     return [name for name in names if name.startswith(incomplete)]
 

@@ -19,14 +19,14 @@ from llamaq.signing import believed_here, record_or_say
 @click.option(
     "--ttl", type=Duration(), default="8h", show_default=True, help="How long the link works."
 )
-@click.option("--url", help="Where your browser reaches the API; else where it is on this machine.")
+@click.option("--url", help="The API as your browser reaches it, if not on this machine.")
 @json_option
 @beside_up_option("LLAMAQ_JWT_SECRET and LLAMAQ_REDIS_URL")
 def dashboard(ttl: int, url: str | None, for_programs: bool, data_dir: Path) -> None:
     """Print a link that opens the dashboard in a browser.
 
-    It holds a token that shows what is of all tenants, and may drain, resume and cancel. That is in
-    the part of the link that browsers send to no server.
+    It holds a token that shows the data of all tenants, and may drain, resume and cancel. Browsers
+    send that part of the link to no server.
     """
     values = believed_here(data_dir)
     url = (url or kept_api_url(data_dir) or _url_in_environment()).rstrip("/")

@@ -22,7 +22,7 @@ def link_claims(
 
 
 def dashboard_link(url: str, claims: Mapping[str, Any], secret: str) -> str:
-    """The link to the dashboard of the API at `url`. Browsers send no server the part behind #.
+    """The link to the dashboard of the API at `url`. Browsers send no server the part after #.
 
     >>> dashboard_link("http://h:1", {"sub": "a"}, "x" * 32).partition(".")[0][:30]
     'http://h:1/dashboard#token=eyJ'

@@ -36,7 +36,7 @@ def beside_up_option(variables: str = "LLAMAQ_REDIS_URL") -> Callable[[Any], Any
 
 
 def kept_secret(data_dir: Path) -> str | None:
-    """The secret of the `up` with this folder; None where the environment's goes before it."""
+    """The secret of the `up` with this folder; None where that of the environment counts."""
     if not _goes_first() and is_set("LLAMAQ_JWT_SECRET"):
         return None
     home = Home(data_dir.expanduser())
@@ -60,8 +60,8 @@ def kept_redis_url(data_dir: Path) -> str | None:
 
 
 def kept_api_url(data_dir: Path) -> str | None:
-    """Where the API of the `up` with this folder is on this machine; None as for `kept_secret`,
-    and where no `up` has told.
+    """The address of the API of the `up` with this folder, for this machine. None as for
+    `kept_secret`, and where no `up` has written it.
     """
     if not _goes_first() and is_set("LLAMAQ_JWT_SECRET"):
         return None

@@ -158,7 +158,7 @@ def _exit(signum: int, _frame: FrameType | None) -> NoReturn:
     "--sleep-idle-seconds",
     type=click.IntRange(-1),
     default=-1,
-    help="Unload the model after so many idle seconds; -1: never.",
+    help="Unload the model after this many idle seconds; -1: never.",
 )
 @click.option("--embeddings", "--embedding", is_flag=True, help="Offer /v1/embeddings.")
 @click.option("--reranking", "--rerank", is_flag=True, help="Offer /v1/rerank.")

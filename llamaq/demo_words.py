@@ -36,7 +36,7 @@ SPECIAL_TOKENS = {
 }
 BYTES = 256
 SPECIAL_IDS = {name: BYTES + index for index, name in enumerate(SPECIAL_TOKENS)}
-# Before the text in front of a gap, the text behind it, and what fills it: bytes that no UTF-8 has.
+# They precede the text before a gap, the text after it, and what fills it. No UTF-8 has them.
 INFILL_IDS = {"pre": 0xF8, "suf": 0xF9, "mid": 0xFA}
 VOCABULARY = BYTES + len(SPECIAL_TOKENS)
 CLASS_NAMES = (*TOKEN_CLASSES, *SPECIAL_TOKENS, "other")

@@ -13,7 +13,7 @@ class RedisLook:
     """The queue's Redis.
 
     `problem` says why it can't be used, with an `advice`; `refusal` why it takes no writes. `url`
-    has no secrets. `ahead_s` is how far this machine's clock is before that of Redis.
+    has no secrets. `ahead_s` is how far this machine's clock is ahead of that of Redis.
     """
 
     url: str
@@ -42,7 +42,7 @@ class QueueLook:
 
 @dataclass(frozen=True, slots=True)
 class OwnServer:
-    """A llama-server of this machine that a worker serves. None: it is not known."""
+    """A llama-server of this machine that a worker serves. `has_parallel` is None if not known."""
 
     worker: str
     url: str
@@ -52,7 +52,7 @@ class OwnServer:
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """A token that `llamaq token create` has made, by its subject: it ends in so many seconds."""
+    """A token that `llamaq token create` has made."""
 
     subject: str
     ends_in_s: float

@@ -14,7 +14,7 @@ _LITTLE_BYTES, _LEAST_BYTES = 2**30, 100 * 2**20
 
 
 def findings(facts: Facts) -> list[Finding]:
-    """All of them, area by area. Without a Redis there is nothing to say of the queue."""
+    """All of them, area by area; of the queue only if Redis can be used."""
     found = [*of_redis(facts.redis)]
     if not facts.redis.problem:
         found += [of_clock(facts.redis), *_of_queue(facts)]
@@ -49,7 +49,7 @@ def _of_records(look: TokensLook) -> Iterator[Finding]:
     soon = [each for each in good if each.ends_in_s < _SOON_S]
     if look.records:
         revoked = len(look.records) - len(good)
-        yield ok("tokens", f"{len(good)} of llamaq token create hold, {revoked} are revoked")
+        yield ok("tokens", f"{len(good)} of llamaq token create are valid, {revoked} are revoked")
     if soon:
         named = ", ".join(f"{each.subject} ({lasting(each.ends_in_s)})" for each in soon[:_SHOWN])
         more = f" and {len(soon) - _SHOWN} more" if len(soon) > _SHOWN else ""

@@ -29,7 +29,7 @@ Looks = tuple[RedisLook, QueueLook, list[TokenRecord]]
 
 
 async def look_at_redis(url: str) -> Looks:
-    """Everything that Redis knows. What does not answer is a `problem`; it raises nothing."""
+    """Everything that Redis knows. If it does not answer, that is a `problem`, and not raised."""
     async with aclosing(open_redis(url)) as redis:
         allows = os.environ.get("LLAMAQ_ALLOW_EVICTION", "").lower() in _YES
         look = RedisLook(masked(url), allows_eviction=allows)
@@ -68,7 +68,7 @@ async def _refusal(redis: LinkedRedis) -> str:
 
 
 async def _measured(redis: LinkedRedis) -> tuple[float, float]:
-    """Milliseconds until it answers, and how many seconds our clock is before its own."""
+    """Milliseconds until it answers, and by how many seconds our clock is ahead of its own."""
     took_s, ahead_s = [], []
     for _ in range(_PINGS):
         began, at = time.monotonic(), time.time()
@@ -79,7 +79,7 @@ async def _measured(redis: LinkedRedis) -> tuple[float, float]:
 
 
 async def _protocols(redis: LinkedRedis, model: ModelState) -> list[int]:
-    """What the APIs that live speak. Where invited machines may write, nobody is asked."""
+    """The protocols of the live APIs; none where an invited machine could have written them."""
     if model.invited:
         return []
     keys, now_ms = Keys(model.model), time.time() * 1000

@@ -22,7 +22,7 @@ _LLAMA_PORT = "8080"
 
 
 def look_at_disk(folder: Path) -> Disk:
-    """The folder of a `llamaq up`, whether one was there or not."""
+    """The folder of a `llamaq up`, which may not exist."""
     folder = folder.expanduser()
     if not folder.is_dir():
         return Disk(str(folder))
@@ -31,7 +31,7 @@ def look_at_disk(folder: Path) -> Disk:
 
 
 def look_at_ports(folder: Path, api_port: int) -> list[Port]:
-    """Who listens where an API would, and the Redis of the `up` with this folder."""
+    """What listens where an API would, and where the Redis of the `up` with this folder would."""
     home = Home(folder.expanduser())
     ports = [Port("the API", f"127.0.0.1:{api_port}", _answer(api_port))]
     with suppress(OSError, ValueError):

@@ -36,9 +36,9 @@ def of_redis(look: RedisLook) -> Iterator[Finding]:
 
 
 def of_clock(look: RedisLook) -> Finding:
-    """This machine's against that of Redis."""
+    """Compares this machine's clock with that of Redis."""
     differs_s = abs(look.ahead_s)
-    what = f"this machine is {differs_s:.1f} s {'before' if look.ahead_s > 0 else 'behind'} Redis"
+    what = f"this machine is {differs_s:.1f} s {'ahead of' if look.ahead_s > 0 else 'behind'} Redis"
     advice = "Run an NTP client on both machines: timedatectl set-ntp true."
     if differs_s > _WRONG_S:
         return wrong("clock", f"{what}: tokens begin and end at the wrong time", advice)

@@ -1,4 +1,4 @@
-"""`llamaq doctor`: gathers what is to be judged, and tells what came of it."""
+"""`llamaq doctor`: gathers the facts that are to be judged, and shows the findings."""
 
 import asyncio
 import json

@@ -97,7 +97,7 @@ def _of_worker(worker: WorkerState) -> Iterator[Finding]:
     elif worker.health in _AT_REST:
         return
     elif worker.health in _FOR_NOW:
-        yield warn("servers", f"{place} is {worker.health}{why}", "It is looked at again soon.")
+        yield warn("servers", f"{place} is {worker.health}{why}", "Its bridge looks again soon.")
     elif worker.health != "healthy":
         advice = _ADVICE.get(worker.health, _RESTART)
         yield wrong("servers", f"{place} is {worker.health}{why}", advice)

@@ -17,7 +17,7 @@ DEFAULT_PORT = 6379
 # The kernel's limit is 108 bytes on Linux and 104 on macOS.
 SOCKET_PATH_BYTES = 100
 REWRITE_S = 900.0
-"""Seconds from one time that the files are written anew to the next."""
+"""Seconds between two rewrites of the files."""
 FEWEST_BYTES = 64 * 2**20
 _MEMORY_PART = 4
 _MOST_BYTES, _LEAST_BYTES = 8 * 2**30, 256 * 2**20
@@ -32,7 +32,7 @@ class NoServerFoundError(Exception):
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """The memory that a server may use, None for `usual_bytes`; the folder for what it keeps, None
-    for that of its socket; and how often it writes its files anew, in seconds.
+    for that of its socket; and the seconds between two rewrites of its files.
     """
 
     max_bytes: int | None = None
@@ -205,7 +205,7 @@ def _own(folder: Path) -> None:
 
 
 def _check_owner(folder: Path) -> None:
-    """Anybody may have made a folder of this name in a place that is for all, such as /dev/shm."""
+    """Raises `ValueError` for a folder of another user, who may have made it in /dev/shm, say."""
     try:
         found = folder.lstat()
     except FileNotFoundError:

@@ -13,13 +13,13 @@ def is_set(name: str) -> bool:
 
 
 def set_default(name: str, value: str) -> None:
-    """The value of a variable that the environment leaves out."""
+    """Sets a variable that the environment leaves out."""
     if not is_set(name):
         os.environ[name] = value
 
 
 def described(variables: Iterable[tuple[str, str]]) -> str:
-    """What these variables are, for `--help`; none of its paragraphs is filled again by click."""
+    """What these variables are, for `--help`, in paragraphs that click does not fill again."""
     lines = ["\b", "Settings, each an environment variable:"]
     for name, text in variables:
         lines.append(f"  {name}")
@@ -28,6 +28,6 @@ def described(variables: Iterable[tuple[str, str]]) -> str:
 
 
 def not_valid(problems: Iterable[tuple[str, str]]) -> click.UsageError:
-    """What is said where these variables are wrong, each with the reason."""
+    """The error for these variables, each with what is wrong."""
     rows = "\n".join(f"  {name}: {reason}" for name, reason in problems)
     return click.UsageError(f"these settings are missing or not valid:\n{rows}")

@@ -28,7 +28,7 @@ def sentence(error: OSError, folder: Path) -> str:
     """What went wrong, where, and what to do."""
     if isinstance(error, TimeoutError):
         return str(error) or "an answer did not come in time; try again"
-    if error.errno is None:  # numpy tells of a full disk so
+    if error.errno is None:  # how numpy tells of a full disk
         return f"can't write to {folder} ({error}): is its disk full? Choose another --data-dir"
     where = error.filename or folder
     if error.errno in _FULL:

@@ -1,4 +1,4 @@
-"""Waits until what `llamaq up` has started serves, says how to use it, and ends.
+"""Waits until a worker of `llamaq up` serves, says how to use it, and ends.
 
 It is a process of its own: the one that stays needs no HTTP client.
 """
@@ -13,11 +13,11 @@ from llamaq.greeting import Greeting
 from llamaq.probe import Probe
 
 _DEMO_START_S = 60.0
-_SOON_S = 4.0  # so long takes a worker whose llama-server runs
+_SOON_S = 4.0  # a worker takes this long if its llama-server runs
 
 
 async def greet(greeting: Greeting, demo_model: str | None) -> None:
-    """Nothing is up before a worker is. With a `demo_model` it shows one chat too.
+    """Greets when a worker is up. With a `demo_model` it shows one chat too.
 
     Raises `click.ClickException` where nothing serves in time.
     """

@@ -108,8 +108,8 @@ class Greeting:
     def show(self, models: Sequence[str], kind: str, *, is_new: bool = True) -> None:
         """Prints how to use the first of these models, which workers serve. See `Served`.
 
-        It has not printed yet how to add a worker where it `is_new`. Secrets are shown only on a
-        terminal, so that no log keeps them.
+        If it `is_new`, it also prints how to add a worker. It shows secrets only on a terminal, so
+        that no log keeps them.
         """
         click.echo(f"\nllamaq is up: {self.local_url}/v1")
         if self.metrics_listen:
@@ -178,9 +178,9 @@ def redis_addresses(listen: ListenAddress) -> list[Address]:
 
 
 def for_whom(listen: ListenAddress, command: str) -> Iterator[str]:
-    """For which machines the printed line is, and the command that prints that of others.
+    """Says for which machines the printed line is, and which command prints that for others.
 
-    The `command` has ADDRESS in it. There is nothing to say of a single address.
+    The `command` has ADDRESS in it. Of a single address there is nothing to say.
     """
     first, *others = redis_addresses(listen)
     if others:
@@ -210,7 +210,7 @@ def _joining(redis_url: str, *words: str) -> str:
 def elsewhere(redis_url: str, address: str) -> str:
     """The URL of the same Redis as seen from another machine, which reaches it at `address`.
 
-    What is reached at one address is no Sentinel, but a proxy that follows the primary.
+    A single address is no Sentinel's, but that of a proxy which follows the primary.
 
     >>> elsewhere("redis://:pw@redis:6379/0", "192.168.1.5")
     'redis://:pw@192.168.1.5:6379/0'

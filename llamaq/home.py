@@ -36,17 +36,17 @@ class Home:
 
     @property
     def redis_listen(self) -> Path:
-        """Where it listens for other machines, as ADDR:PORT; there is none where it doesn't."""
+        """Where Redis listens for other machines, as ADDR:PORT. No file: it doesn't."""
         return self.folder / "redis_listen"
 
     @property
     def redis_tls(self) -> Path:
-        """The folder of the CA and the certificate with which it speaks TLS."""
+        """The folder of the CA and the certificate with which Redis speaks TLS."""
         return self.folder / "tls"
 
     @property
     def redis_ca(self) -> Path:
-        """The fingerprint of that CA; there is none where it doesn't speak TLS."""
+        """The fingerprint of that CA. No file: Redis doesn't speak TLS."""
         return self.folder / "redis_ca"
 
     @property
@@ -71,7 +71,7 @@ def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
     try:
         _write_private(path, text, exclusive=exclusive)
     except OSError as error:
-        if exclusive and error.errno != errno.EEXIST:  # half a secret is none
+        if exclusive and error.errno != errno.EEXIST:  # half a secret is no secret
             path.unlink(missing_ok=True)
         raise
 

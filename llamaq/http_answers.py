@@ -1,4 +1,4 @@
-"""What clients are told whose requests never reach the app: whole answers, made once."""
+"""Whole answers to requests that never reach the app. They are made once."""
 
 from api.errors import ApiError
 from api.refusal import CLOSE, overloaded, whole_answer
@@ -6,7 +6,7 @@ from api.refusal import CLOSE, overloaded, whole_answer
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 128
 LARGE_HEAD_BYTES = 8 * 1024
-"""Most clients send less. Of those that send more, headers take memory that is limited in all."""
+"""Most clients send less. The headers of those that send more share a limited memory."""
 
 BODY_BYTES_S = 1024
 """A body comes no slower than this, after some seconds of patience."""

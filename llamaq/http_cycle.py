@@ -52,15 +52,15 @@ class News:
 class Cycle(RequestResponseCycle):
     """Sends the head of an answer together with the first piece of its body.
 
-    The apps send both without a pause. Who still waits to receive hears of the end of the answer
-    when its app has returned: most have left by then.
+    The apps send both without a pause. A task that waits to receive hears of the end of the answer
+    when the app has returned: most tasks have ended by then.
     """
 
     tasks: set[asyncio.Task[None]]
     _head: bytes = b""
 
     async def run_asgi(self, app: "ASGI3Application") -> None:
-        """Runs the app, to its end or its fault. A callback at its end would be one step more."""
+        """Runs the app, to its end or its fault. A callback at its end would cost one more step."""
         await super().run_asgi(app)
         self.message_event.set()
         if (task := asyncio.current_task()) is not None:

@@ -28,7 +28,7 @@ HEAD_S = 30.0
 BODY_S = 600.0
 BODY_GRACE_S = 10.0
 UNREAD_S = 60.0
-"""A client that reads less than `BODY_BYTES_S` for so long is left."""
+"""A client that reads less than `BODY_BYTES_S` for this long is left."""
 
 _NONE = (b"",)
 _CODINGS = (b"", b"chunked")
@@ -88,7 +88,7 @@ class BoundedProtocol(HttpProtocol):
                 self._hold_head()
 
     def _hold_head(self) -> None:
-        """Much has come that is no body. What is behind the headers is not kept."""
+        """Much has come that is no body. What follows the headers is not kept."""
         if self._head_bytes > MOST_HEAD_BYTES:
             self._end(TOO_LARGE)
         elif not self._has_head:
@@ -146,7 +146,7 @@ class BoundedProtocol(HttpProtocol):
         return host or None
 
     def _note(self, refusal: bytes) -> None:
-        """Has the log tell of a request that is refused here."""
+        """Logs a request that is refused here."""
         status, code = REASONS[refusal]
         if self._is_served():  # its own line will
             self.cycle.scope["state"]["refused"] = status, code
@@ -156,7 +156,7 @@ class BoundedProtocol(HttpProtocol):
         write(Record(NO_ID, method, path or None, self._peer(), status, code), path)
 
     def _is_plain(self) -> bool:
-        """Whether it is a POST that leaves its connection to another one, and the first in line."""
+        """Whether it is a POST that keeps its connection open, and the first in line."""
         return (
             (self.cycle is None or self.cycle.response_complete)
             and self.parser.get_method() == b"POST"

@@ -53,7 +53,7 @@ class _RestOfBody:
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's, in fewer steps. It counts what comes, and there is at most one answer a request.
 
-    It speaks no other protocol. Who asks for one is answered in HTTP/1.1, and its connection ends.
+    It speaks no other protocol. A client that asks for one gets HTTP/1.1, and its connection ends.
     Some of Java's clients ask for HTTP/2 whenever they may.
     """
 
@@ -66,7 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._hosts = 0
         self._coding = b""
-        self._is_last = False  # it has asked for another protocol: nothing behind it is read
+        self._is_last = False  # it has asked for another protocol: nothing after it is read
         self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One of its headers. Those that come behind a body are left out: nobody expects them."""
+        """One of its headers. Those that follow a body are left out: nobody expects them."""
         if self._has_head:
             return
         name = name.lower()
@@ -189,7 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _stay_with_http(self, rest: bytes) -> None:
         """The parser has stopped before the body of a request that asks for another protocol.
 
-        Another one reads that. Nothing behind it is read.
+        Another parser reads that body, and nothing after it.
         """
         self._is_last, self.cycle.keep_alive = True, False
         self.parser = httptools.HttpRequestParser(_RestOfBody(self))
@@ -199,7 +199,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._read_rest(rest)
 
     def _read_rest(self, data: bytes) -> None:
-        """Takes what has come of the last request's body, and nothing behind it."""
+        """Takes what has come of the last request's body, and nothing after it."""
         if not self._is_coming:
             return
         try:
@@ -230,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
         return not self.pipeline and not cycle.response_started
 
     def _tell_of_departure(self) -> None:
-        """Tells the request that is served. Its connection may have read others behind it."""
+        """Tells the request that is served. Its connection may have read others after it."""
         cycle = self._running
         if not cycle.response_complete:
             cycle.disconnected = True

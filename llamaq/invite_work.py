@@ -31,9 +31,9 @@ _invitations_in = partial(queue_redis, refused="to change its users", mistakes=(
 
 
 async def invite(name: str, model: str, redis_url: str) -> str:
-    """Makes a user for this machine and model; returns its password, which nobody keeps.
+    """Makes a user for this machine and model. Returns its password, which nobody keeps.
 
-    Raises `click.ClickException` where that can't be, and `RedisUnavailable`, as all here do.
+    Raises `click.ClickException` where that can't be done, and `RedisUnavailable`, as all here do.
     """
     async with _invitations_in(redis_url) as redis:
         await _check(redis, name, model)
@@ -88,7 +88,7 @@ async def uninvite(name: str, lease_s: float, redis_url: str) -> int:
 
 
 async def _until_gone(redis: LinkedRedis, model: str, workers: set[str], lease_s: float) -> None:
-    """Every process reaps, once a second in all; here too, for there may be no other."""
+    """Reaps until they are gone. Every process does that, but there may be no other."""
     commands, left = Commands(redis, Keys(model)), set(workers)
     until = time.monotonic() + _GONE_S
     while left and time.monotonic() < until:

@@ -34,8 +34,8 @@ class TextForm(Form):
         self._shown = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and a traceback where there is one. Only a traceback begins lines at their
-        beginning: what a message has behind an end of line is indented.
+        """The line, and a traceback where there is one. Further lines of a message are indented, so
+        that only lines of a traceback look like these.
         """
         head = f"{self.formatTime(record)} {record.levelname:<7} {record.name:<15} "
         message = harmless(head + record.getMessage()).replace("\n", "\n    ")

@@ -8,10 +8,10 @@ _LARGE_BYTES = 256 * 1024
 
 
 def give_large_blocks_back() -> None:
-    """Has the system get each large block back as soon as it is free.
+    """Gives each large block back to the system as soon as it is free.
 
-    glibc else learns from the first ones to keep the next, up to 32 MB each. What lies between them
-    then holds them for ever.
+    Otherwise glibc learns from the first blocks to keep the next, up to 32 MB each. What lies
+    between them then holds them for ever.
     """
     with suppress(OSError, AttributeError):  # another libc
         _libc().mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
@@ -19,7 +19,7 @@ def give_large_blocks_back() -> None:
 
 
 def give_free_pages_back() -> None:
-    """Has the system get the pages back that hold nothing any more. Takes milliseconds."""
+    """Gives pages that hold nothing any more back to the system. Takes milliseconds."""
     with suppress(OSError, AttributeError):
         _libc().malloc_trim(0)
 

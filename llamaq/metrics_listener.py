@@ -1,7 +1,7 @@
 """Answers GET /metrics at an address of its own, where no token is asked for.
 
-It runs on the event loop of what it tells of, so that nothing there needs a lock. A bridge serves
-no other HTTP, and needs no more of it than this.
+It runs on the event loop of the process that it tells of, so that nothing needs a lock. A bridge
+serves no other HTTP.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from llamaq.listening import listen
 log = logging.getLogger("llamaq.metrics")
 
 Text = Callable[[str], Awaitable[tuple[bytes, str]]]
-"""What is told for this `Accept` header: the text, and its content type."""
+"""Makes the answer for an `Accept` header: its text, and its content type."""
 
 _MOST_BYTES = 8192  # of a request
 _MOST_S = 5.0
@@ -42,7 +42,7 @@ def listen_for_scrapes(address: str) -> list[socket.socket]:
 
 @asynccontextmanager
 async def answering(sockets: Sequence[socket.socket], text: Text) -> AsyncIterator[None]:
-    """Answers those who ask at these sockets, as long as it is entered."""
+    """Answers requests at these sockets while it is entered."""
     answers = _Answers(text)
     servers = [
         await asyncio.start_server(answers.serve, sock=each, limit=_MOST_BYTES) for each in sockets

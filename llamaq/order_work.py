@@ -20,8 +20,9 @@ _LOOK_S = 1.0
 async def drain(
     worker: str, *, wait: bool, tell: Callable[[str], None], redis_url: str
 ) -> tuple[list[WorkerOrder], list[str]]:
-    """Drains it; returns the orders, and what people should know. With `wait` it returns when no
-    job runs there, and tells meanwhile how many do.
+    """Drains it. Returns the orders, and warnings for people.
+
+    With `wait` it returns when no job runs there, and meanwhile tells how many do.
 
     Raises `click.ClickException` for a name that nobody has, and `RedisUnavailable`, as all here.
     """
@@ -60,7 +61,7 @@ async def _warnings(redis: LinkedRedis, given: Sequence[WorkerOrder]) -> list[st
                 "LLAMAQ_MODEL_GRACE_S (30 s) and then get 503."
             )
         warnings += [
-            f"the bridge of {worker.id} is of an older version, which heeds no order: update it."
+            f"the bridge of {worker.id} is of an older version, which ignores orders: update it."
             for worker in drained
             if worker.place == worker.id  # it has told none
         ]
@@ -68,7 +69,7 @@ async def _warnings(redis: LinkedRedis, given: Sequence[WorkerOrder]) -> list[st
 
 
 async def _until_idle(redis: LinkedRedis, workers: set[str], tell: Callable[[str], None]) -> None:
-    """Those that are gone have no jobs either."""
+    """Returns when no job runs on them. Workers that are gone have none."""
     said = 0
     while running := await _running_on(redis, workers):
         if running != said:

@@ -19,7 +19,7 @@ _MORE_S = 0.4
 
 
 @click.command()
-@click.option("--for", "for_s", type=Duration(), help="For so long from now: 2h, 30m.")
+@click.option("--for", "for_s", type=Duration(), help="For this long from now: 2h, 30m.")
 @click.option("--hours", help="Within these hours of each day, by the clock here: 18-23.")
 @click.option("--unload", is_flag=True, help="Have llama-servers free their memory meanwhile.")
 @click.option("--end", is_flag=True, help="End the pause, and forget its hours.")
@@ -35,7 +35,7 @@ def pause(
 ) -> None:
     """Let the workers of this user on this machine take no jobs.
 
-    Those that run end normally. It needs no token and no Redis. Without an option it tells what is
+    Running jobs end normally. It needs no token and no Redis. Without an option it tells what is
     ordered. With --hours the pause comes back each day, until `llamaq pause --end`.
     """
     asked = for_s is not None or hours is not None
@@ -58,11 +58,11 @@ def _read(folder: Path) -> Pause:
     except OSError as error:
         raise click.ClickException(f"can't read the pause in {folder}: {error.strerror}") from error
     except (ValueError, OverflowError):
-        return NO_PAUSE  # it is written anew
+        return NO_PAUSE  # the next order replaces it
 
 
 def _ordered(before: Pause, for_s: int | None, hours: str | None, unload: bool) -> Pause:
-    """What is ordered now; of the two kinds of pause the one that is not named stays."""
+    """What is ordered now. A kind of pause that is not named stays as it was."""
     try:
         daily = before.hours if hours is None else str(parse_hours(hours))
     except ValueError as error:
@@ -72,7 +72,7 @@ def _ordered(before: Pause, for_s: int | None, hours: str | None, unload: bool) 
 
 
 def _give(folder: Path, order: Pause) -> list[Heeded]:
-    """The bridges that have read it: they look once a second."""
+    """Writes the order. Returns the bridges that have read it: they look once a second."""
     try:
         stamp = write_pause(folder, order).stamp
     except OSError as error:

@@ -16,10 +16,10 @@ from api.request_log import Record, peer_of, write
 log = logging.getLogger("llamaq.api")
 
 MOST_HEADS_BYTES = 16 * 2**20
-"""What large headers may take before all of them are there, of all connections together."""
+"""What incomplete large headers of all connections together may take."""
 
 MOST_REFUSED = 256
-"""Connections that are kept beyond all bounds for as long as it takes to say no."""
+"""Connections that are kept beyond all bounds, just to say no."""
 
 _CROWDED_S = 5.0
 _SETTING = "LLAMAQ_MAX_ADDRESS_CONNECTIONS"
@@ -29,9 +29,9 @@ class Places:
     """The places of one process.
 
     An address has at most `most_of_one`, and when half of all are taken, its share. With 0 it has
-    any number. Nothing of this holds for this machine, which has the name "".
+    any number. This machine, whose name is "", may have any number too.
 
-    `head_bytes` is what headers take that are not complete yet.
+    `head_bytes` is what incomplete headers take.
     """
 
     def __init__(self, most: int, most_of_one: int = 0, proxies: Proxies | None = None) -> None:
@@ -43,7 +43,7 @@ class Places:
         self._behind_proxies = Holdings()
 
     def like_these(self, most: int) -> "Places":
-        """Others with the same bounds, but for how many there are."""
+        """Other places with the same bounds, `most` of them."""
         return Places(min(most, self.most), self._most_of_one, self.proxies)
 
     @property
@@ -52,11 +52,11 @@ class Places:
         return self._taken.total
 
     def name(self, host: str) -> str:
-        """By which name the connections of a host are counted."""
+        """The name under which the connections of a host count."""
         return "" if self.proxies.trusts(host) else self.proxies.name(host)
 
     def take(self, name: str) -> ApiError | None:
-        """Takes one for a host of this name, which `give_back` ends; or says why there is none."""
+        """Takes one for this host, until `give_back`. Returns the error if there is none."""
         if self._taken.total >= self.most:
             log.warning("all %s connections of this API are taken: it refuses more", self.most)
             return overloaded(_CROWDED_S)
@@ -81,7 +81,7 @@ class Places:
         return self.proxies.behind([value.decode("latin-1") for value in values])
 
     async def serve_proxy(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request of a trusted proxy. It counts for the address behind that."""
+        """Serves a request of a trusted proxy. It counts for the address that the proxy names."""
         if address := self.behind_proxies(scope["headers"]):
             scope = {**scope, "client": (address, 0)}
         name = self.proxies.name(address)
@@ -99,7 +99,7 @@ class Places:
 
 
 def too_many_of_an_address(count: int) -> ApiError:
-    """A 429 for an address with so many connections."""
+    """A 429 for an address with as many connections as it may have."""
     message = (
         f"Your address has {count} connections to this API, which is as many as it may have. "
         "Please close some or use them again"

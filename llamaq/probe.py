@@ -31,7 +31,7 @@ class Served:
 class Probe:
     """A client of the API at `url`. Raises `click.ClickException` with what to do next.
 
-    It trusts the certificate in `tls_cert`, whatever names are in that.
+    It trusts the certificate in `tls_cert`, whatever names that has.
     """
 
     def __init__(self, url: str, token: str, tls_cert: Path | None = None) -> None:
@@ -51,14 +51,14 @@ class Probe:
             ) from None
 
     async def served_within(self, seconds: float) -> Served | None:
-        """As `served`, but None where there is no model in this time."""
+        """As `served`, but None if there is no model in this time."""
         try:
             return await asyncio.wait_for(self.served(), seconds)
         except TimeoutError:
             return None
 
     async def served(self) -> Served:
-        """The models of which a worker accepts jobs, as soon as there is one."""
+        """The models whose workers accept jobs, as soon as there is one."""
         async with self._client() as client:
             while (found := await _ready(client)) is None:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(_WORKER_POLL_S)

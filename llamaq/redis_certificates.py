@@ -15,13 +15,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from llamaq.home import write_private
 
-_VALID = timedelta(days=20 * 365)  # who has it has its fingerprint: a date adds nothing
+_VALID = timedelta(days=20 * 365)  # clients know its fingerprint: a date adds nothing
 _BEFORE = timedelta(days=1)  # clocks differ
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where they are; in `chain` is the server's certificate, then that of the CA."""
+    """The paths of the files. `chain` has the server's certificate, then that of the CA."""
 
     ca: Path
     ca_key: Path
@@ -61,7 +61,7 @@ def keep_certificates(folder: Path, hosts: Iterable[str]) -> TlsFiles:
 
 def _make_ca(files: TlsFiles) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    # Its name is its own: a second `up` has another one.
+    # Each `up` has a CA with a name of its own.
     name = f"llamaq CA {os.urandom(4).hex()}"
     builder = _builder(name, _name(name), key, is_ca=True)
     write_private(files.ca_key, _pem_of(key))

@@ -1,4 +1,4 @@
-"""TLS before the embedded Redis, whose program has none: from ADDR:PORT to its socket.
+"""TLS for the embedded Redis, whose program has none: passes on from ADDR:PORT to its socket.
 
 python -m llamaq.redis_door HOST PORT SOCKET CHAIN KEY
 """

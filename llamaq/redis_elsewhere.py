@@ -13,9 +13,9 @@ from llamaq.redis_work import redis_url_in_environment
 def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
     """The URL of this Redis, its login with it, as a machine sees it that reaches it at `address`.
 
-    Beside a `llamaq up --lan` the address may be left out: `command`, which takes one, is named
-    where there are several. Behind Sentinels, the address of all of them may be left in its place.
-    Raises `click.ClickException`.
+    Beside a `llamaq up --lan` the address may be left out. If there are several, people are told of
+    `command`, which takes one. The address of Sentinels may stay as it is. Raises
+    `click.ClickException`.
     """
     kept = kept_redis_url(data_dir)
     if kept is not None:

@@ -1,4 +1,4 @@
-"""Has the embedded Redis write its files anew now and then: what was answered leaves the disk."""
+"""Has the embedded Redis rewrite its files now and then: answered prompts leave the disk."""
 
 import asyncio
 import logging
@@ -12,12 +12,12 @@ _UNDER_WAY = "already in progress"
 
 
 async def keep_rewriting(url: str, every_s: float) -> None:
-    """Asks for it every so many seconds, for ever. What fails is logged and tried again then."""
+    """Asks for it every `every_s` seconds, for ever. A failure is logged, and tried again then."""
     while True:
         await asyncio.sleep(every_s)
         if why := await _refusal(url):
             log.warning(
-                "Redis has not written its files anew, so answered prompts stay on the disk for "
+                "Redis has not rewritten its files, so answered prompts stay on the disk for "
                 "another %g s: %s",
                 every_s,
                 why,

@@ -1,6 +1,6 @@
 """Speaks to the embedded Redis over its socket without a client library.
 
-Who does that stays for months, and loads little.
+The program that does so stays for months, and loads little.
 """
 
 import asyncio

@@ -26,9 +26,9 @@ class RepeatFilter(logging.Filter):
 
     The pauses grow to a minute for warnings, and to an hour for errors.
 
-    What was held back meanwhile is counted in the next line. The same message of any logger counts
-    as a repetition; one that names another job or request is another message. One that did not come
-    for a minute is new again. `clock` tells the time in seconds.
+    The next line counts what was held back. The same message of any logger is a repetition. A
+    message that names another job or request is another one. A message that did not come for a
+    minute is new again. `clock` tells the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

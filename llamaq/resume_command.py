@@ -18,10 +18,10 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 @json_option
 @beside_up_option()
 def resume(worker: str, for_programs: bool, data_dir: Path) -> None:
-    """Let WORKER take jobs again, which `llamaq drain` has stopped.
+    """Let WORKER take jobs again after `llamaq drain`.
 
-    WORKER is an id of `llamaq status`, or a name: of all workers of that name, also of one that is
-    away. A worker that the owner of its machine has paused stays so.
+    WORKER is an id of `llamaq status`, or a name: then it means all workers of that name, also one
+    that is away. A worker that the owner of its machine has paused stays paused.
     """
     given = with_redis_url(data_dir, partial(order_work.resume, worker))
     text = "\n".join(map(_line, given))

@@ -32,7 +32,7 @@ def peers_by_server(servers: Sequence[str], given: Sequence[str]) -> Mapping[str
             )
         if server in found:
             raise click.UsageError(
-                f"--rpc-peers {each}: those of {server or 'it'} stand there twice"
+                f"--rpc-peers {each}: the peers of {server or 'the server'} are given twice"
             )
         found[server] = peers
     if len(servers) > len(found) and len(servers) > 1 and is_set("LLAMAQ_RPC_PEERS"):

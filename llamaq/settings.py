@@ -18,8 +18,9 @@ _WORDS = {
 
 
 def load(given: Mapping[type[BaseSettings], Mapping[str, Any]]) -> dict[type[BaseSettings], Any]:
-    """An instance of each class, with the values `given` on the command line before those of the
-    environment. Every invalid setting of all of them is told at once, as a `click.UsageError`.
+    """An instance of each class. Values `given` on the command line override the environment.
+
+    One `click.UsageError` tells of every invalid setting.
     """
     loaded: dict[type[BaseSettings], Any] = {}
     problems: list[tuple[str, str]] = []

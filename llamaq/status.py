@@ -23,7 +23,7 @@ _NOBODY = "No worker has joined yet: start one with `llamaq bridge --server URL`
 
 
 async def read_status(redis_url: str) -> Overview:
-    """Reads it. Raises `RedisUnavailable`.
+    """Reads the state. Raises `RedisUnavailable`.
 
     Raises `click.ClickException` for a Redis that can't hold a queue.
     """

@@ -1,7 +1,7 @@
 """What `llamaq up` and `llamaq api --workers` have in common: processes that they keep alive.
 
-The command reads settings and checks them, for which it loads much. Then it becomes a program that
-loads little: it stays for months, and does nothing but watch.
+The command loads much to read and check settings. Then it becomes a program that loads little,
+stays for months, and does nothing but watch.
 """
 
 import asyncio

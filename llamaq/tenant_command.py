@@ -40,10 +40,10 @@ _NAME = click.argument("name", type=_Name())
 
 @click.group()
 def tenant() -> None:
-    """What tenants may use per time, kept in Redis.
+    """Limits of what tenants may use, kept in Redis.
 
-    A tenant is the subject of a token. What its token claims is the ceiling. The name '*' (in
-    quotes) stands for each tenant for which the limit is not set.
+    A tenant is the subject of a token. No limit goes beyond what its token claims. The name '*' (in
+    quotes) stands for each tenant without a limit of its own.
     """
 
 

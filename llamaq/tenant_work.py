@@ -36,9 +36,9 @@ _limits_in = partial(queue_redis, refused=f"to change {TENANTS}", mistakes=(BadL
 async def give(
     tenant: str, user: str, setting: Setting, redis_url: str
 ) -> tuple[Setting, list[str]]:
-    """Sets some limits; returns all that is set there now, and models that nobody serves.
+    """Sets some limits. Returns all that is set there now, and models that nobody serves.
 
-    Raises `click.ClickException` for what can't be, and `RedisUnavailable`, as all here do.
+    Raises `click.ClickException` for limits that can't be, and `RedisUnavailable`, as all here do.
     """
     async with _limits_in(redis_url) as redis:
         changed = await set_limits(redis, field_of(tenant, user), setting)

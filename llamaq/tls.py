@@ -11,7 +11,7 @@ from api.settings import ApiSettings
 log = logging.getLogger("llamaq.api")
 
 HANDSHAKE_S = 10.0
-"""A client that has not proved in this time that it speaks TLS is left."""
+"""A client whose handshake takes longer is left."""
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -93,7 +93,7 @@ class Certificate:
         return f"can't read {self._cert} or {self._key} ({error.strerror})"
 
     def _stamp(self) -> _Stamp | None:
-        """What differs when a file does; None while one is missing."""
+        """Changes when a file changes; None while one is missing."""
         try:
             files = [path.stat() for path in (self._cert, self._key)]
         except OSError:

@@ -1,4 +1,4 @@
-"""How commands are told of the API's certificate, and tell the processes that they start."""
+"""The options for the API's certificate, and the variables that pass it on to processes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`llamaq token`: makes tokens of access, tells of them, and revokes them."""
+"""`llamaq token`: makes access tokens, tells of them, and revokes them."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ class _Names(click.ParamType[list[str]]):
 
 @click.group()
 def token() -> None:
-    """Tokens of access."""
+    """Make, inspect and revoke access tokens."""
 
 
 @token.command(epilog=_TOKEN_SETTINGS)
@@ -103,7 +103,7 @@ def create(subject: str, ttl: int, for_programs: bool, data_dir: Path, **claims:
 def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
     """Print what TOKEN claims, whether it is believed, and why not.
 
-    Without TOKEN it is read from standard input: so it does not end in the shell's history. The
+    Without TOKEN it is read from standard input, which keeps it out of the shell's history. The
     exit status is 0 for a token that is believed.
     """
     from llamaq.token_work import report_on, revoked_in
@@ -127,10 +127,10 @@ def inspect(token: str, for_programs: bool, data_dir: Path) -> None:
 @json_option
 @_DATA_DIR
 def revoke(ids: Sequence[str], subject: str | None, for_programs: bool, data_dir: Path) -> None:
-    """Have the tokens of these IDs believed no more, on every API within a second.
+    """Revoke the tokens with these IDs, on every API within a second.
 
     An ID is the `jti` of a token: `llamaq token list` shows it. For the ID - a token is read from
-    standard input. Answers that run go on.
+    standard input. Running answers go on.
     """
     from llamaq.token_work import revoke_all
 

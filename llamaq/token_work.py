@@ -27,7 +27,7 @@ from dispatcher.token_records import TooManyTokens, read_tokens, record_token
 from llamaq.queue_redis import queue_redis
 from llamaq.token_text import plain
 
-_SECOND_S = 1.2  # and a little more, for those who are busy
+_SECOND_S = 1.2  # and a little more, for busy APIs
 
 _tokens_in = partial(queue_redis, mistakes=(TooManyRevoked, TooManyTokens))
 

@@ -37,7 +37,7 @@ def frame_lines(overview: Overview, here: str, trouble: str = "") -> list[Line]:
 
 
 def fitted(lines: Sequence[Line], width: int, height: int) -> list[Line]:
-    """As many as there is room for, and of each as much.
+    """As many lines as there is room for, and as much of each.
 
     >>> [line.text for line in fitted([Line("abcdef"), Line("b"), Line("c")], 4, 2)]
     ['abc…', '… 2…']
@@ -92,7 +92,7 @@ def _of_workers(workers: Sequence[WorkerState], here: str) -> Iterator[Line]:
 
 
 def _of_jobs(jobs: Sequence[OpenJob], now_s: float) -> Iterator[Line]:
-    """Those that are at a worker: who waits was told by tenant."""
+    """The jobs at workers. Those that wait are shown by tenant."""
     begun = sorted((job for job in jobs if job.state != "queued"), key=lambda job: job.enqueued_ms)
     for job in begun[:_MOST_JOBS]:
         who = f"{job.tenant}/{job.user}" if job.user else job.tenant

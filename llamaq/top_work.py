@@ -22,7 +22,7 @@ _QUIT = b"q", b"Q", b"\x1b"
 
 
 async def watch(every_s: float, redis_url: str) -> None:
-    """Draws on the terminal until q is pressed. What Redis does not answer is told there.
+    """Draws on the terminal until q is pressed, also while Redis does not answer.
 
     Raises `RedisUnavailable` and `click.ClickException` where it can't begin.
     """

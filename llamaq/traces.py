@@ -28,7 +28,7 @@ def set_up_traces(service: str) -> None:
     """From now on the requests of this process are traced, if that is asked for.
 
     `service` is the name of the program for those who look at traces. Raises `click.UsageError`
-    where what it takes is not installed.
+    where the extra is not installed.
     """
     setting = os.environ.get(SETTING, "").strip().lower()
     is_asked_for = setting in ("1", "true", "yes", "on")

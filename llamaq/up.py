@@ -55,7 +55,7 @@ class Up:
     async def _serve(self) -> None:
         plan = self._plan
         if plan.redis is not None:
-            # Redis and the others are told at the same time. Those wait for nothing then.
+            # When `up` is killed, all are told at once, and the others don't wait for Redis.
             orphaned = signal.SIGTERM
             process = self._keep("redis", plan.redis.command, _REDIS_STOP_S, orphaned)
             self._redis.append(process)

@@ -76,8 +76,8 @@ from worker_bridge.local_servers import PLACES
     metavar="ADDR[:PORT]",
     help="Let bridges of other machines reach the embedded Redis here, with a password.",
 )
-@metrics_option("Where Prometheus needs no token, and finds bridges at the next ports.")
-@click.option("--redis-tls", is_flag=True, help="They reach it over TLS, and over nothing else.")
+@metrics_option("Where Prometheus needs no token. Bridges take the next ports.")
+@click.option("--redis-tls", is_flag=True, help="Other machines reach it over TLS only.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @told_to_people
 def up(  # noqa: PLR0913  # one argument per option

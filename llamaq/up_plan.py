@@ -40,7 +40,7 @@ class UpPlan:
 
 
 def with_metrics(bridges: Sequence[Sequence[str]], listen: str) -> list[list[str]]:
-    """The arguments of the bridges, each with the next port behind that of the API's metrics.
+    """The arguments of the bridges, each with the next port after that of the API's metrics.
 
     >>> with_metrics([["--server", "http://a"]], "127.0.0.1:9464")
     [['--metrics-listen', '127.0.0.1:9465', '--server', 'http://a']]

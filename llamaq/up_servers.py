@@ -34,8 +34,8 @@ def bridges_of(servers: Sequence[str], rpc_peers: Sequence[str]) -> list[list[st
 def look_and_tell() -> bool:
     """Whether a llama-server answers here now. Tells people what does, or what to do.
 
-    `up` does not end where there is none: others may join, and one that starts later is found. So
-    it may start before its servers, and a machine without any may hold the queue for others.
+    `up` goes on where there is none: others may join, and it finds one that starts later. So it may
+    start before its servers, and a machine without any may hold the queue for others.
     """
     seen = asyncio.run(look_around())
     for line in _in_words(seen):

@@ -30,8 +30,8 @@ def environments(
         METRICS_LISTEN: api.metrics_listen,
         **tls_variables(api),
     }
-    # Only one bridge gets models, each is told apart where it has its metrics; and all look there
-    # whether this machine's owner has paused them.
+    # Only one bridge gets models, and each gets an address of its own for its metrics. All look
+    # into the folder to see whether this machine's owner has paused them.
     told_apart = dict.fromkeys(("LLAMAQ_MODELS", METRICS_LISTEN), "")
     of_bridges = {**told_apart, "LLAMAQ_DATA_DIR": str(folder.absolute())}
     return {

@@ -23,7 +23,7 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 @click.option(
     "--by",
     type=click.Choice(GROUPS),
-    help="What sums are of. [default: tenant, or day for one TENANT]",
+    help="What to sum up by. [default: tenant, or day for one TENANT]",
 )
 @click.option("--csv", "form", flag_value="csv", help="For spreadsheets.")
 @click.option("--json", "form", flag_value="json", help="For programs.")
@@ -31,7 +31,7 @@ from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
 def usage(tenant: str, by: str | None, form: str | None, data_dir: Path, **period: str) -> None:
     """Show what tenants have used, or this TENANT: requests, tokens, and seconds in slots.
 
-    It is of the current month unless you say otherwise. Days are UTC.
+    It shows the current month unless you name another time. Days are UTC.
     """
     from llamaq.usage_work import report
 
@@ -64,7 +64,7 @@ def _rows(data: Sequence[dict[str, Any]], by: str) -> list[list[str]]:
 
 
 def _in_csv(data: Sequence[dict[str, Any]], by: str) -> str:
-    """A name that a spreadsheet would take for a formula gets a quote in front."""
+    """A name that a spreadsheet would take for a formula begins with a quote."""
     text = io.StringIO()
     rows = _rows([{**row, by: _harmless(row[by])} for row in data], by)
     csv.writer(text, lineterminator="\n").writerows(rows)

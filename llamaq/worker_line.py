@@ -35,7 +35,7 @@ def state_of(worker: WorkerState) -> str:
 
 
 def place_of(server: str, host: str, address: str, here: str) -> str:
-    """Where a server is: of one that only its own machine `host` can reach, on which machine.
+    """Where a server is. If only its own machine `host` can reach it, that is named.
 
     >>> place_of("http://127.0.0.1:8080", "gpu1", "10.0.0.7", "desk")
     'gpu1:8080 (10.0.0.7)'

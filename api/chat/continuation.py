@@ -36,7 +36,7 @@ def _check(body: Mapping[str, Any], seen: Seen) -> None:
     if seen.is_strange:
         raise CannotContinue("a part of it was not as llama-server answers")
     if body.get("grammar"):
-        raise CannotContinue("its `grammar` would begin anew")
+        raise CannotContinue("its `grammar` would start over")
     if body.get("reasoning_format") in _PLAIN_REASONING or _is_thought(seen.content):
         raise CannotContinue("its reasoning is a part of its content")
 

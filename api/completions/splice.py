@@ -52,5 +52,5 @@ def continuation(job: Job, seen: Seen) -> Continuation | None:
         raise CannotContinue("a part of it was not as llama-server answers")
     for name in ("grammar", "json_schema"):
         if body.get(name, "") != "":  # a schema of {} is a grammar too: any JSON
-            raise CannotContinue(f"its `{name}` would begin anew")
+            raise CannotContinue(f"its `{name}` would start over")
     return rest_of(job, body | {"prompt": continued(body["prompt"], seen.text)}, seen.tokens)

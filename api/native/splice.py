@@ -73,7 +73,7 @@ def continuation(job: Job, seen: NativeSeen) -> Continuation | None:
     if seen.is_strange:
         raise CannotContinue("a part of it was not as llama-server answers")
     if body.get("grammar") or "json_schema" in body:
-        raise CannotContinue("its grammar would begin anew")
+        raise CannotContinue("its grammar would start over")
     return rest_of(job, body | {"prompt": continued(body["prompt"], seen.content)}, seen.tokens)
 
 

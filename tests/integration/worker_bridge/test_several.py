@@ -183,11 +183,11 @@ async def test_servers_that_start_later_are_found_and_get_no_key(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--server", "http://a/v1", "--server", "http://a"], "stands there twice"),
+        (["--server", "http://a/v1", "--server", "http://a"], "is given twice"),
         (["--server", "http://a", "--", "llama-server"], "either --server or a command"),
         (["--server", "http://a", "--server", "b"], "LLAMAQ_SERVER"),
-        (["--find", "--server", "http://a"], "--find goes with no server that is named"),
-        (["--find", "--", "llama-server"], "--find goes with no server that is named"),
+        (["--find", "--server", "http://a"], "--find goes with no --server, no COMMAND"),
+        (["--find", "--", "llama-server"], "--find goes with no --server, no COMMAND"),
         (
             ["--server", "http://a", "--server", "http://b", "--name", "x" * 63],
             "LLAMAQ_WORKER_NAME",

@@ -143,7 +143,7 @@ def test_who_is_in_no_group_gets_what_everybody_gets() -> None:
         ("[]", "must be an object"),
         ('{"a": 1}', "the group 'a' must be an object"),
         ('{"a": {"rank": 1}}', "some of"),
-        ('{"a": {"tier": "auto"}}', "of the group 'a' `tier` must be one of"),
+        ('{"a": {"tier": "auto"}}', "in the group 'a', `tier` must be one of"),
         ('{"a": {"weight": 0}}', "`weight` must"),
         ('{"a": {"models": "x"}}', "`models` must"),
         ('{"a": {"limits": {"rpm": 1}}}', "`limits` must"),

@@ -40,7 +40,7 @@ def test_secret_is_not_printed() -> None:
 def test_origins_that_no_browser_sends_are_refused_with_a_sentence() -> None:
     with pytest.raises(ValidationError) as caught:
         ApiSettings(jwt_secret=SECRET, cors_origins="https://chat.example.org/")
-    assert "nothing behind it" in problems(caught.value)["cors_origins"]
+    assert "nothing after it" in problems(caught.value)["cors_origins"]
 
 
 def test_alias_that_says_nothing_is_refused_with_a_sentence() -> None:

@@ -107,7 +107,7 @@ def test_all_is_well() -> None:
         (behind(*THREE[:2], AWAY), "redis", "warning", "Sentinel s9:1 does not answer"),
         (behind(THREE[0], AWAY, AWAY), "redis", "wrong", "most Sentinels"),
         (behind(THREE[0]), "redis", "warning", "names 1 Sentinels"),
-        (redis(ahead_s=5), "clock", "warning", "5.0 s before Redis"),
+        (redis(ahead_s=5), "clock", "warning", "5.0 s ahead of Redis"),
         (redis(ahead_s=-90), "clock", "wrong", "90.0 s behind Redis"),
         (worker(protocol=1), "versions", "wrong", "gpu-a1 speaks protocol 1"),
         (models(protocols=[1, PROTOCOL]), "versions", "wrong", "an API of qwen speaks protocol 1"),
@@ -166,7 +166,7 @@ def test_what_is_not_well_is_told_with_what_to_do(
         (of(tokens=TokensLook(True, was_given=True)), "the token is believed"),
         (
             of(tokens=TokensLook(True, "", [TokenRecord("ann", DAY_S, is_revoked=True)])),
-            "0 of llamaq token create hold, 1 are revoked",
+            "0 of llamaq token create are valid, 1 are revoked",
         ),
         (of(disk=Disk("/data")), "no `llamaq up` has been here"),
         (of(ports=[Port("the API", "127.0.0.1:8484", "")]), "does not run here"),

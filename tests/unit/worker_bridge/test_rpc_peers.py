@@ -255,7 +255,7 @@ def test_command_tells_its_peers() -> None:
     [
         (["bridge", "--rpc-peers", "gpu2"], "LLAMAQ_RPC_PEERS: 'gpu2' is no HOST:PORT"),
         (["bridge", "--", "llama-server", "--rpc", "gpu2"], "'gpu2' is no HOST:PORT"),
-        (["bridge", "--rpc-peers", "a:1", "--rpc-peers", "b:1"], "stand there twice"),
+        (["bridge", "--rpc-peers", "a:1", "--rpc-peers", "b:1"], "are given twice"),
         (["bridge", "--server", "http://a", "--rpc-peers", "http://b=c:1"], "http://a=c:1"),
         (["bridge", *TWO, "--rpc-peers", "c:1"], "--rpc-peers http://a=c:1"),
         (["bridge", *TWO], "LLAMAQ_RPC_PEERS is for one server"),

@@ -200,9 +200,9 @@ def test_nothing_is_left_of_an_answer_that_is_all_there(fields: Any, seen: Seen)
 @pytest.mark.parametrize(
     ("fields", "seen", "reason"),
     [
-        ({"grammar": "root ::= [a-z]"}, SEEN, "its `grammar` would begin anew"),
-        ({"json_schema": {}}, SEEN, "its `json_schema` would begin anew"),
-        ({"json_schema": {"type": "string"}}, SEEN, "its `json_schema` would begin anew"),
+        ({"grammar": "root ::= [a-z]"}, SEEN, "its `grammar` would start over"),
+        ({"json_schema": {}}, SEEN, "its `json_schema` would start over"),
+        ({"json_schema": {"type": "string"}}, SEEN, "its `json_schema` would start over"),
         ({}, Seen(names={"id": "a"}, text="a", tokens=1, is_strange=True), "not as llama-server"),
     ],
 )
