@@ -86,7 +86,7 @@ async def _unnamed(directory: Directory, lists: Lists, needs: Needs) -> str:
         meant = _meant_without_name(directory, lists, needs)
     if len(meant) != 1:
         raise bad_request(
-            "Name the model that you mean in `model`. " + _may_be_used(lists),
+            "Name a model in `model`. " + _may_be_used(lists),
             param="model",
         )
     return meant[0]

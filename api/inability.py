@@ -37,7 +37,7 @@ def never_served(name: str, model: str, served: str) -> ModelNotFound:
 def unnamed(served: str) -> ApiError:
     """The error for a request without a model, where it could mean several."""
     return bad_request(
-        f"Name the model that you mean in `model`. Served now: {served}.",
+        f"Name a model in `model`: there are several. Served now: {served}.",
         param="model",
     )
 
