@@ -83,7 +83,7 @@ def value_of(body: bytes) -> Any:
         raise unreadable() from error
 
 
-def named(body: bytes, model: str) -> bytes:
+def with_model_name(body: bytes, model: str) -> bytes:
     """The answer with this name of the model. The server repeats the one in the request."""
     name = b'{"model":' + compact(model)
     found = _MODEL.match(body)

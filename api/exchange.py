@@ -11,7 +11,7 @@ from api.context import Context
 from api.departure import ClientGone, Departure
 from api.endpoint import CannotContinue, Piece, Splice
 from api.errors import ApiError
-from api.failure import cannot_continue, failure, has_no_room, stopped, tenant_queue_full, told
+from api.failure import cannot_continue, failure, fault_of, has_no_room, stopped, tenant_queue_full
 from api.json_text import read
 from api.reply_headers import rate_headers, way_headers
 from api.request_log import Record
@@ -84,7 +84,7 @@ class Exchange:
         Raises what `Queue.submit` raises, or an `ApiError` for it.
         """
         self._departure = Departure(receive, self._leave)
-        self.context.pulse.listeners.add(self.heed)
+        self.context.pulse.listeners.add(self.wake)
         if self.stay is not None:
             self.jobs = [await self.stay.begin(self.jobs[0], self._refuse), *self.jobs[1:]]
         for choice, job in enumerate(self.jobs):
@@ -96,7 +96,7 @@ class Exchange:
         if self._departure is not None:
             self._departure.close()
             self._departure = None
-        self.context.pulse.listeners.discard(self.heed)
+        self.context.pulse.listeners.discard(self.wake)
         for answer in self._answers:
             self.context.queue.close(answer.job, answer.shown)
         note_tokens(self.record, self._answers)
@@ -108,7 +108,7 @@ class Exchange:
 
     async def _submit(self, job: Job) -> Reply:
         try:
-            return await self.context.queue.submit(job, self.heed)
+            return await self.context.queue.submit(job, self.wake)
         except TenantQueueFull as error:
             raise tenant_queue_full(error, self.context.max_tenant_jobs) from error
 
@@ -116,13 +116,13 @@ class Exchange:
         """Refuses the request, if all of it still waits in the queue, as far as is known."""
         if all([answer.reply.waits and answer.reply.place for answer in self._answers]):
             self._failure = error
-            self.heed()
+            self.wake()
 
     def _leave(self) -> None:
         self._client_gone = True
-        self.heed()
+        self.wake()
 
-    def heed(self) -> None:
+    def wake(self) -> None:
         """There is something new: `more` returns."""
         self._has_news = True
         if self._waiter is not None and not self._waiter.done():
@@ -143,9 +143,9 @@ class Exchange:
             self._take(pieces)
         except Exception as error:
             if not pieces:
-                raise told(error) from None
-            self._failure = told(error)  # what came before it goes out first
-            self.heed()
+                raise fault_of(error) from None
+            self._failure = fault_of(error)  # what came before it goes out first
+            self.wake()
         if not pieces:
             self._check_time()
         elif self.record.ttft_ms is None and any([piece.events for piece in pieces]):

@@ -50,7 +50,7 @@ def failure(frame: Frame, stay: Stay | None = None) -> LlamaqError | ApiError:
     )
 
 
-def told(error: Exception) -> LlamaqError | ApiError:
+def fault_of(error: Exception) -> LlamaqError | ApiError:
     """The error for the client where an answer can't be read: a worker may say anything."""
     if isinstance(error, (ApiError, LlamaqError)):
         return error

@@ -62,7 +62,7 @@ def document(endpoints: Sequence[Endpoint[Any]]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "llamaq", "version": "1"},
-        "paths": {row.path: {"post": _post(row)} for row in endpoints} | doors | _looks(),
+        "paths": {row.path: {"post": _post(row)} for row in endpoints} | doors | _get_paths(),
         "components": {
             "securitySchemes": _SECURITY,
             "headers": {"id": {"description": "Names the request", "schema": {"type": "string"}}},
@@ -155,7 +155,7 @@ def _response(description: str, content: Json) -> Json:
     return {"description": description, "headers": headers, "content": content}
 
 
-def _looks() -> Json:
+def _get_paths() -> Json:
     """What is asked with GET."""
     return {
         "/v1/models": {"get": _get(401, 403, 503, security=_login())},

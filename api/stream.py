@@ -7,7 +7,7 @@ from starlette.types import Send
 from api.endpoint import Piece, Shape
 from api.errors import ApiError, sse_error
 from api.exchange import Exchange
-from api.failure import told
+from api.failure import fault_of
 from api.sse import HEADERS, comment
 from dispatcher.errors import LlamaqError
 
@@ -69,14 +69,14 @@ class StreamedAnswer:
             part = take(pieces[0]) if len(pieces) == 1 else b"".join(map(take, pieces))
             return part + self._shape.end() if self._exchange.done else part
         except Exception as error:
-            raise told(error) from None
+            raise fault_of(error) from None
 
     def _failed(self, shown: ApiError) -> bytes:
         """The end that tells of the error. It is plain where the shape can't tell it."""
         try:
             return self._shape.fail(shown)
         except Exception as error:
-            told(error)
+            fault_of(error)
             return sse_error(shown)
 
     def _sign_of_life(self) -> bytes:

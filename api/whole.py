@@ -11,7 +11,7 @@ from api.departure import ClientGone
 from api.endpoint import Assembly, Piece
 from api.errors import ApiError, ErrorForm
 from api.exchange import Exchange
-from api.failure import told
+from api.failure import fault_of
 from dispatcher.errors import LlamaqError
 
 _BLANK = b" "  # JSON may begin with any number of them
@@ -66,7 +66,7 @@ async def _body(
     try:
         body: bytes = await exchange.context.aside.run(size, assembly.body)
     except Exception as error:
-        raise told(error) from None
+        raise fault_of(error) from None
     if held is not None:
         held.learn(len(body))
     return body
@@ -80,7 +80,7 @@ def _add(piece: Piece, assembly: Assembly) -> None:
     try:
         assembly.add(piece.choice, piece.events)
     except Exception as error:
-        raise told(error) from None
+        raise fault_of(error) from None
 
 
 def _note(piece: Piece, held: HeldAnswer) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from llamaq.alias_work import give, list_all, take
+from llamaq import alias_work
 from llamaq.complete_names import model_names
 from llamaq.data_dir import beside_up_option
 from llamaq.json_option import in_columns, json_option, tell, warn
@@ -34,7 +34,7 @@ def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:
     NAME '*' (in quotes) makes MODEL the default, for requests that name no model, or one that
     nobody has.
     """
-    warnings = with_redis_url(data_dir, partial(give, name, model))
+    warnings = with_redis_url(data_dir, partial(alias_work.put, name, model))
     warn(*warnings)
     whose = "that name no model, or an unknown one," if name == "*" else f"for '{name}'"
     text = f"Requests {whose} go to the model '{model}', on every API within a second."
@@ -47,7 +47,7 @@ def set_(name: str, model: str, for_programs: bool, data_dir: Path) -> None:
 @_DATA_DIR
 def remove(name: str, for_programs: bool, data_dir: Path) -> None:
     """Forget the alias NAME, on every API within a second."""
-    with_redis_url(data_dir, partial(take, name))
+    with_redis_url(data_dir, partial(alias_work.remove, name))
     text = f"'{name}' is no alias any more. One in LLAMAQ_ALIASES of the API stays."
     tell({"alias": name, "removed": True}, text, for_programs=for_programs)
 
@@ -57,7 +57,7 @@ def remove(name: str, for_programs: bool, data_dir: Path) -> None:
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show the aliases in Redis. /v1/models also shows those of LLAMAQ_ALIASES and of workers."""
-    aliases, unserved = with_redis_url(data_dir, list_all)
+    aliases, unserved = with_redis_url(data_dir, alias_work.list_all)
     missing = dict.fromkeys(unserved, "  (no worker has served it within a day)")
     rows = {name: f"{model}{missing.get(name, '')}" for name, model in aliases.items()}
     none = "No alias is set: set one with `llamaq alias set NAME MODEL`."

@@ -18,7 +18,7 @@ from llamaq.queue_redis import queue_redis
 _aliases_in = partial(queue_redis, refused=f"to change {ALIASES}", mistakes=(BadAlias,))
 
 
-async def give(name: str, model: str, redis_url: str) -> list[str]:
+async def put(name: str, model: str, redis_url: str) -> list[str]:
     """Sets an alias. Returns warnings for people.
 
     Raises `click.ClickException` for an alias that can't be set. Raises `RedisUnavailable`, as all
@@ -49,7 +49,7 @@ def _warnings(name: str, model: str, models: Models) -> list[str]:
     return warnings
 
 
-async def take(name: str, redis_url: str) -> None:
+async def remove(name: str, redis_url: str) -> None:
     """Removes an alias."""
     async with _aliases_in(redis_url) as redis:
         if not await remove_alias(redis, name):

@@ -16,7 +16,7 @@ from llamaq.api_workers import METRICS_SOCKET, SHEET, SOCKET, WORKERS
 from llamaq.listening import listen
 from llamaq.logs import LOG_LEVEL
 from llamaq.metrics_listener import listen_for_scrapes, metrics_option
-from llamaq.redis_sentences import told_to_people
+from llamaq.redis_sentences import telling_unfit_redis
 from llamaq.settings import describe, load
 from llamaq.supervisor import become
 from llamaq.tls import certificate
@@ -51,7 +51,7 @@ def api(  # noqa: PLR0913  # one argument per option
     loaded = load({QueueSettings: {}, ApiSettings: {**given, **told}})
     settings, queue = loaded[ApiSettings], loaded[QueueSettings]
     certificate(settings)
-    with told_to_people():
+    with telling_unfit_redis():
         asyncio.run(check_at_start(queue))
     if inherited:
         sockets, for_scrapes = _opened(inherited), _opened(scraped)

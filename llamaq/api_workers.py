@@ -27,7 +27,7 @@ async def keep_workers(
 ) -> None:
     """Runs until a signal; then lets all of them end."""
     supervisor = Supervisor()
-    supervisor.heed_signals()
+    supervisor.stop_on_signals()
     workers = list(_workers(count, drain_s, sockets, scraped))
     for worker in workers:
         supervisor.keep(worker)

@@ -11,7 +11,7 @@ import click
 _FULL = errno.ENOSPC, errno.EDQUOT
 
 
-def told_to_people(command: Callable[..., None]) -> Callable[..., None]:
+def telling_folder_faults(command: Callable[..., None]) -> Callable[..., None]:
     """Turns every `OSError` of a command with a `data_dir` into a `click.ClickException`."""
 
     @functools.wraps(command)

@@ -207,14 +207,14 @@ def _joining(redis_url: str, *words: str) -> str:
     return f" LLAMAQ_REDIS_URL={shlex.quote(redis_url)} {command}"
 
 
-def elsewhere(redis_url: str, address: str) -> str:
+def redis_url_at(redis_url: str, address: str) -> str:
     """The URL of the same Redis as seen from another machine, which reaches it at `address`.
 
     A single address is no Sentinel's, but that of a proxy which follows the primary.
 
-    >>> elsewhere("redis://:pw@redis:6379/0", "192.168.1.5")
+    >>> redis_url_at("redis://:pw@redis:6379/0", "192.168.1.5")
     'redis://:pw@192.168.1.5:6379/0'
-    >>> elsewhere("redis+sentinel://:pw@a,b/main/2?sentinel_password=x", "192.168.1.5")
+    >>> redis_url_at("redis+sentinel://:pw@a,b/main/2?sentinel_password=x", "192.168.1.5")
     'redis://:pw@192.168.1.5:6379/2'
     """
     behind = read_sentinel_address(redis_url)

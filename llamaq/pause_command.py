@@ -46,7 +46,7 @@ def pause(
     folder = data_dir.expanduser()
     before = _read(folder)
     order = NO_PAUSE if end else _ordered(before, for_s, hours, unload) if asked else before
-    heeded = _give(folder, order) if asked or end else who_heeds(folder, order.stamp)
+    heeded = _write(folder, order) if asked or end else who_heeds(folder, order.stamp)
     tell(_row(order, heeded), _in_words(order), for_programs=for_programs)
     if not for_programs:
         _tell_of_bridges(order, heeded, folder)
@@ -71,7 +71,7 @@ def _ordered(before: Pause, for_s: int | None, hours: str | None, unload: bool) 
     return Pause(until_s, daily, unload)
 
 
-def _give(folder: Path, order: Pause) -> list[Heeded]:
+def _write(folder: Path, order: Pause) -> list[Heeded]:
     """Writes the order. Returns the bridges that have read it: they look once a second."""
     try:
         stamp = write_pause(folder, order).stamp

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from dispatcher.connection import LinkedRedis, open_redis
 from dispatcher.redis_check import check_kind
-from llamaq.redis_sentences import told_to_people
+from llamaq.redis_sentences import telling_unfit_redis
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def queue_redis(
     `mistakes` of people, and where Redis refuses the command. `refused` says what that wanted.
     """
     async with aclosing(open_redis(redis_url)) as redis:
-        with told_to_people():
+        with telling_unfit_redis():
             await check_kind(redis)
         try:
             yield redis

@@ -6,7 +6,7 @@ import click
 
 from dispatcher.sentinel_address import is_of_sentinels
 from llamaq.data_dir import kept_listen, kept_redis_url
-from llamaq.greeting import elsewhere, for_whom, redis_addresses, tcp_url
+from llamaq.greeting import for_whom, redis_addresses, redis_url_at, tcp_url
 from llamaq.redis_work import redis_url_in_environment
 
 
@@ -27,4 +27,4 @@ def url_for_others(address: str | None, data_dir: Path, command: str) -> str:
         url = redis_url_in_environment()
         if address is None and not is_of_sentinels(url):
             raise click.UsageError("give the ADDRESS where the other machine reaches this Redis")
-    return elsewhere(url, address) if address else url
+    return redis_url_at(url, address) if address else url

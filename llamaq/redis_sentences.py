@@ -9,7 +9,7 @@ from dispatcher.redis_check import UnfitRedis
 
 
 @contextmanager
-def told_to_people() -> Iterator[None]:
+def telling_unfit_redis() -> Iterator[None]:
     """Turns `UnfitRedis` into a `click.ClickException`."""
     try:
         yield

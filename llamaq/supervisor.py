@@ -67,16 +67,16 @@ class Supervisor:
         task.add_done_callback(lambda _: self.stopping.set())
         self._kept[process] = task
 
-    def heed_signals(self) -> None:
+    def stop_on_signals(self) -> None:
         """Stops at SIGINT, SIGTERM and SIGHUP."""
 
-        def heed() -> None:
+        def stop() -> None:
             (self._hurry if self.stopping.is_set() else self.stopping).set()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with suppress(NotImplementedError):  # Windows
-                loop.add_signal_handler(number, heed)
+                loop.add_signal_handler(number, stop)
 
     def report_failures(self) -> None:
         """Raises `click.ClickException` for a process that could not be started."""

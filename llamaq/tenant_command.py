@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from api.claim_values import MAX_SUBJECT_CHARS
+from llamaq import tenant_work
 from llamaq.amount import Amount
 from llamaq.data_dir import beside_up_option
 from llamaq.json_option import in_columns, json_option, tell, warn
 from llamaq.redis_work import REDIS_SETTINGS, with_redis_url
-from llamaq.tenant_work import OPTIONS, give, in_words, list_all, show, take
+from llamaq.tenant_work import OPTIONS, in_words
 
 _DATA_DIR = beside_up_option()
 _USER = click.option(
@@ -70,7 +71,7 @@ def set_(name: str, user: str, for_programs: bool, data_dir: Path, **options: An
         raise click.UsageError("Name a limit, such as --rpm 60.")
     if "models" in setting:
         setting["models"] = list(filter(None, map(str.strip, setting["models"].split(","))))
-    changed, unserved = with_redis_url(data_dir, partial(give, name, user, setting))
+    changed, unserved = with_redis_url(data_dir, partial(tenant_work.put, name, user, setting))
     warn(*(f"no worker has served a model '{model}' within a day." for model in unserved))
     shape = {"tenant": name, "user": user, "limits": changed, "unserved": unserved}
     text = f"{_whose(name, user)}: {in_words(changed)}, on every API within a second."
@@ -84,7 +85,7 @@ def set_(name: str, user: str, for_programs: bool, data_dir: Path, **options: An
 @_DATA_DIR
 def remove(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
     """Forget the limits that are set for NAME, on every API within a second."""
-    with_redis_url(data_dir, partial(take, name, user))
+    with_redis_url(data_dir, partial(tenant_work.remove, name, user))
     text = f"{_whose(name, user)}: nothing is set any more. What is set for '*' holds."
     tell({"tenant": name, "user": user, "removed": True}, text, for_programs=for_programs)
 
@@ -96,7 +97,7 @@ def remove(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
 @_DATA_DIR
 def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
     """Show the limits that hold for NAME, those of '*' included."""
-    limits = with_redis_url(data_dir, partial(show, name, user))
+    limits = with_redis_url(data_dir, partial(tenant_work.show, name, user))
     tell(limits, in_words(limits), for_programs=for_programs)
 
 
@@ -105,7 +106,7 @@ def show_(name: str, user: str, for_programs: bool, data_dir: Path) -> None:
 @_DATA_DIR
 def list_(for_programs: bool, data_dir: Path) -> None:
     """Show all limits that are set."""
-    settings = with_redis_url(data_dir, list_all)
+    settings = with_redis_url(data_dir, tenant_work.list_all)
     rows = {name: in_words(setting) for name, setting in settings.items()}
     none = "No limit is set: set one with `llamaq tenant set NAME --rpm 60`."
     tell(settings, in_columns(rows) or none, for_programs=for_programs)

@@ -33,7 +33,7 @@ OPTIONS = {
 _limits_in = partial(queue_redis, refused=f"to change {TENANTS}", mistakes=(BadLimits,))
 
 
-async def give(
+async def put(
     tenant: str, user: str, setting: Setting, redis_url: str
 ) -> tuple[Setting, list[str]]:
     """Sets some limits. Returns all that is set there now, and models that nobody serves.
@@ -47,7 +47,7 @@ async def give(
         return changed, [name for name in named if model_named(name, models) is None]
 
 
-async def take(tenant: str, user: str, redis_url: str) -> None:
+async def remove(tenant: str, user: str, redis_url: str) -> None:
     """Removes what is set for a tenant, or an end user."""
     async with _limits_in(redis_url) as redis:
         name = field_of(tenant, user)

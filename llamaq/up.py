@@ -41,7 +41,7 @@ class Up:
 
     async def run(self) -> None:
         """Runs until a signal, or until the demonstration is over where it is to run once."""
-        self._supervisor.heed_signals()
+        self._supervisor.stop_on_signals()
         try:
             await first_of(self._supervisor.stopping.wait(), self._serve())
             self._supervisor.report_failures()

@@ -13,20 +13,20 @@ from click.core import ParameterSource
 from api.settings import ApiSettings
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
-from llamaq import redis_sentences
 from llamaq.addresses import EVERYWHERE, in_url
 from llamaq.another_up import check_nobody_runs
 from llamaq.data_dir import data_dir_option
 from llamaq.embedded_redis import EmbeddedRedis
 from llamaq.embedded_settings import EmbeddedSettings
 from llamaq.environment import is_set, set_default
-from llamaq.folder_sentences import told_to_people
+from llamaq.folder_sentences import telling_folder_faults
 from llamaq.greeting import Greeting
 from llamaq.home import Home, keep_secret, write_private
 from llamaq.host_checks import check_command, check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
+from llamaq.redis_sentences import telling_unfit_redis
 from llamaq.rpc_option import rpc_peers_option
 from llamaq.settings import describe, load
 from llamaq.starting_command import StartingCommand
@@ -79,7 +79,7 @@ from worker_bridge.local_servers import PLACES
 @metrics_option("Where Prometheus needs no token. Bridges take the next ports.")
 @click.option("--redis-tls", is_flag=True, help="Other machines reach it over TLS only.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@told_to_people
+@telling_folder_faults
 def up(  # noqa: PLR0913  # one argument per option
     host: str | None,
     port: int | None,
@@ -189,7 +189,7 @@ def _read_settings(
     certificate(api)
     check_port(api.host, api.port)
     if redis is None:
-        with redis_sentences.told_to_people():
+        with telling_unfit_redis():
             asyncio.run(check_at_start(loaded[QueueSettings]))
     return api, loaded[QueueSettings].redis_url.get_secret_value()
 

@@ -39,7 +39,7 @@ class Past:
                 await self._look()
         chosen = [row for name, rows in self._rows.items() if model in ("", name) for row in rows]
         every = [row for rows in self._rows.values() for row in rows]
-        return await asyncio.to_thread(_told_of, model, chosen, every, workers, self._now_ms)
+        return await asyncio.to_thread(_charts, model, chosen, every, workers, self._now_ms)
 
     async def _look(self) -> None:
         seconds, micros = await self._redis.link.call("TIME")
@@ -52,7 +52,7 @@ class Past:
         self._rows, self._read_at = rows, time.monotonic()
 
 
-def _told_of(
+def _charts(
     model: str, rows: Sequence[Row], every: Sequence[Row], workers: Collection[str], now_ms: int
 ) -> dict[str, Any]:
     return {
@@ -64,7 +64,7 @@ def _told_of(
     }
 
 
-def _of(rows: Sequence[Row], span: Span) -> list[Row]:
+def _within(rows: Sequence[Row], span: Span) -> list[Row]:
     return [row for row in rows if row.span is span]
 
 
@@ -74,7 +74,7 @@ def steps(rows: Sequence[Row], span: Span, now_ms: int) -> dict[str, Any]:
     last = told_ms // span.step_ms if span is WEEK else told_ms // span.step_ms - 1
     first = last - span.steps + 1
     sums = [Figures()] * span.steps
-    for row in _of(rows, span):
+    for row in _within(rows, span):
         step = row.at_ms // span.step_ms - first
         if 0 <= step < span.steps:
             sums[step] += _of_an_api(row) if row.kind == "api" else _of_a_worker(row)
@@ -82,7 +82,7 @@ def steps(rows: Sequence[Row], span: Span, now_ms: int) -> dict[str, Any]:
     covered = [span.step_ms] * span.steps
     covered[-1] -= max(0, ends_ms - told_ms) // 60_000 * 60_000
     told = [
-        {**_told(each), "covers_ms": max(60_000, ms)}
+        {**_step_row(each), "covers_ms": max(60_000, ms)}
         for each, ms in zip(sums, covered, strict=True)
     ]
     return {"from_ms": first * span.step_ms, "step_ms": span.step_ms, "steps": told}
@@ -99,7 +99,7 @@ def _of_a_worker(row: Row) -> Figures:
     return Figures(replace(row.figures.done, requests=0, failed=0))
 
 
-def _told(figures: Figures) -> dict[str, Any]:
+def _step_row(figures: Figures) -> dict[str, Any]:
     done = figures.done
     return {
         "requests": done.requests,
@@ -124,7 +124,7 @@ def by_worker(rows: Sequence[Row], workers: Collection[str], now_ms: int) -> dic
     """
     stems = [stem(worker) for worker in workers]
     own: dict[str, list[Row]] = {}
-    for row in _of(rows, WEEK):
+    for row in _within(rows, WEEK):
         if row.kind == "worker":
             for name in (row.name, stem(row.name)):
                 own.setdefault(name, []).append(row)

@@ -1,6 +1,6 @@
 """Passes on the answer to a request to rerank. Pure."""
 
-from api.bodies import BodyAssembly, named
+from api.bodies import BodyAssembly, with_model_name
 from api.rerank.request import RerankRequest
 
 
@@ -13,4 +13,4 @@ class RerankAssembly(BodyAssembly):
 
     def body(self) -> bytes:
         """See `Assembly`."""
-        return named(super().body(), self._model)
+        return with_model_name(super().body(), self._model)

@@ -13,7 +13,7 @@ from dispatcher.cost import Usage
 from dispatcher.needs import COMPLETION, EMBEDDINGS
 from dispatcher.tasks import cancel
 from dispatcher.usage import today, usage_field, usage_of
-from llamaq.tenant_work import list_all, take
+from llamaq.tenant_work import list_all, remove
 from testing.limited import Stage, stage
 from testing.waiting import until
 
@@ -204,7 +204,7 @@ async def test_limits_are_removed_and_listed_at_every_api_within_a_second(
     await two.limit(requests_per_minute=1)
     assert statuses(await two.many(4)) == {200: 1, 429: 3}
     assert await list_all(url) == {"ann": {"requests_per_minute": 1}}
-    await take("ann", "", url)
+    await remove("ann", "", url)
     assert await list_all(url) == {}
     await two.until_known()
     assert statuses(await two.many(8)) == {200: 8}

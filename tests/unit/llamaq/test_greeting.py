@@ -15,7 +15,7 @@ from redis.asyncio.connection import parse_url
 
 from llamaq.addresses import Address
 from llamaq.embedded_redis import ListenAddress
-from llamaq.greeting import Greeting, bridge_line, elsewhere
+from llamaq.greeting import Greeting, bridge_line, redis_url_at
 
 PASSWORD = "p:@/ '\"$(id)%é"
 TOKEN = "eyJ.token"
@@ -133,13 +133,13 @@ def test_address_for_everyone_is_shown_as_one_that_can_be_reached(host: str) -> 
     ],
 )
 def test_redis_is_named_as_another_machine_sees_it(url: str, address: str, seen: str) -> None:
-    assert elsewhere(url, address) == seen
+    assert redis_url_at(url, address) == seen
     assert bridge_words(bridge_line(seen))[0] == seen
 
 
 def test_redis_on_a_socket_can_not_be_seen_from_elsewhere() -> None:
     with pytest.raises(click.UsageError, match="--lan"):
-        elsewhere("unix:///data/redis.sock", "10.0.0.5")
+        redis_url_at("unix:///data/redis.sock", "10.0.0.5")
 
 
 def test_token_and_passwords_are_shown_only_on_a_terminal(
