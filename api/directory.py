@@ -105,8 +105,8 @@ class Directory:
         """The own name of the model that a client calls `name`, empty where it names none.
 
         Where several may be meant, it is one that meets these needs (`models_meant`). Raises
-        `ApiError` 400 where an empty name could be several, `ModelNotFound`, or `ModelUnavailable`
-        for one that nobody has served lately, or where no model is known at all.
+        `ApiError` 400 where an empty name could be several, and `ModelNotFound`. Raises
+        `ModelUnavailable` for a model that nobody has served lately, or where no model is known.
         """
         if name not in self.aliases and self.serves(name):  # most often
             return name
@@ -226,8 +226,8 @@ class Directory:
         return not self.serves(model) and min(waited_s, away_s, looking_s) > self._grace_s
 
     def lacks(self, model: str, needs: Needs, waited_s: float) -> bool:
-        """Whether the workers of this model don't meet these needs, and a client that has waited
-        for `waited_s` has waited long enough for one that does.
+        """Whether a client that has waited for `waited_s` has waited long enough for a worker that
+        meets these needs, while others serve the model.
         """
         workers = self._workers(model)
         rest = all(worker.rests for worker in workers if worker.may_meet(needs))

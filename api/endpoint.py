@@ -174,9 +174,9 @@ class Endpoint(Generic[A]):
     go on after a loss. llama-server is asked at `upstream`, where that is not `path`, and answers
     in the `form` of `dispatcher.job.Job`. `errors` is the form of the errors that come before an
     answer, `rates` that of the headers that tell of limits. Its clients may look for the id of a
-    request in a header `id_header` too. The OpenAPI document tells the `fields` of a request,
-    with None for one that has no rule, which of them are `required`, and the `media_type` of its
-    body. Its tokens need the `scope` of `api.scopes`.
+    request in a header `id_header` too. The OpenAPI document tells the `fields` of a request
+    (None: no rule), which of them are `required`, and the `media_type` of its body. Its tokens need
+    the `scope` of `api.scopes`.
     """
 
     path: str

@@ -21,9 +21,9 @@ Models = Mapping[str, ModelState]
 def model_named(name: str, models: Models, given: Mapping[str, str] = _NONE) -> str | None:
     """The model of this name; None if there never was one.
 
-    An operator's alias comes before all that workers say. Then a model's own name comes before
-    another's alias, a name that a live worker has before one of workers that left, and of several
-    models the first by name.
+    An operator's alias overrides all that workers say. Then a model's own name comes before
+    another's alias, and the name of a live worker before that of one that left. Of several models
+    it is the first by name.
     """
     name = given.get(name, name)
     own = models.get(name)
@@ -41,9 +41,9 @@ def models_meant(
 ) -> list[str]:
     """The models that a request may mean by this name. It should be one.
 
-    Where nobody has the name, or it is empty, that is the operator's default, if that `is_able` to
-    serve the request, else the only other model that can. Without a default an empty name is the
-    only model that is here, else the only one that can serve the request.
+    A name that nobody has, or an empty one, means the operator's default, if that `is_able` to
+    serve the request. If not, it means the only other model that can. Without a default an empty
+    name is the only model that is here, else the only one that can serve the request.
     """
     if name:
         model = model_named(name, models, given)

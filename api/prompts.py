@@ -37,8 +37,8 @@ def checked_prompts(prompt: Any, name: str = "prompt") -> list[Prompt]:
 def continued(prompt: Prompt, text: str) -> Prompt:
     """A prompt, followed by the text that a model has made of it.
 
-    Between tokens and a text a vocabulary of SentencePiece's kind puts a blank: there the model
-    goes on from a prompt that has one blank more.
+    A vocabulary of SentencePiece's kind puts a blank between tokens and a text. There the model
+    goes on from a prompt with one blank more.
 
     >>> continued("Once", " upon"), continued([1, "Once"], " upon"), continued([1, 2], "a")
     ('Once upon', [1, 'Once upon'], [1, 2, 'a'])

@@ -32,12 +32,12 @@ log = LINES.log
 class Record:
     """What the log tells of a request. Times are in milliseconds; None where it never came to it.
 
-    `peer` is the address that it came from. `code` is the reason of a refusal, `queue_ms` the time
+    `peer` is the address that it came from, `code` the reason of a refusal. `queue_ms` is the time
     until a worker began, `ttft_ms` that until the first token, and `ms` that until the end.
 
-    Not in the log are `began_at`, when it came (`time.monotonic`), `ignored`, the header that tells
-    its client which fields have no effect, and `trace`, its spans, where it is traced. Metrics
-    count its `retries` elsewhere, and the `continuations` of streams.
+    The rest is not in the log. It came at `began_at` (`time.monotonic`). `ignored` is the header
+    that tells its client which fields have no effect. `trace` has its spans, where it is traced.
+    Metrics count its `retries` elsewhere, and the `continuations` of streams.
     """
 
     id: str

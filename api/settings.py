@@ -55,8 +55,8 @@ class ApiSettings(TokenSettings):
     max_held_bytes: int = Field(
         512 * 2**20,
         ge=2**20,
-        description="bytes of request bodies that the API may hold, and again as many of large "
-        "answers in one piece, all its processes together",
+        description="bytes of request bodies that all processes of the API may hold together, and "
+        "again as many of large answers in one piece",
     )
     isolate_cache: bool = Field(
         False,
@@ -136,9 +136,9 @@ class ApiSettings(TokenSettings):
     )
     whole_answer_blanks_after_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         0,
-        description="an answer in one piece that takes longer begins with status 200 and a blank, "
-        "and gets another one each time it takes as long again, so that proxies wait; an error is "
-        "then its body; 0: never",
+        description="an answer in one piece that takes longer begins with status 200, and gets a "
+        "blank each time this has passed, so that proxies wait; an error is its body then; 0: "
+        "never",
     )
 
     @field_validator("wake_command")

@@ -72,8 +72,9 @@ def whose(account: Account) -> str:
 
 
 def quota_of(budgets: Sequence[Budget]) -> str:
-    """What a queued job is told: until when (Unix ms) it holds, of which day, and how many tokens
-    of its model the tenant and the end user may have used; `-` for no limit.
+    """What a queued job is told: until when it holds (Unix ms), its day, and two numbers of tokens.
+
+    The tenant and the end user may have used these of its model; `-` is no limit.
     """
     most = {budget.account.user: budget.most_of_model for budget in budgets}
     of_user = [number for user, number in most.items() if user]

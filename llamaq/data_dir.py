@@ -70,8 +70,9 @@ def kept_api_url(data_dir: Path) -> str | None:
 
 
 def kept_listen(data_dir: Path) -> tuple[ListenAddress, str, str]:
-    """Where the Redis of a running `up` listens for other machines, its password, and the
-    fingerprint of its CA, which is empty where it speaks no TLS.
+    """Where the Redis of a running `up` listens for other machines, and its password.
+
+    Then the fingerprint of its CA, which is empty where it speaks no TLS.
     """
     home = Home(data_dir.expanduser())
     closed = (

@@ -77,8 +77,8 @@ class ResponsesShape:
     def fail(self, error: ApiError) -> bytes:
         """See `Shape`.
 
-        The event `error` says the same in two forms, for clients read one or the other: the fields
-        that OpenAI documents, and the object that its servers send.
+        The event `error` has the fields that OpenAI documents, and the object that its servers
+        send. Clients read one or the other.
         """
         said = error.body()["error"]
         shown = self._numbered.event("error", {"error": said, **said, "type": "error"})
