@@ -61,4 +61,6 @@ def unpacked(packed: bytes, size: int) -> bytes:
 
 
 def _damaged() -> ApiError:
-    return bad_request("The body is damaged gzip: pack it again, as one part, or send it as it is.")
+    return bad_request(
+        "The body is not valid gzip: pack it again, as one part, or send it as it is."
+    )
