@@ -101,8 +101,8 @@ class Greeting:
 
     def show_waiting(self) -> None:
         """Prints that the API runs and no worker is there yet, and how to add one."""
-        awaited = "its llama-server to have its model" if self.starts else "a worker"
-        click.echo(f"llamaq waits for {awaited}. Its API runs: {self.local_url}/v1")
+        what = "until its llama-server has loaded the model" if self.starts else "for a worker"
+        click.echo(f"llamaq waits {what}. Its API runs: {self.local_url}/v1")
         self._show_more()
 
     def show(self, models: Sequence[str], kind: str, *, is_new: bool = True) -> None:

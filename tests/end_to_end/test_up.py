@@ -182,7 +182,7 @@ def test_up_starts_a_llama_server_and_is_up_when_that_has_its_model(
     options = ["--data-dir", str(tmp_path / "up"), "--port", str(free_port())]
     command = [str(starting), "-m", str(models["tiny"]), "--parallel", "2"]
     up = Terminal(llamaq("up", *options, *command))
-    wait_until(lambda: "llamaq waits for its llama-server to have its model" in up.text(), 60)
+    wait_until(lambda: "llamaq waits until its llama-server has loaded the model" in up.text(), 60)
     assert "is up" not in up.text()
     loads.write_text("\n")
     wait_until(lambda: "model tiny\n" in up.text(), 30)

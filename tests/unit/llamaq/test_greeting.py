@@ -162,7 +162,7 @@ def test_who_waits_for_a_server_that_was_started_is_told_so(
 ) -> None:
     replace(greeting(), starts=True).show_waiting()
     out = capsys.readouterr().out
-    assert out.startswith("llamaq waits for its llama-server to have its model. Its API runs: http")
+    assert out.startswith("llamaq waits until its llama-server has loaded the model. Its API ")
 
 
 def shown(capsys: pytest.CaptureFixture[str], greeting: Greeting) -> str:
