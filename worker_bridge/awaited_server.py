@@ -14,7 +14,7 @@ from worker_bridge.server_state import ServerState
 log = logging.getLogger("llamaq.bridge")
 
 _WAITING = "waiting for the llama-server at %s: %s"
-_STILL_WAITING = _WAITING + ", for %.0f s"
+_STILL_WAITING = _WAITING + " (%.0f s)"
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _TOLD_AGAIN_S = 8.0

@@ -103,9 +103,9 @@ async def test_who_waits_for_a_model_hears_how_long_it_takes(
 
     await until(lambda: has_said(1 if is_held else 4))
     assert "http://127.0.0.1:1: it does not listen yet\n" in caplog.text
-    assert ("it does not listen yet, for 0 s\n" in caplog.text) is not is_held
+    assert ("it does not listen yet (0 s)\n" in caplog.text) is not is_held
     state.health = Health.LOADING
     await until(lambda: has_said(6))
-    assert ": loading, for 0 s\n" in caplog.text
+    assert ": loading (0 s)\n" in caplog.text
     waiting.cancel()
     await asyncio.wait([waiting])
