@@ -40,14 +40,14 @@ def _read(ctx: click.Context) -> _Models:
 
     from dispatcher.connection import open_redis
     from dispatcher.registry import read_models
-    from llamaq.data_dir import DEFAULT
+    from llamaq.home import DEFAULT_FOLDER
     from llamaq.redis_work import with_redis_url
 
     async def read(redis_url: str) -> _Models:
         async with asyncio.timeout(_PATIENCE_S), aclosing(open_redis(redis_url)) as redis:
             return await read_models(redis)
 
-    folder = ctx.params.get("data_dir") or DEFAULT
+    folder = ctx.params.get("data_dir") or DEFAULT_FOLDER
     try:
         with ctx.scope(cleanup=False):
             return with_redis_url(folder, read)

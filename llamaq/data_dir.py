@@ -9,9 +9,7 @@ from click.core import ParameterSource
 
 from llamaq.embedded_redis import ListenAddress, parse_listen
 from llamaq.environment import is_set
-from llamaq.home import Home
-
-DEFAULT = Path("~/.local/share/llamaq")
+from llamaq.home import DEFAULT_FOLDER, Home
 
 
 def data_dir_option(text: str) -> Callable[[Any], Any]:
@@ -21,7 +19,7 @@ def data_dir_option(text: str) -> Callable[[Any], Any]:
         type=click.Path(file_okay=False, path_type=Path),
         envvar="LLAMAQ_DATA_DIR",
         show_envvar=True,
-        default=DEFAULT,
+        default=DEFAULT_FOLDER,
         show_default=True,
         help=text,
     )

@@ -17,6 +17,7 @@ from dispatcher.pinned_tls import PIN
 from dispatcher.sentinel_address import read_sentinel_address
 from llamaq.addresses import Address, here, in_url, reachable
 from llamaq.embedded_redis import ListenAddress
+from llamaq.home import DEFAULT_FOLDER
 from worker_bridge.launcher import EXAMPLE
 
 _SERVER = "http://127.0.0.1:8080"
@@ -121,9 +122,9 @@ class Greeting:
         click.echo(f"A worker serves {', '.join(models)}.")
         if not sys.stdout.isatty():
             return
-        secret = self._folder if self.kept_secret else " (with the same LLAMAQ_JWT_SECRET)"
+        folder = self._folder if self.kept_secret else " (with the same LLAMAQ_JWT_SECRET)"
         click.echo(
-            f"\nA token for 24 hours:\n{self.token}\nOthers: llamaq token create NAME {secret}"
+            f"\nA token for 24 hours:\n{self.token}\nOthers: llamaq token create NAME{folder}"
         )
         if line := self.line_to_try(models[0], kind):
             click.echo(f"\nTry it:\n{line}")
@@ -135,7 +136,9 @@ class Greeting:
 
     @property
     def _folder(self) -> str:
-        return f"--data-dir {shlex.quote(str(self.data_dir))}"
+        """The option that names it, where commands would not find it without."""
+        is_found = self.data_dir == DEFAULT_FOLDER.expanduser()
+        return "" if is_found else f" --data-dir {shlex.quote(str(self.data_dir))}"
 
     def _show_more(self) -> None:
         if not sys.stdout.isatty():
@@ -145,7 +148,7 @@ class Greeting:
         click.echo(f"\n{self._how_to_add()}:\n{running}")
         click.echo(f"or, where the bridge is to start its llama-server:\n{starting}")
         if self.redis_listen is not None:
-            for line in for_whom(self.redis_listen, f"llamaq join ADDRESS {self._folder}"):
+            for line in for_whom(self.redis_listen, f"llamaq join ADDRESS{self._folder}"):
                 click.echo(line)
 
     def _how_to_add(self) -> str:

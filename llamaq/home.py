@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULT_FOLDER = Path("~/.local/share/llamaq")
+"""That of `up` and of what is used beside it, where nothing names another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

@@ -222,8 +222,10 @@ def test_line_for_tokens_makes_some_that_this_api_accepts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert "llamaq token create NAME --data-dir /data\n" in shown(capsys, greeting())
+    usual = Path("~/.local/share/llamaq").expanduser()
+    assert "token create NAME\n" in shown(capsys, replace(greeting(), data_dir=usual))
     out = shown(capsys, replace(greeting(), kept_secret=False))
-    assert "llamaq token create NAME  (with the same LLAMAQ_JWT_SECRET)\n" in out
+    assert "llamaq token create NAME (with the same LLAMAQ_JWT_SECRET)\n" in out
 
 
 @pytest.mark.usefixtures("two_networks")
