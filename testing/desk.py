@@ -1,108 +1,30 @@
 """Calls the scripts as apis and bridges do, with defaults for what a test doesn't care about."""
 
-from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
 
 from redis.asyncio import Redis
 
-from dispatcher.arguments import Ended, GivenBack, QueuedJob
+from dispatcher.arguments import GivenBack, QueuedJob
 from dispatcher.commands import Bounds, Commands, Identity, Offer, Wish, WorkerStatus
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.cost import NOTHING, Usage
-from dispatcher.frames import Frame, Kind, pack, unpack
-from dispatcher.job import CHAT_PATH, CHUNKS, Toll, generation_of, split_attempt_id
-from dispatcher.keys import Keys
+from dispatcher.frames import Frame, Kind, pack
+from dispatcher.job import Toll, generation_of, split_attempt_id
 from dispatcher.patience import EAGER, Patience
+from testing.queue_contents import QueueContents
+from testing.queued_jobs import ended_attempt, queued_job
 
 LEASE_MS = 10_000
-WAIT_MS = 60_000
-DEADLINE_MS = 120_000
-FOR_EVER_MS = 2**52
-
-OF_JOBS = (
-    *("classes", "turns:", "served:", "idle:", "charged", "waiting", "waiting_bytes"),
-    *("busy", "parked"),
-)
 
 Taken = tuple[int, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A frame in a reply stream, and the attempt it belongs to."""
-
-    attempt_id: str
-    kind: str
-    payload: bytes
-
-
-def queued_job(
-    job: str,
-    *,
-    tenant: str = "ann",
-    body: bytes = b"body",
-    user: str = "-",
-    tier: str = "default",
-    weight: float = 1,
-    class_: str = "any",
-    estimate: int = 1,
-    tokens: tuple[int, int] = (1, 0),
-    wait_ms: int = WAIT_MS,
-    deadline_ms: int = DEADLINE_MS,
-    supersedes: str = "",
-    prefixes: tuple[str, ...] = (),
-    seen_cost: int | str = "",
-    seen: str = "",
-    path: str = CHAT_PATH,
-    form: str = CHUNKS,
-    is_admitted: int = 0,
-    part: str = "",
-    generation: int = 1,
-    latest_ms: int = FOR_EVER_MS,
-    quota: str = "",
-) -> QueuedJob:
-    """A job as an api submits it."""
-    return QueuedJob(
-        id=job,
-        generation=generation,
-        latest_ms=latest_ms,
-        tenant=tenant,
-        user=user,
-        tier=tier,
-        weight=weight,
-        needs=class_,
-        wants="stream",
-        estimate=estimate,
-        prompt_tokens=tokens[0],
-        completion_tokens=tokens[1],
-        wait_ms=wait_ms,
-        deadline_ms=deadline_ms,
-        supersedes=supersedes,
-        remembered=" ".join(prefixes[:1]),
-        seen_cost=seen_cost,
-        seen=seen,
-        path=path,
-        form=form,
-        is_admitted=is_admitted,
-        part=part,
-        body=body,
-        beginnings=" ".join(prefixes),
-        quota=quota,
-    )
-
-
-def ended_attempt(attempt_id: str, state: str = "done", cost: int = 1) -> Ended:
-    """An attempt that has ended."""
-    return Ended(attempt_id, state, pack([Frame(Kind(state), 0)]), 700, 1100, 300, cost)
-
-
-class Desk:
+class Desk(QueueContents):
     """One model's queue. `later` moves the scripts' clock, for ever."""
 
     def __init__(self, redis: Redis, model: str = "tiny") -> None:
-        self.redis = redis
-        self.keys = Keys(model)
+        super().__init__(redis, model)
         self.commands = Commands(redis, self.keys)
         self.offset_ms = 0
         self._nonces = (f"n{number:06}" for number in count())
@@ -110,6 +32,10 @@ class Desk:
     def later(self, ms: int) -> None:
         self.offset_ms += ms
         self.commands = Commands(self.redis, self.keys, self.offset_ms)
+
+    async def now_ms(self) -> int:
+        seconds, micros = await self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000 + self.offset_ms
 
     # What apis do.
 
@@ -195,14 +121,10 @@ class Desk:
         most: int = 99,
         *,
         epoch: str = "e",
-        nonce: str = "",
-        max_running: int = 0,
-        patience: Patience = EAGER,
-        most_sides: int = SIDE_PLACES,
+        **wish: Any,
     ) -> list[Any]:
         """What it answers, but for the free side places."""
-        wish = Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
-        answer = await self.commands.claim(Identity(worker, epoch), wish)
+        answer = await self.commands.claim(Identity(worker, epoch), self._wish(most, **wish))
         return answer[:3] + answer[4:]
 
     async def claim(self, worker: str = "w", most: int = 99, **more: Any) -> Taken:
@@ -237,19 +159,9 @@ class Desk:
         rows = [(attempt_id, visible, frames) for attempt_id in attempt_ids]
         return await self.commands.emit(Identity(worker, epoch), api, LEASE_MS, most_unread, rows)
 
-    async def finish(
-        self,
-        attempt_id: str,
-        worker: str = "w",
-        *,
-        epoch: str = "e",
-        state: str = "done",
-        cost: int = 1,
-    ) -> str:
+    async def finish(self, attempt_id: str, worker: str = "w", **more: Any) -> str:
         """Takes no job."""
-        answer = await self.finish_raw(
-            attempt_id, worker, 0, epoch=epoch, state=state, cost=cost, most_sides=0
-        )
+        answer = await self.finish_raw(attempt_id, worker, 0, most_sides=0, **more)
         return str(answer[0], "ascii")
 
     async def finish_raw(
@@ -261,14 +173,10 @@ class Desk:
         epoch: str = "e",
         state: str = "done",
         cost: int = 1,
-        nonce: str = "",
-        max_running: int = 0,
-        patience: Patience = EAGER,
-        most_sides: int = SIDE_PLACES,
+        **wish: Any,
     ) -> list[Any]:
-        wish = Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
-        ended = ended_attempt(attempt_id, state, cost)
-        verdict, *rest = await self.commands.finish(Identity(worker, epoch), wish, [ended])
+        ended, wished = ended_attempt(attempt_id, state, cost), self._wish(most, **wish)
+        verdict, *rest = await self.commands.finish(Identity(worker, epoch), wished, [ended])
         if verdict != b"OK" or rest[2] != [1]:
             return [b"FENCED"]
         return [b"OK", *rest[:2], *rest[3:]]
@@ -313,6 +221,17 @@ class Desk:
         verdict, *rest = await self.commands.renew(Identity(worker, epoch), status, 5000, rows)
         return [verdict, *rest[2:]]  # without the time, and whether it is drained
 
+    def _wish(
+        self,
+        most: int,
+        *,
+        nonce: str = "",
+        max_running: int = 0,
+        patience: Patience = EAGER,
+        most_sides: int = SIDE_PLACES,
+    ) -> Wish:
+        return Wish(Offer(most, most_sides), nonce or next(self._nonces), max_running, patience)
+
     # What both do.
 
     async def reap_raw(self) -> list[Any]:
@@ -333,71 +252,3 @@ class Desk:
         self.later(ms - 1000)
         await self.redis.hset(self.keys.named("counters"), "reaped_ms", await self.now_ms())
         return await self.reap()
-
-    # What Redis holds.
-
-    async def now_ms(self) -> int:
-        seconds, micros = await self.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000 + self.offset_ms
-
-    async def job(self, job: str) -> dict[str, str]:
-        row = await self.redis.hgetall(self.keys.named("job", job))
-        return {name.decode(): value.decode() for name, value in row.items()}
-
-    async def state(self, job: str) -> str:
-        return (await self.job(job)).get("state", "")
-
-    async def queue(self) -> list[str]:
-        places = await self.redis.zrange(self.keys.named("queue"), 0, -1)
-        return [place.decode().rpartition("|")[2] for place in places]
-
-    async def running(self, worker: str = "w") -> list[str]:
-        attempt_ids = await self.redis.zrange(self.keys.named("running", worker), 0, -1)
-        return [attempt_id.decode() for attempt_id in attempt_ids]
-
-    async def counter(self, name: str) -> int:
-        return int(await self.redis.hget(self.keys.named("counters"), name) or 0)
-
-    async def told(self, api: str = "a") -> list[Told]:
-        """The frames in an api's reply stream."""
-        rows = await self.redis.xrange(self.keys.named("replies", api))
-        return [
-            Told(attempt_id.decode(), frame.kind.value, frame.payload)
-            for _, fields in rows
-            for attempt_id, value in fields.items()
-            if attempt_id != b"hello"
-            for frame in unpack(value)
-        ]
-
-    async def heard(self, api: str = "a") -> list[tuple[str, str]]:
-        """The kinds of these frames, each with its attempt id."""
-        return [(told.attempt_id, told.kind) for told in await self.told(api)]
-
-    async def rung(self, worker: str = "") -> bool:
-        """Whether a bell rings: a worker's own or the one all share; it is silent afterwards."""
-        bell = self.keys.named("bell_of", worker) if worker else self.keys.named("bell")
-        return bool(await self.redis.delete(bell))
-
-    async def cancels(self, worker: str = "w") -> list[str]:
-        attempt_ids = await self.redis.zrange(self.keys.named("cancels", worker), 0, -1)
-        return [attempt_id.decode() for attempt_id in attempt_ids]
-
-    async def of_jobs(self) -> list[str]:
-        """The keys that are there only while a job waits or runs."""
-        keys = [key.decode().rpartition("}:")[2] async for key in self.redis.scan_iter()]
-        return sorted(key for key in keys if key.startswith(OF_JOBS))
-
-    async def everything(self) -> dict[str, Any]:
-        """All that Redis holds, to see that nothing changed."""
-        keys = sorted([key.decode() async for key in self.redis.scan_iter()])
-        return {key: await self._value(key) for key in keys}
-
-    async def _value(self, key: str) -> Any:
-        kind = (await self.redis.type(key)).decode()
-        readers: dict[str, Any] = {
-            "string": lambda: self.redis.get(key),
-            "hash": lambda: self.redis.hgetall(key),
-            "zset": lambda: self.redis.zrange(key, 0, -1, withscores=True),
-            "stream": lambda: self.redis.xrange(key),
-        }
-        return await readers[kind]()

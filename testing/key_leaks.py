@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from testing.desk import OF_JOBS
+from testing.queue_contents import OF_JOBS
 
 _OF_ALL = {
     *("llamaq:models", "llamaq:aliases", "llamaq:invited", "llamaq:revoked", "llamaq:tenants"),

@@ -7,7 +7,8 @@ from bench.counts.queue import BOUNDS, WAITING, fill, join, make_jobs, new_desk
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.constants import HELD_LOOKED_AT, MOST_CLAIMED, MOST_RECOVERED
 from dispatcher.patience import EAGER
-from testing.desk import Desk, ended_attempt
+from testing.desk import Desk
+from testing.queued_jobs import ended_attempt
 
 ROUNDS = 5
 _MOST_ENDED = MOST_CLAIMED // 2  # in one call, which claims as many again

@@ -17,8 +17,9 @@ from dispatcher.commands import Bounds
 from dispatcher.connection import open_redis
 from dispatcher.constants import MOST_CLAIMED
 from dispatcher.job import Claim
-from testing.desk import Desk, queued_job
+from testing.desk import Desk
 from testing.processes import valkey
+from testing.queued_jobs import queued_job
 from testing.toy_bridge import Log, Sort, ToyBridge
 from testing.waiting import until
 

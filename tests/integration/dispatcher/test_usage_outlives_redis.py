@@ -13,8 +13,9 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.frames import Frame, Kind, pack
 from dispatcher.patience import EAGER
 from dispatcher.usage import Used, today, usage_of
-from testing.desk import Desk, queued_job
+from testing.desk import Desk
 from testing.killable import Killable
+from testing.queued_jobs import queued_job
 from testing.waiting import until
 
 pytestmark = pytest.mark.real

@@ -9,7 +9,8 @@ from dispatcher.batches import MOST, Batches
 from dispatcher.commands import Bounds, Identity, Offer, Wish
 from dispatcher.errors import RedisUnavailable
 from dispatcher.patience import EAGER
-from testing.desk import Desk, ended_attempt, queued_job
+from testing.desk import Desk
+from testing.queued_jobs import ended_attempt, queued_job
 
 
 class Sent:

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from dispatcher.arguments import Ended
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER
-from testing.desk import Desk, ended_attempt, queued_job
+from testing.desk import Desk
+from testing.queued_jobs import ended_attempt, queued_job
 
 
 @pytest.fixture

@@ -5,14 +5,11 @@ import asyncio
 import pytest
 
 from dispatcher.patience import EAGER, Patience
-from testing.desk import DEADLINE_MS, WAIT_MS, Desk
+from testing.desk import Desk
+from testing.queued_jobs import DEADLINE_MS, WAIT_MS, jobs_of
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
-
-
-def jobs_of(attempt_ids: list[str]) -> list[str]:
-    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 async def test_claims_the_oldest_job_first(desk: Desk) -> None:

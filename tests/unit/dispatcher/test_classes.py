@@ -3,10 +3,7 @@
 from dispatcher.needs import Needs, read_needs
 from dispatcher.turns import Turn, read_turns
 from testing.desk import Desk
-
-
-def jobs_of(attempt_ids: list[str]) -> list[str]:
-    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
+from testing.queued_jobs import jobs_of
 
 
 async def test_worker_passes_by_what_it_can_not_take(desk: Desk) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from testing.desk import DEADLINE_MS, LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
+from testing.queued_jobs import DEADLINE_MS
 
 FIELDS = (
     *("state", "api", "tenant", "user", "tier", "weight", "class", "wants", "estimate", "place"),

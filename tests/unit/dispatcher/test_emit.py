@@ -1,6 +1,7 @@
 """lua/emit.lua: frames reach the api, from the holder of the attempt only, and within its bound."""
 
-from testing.desk import Desk, Told
+from testing.desk import Desk
+from testing.queue_contents import Told
 
 
 async def test_frames_of_several_jobs_arrive_in_one_entry(desk: Desk) -> None:

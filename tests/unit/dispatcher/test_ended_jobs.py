@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from testing.desk import DEADLINE_MS, LEASE_MS, Desk
+from testing.desk import LEASE_MS, Desk
+from testing.queued_jobs import DEADLINE_MS
 
 End = Callable[[Desk, str], Awaitable[Any]]
 

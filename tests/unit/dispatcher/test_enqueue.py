@@ -1,6 +1,7 @@
 """lua/enqueue.lua: a job goes into the queue once, within the bounds."""
 
-from testing.desk import DEADLINE_MS, WAIT_MS, Desk
+from testing.desk import Desk
+from testing.queued_jobs import DEADLINE_MS, WAIT_MS
 
 
 async def test_enqueue_tells_the_position(desk: Desk) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.patience import EAGER, Patience
-from testing.desk import Desk, ended_attempt
+from testing.desk import Desk
+from testing.queued_jobs import ended_attempt
 
 MEANS = "mean_prompt_tokens", "mean_completion_tokens"
 

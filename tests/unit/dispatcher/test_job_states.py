@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from testing.desk import DEADLINE_MS, Desk
+from testing.desk import Desk
+from testing.queued_jobs import DEADLINE_MS
 
 PAGE = Path(__file__).parents[3] / "docs" / "job-states.md"
 FAR_MS = 9_999_999_999_999

@@ -3,15 +3,12 @@
 import pytest
 
 from testing.desk import Desk
+from testing.queued_jobs import jobs_of
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
 
 TOKENS = 1000
-
-
-def jobs_of(attempt_ids: list[str]) -> list[str]:
-    return [attempt_id.rpartition(":")[0] for attempt_id in attempt_ids]
 
 
 async def join(desk: Desk, worker: str, slots: int, **facts: float) -> None:

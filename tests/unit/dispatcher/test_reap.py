@@ -2,7 +2,8 @@
 
 import pytest
 
-from testing.desk import DEADLINE_MS, LEASE_MS, WAIT_MS, Desk
+from testing.desk import LEASE_MS, Desk
+from testing.queued_jobs import DEADLINE_MS, WAIT_MS
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

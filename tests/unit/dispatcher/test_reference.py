@@ -16,7 +16,8 @@ from dispatcher import script_text
 from dispatcher.commands import Identity, Offer, Wish
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.patience import EAGER, Patience
-from testing.desk import Desk, ended_attempt, queued_job
+from testing.desk import Desk
+from testing.queued_jobs import ended_attempt, queued_job
 
 # The fake would take half a minute for these, and say no more.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -32,7 +32,8 @@ from dispatcher.usage import (
     with_rest,
 )
 from dispatcher.used_tokens import UsedTokens
-from testing.desk import LEASE_MS, Desk, queued_job
+from testing.desk import LEASE_MS, Desk
+from testing.queued_jobs import queued_job
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)

@@ -4,7 +4,8 @@ import pytest
 
 from dispatcher.constants import RELIED_ON_MS
 from dispatcher.protocol import PROTOCOL
-from testing.desk import LEASE_MS, Desk, queued_job
+from testing.desk import LEASE_MS, Desk
+from testing.queued_jobs import queued_job
 
 # On the fake their scripts take ten times as long.
 pytestmark = pytest.mark.parametrize("redis_url", ["real"], indirect=True)
