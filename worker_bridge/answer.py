@@ -45,7 +45,7 @@ class Answer(ABC):
         self._tokens = 0
 
     def asked(self, size_bytes: int) -> None:  # noqa: B027  # most wait for what the server says
-        """The server is asked for it, with so many bytes."""
+        """The request is on its way; it has this number of bytes."""
 
     def begin(self, status: int) -> None:
         """The status and the headers are there: the server has begun."""

@@ -25,7 +25,7 @@ _LATE_S = 1.0  # llama-server answers with its headers when a slot begins
 
 
 class Attempts:
-    """The attempts of one worker, which has `begun` so many. `metrics` counts their ends."""
+    """The attempts of one worker. It has `begun` that number; `metrics` counts their ends."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Attempts:
                 self._state.moved(moved_at)
 
     def in_slots(self) -> set[str]:
-        """Those that the server has begun; all, where it is too old a build to tell."""
+        """The attempts that the server has begun; all, where its build is too old to tell."""
         held = {attempt_id: a for attempt_id, a in self._held.items() if not a.is_side}
         if not self._state.tells_beginnings:
             return set(held)
@@ -109,7 +109,7 @@ class Attempts:
         return bool(self._late())
 
     def make_room(self) -> None:
-        """Gives back the last of those that wait for a slot, as many as find none."""
+        """Gives back those that wait for a slot and find none, the last ones first."""
         surplus = self._state.expected_busy - self._state.props.slots
         for attempt in self._late()[::-1][: max(0, surplus)]:
             attempt.stop(Stop.CROWDED)
@@ -154,7 +154,7 @@ class Attempts:
             return False
         if attempt.is_side:  # the engine has no part in it
             return True
-        # Of a whole answer, and behind one, nothing else can be seen than that the engine moves.
+        # For a whole answer, and after one, the only sign of life is that the engine moves.
         hidden = phase is Phase.ANSWER or (phase is Phase.SLOT and self.hide_slots())
         return not hidden or now - max(moved_at, self._state.moved_at) > limit_s
 

@@ -61,7 +61,7 @@ class Breaker:
         self._probe_at = 0.0
 
     def room(self, slots: int) -> int:
-        """How many more jobs may begin, of a server with so many slots."""
+        """How many more jobs may begin on a server with this number of slots."""
         if self.mode is Mode.HALF_OPEN:
             return min(slots, 1 - self._trying)
         return slots if self.mode is Mode.CLOSED else 0

@@ -9,7 +9,7 @@ from worker_bridge.server_state import ServerState
 
 
 class ClaimPolicy:
-    """What each claim of a worker asks for."""
+    """Decides what each claim of a worker asks for."""
 
     def __init__(self, worker: str, state: ServerState) -> None:
         self.patience = EAGER

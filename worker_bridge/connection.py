@@ -20,7 +20,7 @@ _READ_BYTES = 2**16
 
 
 class Reader(Protocol):
-    """Who reads an answer: it is called for each piece of it, and at its end once."""
+    """Reads an answer: called for each piece, and once at its end."""
 
     def begun(self, status: int) -> None:
         """The status and the headers are there."""
@@ -40,9 +40,9 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a server is, and what stands in the head of each request to it.
+    """The address of a server, and the head of each request to it.
 
-    `address` is where it is without TLS and without a name that has to be looked up.
+    `address` is set where there is no TLS and no name to look up.
     """
 
     host: str

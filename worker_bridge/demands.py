@@ -1,4 +1,4 @@
-"""Who waits for which model, as a bridge has seen it last."""
+"""The jobs that wait for each model, as a bridge has last seen them."""
 
 import time
 from dataclasses import replace
@@ -29,10 +29,10 @@ class Demands:
         self._seen.pop(name, None)
 
     def of(self, name: str) -> Demand:
-        """That of one model by now.
+        """The demand for one model by now.
 
-        Where another worker serves it, jobs wait from when that was first seen: they may have
-        waited for it to be loaded, and it takes them now.
+        If another worker serves it, only the time since that was first seen counts: jobs may have
+        waited for its load before, and it takes them now.
         """
         demand, seen_at = self._seen.get(name, (NOBODY, 0))
         if not demand.jobs:

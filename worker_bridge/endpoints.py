@@ -39,5 +39,5 @@ async def read_endpoints(
 
 
 def makes_text(answer: Looked) -> bool:
-    """Whether this answer to a chat is that of a server that can have one; a late one may be."""
+    """Whether the server that gave this answer can chat. One that answers late may."""
     return answer.status != 500 or _NO_TEXT not in answer.body

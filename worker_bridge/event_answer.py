@@ -57,7 +57,7 @@ class EventAnswer(Answer):
         return None
 
     def _are_parts(self, events: bytes) -> bool:
-        """Whether all of them surely are parts of the answer, as most events are."""
+        """Whether all events surely are parts of the answer, as most are."""
         if not events.startswith(_BEGINNINGS) or events.find(self._last) >= 0:
             return False
         return all([events.find(word) < 0 for word in _SPECIAL])

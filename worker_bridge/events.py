@@ -82,9 +82,9 @@ def read_event(event: bytes) -> Event:
 
 
 def end_of_text(events: bytes, start: int) -> int:
-    """Where the chunks at `start` end that are surely text and no more, as most events are.
+    """The end of the run of chunks at `start` that surely have text only, as most events do.
 
-    So is the first one, which says who speaks.
+    The first chunk, which says who speaks, counts as one.
 
     >>> text = b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"a"}}]}'
     >>> end_of_text(text + b"\\n\\ndata: [DONE]\\n\\n", 0) == len(text) + 2
@@ -128,7 +128,7 @@ def last_count(events: bytes) -> tuple[int, int]:
 
 
 def without_comments(event: bytes) -> bytes:
-    """The lines of an event that are no comments; a comment needs no blank line behind it.
+    """An event without its comments. No blank line need follow a comment.
 
     >>> without_comments(b":\\ndata: {}")
     b'data: {}'

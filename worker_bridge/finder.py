@@ -68,7 +68,7 @@ async def look_for_ever(ports: Sequence[int], begin: Begin) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Stranger:
-    """What is no llama-server. It may log each look: so it is asked again after growing pauses."""
+    """A server that is no llama-server. It may log each look, so the pauses between looks grow."""
 
     what: str
     pause_s: float

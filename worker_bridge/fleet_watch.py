@@ -17,9 +17,9 @@ _WORKERS_PER_S = 32
 
 
 def look_again_s(workers: int) -> float:
-    """After how many seconds a bridge reads the speeds of so many workers again.
+    """How many seconds a bridge waits before it reads the speeds of the fleet again.
 
-    Every bridge reads those of all: in a large fleet each one looks less often.
+    Every bridge reads those of all workers, so in a large fleet each reads less often.
 
     >>> look_again_s(2), look_again_s(320)
     (1.0, 10.0)

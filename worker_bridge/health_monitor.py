@@ -146,7 +146,7 @@ class HealthMonitor:
         if props is not None:
             if self._processes and props.process not in self._processes:
                 self._state.broke(self._props_at)
-            self._processes.add(props.process)  # one that comes back is behind a load balancer
+            self._processes.add(props.process)  # behind a load balancer an old one comes back
             self._props_at = now
             if self._state.learn(props):
                 self._trusted_at = now  # it is another one

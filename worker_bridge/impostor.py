@@ -1,4 +1,4 @@
-"""What answers in the place of a llama-server, in words for people."""
+"""Says in words what answers where a llama-server should be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ _LONGEST_PAUSE_S = 30.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
 _OWN_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' start_new_session
-_STEADY_S = 60.0  # a program that ran for so long starts again after the first pause
+_STEADY_S = 60.0  # a program that ran longer starts again after the first pause
 
 ORPHANED = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """Tells a process of llamaq that its parent was killed: no time is left for answers."""
@@ -30,11 +30,11 @@ class KeptProcess:
 
     On Linux it also ends when this process is killed: it then gets the signal `orphaned`.
 
-    It sees `environment` and nothing of this process' own, but for the descriptors `inherited`.
+    It gets `environment`, and of this process only the descriptors `inherited`.
     It `is_held` from `hold` to `go_on`: it does not run then.
     `stop_s` is how long it may take to end politely. `ended` is set as soon as it has ended by
-    itself. What it writes as errors goes by way of `last_words`, where it is given any. `advice` is
-    logged where it ends soon after its start.
+    itself. Its stderr goes through `last_words`, if set. `advice` is logged where it ends soon
+    after its start.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class KeptProcess:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is not to run for now."""
+        """Whether it must not run for now."""
         return not self._wanted.is_set()
 
     async def run(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -120,7 +120,7 @@ class KeptProcess:
         await self._end(None)
 
     def go_on(self) -> None:
-        """Has a program that was held start again."""
+        """Lets a program that was held start again."""
         self._wanted.set()
 
     def kill(self) -> None:
@@ -190,7 +190,7 @@ def _in_words(code: int) -> str:
 
 
 def _ending_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it is the program: the system signals it when its parent dies."""
+    """Runs in the child before the program: the system will signal it when its parent dies."""
     if _libc is None:
         return None
     return partial(_libc.prctl, _PR_SET_PDEATHSIG, number)

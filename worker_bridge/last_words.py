@@ -1,4 +1,4 @@
-"""What a program that has ended wrote last: most often why."""
+"""The last line that a program wrote before its end: most often the reason."""
 
 import asyncio
 import sys

@@ -78,7 +78,7 @@ class LlamaServer:
     async def _with_endpoints(
         self, told: Props, said: bytes, timeout_s: float
     ) -> tuple[ProbeResult, Props | None]:
-        """The same process has the same ones, also where several are behind one address."""
+        """Asks each process once for its endpoints: several may share one address."""
         known = told.process, told.model_id
         if known not in self._endpoints:
             probe, endpoints = await read_endpoints(self._origin, _OWN_REQUEST, timeout_s)

@@ -21,7 +21,7 @@ class _Failure:
 
 
 class LoadFailures:
-    """Those of one machine, by the model's name. A changed file is another model."""
+    """The failed loads of one machine, by model. A changed file is another model."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Failure] = {}

@@ -1,4 +1,4 @@
-"""What one process of bridges tells Prometheus of its workers."""
+"""The metrics that a process of bridges tells Prometheus."""
 
 from dispatcher import metrics
 from dispatcher.link import Link
@@ -17,7 +17,7 @@ _PLAIN_NAMES = 2  # of one name and model; more get numbers
 
 
 class BridgeMetrics:
-    """The metrics of this process. `servers` is for how many it has a worker, or will have one."""
+    """The metrics of this process. `servers`: how many have a worker here, or will have one."""
 
     def __init__(self) -> None:
         self.servers = 0
@@ -25,12 +25,12 @@ class BridgeMetrics:
         self._watch: ProcessWatch | None = None
 
     def begin(self, link: Link) -> ProcessWatch:
-        """Redis is there. Returns what is to run beside the bridges."""
+        """Called when Redis is there. Returns the watch that runs beside the bridges."""
         self._watch = ProcessWatch(link)
         return self._watch
 
     def worker(self, model: str, name: str) -> WorkerMetrics:
-        """That of a worker of this name. Where several of one model have it, they get numbers."""
+        """The metrics of a worker. Workers of one model and name are numbered."""
         if len(self.workers) >= _MOST_WORKERS:
             model = name = OTHER
         label, number = name, _PLAIN_NAMES

@@ -32,9 +32,9 @@ class Patience:
 class Tenure:
     """The model that is loaded.
 
-    It holds so many jobs that `run`, and so many `wait` for it. It `is_claiming` while more may be
-    on their way. When it was loaded, `loaded_s` ago, it `owed` a slot to jobs that had waited, and
-    it has `begun` so many since. It was without jobs for `idle_s`. It takes no more where it
+    `run`, `wait`: how many jobs it holds, and how many wait for it. It `is_claiming` while more may
+    be on their way. It was loaded `loaded_s` ago and then `owed` slots to the jobs that had waited;
+    `begun` counts the jobs begun since. It was without jobs for `idle_s`. It takes no more where it
     `gives_way`. A job holds a slot for `service_s`. Its server ends within `parting_s`. It is no
     longer `wanted` when its file has gone or changed.
     """
@@ -93,7 +93,7 @@ def _first(waiting: Mapping[str, Demand], bound_s: float) -> tuple[Step, str]:
 
 
 def quiet_s(loaded: Tenure, others: Mapping[str, Demand], patience: Patience) -> float:
-    """After so long the choice may be another one, though nobody comes or goes. Infinite: never.
+    """Seconds until the choice may change though no job comes or goes. Infinite: never.
 
     >>> round(quiet_s(Tenure("a"), {"b": Demand(jobs=1, waited_s=1)}, Patience(5, 600)), 1)
     3.6

@@ -16,13 +16,13 @@ from worker_bridge.shared import Shared
 from worker_bridge.shelf import Shelved
 from worker_bridge.signals import Signals
 
-_ROUNDS = 2  # of its slots: so many jobs that waited for a load have their turn after it
+_ROUNDS = 2  # of its slots: as many of the jobs that waited for a load run after it
 
 
 class ModelLoad:
     """A model's own server and its bridge, from `begin` until `has_ended`.
 
-    It was `awaited_by` so many jobs before it was loaded. It `is_serving` once its worker has
+    `awaited_by`: how many jobs waited before it was loaded. It `is_serving` once its worker has
     joined. It `gives_way` while it takes no jobs, so that another model may come. That one is its
     `heir` when it ends.
     """
@@ -157,6 +157,6 @@ class ModelLoad:
             self._signals.hurry.set()
 
     async def wait(self, timeout_s: float) -> None:
-        """Returns when it has ended, at the latest after so long."""
+        """Returns when it has ended, or after `timeout_s`."""
         if self._serving is not None:
             await asyncio.wait({self._serving}, timeout=timeout_s)

@@ -22,9 +22,9 @@ class Aliases:
         self._taken = ""
 
     def of(self, said: tuple[str, ...]) -> str:
-        """Those among the names that its server has `said`, in order, with blanks between.
+        """The names that its server has `said`, in order, separated by blanks.
 
-        What can't be a name here is left out, and logged once.
+        A name that is not allowed here is left out, and logged once.
         """
         if said != self._said and not self._only:
             self._said = said

@@ -25,8 +25,8 @@ _EVERY_S = 0.5
 class PauseWatch:
     """Whether the workers of this process are paused, `until_s` in Unix time; 0: they are not.
 
-    The order is in `folder`, and `bridge` is who answers to it. Outside the hours of `work` they
-    are paused, too. `frees` says that this process can have its servers free their memory.
+    The order is in `folder`; the answer to it names `bridge`. Outside the hours of `work` they
+    are paused, too. `frees`: this process can make its servers free their memory.
     """
 
     def __init__(
@@ -86,6 +86,6 @@ class PauseWatch:
 
 
 def watch_pause(settings: BridgeSettings, *, frees: bool) -> PauseWatch:
-    """That of a process with these settings."""
+    """The watch of a process with these settings."""
     name = settings.worker_name or socket.gethostname()
     return PauseWatch(settings.data_dir.expanduser(), name, settings.work, frees=frees)

@@ -51,7 +51,7 @@ def read_presets(text: str) -> dict[str, Options]:
     {'*': {'c': '8192'}, 'qwen': {'model': 'q.gguf'}}
     """
     sections: dict[str, Options] = {}
-    options: dict[str, str] = {}  # in front of the first section: no model's
+    options: dict[str, str] = {}  # before the first section: no model's
     for number, line in enumerate(text.splitlines(), start=1):
         said = _COMMENT.sub("", line).strip()
         if section := _SECTION.fullmatch(said):
@@ -66,7 +66,7 @@ def read_presets(text: str) -> dict[str, Options]:
 
 
 def names_model(options: Iterable[str]) -> bool:
-    """Whether they say which model is meant."""
+    """Whether these options name a model."""
     return any(name in MODEL_OPTIONS or name in _FROM_AFAR for name in options)
 
 
@@ -85,7 +85,7 @@ def words_of(options: Options) -> tuple[str, ...]:
 
 
 def variables_of(options: Options) -> dict[str, str]:
-    """Those among the options that are environment variables of llama-server."""
+    """The options that are environment variables of llama-server."""
     return {name: value for name, value in options.items() if _is_variable(name)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-# What tells models apart that have the same alias.
+# Tells models of the same alias apart.
 _SIZES = "size", "n_params", "n_embd", "n_vocab"
 _MOST_ALIASES = 100
 _MOST_CHARS = 60
@@ -19,11 +19,11 @@ _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 class Props:
     """What a llama-server says of itself. `context` is per slot, in tokens.
 
-    `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` is another
-    after a restart; empty where the server doesn't tell. `names` are all that it has for the model.
-    `endpoints` are those that not every server has (`dispatcher.needs`). `quantisation` is its word
-    for that of the weights, which have `size_bytes` and so many `parameters`, and were trained on
-    contexts of `trained_context` tokens; empty or 0 where it does not tell.
+    `modalities` are what it takes besides text: `vision`, `video`, `audio`. `process` changes
+    with a restart; empty where the server doesn't tell. `names` are all that it has for the model.
+    `endpoints` are those that not every server has (`dispatcher.needs`). `quantisation`,
+    `size_bytes` and `parameters` (their number) are of the weights, which were trained on contexts
+    of `trained_context` tokens. All four are empty or 0 where it does not tell.
     """
 
     model_id: str
@@ -43,7 +43,7 @@ class Props:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What two servers have in common that can go on with each other's answers."""
+        """Equal for two servers that can continue each other's answers."""
         return self.model_id, self.fingerprint
 
     @property

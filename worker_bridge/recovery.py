@@ -44,6 +44,6 @@ class Recovery:
         self._state.probed(round_, answered=answered)
 
     async def _has_room(self) -> bool:
-        """Whether a slot is idle: the request would else wait behind answers that take long."""
+        """Whether a slot is idle: else the request would wait for long answers to end."""
         probe, busy = await self._server.busy_slots(_LOOK_S)
         return probe is not ProbeResult.OK or busy < self._state.props.slots

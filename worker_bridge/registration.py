@@ -26,11 +26,11 @@ log = logging.getLogger("llamaq.bridge")
 
 
 class Registration:
-    """That of one worker.
+    """The registration of one worker.
 
     It is renewed every `every_s`, and at once where the server's state has news. `replaced` is set
-    when the server has another model than it had at first, or the same one in another form: answers
-    that were begun must not go on there. Each renewal renews the `lease`.
+    when the server has another model than at first, or another form of it: it must not continue
+    answers that were begun before. Each renewal renews the `lease`.
     """
 
     def __init__(

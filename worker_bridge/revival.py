@@ -16,7 +16,7 @@ _TICK_S = 0.5
 
 
 async def revive(process: KeptProcess, state: ServerState, patience_s: float) -> None:
-    """Kills the server whenever it has been silent for so long: nothing else helps it."""
+    """Kills the server when it was silent for `patience_s`: nothing else helps."""
     while True:
         await asyncio.sleep(_TICK_S)
         since = state.silent_since

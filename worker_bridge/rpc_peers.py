@@ -19,7 +19,7 @@ _SILENCES = 2  # as many make a server down
 
 
 class RpcPeers:
-    """Those of one llama-server, which `restarts` by the bridge where it has lost one.
+    """The RPC peers of one llama-server. `restarts`: the bridge restarts it after a loss.
 
     `lost` is set at each loss.
     """

@@ -19,11 +19,11 @@ class ServerState:
     `reason` is why it is not fit for work, where more can be said than its health does.
     `held` counts the attempts of its worker that take slots, `asking` those of them whose request
     it has.
-    `others` is how many of its slots somebody else uses. What was begun before `broke_at` can't end
-    any more: the process that had it is gone. Since `silent_since` nothing was heard of it, or of
-    its engine. At `moved_at` a job got something from the engine. All three are seconds of the
-    monotonic clock. It `is_replaced` when it has another model than its worker serves, or the same
-    one in another form, which must not go on with answers that this one has begun. While it is
+    `others` is how many of its slots somebody else uses. Attempts begun before `broke_at` can't end
+    any more: their process is gone. Since `silent_since` nothing was heard of it, or of
+    its engine. At `moved_at` a job last got something from the engine. All three are monotonic
+    seconds. It `is_replaced` when it has another model than its worker serves, or another form of
+    it, which must not continue the answers that were begun. While it is
     `giving_way` to another model it takes no jobs, nor while an operator has `drained` the worker.
     It is paused until `paused_until_s`, Unix time; 0: it is not.
     """
@@ -82,7 +82,7 @@ class ServerState:
 
     @property
     def most(self) -> int:
-        """How many jobs a claim may take, if so many slots are free."""
+        """How many jobs a claim may take, given the free slots."""
         if not self.accepting:
             return 0
         slots = self.slots
@@ -116,7 +116,7 @@ class ServerState:
             self.renew_soon.set()
 
     def broke(self, at: float) -> None:
-        """What was begun before can't end any more."""
+        """Attempts begun before this can't end any more."""
         self.broke_at = max(self.broke_at, at)
 
     def learn(self, props: Props) -> bool:
@@ -129,12 +129,12 @@ class ServerState:
         return True
 
     def begin_to_serve(self) -> Props:
-        """What the server is now is what its worker serves."""
+        """The worker serves what the server has now."""
         self._served = self.props.identity
         return self.props
 
     def see_others(self, slots: int) -> None:
-        """Somebody else uses so many slots of the server."""
+        """Notes how many slots of the server others use."""
         if slots != self.others:
             log.info("server=%s slots used by others: %s", self.url, slots)
             self.others = slots

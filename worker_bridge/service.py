@@ -43,7 +43,7 @@ _STOP_S = 5.0
 _COLLECT_AFTER = (20_000, 20, 20)  # attempts leave no cycles
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-_STEADY_S = 60.0  # a worker that ran for so long begins again after the first pause
+_STEADY_S = 60.0  # a worker that ran longer begins again after the first pause
 
 _ADVICE = (
     " before it served for long. Its own lines above say why. Often an option is wrong, the model "
@@ -54,7 +54,7 @@ Tell = Callable[[Bridge], None]
 
 
 def _tell_nobody(bridge: Bridge) -> None:
-    """Most often nobody wants to know of a bridge that begins."""
+    """The default: nobody is told."""
 
 
 async def run_bridge(
@@ -116,7 +116,7 @@ async def serve_all(
     shared: Shared,
     signals: Signals,
 ) -> None:
-    """Bridges several servers, each as if it were alone, until all are to drain."""
+    """Bridges several servers, each as if it were alone, until all must drain."""
     async with asyncio.TaskGroup() as group:
         for each in settings:
             group.create_task(serve_for_good(each, queue, shared, signals))
@@ -132,8 +132,8 @@ async def serve(
 ) -> None:
     """Bridges a server, whatever model it has and comes to have, until it is to drain.
 
-    `process` is that of the server, where it is ours. `tell` is told of each bridge before it
-    begins. See `Bridge.serve`.
+    `process`: the server's, where the bridge started it. `tell` gets each bridge before it begins.
+    See `Bridge.serve`.
     """
     url = queue.redis_url.get_secret_value()
     async with aclosing(open_redis(url, silence_s=BLOCKED_SILENCE_S)) as waiter:
@@ -148,7 +148,7 @@ async def serve_for_good(
     shared: Shared,
     signals: Signals,
 ) -> None:
-    """As `serve`, one of several: where that fails it begins again."""
+    """`serve`, for one of several servers: after a failure it begins again."""
     pause_s = _FIRST_PAUSE_S
     while not signals.drain.is_set():
         began_at = time.monotonic()

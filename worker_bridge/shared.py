@@ -18,7 +18,7 @@ from worker_bridge.worker_metrics import WorkerMetrics
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the workers of one process share. Those of one model reap by turns: one is enough.
+    """What the workers of one process share. The workers of one model take turns at reaping.
 
     `metrics` is None where nobody asks for them.
     """
@@ -31,17 +31,17 @@ class Shared:
     pause: PauseWatch = field(default_factory=PauseWatch)
 
     def count_servers(self, more: int) -> None:
-        """So many servers more are to have a worker here."""
+        """Adds to the servers that are to have a worker here."""
         if self.metrics is not None:
             self.metrics.servers += more
 
     def worker_metrics(self, settings: BridgeSettings, model: str) -> WorkerMetrics | None:
-        """What counts the attempts of a worker of this model, where they are counted."""
+        """Counts the attempts of a worker. None: nobody asks for metrics."""
         name = settings.worker_name or socket.gethostname()
         return self.metrics.worker(model, name) if self.metrics is not None else None
 
     def watch(self, keys: Keys) -> FleetWatch:
-        """The one that looks at the fleet of a model."""
+        """The watch over the fleet of a model: one for all its workers."""
         return self.watches.setdefault(keys.model, FleetWatch(self.commands.link, keys))
 
 

@@ -15,7 +15,7 @@ from worker_bridge.meter import Timings
 
 
 class Speedometer:
-    """Smoothed speeds of one server process. Another one begins anew, with nothing known."""
+    """Smoothed speeds of one server process. Another process starts from nothing."""
 
     def __init__(self) -> None:
         self._begin("")

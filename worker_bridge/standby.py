@@ -18,8 +18,7 @@ from dispatcher.worker import WorkerSession
 class Standby:
     """The registration of one model while it is not loaded: as a worker without slots.
 
-    While an operator has drained it, or it is `paused_until_s`, nobody seems to wait, so that it is
-    not loaded.
+    While it is drained or paused (`paused_until_s`), it sees no waiting jobs, and so is not loaded.
     Every call raises `RedisUnavailable` and `ResponseError`.
     """
 
@@ -34,7 +33,7 @@ class Standby:
         self._about = replace(about, place=place_of(name))
 
     def remember(self, facts: WorkerFacts) -> None:
-        """What the model was like when it was loaded: it will be so again."""
+        """Keeps the facts of the model from when it was loaded: they hold for the next load."""
         self._about = replace(
             facts,
             server="",

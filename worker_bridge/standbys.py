@@ -28,7 +28,7 @@ LOOK_S = 1.0
 
 
 class Standbys:
-    """Those of one machine, and who waits for them (`demands`), as it was seen last."""
+    """The standbys of one machine, and the last seen `demands` for their models."""
 
     def __init__(
         self, settings: BridgeSettings, queue: QueueSettings, shared: Shared, failures: LoadFailures
@@ -86,7 +86,7 @@ class Standbys:
         return standby.look()
 
     def others(self, shelf: Shelf, load: ModelLoad | None) -> dict[str, Demand]:
-        """Those that could be loaded here now, and who waits for them."""
+        """The models that could be loaded here now, and the demand for each."""
         found = {}
         for name, standby in self._known.items():
             demand, model = self.demands.of(name), shelf.get(name)

@@ -48,7 +48,7 @@ _NOT_READ = (
 )
 _TOO_LONG = "exceed_context_size_error"
 _OF_REQUEST = (400, 413, 415, 422, 501)
-_OVERLOADED = (408, 425, 429)  # of a proxy in front of the server; it has none of them itself
+_OVERLOADED = (408, 425, 429)  # of a proxy before the server, which itself sends none of them
 
 
 @dataclass(frozen=True, slots=True)
