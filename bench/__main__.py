@@ -1,14 +1,13 @@
-"""Compares llamaq with earlier commits, HAProxy and LiteLLM, by turns and on the same requests.
+"""Compares llamaq with earlier commits, HAProxy and LiteLLM: in turn, with the same requests.
 
     scripts/bench --against d26fdb4
 
-All systems stand in front of the same stand-in servers, and each turn has prompts that no other
-turn has. CPU time is that of all processes of a system, Redis included. The table has medians of
-the runs, their spread, and ratios to the other systems. Where the machine is too noisy, it has the
-figures and no judgement.
+All systems use the same stand-in servers, and no two turns share a prompt. CPU time is that of all
+processes of a system, Redis included. The table has medians of the runs, their spread, and ratios
+to the other systems. Where the machine is too noisy, the table gives no verdict.
 
-`scripts/bench counts` counts what a request and a token take, which no noise can move; with
-`--write` tests hold these numbers from then on.
+`scripts/bench counts` counts the work for a request and for a token. Noise does not change these
+counts. With `--write` the tests hold them from then on.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What came back: whether each answer is whole, and when its tokens were there."""
+"""Reads what came back: whether each answer is whole, and when its tokens came."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,9 +1,9 @@
-"""CPU time that reading a stream costs per event: httpx, and the bridge's own connection.
+"""CPU time to read a stream, per event: with httpx, and with the bridge's own connection.
 
     .venv/bin/python bench/chat_connection.py
 
-Both read the same answers of the same paced server in one run, by turns, and so does the baseline,
-a bare socket that looks at nothing it reads.
+Both read the same answers of the same paced server, in turn, in one run. So does the baseline: a
+bare socket that ignores what it reads.
 """
 
 import asyncio

@@ -2,13 +2,13 @@
 
     .venv/bin/python bench/claim_cost.py [WORD]     only the rows with this word in their names
 
-Prints microseconds of CPU of Redis' main thread per call, as the kernel counts them, so the work
-on the connection is in it; `PING` is a call that does nothing else. In brackets: what the script
-took, by Redis' own clock. A fleet of full bridges claims and finishes in rounds, and one job is
-queued for each one taken. A quarter of the rounds cost less than the figures: other work on the
-machine makes them dearer. A claim of several jobs is given per job. An emit looks at no queue:
-what it costs more behind a long one is memory that is in no cache. So the last lines give the
-claims in emits of their rows, too.
+Prints microseconds of CPU of Redis' main thread per call, as the kernel counts them. This includes
+the work on the connection; `PING` is a call that does nothing else. In brackets: the time of the
+script by Redis' own clock. A fleet of full bridges claims and finishes in rounds, and one job is
+queued for each one taken. The figures are lower quartiles of the rounds, since other work on the
+machine makes rounds dearer. A claim of several jobs is given per job. An emit looks at no queue:
+where a long queue makes it dearer, the reason is memory that is in no cache. So the last lines also
+give the claims as multiples of the emits of their rows.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ PATIENT = Patience(1000, 1000, 1, 1, ("swift",))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """So many jobs of so many tenants wait; a claim takes up to `at_once`.
+    """The waiting jobs and their tenants; a claim takes up to `at_once`.
 
     The jobs need `classes` of their workers, by turns, and prefer the worker named: `{}` stands for
     each of the fleet by turns. With `left`, they are left to others: a claim takes nothing.

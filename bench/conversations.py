@@ -3,16 +3,16 @@
     python3 -m venv /tmp/sglang && /tmp/sglang/bin/pip install sglang-router==0.3.2
     .venv/bin/python bench/conversations.py --sglang-python /tmp/sglang/bin/python
 
-Each system stands in front of three fresh llama.cpp servers of four slots and is given the same
-conversations of eight turns. All share a system prompt of 60 tokens; a message has 120 to 240, an
-answer 60 to 180. (A system prompt of 240 is over 0.3 of a first request: cache_aware takes all
-conversations for one then, and gives all to one server.) Columns: `evaluated`, the prompt tokens
+Each system has three fresh llama.cpp servers of four slots, and gets the same conversations of
+eight turns. All share a system prompt of 60 tokens; a message has 120 to 240, an
+answer 60 to 180. (A system prompt of 240 is over 0.3 of a first request: then cache_aware takes all
+conversations for one, and sends all to one server.) Columns: `evaluated`, the prompt tokens
 that the servers say they have evaluated; `x`, these over those of cache_aware; `stayed`, the turns
 on the worker of the turn before; `busiest`, the part of all turns on the worker that had most;
 makespan, and latency of a turn in seconds.
 
-Then the fairness of llamaq: two tenants that both have jobs waiting are served the same, however
-large their jobs, up to the bound of arXiv 2401.00588.
+Then the fairness of llamaq: two tenants whose jobs wait get the same service, however large their
+jobs are, up to the bound of arXiv 2401.00588.
 """
 
 import argparse

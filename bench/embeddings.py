@@ -2,11 +2,11 @@
 
     .venv/bin/python -m bench.embeddings [--pieces N …] [--tokens N] [--size N]
 
-Requests of 2,000 inputs each come at once, over three stand-in servers of the speeds 4:4:1. The
-ideal time is that of all tokens over the speed of the fleet. A chat goes on meanwhile, and again
-when nothing else runs. `--pieces` says into how many a request is cut at most: by default as the
-product does. Columns: the time, over the ideal one; tokens/s of the chat, alone and beside; its
-longest pause; CPU seconds of the API, the bridges and Redis.
+Requests of 2,000 inputs each come at once. Three stand-in servers have speeds of 4:4:1. The ideal
+time is all tokens divided by the speed of the fleet. A chat runs meanwhile, and again when nothing
+else runs. `--pieces` is the most pieces of a request: by default as the product does. Columns: the
+time divided by the ideal one; tokens/s of the chat, alone and beside the load; its longest pause;
+CPU seconds of the API, the bridges and Redis.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Chat:
 
 @contextmanager
 def started(rate: float, size: int, most: int, folder: Path) -> Iterator[str]:
-    """The servers, of which the slowest makes so many tokens/s, and llamaq; yields its URL."""
+    """Starts the servers, given the tokens/s of the slowest, and llamaq; yields its URL."""
     with ExitStack() as stack:
         redis_url = stack.enter_context(valkey(folder))
         for number, speed in enumerate(SPEEDS):

@@ -1,4 +1,4 @@
-"""Where the other systems' programs are: earlier commits, and LiteLLM. Each is installed once.
+"""Installs the other systems, earlier commits and LiteLLM, once each.
 
 They lie in `LLAMAQ_BENCH_CACHE`, else in `~/.cache/llamaq-bench`.
 """

@@ -1,4 +1,4 @@
-"""What is read off a load: CPU per request and token, times, rates."""
+"""Figures of a load: CPU per request and token, times, rates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

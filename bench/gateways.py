@@ -1,4 +1,4 @@
-"""Starts llamaq, sglang-router or HAProxy in front of llama.cpp servers. Benchmarks only."""
+"""Starts llamaq, sglang-router or HAProxy for llama.cpp servers. Benchmarks only."""
 
 import json
 import sys

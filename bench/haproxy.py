@@ -1,7 +1,7 @@
-"""Starts HAProxy in front of llama-servers, as well as it can be set up: for benchmarks only.
+"""Starts HAProxy for llama-servers, set up as well as it can be: for benchmarks only.
 
-It checks the same JWT as llamaq, gives each server no more requests than its `maxconn`, the slots
-it was told of, and keeps the others in one queue.
+It checks the same JWT as llamaq. It gives each server no more requests than the slots it was told
+of (`maxconn`), and keeps the others in one queue.
 """
 
 import shutil

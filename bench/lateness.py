@@ -1,18 +1,18 @@
 """How late jobs are claimed, from a book of what bridges did.
 
-A job's *lateness* is the time, from its enqueue to the answer of the claim that takes it, in which
-a willing slot was free; its *wake-up* the longest one piece of that. They differ for jobs that slow
-workers leave: with each job that comes or goes they change their minds, and before one has asked
-the queue is shorter again. It ends where the bridge has the answer, and a slot is free from before
-its job's `finish` is sent, so all calls, and the waits in the process that keeps the book, are in
-it. A slot is willing when it is of a live bridge that can take the job's class, unless the job is
-left to others by the rules of `lua/parts/leaving.lua`:
+A job's *lateness* is the time in which a willing slot was free, between its enqueue and the answer
+of the claim that takes it. Its *wake-up* is the longest single piece of that. They differ for jobs
+that slow workers leave: these change their minds with each job that comes or goes, and before one
+has asked, the queue is shorter again. A slot counts as free from before its job's `finish` is sent.
+So lateness contains all calls, and the waits in the process that keeps the book. A slot is willing
+when its bridge lives and can take the job's class, unless the rules of `lua/parts/leaving.lua`
+leave the job to others:
  - it prefers another live bridge, for 200 ms from when it was left first, else from its enqueue;
    whether that bridge is full is not looked at here;
  - the bridge's patience at its last claim leaves it (`Patience.leaves`), for as long as its loss,
    from when the job was left first, as Redis knows it.
-Where dead bridges had a part, the job is `touched`: one ran it, or was preferred. What came back
-from a dead one is judged by its first wait alone.
+A job is `touched` if a dead bridge ran it or was preferred. A job that came back from a dead bridge
+is judged by its first wait alone.
 """
 
 import time

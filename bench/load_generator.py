@@ -1,7 +1,7 @@
-"""A lean HTTP client for loads: it keeps what comes and when, and reads none of it on the way.
+"""A lean HTTP client for loads: it keeps what comes, and when, without reading it.
 
-`bench/answers.py` reads it when the load is over, so that the client takes few of the machine's
-cores from what is measured.
+`bench/answers.py` reads it after the load. So the client leaves the machine's cores to what is
+measured.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _now_s = time.perf_counter  # the loop's own clock has whole milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, due `at_s` after the start; a right answer has so many `tokens` of `seed`.
+    """What is sent, `at_s` after the start; a right answer has `tokens` tokens, of `seed`.
 
     A stream that tells its `usage` comes from a real server, whose tokens have no numbers.
     """

@@ -1,4 +1,4 @@
-"""What machine this is."""
+"""Describes this machine."""
 
 import platform
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How noisy the machine is: what the same work costs now, and what other programs take."""
+"""Measures how noisy the machine is: the cost of fixed work, and the CPU of other programs."""
 
 import json
 import time

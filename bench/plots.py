@@ -1,4 +1,4 @@
-"""Draws what a scenario found: a bar for each system, and a line from the least to the most."""
+"""Draws the results of a scenario: a bar for each system, and a line from least to most."""
 
 from collections.abc import Iterator, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Makes requests that differ from their first word on: no cache and no affinity helps anybody."""
+"""Makes requests that differ from the first word on, so no cache and no affinity helps."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What calls cost Redis."""
+"""Measures the CPU time that calls cost Redis."""
 
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field

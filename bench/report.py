@@ -1,4 +1,4 @@
-"""What was found: the table, and the JSON with every raw value."""
+"""Writes the results: the table, and the JSON with every raw value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""What systems are compared at: each scenario's servers, load and figures."""
+"""The scenarios of the comparison: servers, load and figures of each."""
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ _FLEET_LOAD = 0.5  # of what the mixed fleet can do: 450 tokens/s
 class Server:
     """A stand-in server, or a `real` one: its slots, and tokens/s of each slot (0: unpaced)."""
 
-    slots: int = 1000  # so many that no queue forms
+    slots: int = 1000  # enough that no queue forms
     rate: float = 0
     prompt_rate: float = 0
     real: bool = False
@@ -48,7 +48,7 @@ class Scenario:
     """A load of `requests` of `tokens` tokens on its servers.
 
     `at_once` clients each send the next request after an answer; with 0, all requests are sent by
-    a client of their own when they are due. With `idle_s` nothing is sent for so long. With
+    a client of their own when they are due. For `idle_s` nothing is sent. With
     `direct` the first server alone is measured too. LiteLLM is measured where `litellm` is true.
     """
 
@@ -67,7 +67,7 @@ class Scenario:
     chats: Callable[["Scenario", int, int], Iterator[tuple[dict[str, Any], float]]] | None = None
 
     def make(self, turn: int, token: str, requests: int = 0) -> list[Request]:
-        """The requests of a turn, or only so many of them."""
+        """The requests of a turn, or only some of them."""
         chats = (self.chats or _equal)(self, turn, requests or self.requests)
         return [make_request(chat, token, at_s) for chat, at_s in chats]
 

@@ -1,13 +1,12 @@
-"""Requests that need no slot, while all slots are busy: how long they take, and whom they slow.
+"""How long requests without a slot take while all slots are busy, and how much they slow streams.
 
     .venv/bin/python -m bench.side_requests [--seconds N] [--flood N]
 
 A stand-in server streams at a given speed in each of its slots. First one client asks /tokenize at
-a steady pace: while nothing else is asked, and while all slots are busy and 500 more chats wait.
-Then nobody else waits, and so many clients flood /tokenize. The streams are compared with those of
-the same time before it. Columns: what was asked per second, its p50, p99 and most in ms; of the
-slowest stream the tokens/s, before and beside, and of all streams the p99 of the pauses in ms,
-before and beside.
+a steady pace: on an idle fleet, then while all slots are busy and 500 more chats wait. Then no chat
+waits, and N clients flood /tokenize. The streams are compared with the time before the flood.
+Columns: requests per second, their p50, p99 and longest time in ms; tokens/s of the slowest stream,
+before and during the flood; p99 of the pauses of all streams in ms, before and during it.
 """
 
 import argparse
@@ -144,7 +143,7 @@ async def flood(port: int, clients: int, ends_s: float) -> list[float]:
 
 
 async def until_queued(parts: Parts, jobs: int) -> None:
-    """Returns when so many jobs wait."""
+    """Returns when this number of jobs waits."""
     redis = open_redis(parts.redis_url)
 
     async def are_there() -> bool:
@@ -196,7 +195,7 @@ async def measure_flood(parts: Parts, clients: int, lasts_s: float) -> bool:
 
 
 async def measure(parts: Parts, clients: int, lasts_s: float) -> bool:
-    """Both, one behind the other."""
+    """Both, one after the other."""
     is_quick = await measure_waiting(parts, lasts_s)
     await until_queued(parts, 0)
     return await measure_flood(parts, clients, lasts_s) and is_quick

@@ -3,8 +3,8 @@
 .venv/bin/python -m bench.standin_embedder PORT SLOTS TOKENS_PER_SECOND CHAT_TOKENS_PER_SECOND SIZE
 
 The first speed is that of all slots together, the second that of each stream of a chat. An input
-has a token for four bytes, and waits for a slot inside: in the order in which the inputs came, as
-in llama-server. A vector has so many numbers as SIZE says.
+has a token for four bytes, and waits for a slot inside, in order of arrival, as in
+llama-server. SIZE: the numbers in a vector.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Embedder(Standin):
         return [{"is_processing": slot < busy} for slot in range(self.slots)]
 
     def _take_slots(self, inputs: Sequence[int], now: float) -> float:
-        """When the last of the inputs, of so many tokens, is done."""
+        """When the last of the inputs, given their tokens, is done."""
         ends = []
         for tokens in inputs:
             begins = max(now, self._free_at[0])

@@ -3,10 +3,10 @@
 .venv/bin/python bench/standin_server.py PORT SLOTS TOKENS_PER_SECOND [PROMPT_TOKENS_PER_SECOND]
 
 The speeds are those of each slot; 0: as fast as it can. A prompt has a token for four bytes. Each
-token of an answer is the request's seed and a number: so a test sees one that is missing, doubled
-or another request's. A continued answer goes on with its next number. As in llama-server, a request
-that finds no free slot waits inside until its turn comes. GET /account tells what was
-at work at most, what waited inside at most, and when each request began and ended.
+token of an answer is the request's seed and a number, so a test sees tokens that are missing,
+doubled or another request's. A continued answer has the next number. As in llama-server, a request
+without a free slot waits inside until its turn comes. GET /account tells how many requests were at
+work at most, how many waited inside at most, and when each began and ended.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Starts what is compared: llamaq at some commit, HAProxy, LiteLLM, or the first server alone."""
+"""Starts one system: llamaq at some commit, HAProxy, LiteLLM, or the first server alone."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Conversations to hold with a gateway: who says how much, and what came back. Benchmarks only."""
+"""Holds conversations of given lengths with a gateway, and keeps the answers. Benchmarks only."""
 
 import asyncio
 import random

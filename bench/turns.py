@@ -1,4 +1,4 @@
-"""Runs a scenario: all systems by turns, on the same requests and the same servers."""
+"""Runs a scenario: all systems in turn, with the same requests and the same servers."""
 
 import gc
 import tempfile
@@ -20,7 +20,7 @@ from bench.servers import started
 from bench.systems import Candidate, System
 
 _WARM_UP = 40
-_SETTLE_S = 0.5  # what a load leaves behind is over then
+_SETTLE_S = 0.5  # by then the work after a load is over
 _TRAILING_S = 0.1  # in which a system does what it does after its last answer
 _BENCH = psutil.Process()
 _now_s = time.monotonic

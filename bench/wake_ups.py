@@ -1,14 +1,14 @@
-"""No wake-up is lost: how long jobs wait while a willing slot is free, and how often bridges claim.
+"""How long jobs wait while a willing slot is free, and how often bridges claim.
 
     .venv/bin/python bench/wake_ups.py [JOBS]
 
-Bridges that wait and claim as the real ones do (`worker_bridge/calls.py`), in one process; their
-jobs only take time. Some are mostly idle, some small and mostly full, some slow ones leave jobs to
-faster ones, some can see, some are not measured yet, and once a second one dies without a word.
-Every third job prefers the worker that had its conversation.
+Bridges in one process wait and claim as the real ones do (`worker_bridge/calls.py`); their jobs
+only take time. Some bridges are mostly idle, some small and mostly full. Some slow ones leave jobs
+to faster ones, some can see, and some are not measured yet. Once a second a bridge dies without a
+word. Every third job prefers the worker that had its conversation.
 
-bench/lateness.py says what is counted as late. The last line is how late this process' own timers
-are, since all bridges live in it: nothing can be less late than that.
+bench/lateness.py defines late. The last line tells how late this process' own timers are: no job
+can be less late than that, since all bridges live in it.
 """
 
 import asyncio

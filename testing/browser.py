@@ -1,4 +1,4 @@
-"""A page of another origin uses a demo fleet in a real browser: see scripts/try-browser."""
+"""A real browser on a page of another origin uses a demo fleet: see scripts/try-browser."""
 
 import json
 import queue

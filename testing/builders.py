@@ -1,4 +1,4 @@
-"""Small makers of what tests need."""
+"""Builds settings, tokens and bodies of requests."""
 
 import json
 import time

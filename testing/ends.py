@@ -1,4 +1,4 @@
-"""The queue's two ends, as an api and a bridge use them, with a test in the place of people."""
+"""The queue's two ends, as an API and a bridge use them. The test acts for the people."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ class Client:
 
     async def read_to(self, kind: Kind) -> list[tuple[str, bytes]]:
         """All frames up to one of this kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(frame.kind is kind for frame in self.frames):
                 await self.news.wait()
                 self.news.clear()

@@ -1,4 +1,4 @@
-"""Small HTTP servers in the place of a llama-server, with what others answer there."""
+"""Small HTTP servers that answer as other programs do in the place of a llama-server."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Finds keys that nobody would ever remove."""
+"""Finds keys that would stay in Redis for ever."""
 
 from redis.asyncio import Redis
 

@@ -37,7 +37,7 @@ class Worker:
         self._facts = WorkerFacts(model, "http://server", "healthy", 2048, "b1", "f1")
 
     async def join(self, slots: int = SLOTS, **facts: Any) -> None:
-        """Serves with so many slots from now on."""
+        """Serves with this number of slots from now on."""
         self._session.end_epoch()
         await self._session.register(slots, True, replace(self._facts, **facts))
 

@@ -1,7 +1,7 @@
 """Runs llamaq on what Windows, macOS and Linux share: `python -m testing.plain_machine bridge …`.
 
-What they don't share is taken away before llamaq is imported. Python's own library has loaded what
-it needs by then. Programs that llamaq starts have all of it again.
+It takes away the rest before it imports llamaq. Python's own library has loaded what it needs by
+then. Programs that llamaq starts have all of it again.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ CHUNK = b"%x\r\n%b\r\n" % (len(BODY), BODY)
 class Trick:
     """What is sent, and the statuses of all answers to it.
 
-    With `ends`, the connection is closed behind them. `jobs` are the requests that reach the queue.
+    With `ends`, the connection is closed after them. `jobs` are the requests that reach the queue.
     One that `waits` is not all there: it ends when its time is over.
     """
 
@@ -71,7 +71,7 @@ LENGTHS = {
     "length in hex": bad(post(b"Content-Length: 0x10\r\n")),
     "length that is none": bad(post(b"Content-Length: \r\n")),
     "length of two words": bad(post(b"Content-Length: 1 2\r\n")),
-    "length behind a tab": bad(post(b"Content-Length:\x0b5\r\n")),
+    "length after a tab": bad(post(b"Content-Length:\x0b5\r\n")),
     "length with a space in its name": bad(post(b"Content-Length : 5\r\n")),
     "length over 64 bits": bad(post(b"Content-Length: 99999999999999999999999\r\n")),
     "length of 2^63": bad(post(b"Content-Length: 9223372036854775807\r\n"), 413),
@@ -93,7 +93,7 @@ CODINGS = {
     "vertical tab": bad(post(b"Transfer-Encoding:\x0bchunked\r\n", body=chunks())),
     "space in the name": bad(post(b"Transfer-Encoding : chunked\r\n", body=chunks())),
     "folded": bad(post(b"Transfer-Encoding:\r\n chunked\r\n", body=chunks())),
-    "behind a bare line feed": bad(post(b"X: y\nTransfer-Encoding: chunked\r\n", body=chunks())),
+    "after a bare line feed": bad(post(b"X: y\nTransfer-Encoding: chunked\r\n", body=chunks())),
     "chunks in HTTP/1.0": bad(post(CHUNKED, body=chunks(), version=b"1.0")),
     "packed twice": bad(post(LENGTH, b"Content-Encoding: gzip, gzip\r\n"), 415),
     "packed by br": bad(post(LENGTH, b"Content-Encoding: br\r\n"), 415),

@@ -1,4 +1,4 @@
-"""What a scrape tells, for tests."""
+"""Reads the metrics of a scrape."""
 
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -1,4 +1,4 @@
-"""The chat route on a queue that a test scripts: nothing behind it but frames."""
+"""The chat route on a queue that a test scripts: no bridge, only frames."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence

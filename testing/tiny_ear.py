@@ -1,4 +1,4 @@
-"""Makes a tiny projector of random weights, by which the demo model hears: an Ultravox's."""
+"""Makes a tiny projector of random weights, an Ultravox's: with it the demo model hears."""
 
 import math
 import struct

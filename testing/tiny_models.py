@@ -1,4 +1,4 @@
-"""Makes tiny models of random weights that embed and that rank: as BERT does, without text."""
+"""Makes tiny BERT models of random weights: one embeds, one ranks, none makes text."""
 
 from pathlib import Path
 

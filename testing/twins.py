@@ -1,4 +1,4 @@
-"""Two workers of one model that are killed and started again, behind one API."""
+"""An API with two workers of one model, which a test kills and starts again."""
 
 import asyncio
 from collections.abc import Iterator

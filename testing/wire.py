@@ -1,4 +1,4 @@
-"""The connection of a client as its server sees it, without a socket."""
+"""A client's connection as its server sees it, without a socket."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sends requests: so many at once, or each at its time."""
+"""Sends requests: a fixed number at once, or each at its time."""
 
 import asyncio
 import json

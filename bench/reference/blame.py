@@ -132,5 +132,5 @@ class Blame:
 
 
 def _are_enough(rows: Collection[Presence], least: int) -> bool:
-    """Whether they are of two servers, and of so many crashes."""
+    """Whether they are of two servers, and of enough crashes."""
     return len({row.worker for row in rows}) >= 2 and len({row.crash for row in rows}) >= least

@@ -45,7 +45,7 @@ class ReferenceQueue(State):
     def finish(
         self, id_: str, cost: int, tokens: tuple[int, int], now_ms: int, *, done: bool = True
     ) -> None:
-        """A running job has ended, with so many tokens of prompt and of answer."""
+        """A running job has ended; its tokens of prompt and answer are given."""
         entry = self.stop(id_)
         self.blame.served.add(entry.tenant)
         self.turns.settle(entry, entry.estimate if entry.is_side else cost)

@@ -54,7 +54,7 @@ class State:
             self.turns.leave(entry)
 
     def learn(self, service_ms: int) -> None:
-        """A job has held its slot so long (lua/finish.lua)."""
+        """A job has held its slot for this time (lua/finish.lua)."""
         mean = float(service_ms) if self.mean_service_ms is None else self.mean_service_ms
         self.mean_service_ms = float(f"{mean + (service_ms - mean) / 16:.3f}")
 
@@ -80,7 +80,7 @@ class State:
             self.turns.park(entry.tenant)
 
     def oldest_of(self, classes: list[str], path: str, most: int) -> list[Entry]:
-        """A user's oldest jobs, so many of each class."""
+        """A user's oldest jobs, up to a number of each class."""
         flows = (self._flows.get((class_, path), [])[:most] for class_ in classes)
         return [self.jobs[id_] for _, id_ in sorted(place for flow in flows for place in flow)]
 

@@ -14,7 +14,7 @@ class Arrivals:
     A load is a part of what the fleet could do if all of a conversation but its last message were
     always cached.
 
-    With `at_once` > 0 a conversation begins when one of so many ends.
+    With `at_once` > 0 that number of conversations runs: one begins when another ends.
     """
 
     rate: float = 0

@@ -163,7 +163,7 @@ OPTIONS = (
         default=0,
         help="The first jobs, until speeds are known, are left out of the figures.",
     ),
-    click.option("--misjudged-sizes", type=float, default=1, help="By up to so many times."),
+    click.option("--misjudged-sizes", type=float, default=1, help="The largest factor."),
     click.option(
         "--expected-most", type=int, default=0, help="No completion is expected to be longer."
     ),
@@ -178,6 +178,8 @@ OPTIONS = (
     ),
     click.option("--seed", type=int, default=1, help="The first one."),
     click.option("--seeds", type=click.IntRange(1), default=1, help="Runs, taken together."),
-    click.option("--by-tenant", type=int, default=5, help="Shows so many of the busiest tenants."),
+    click.option(
+        "--by-tenant", type=int, default=5, help="How many of the busiest tenants to show."
+    ),
     click.option("--plot", type=click.Path(path_type=Path), help="Writes an SVG file."),
 )
