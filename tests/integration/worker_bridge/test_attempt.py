@@ -108,7 +108,7 @@ async def test_attempt_that_is_paused_before_it_begins_reads_nothing_until_it_go
         await asyncio.sleep(0.1)  # what comes would be there
         assert [frame.kind for frame in outbox.frames] == [Kind.STARTED]
         attempt.resume()
-        end = await asyncio.wait_for(ends.get(), 5)
+        end = await asyncio.wait_for(ends.get(), 30)
     assert isinstance(end, Result)
     assert end.end is End.DONE
 

@@ -288,7 +288,7 @@ async def test_wedged_engine_gets_no_work(stage: Stage) -> None:
     async with stage.bridged(server):
         server.hanging.add("/slots")
         asking = asyncio.create_task(keep_asking())
-        await until(stage.has_health("wedged"), 5)
+        await until(stage.has_health("wedged"))
         asking.cancel()
         server.hanging.clear()
         await until(stage.has_workers(1))

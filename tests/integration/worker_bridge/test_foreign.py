@@ -15,6 +15,7 @@ from testing.fake_llama_server import Chat, Reply, answer
 from testing.processes import LlamaServer, free_port
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
+from worker_bridge import attempts
 
 pytestmark = pytest.mark.real
 
@@ -44,7 +45,8 @@ async def test_slots_that_others_use_are_not_offered_until_they_are_free(stage: 
         server.busy += 1
         await until(stage.knows(server, slots="1", foreign="3"))
         asked = asyncio.create_task(stage.text())
-        await asyncio.sleep(0.5)
+        looks = server.looks.count("/slots")
+        await until(lambda: server.looks.count("/slots") > looks + 2)
         assert len(server.chats) == 2
         over.set()
         assert await first == WHOLE
@@ -82,9 +84,13 @@ async def test_own_jobs_are_none_of_others(stage: Stage) -> None:
         assert await asyncio.gather(*asked) == [WHOLE] * 2
 
 
-async def test_old_build_that_tells_no_beginnings_keeps_its_jobs(stage: Stage) -> None:
+async def test_old_build_that_tells_no_beginnings_keeps_its_jobs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_LATE_S", 0.1)
+
     async def begin_late(chat: Chat) -> None:
-        await asyncio.sleep(2)
+        await until(lambda: server.looks.count("/slots") >= 5)
         await answer(chat)
 
     server = stage.server()

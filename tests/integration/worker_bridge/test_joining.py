@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from dispatcher.keys import Keys
+from dispatcher.worker import WorkerSession
 from testing.fake_llama_server import Chat
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
+from worker_bridge import joining
 from worker_bridge.joining import ServerTaken
 
 pytestmark = pytest.mark.real
@@ -21,16 +24,30 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The workers that tried to register, each time."""
+    tried: list[str] = []
+    truly = WorkerSession.register
+
+    async def note(session: WorkerSession, *about: Any) -> Any:
+        tried.append(session.worker)
+        return await truly(session, *about)
+
+    monkeypatch.setattr(WorkerSession, "register", note)
+    return tried
+
+
 async def test_second_bridge_ends_with_an_error_that_says_what_to_do(stage: Stage) -> None:
     server = stage.server(process=MARKER)
     async with stage.bridged(server), stage.bridge(server) as second:
         with pytest.raises(ServerTaken, match=r"has a bridge already, worker w\d+-.*--server"):
-            await asyncio.wait_for(second, 15)
+            await asyncio.wait_for(second, 30)
         assert len(await stage.workers()) == 1
         assert await stage.text() == WHOLE
 
 
-async def test_bridge_follows_one_that_drains(stage: Stage) -> None:
+async def test_bridge_follows_one_that_drains(stage: Stage, tried: list[str]) -> None:
     """As in a rolling restart of a model's only worker."""
     finish = asyncio.Event()
 
@@ -51,7 +68,7 @@ async def test_bridge_follows_one_that_drains(stage: Stage) -> None:
         await until(stage.has_health("draining"))
         async with stage.bridge(server) as second:
             asked.append(asyncio.create_task(stage.text()))
-            await asyncio.sleep(4)
+            await until(lambda: len(tried) > joining._ALIVE + 3)
             assert not second.done()
             finish.set()
             assert await asyncio.gather(*asked) == [WHOLE] * 2
@@ -74,7 +91,7 @@ async def test_bridge_waits_until_the_lease_of_one_that_was_killed_has_run_out(
             for _ in range(4):  # as a reaper does after outages and steps of the clock
                 await asyncio.sleep(1.2)
                 await extend_lease(stage, workers[0])
-            await until(stage.knows(server, accepting="1"), 15)
+            await until(stage.knows(server, accepting="1"))
             assert await stage.text() == WHOLE
             assert not second.done()
 
@@ -93,16 +110,18 @@ async def test_bridge_that_was_taken_for_dead_ends_where_another_has_its_server(
         await stage.redis.zadd(keys.named("workers"), {"other": lease_ms})
         await stage.redis.delete(keys.named("worker", worker))
         with pytest.raises(ServerTaken, match="worker other"):
-            await asyncio.wait_for(serving, 10)
+            await asyncio.wait_for(serving, 30)
 
 
-async def test_bridge_whose_redis_is_away_ends_when_it_is_told_to(stage: Stage) -> None:
+async def test_bridge_whose_redis_is_away_ends_when_it_is_told_to(
+    stage: Stage, tried: list[str]
+) -> None:
     server = stage.server()
     elsewhere = Stage("redis://127.0.0.1:9", None)  # nobody listens
     async with server.running(), elsewhere.bridge(server) as serving:
-        await asyncio.sleep(1)
+        await until(lambda: tried)
         elsewhere.drain(server)
-        await asyncio.wait_for(serving, 5)
+        await asyncio.wait_for(serving, 30)
     await elsewhere.redis.aclose()
 
 

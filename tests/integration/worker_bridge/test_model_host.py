@@ -106,7 +106,7 @@ class Room:
         finally:
             signals.end_at_once()
             with suppress(asyncio.CancelledError):
-                await asyncio.wait_for(running, 15)
+                await asyncio.wait_for(running, 30)
             await commands.aclose()
 
     def has(self, model: str, *health: str) -> Callable[[], Awaitable[bool]]:
@@ -256,7 +256,7 @@ async def test_bridge_wakes_when_a_bound_comes_due_and_not_at_its_next_look(
 
         monkeypatch.setattr(model_host, "until_beat_s", until_beat_s)
         asked = asyncio.gather(*(room.ask(other) for _ in range(3)))
-        assert [answer.status_code for answer in await asyncio.wait_for(asked, 20)] == [200] * 3
+        assert [answer.status_code for answer in await asyncio.wait_for(asked, 30)] == [200] * 3
         assert loads(caplog) == [model, other]
         # Those who waited have their turn; the next old server has its time to end.
         assert (host._load and host._load.awaited_by, host._parting_s > 0) == (3, True)
@@ -422,7 +422,7 @@ async def test_sigterm_lets_the_answer_end_and_leaves(room: Room) -> None:
         await until(room.has(model, "healthy"))
         signals.heed()
         assert (await answer).text.endswith("data: [DONE]\n\n")
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 30)
         assert await room.has(other)()
         assert await room.has(model)()
 

@@ -51,7 +51,7 @@ async def bridged(stage: Stage, *servers: FakeLlamaServer) -> AsyncIterator[Sign
         yield signals
     finally:
         signals.end_at_once()
-        await asyncio.wait_for(serving, 15)
+        await asyncio.wait_for(serving, 30)
         await commands.aclose()
 
 
@@ -146,7 +146,7 @@ async def test_one_command_bridges_several_servers_and_numbers_its_workers(
         command = llamaq("bridge", "--name", "gpu", *options)
         about = {"LLAMAQ_REDIS_URL": stage.redis_url}
         with program(command, tmp_path / "bridge.log", about) as running:
-            await until(stage.has_workers(2), 20)
+            await until(stage.has_workers(2))
             assert sorted(each.id[:6] for each in await stage.workers()) == ["gpu-1-", "gpu-2-"]
             assert await asyncio.gather(stage.text(), stage.text()) == [WHOLE] * 2
             running.process.send_signal(signal.SIGTERM)
@@ -173,7 +173,7 @@ async def test_servers_that_start_later_are_found_and_get_no_key(
             await until(stage.has_workers(2))
             assert await asyncio.gather(stage.text(), stage.text()) == [WHOLE] * 2
             signals.heed()
-            await asyncio.wait_for(finding, 10)
+            await asyncio.wait_for(finding, 30)
     assert await stage.workers() == ()
     heads = [head for server in (here, later) for head in server.heads]
     assert heads

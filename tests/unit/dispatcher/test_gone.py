@@ -35,7 +35,7 @@ async def test_one_that_died_tells_where_it_was_and_what_became_of_its_jobs(desk
     await desk.reap_after(LEASE_MS)
     (one,) = await told(desk)
     assert (one.id, one.how, one.host, one.address) == ("w", "died", "gpu1", "10.0.0.7")
-    assert 0 <= one.ago_s < 5
+    assert 0 <= one.ago_s < 60
     assert one.why == (
         "its bridge was heard of no more; its server was down before: it _[2Jrefuses"
     )

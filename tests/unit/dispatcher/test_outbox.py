@@ -281,7 +281,7 @@ async def test_fenced_worker_is_told(desk: Desk, mouth: Mouth, attempt_id: str) 
     await desk.join(epoch="new")
     async with mouth.running():
         mouth.add(attempt_id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await mouth.fenced.wait()
     assert mouth.refused == []
 

@@ -33,7 +33,7 @@ async def test_token_is_revoked_by_its_id_alone(redis: LinkedRedis) -> None:
 async def test_subject_is_revoked_until_now(redis: LinkedRedis) -> None:
     known = Revocations()
     second = await revoke_subject(redis, "ann", 0)
-    assert abs(second - time.time()) < 5
+    assert abs(second - time.time()) < 60
     await known.read(redis)
     assert known.forbid("a", "ann", second)
     assert known.forbid(None, "ann", second + 0.9)

@@ -39,7 +39,7 @@ async def test_work_that_fails_begins_again_and_the_fault_is_logged_once(
 ) -> None:
     work = Work(KeyError("slots"))
     task = asyncio.create_task(go_on("look", work.do))
-    await asyncio.wait_for(work.done.wait(), 5)
+    await asyncio.wait_for(work.done.wait(), 30)
     await cancel([task])
     assert work.begun == 4
     assert [record.message for record in written.records] == ["The look failed, and begins again"]

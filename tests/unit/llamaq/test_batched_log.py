@@ -57,7 +57,7 @@ async def test_lines_of_requests_are_written_at_once_and_soon(stream: Stream) ->
     for number in range(20):
         end_request(f"{number}")
     assert stream.writes == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.written.wait()
     assert (stream.writes, stream.messages) == (1, [str(number) for number in range(20)])
 

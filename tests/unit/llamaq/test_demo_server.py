@@ -193,7 +193,7 @@ def test_signal_ends_the_process_in_spite_of_a_stream(model: Path, stop: signal.
     with process, httpx.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
         next(response.iter_lines())
         process.send_signal(stop)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.real

@@ -150,7 +150,7 @@ async def test_what_has_come_is_handed_on_when_it_is_asked_for_and_the_end_by_it
         assert told.end == []
         connection.resume()
         connection.read()
-        await asyncio.wait_for(told.ended.wait(), 5)  # nobody reads any more
+        await asyncio.wait_for(told.ended.wait(), 30)  # nobody reads any more
         connection.read()
         connection.close()
     assert (told.end, told.body) == (["complete"], b"".join(b"data: %d\n\n" % n for n in range(4)))
@@ -163,7 +163,7 @@ async def test_break_is_seen_though_nobody_reads_any_more() -> None:
         connection = Connection(origin, origin.request("GET", "/"), told)
         connection.open()
         connection.read()
-        await asyncio.wait_for(told.ended.wait(), 5)
+        await asyncio.wait_for(told.ended.wait(), 30)
     assert (told.body, len(told.end)) == (b"data: a\n\n", 1)
     assert "connection lost" in told.end[0]
 

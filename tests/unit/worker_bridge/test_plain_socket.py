@@ -34,7 +34,7 @@ async def end_at(url: str, body: bytes = b"{}") -> list[str]:
     """What the reader is told at the end of a request to this URL."""
     told = Told()
     connection = opened(url, told, body)
-    await asyncio.wait_for(told.ended.wait(), 5)
+    await asyncio.wait_for(told.ended.wait(), 30)
     connection.close()
     return told.end
 
@@ -111,7 +111,7 @@ async def test_server_that_accepts_late_gets_the_request() -> None:
         async with await asyncio.start_server(serve, sock=listening):
             for each in others:
                 each.close()
-            await asyncio.wait_for(told.ended.wait(), 10)
+            await asyncio.wait_for(told.ended.wait(), 30)
         connection.close()
     assert told.end == ["complete"]
     assert any(request.startswith(b"POST / ") for request in served)
@@ -147,7 +147,7 @@ async def test_refusal_of_a_body_that_was_not_read_is_heard() -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         connection = opened(url, told, bytes(2**23))
-        await asyncio.wait_for(served.wait(), 5)
+        await asyncio.wait_for(served.wait(), 30)
         connection.close()
     assert (told.status, told.body, told.end) == (413, b"no", ["complete"])
 

@@ -61,7 +61,7 @@ async def works(peers: RpcPeers, process: str = "p1") -> str:
 
 
 async def lost(peers: RpcPeers) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await peers.lost.wait()
     peers.lost.clear()
 
@@ -97,7 +97,7 @@ async def test_one_connection_watches_a_peer_and_ends_before_another_server_need
     with pytest.raises(BlockingIOError):
         line.recv(1)
     await peers.look(ProbeResult.REFUSED, "p1", asleep=False)
-    line.settimeout(5)
+    line.settimeout(30)
     assert await asyncio.to_thread(line.recv, 1) == b""
     line.close()
     assert not peers.lost.is_set()
@@ -113,7 +113,7 @@ async def test_server_that_sleeps_has_its_peers_to_itself(
     (line,) = peer.waiting()
     for found, asleep in looks:
         await peers.look(found, "p1", asleep=asleep)
-    line.settimeout(5)
+    line.settimeout(30)
     assert await asyncio.to_thread(line.recv, 1) == b""
     line.close()
     assert await works(peers) == ""
@@ -210,7 +210,7 @@ async def test_start_waits_for_all_peers(peer: FakePeer, caplog: pytest.LogCaptu
     assert peer.address not in caplog.text
     assert not waiting.done()
     other.start()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     other.die()
 
 
@@ -233,7 +233,7 @@ async def test_server_that_is_ours_starts_again_when_its_peer_is_back(
     await until(has_started(1))
     await works(peers)
     peer.die()
-    await asyncio.wait_for(process.ended.wait(), 5)
+    await asyncio.wait_for(process.ended.wait(), 30)
     assert (state.health, peer.address in state.reason) == (Health.INCOMPLETE, True)
     await asyncio.sleep(0.2)
     assert starts.read_text() == "x\n"

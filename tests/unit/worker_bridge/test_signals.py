@@ -41,14 +41,14 @@ async def test_first_signal_drains_and_second_hurries(
 ) -> None:
     signals = heed_signals()
     signal.raise_signal(number)
-    await asyncio.wait_for(signals.drain.wait(), 5)
+    await asyncio.wait_for(signals.drain.wait(), 30)
     assert not signals.hurry.is_set()
     signal.raise_signal(number)
-    await asyncio.wait_for(signals.hurry.wait(), 5)
+    await asyncio.wait_for(signals.hurry.wait(), 30)
 
 
 async def test_orphan_has_no_time(loop: asyncio.AbstractEventLoop) -> None:
     signals = heed_signals()
     signal.raise_signal(ORPHANED)
-    await asyncio.wait_for(signals.hurry.wait(), 5)
+    await asyncio.wait_for(signals.hurry.wait(), 30)
     assert signals.drain.is_set()

@@ -54,7 +54,7 @@ class Client:
         self.sent.put_nowait(message)
 
     async def next(self) -> bytes:
-        message = await asyncio.wait_for(self.sent.get(), 5)
+        message = await asyncio.wait_for(self.sent.get(), 30)
         return bytes(message.get("body", b""))
 
     async def event(self) -> bytes:
@@ -118,7 +118,7 @@ async def test_page_ends_with_its_token() -> None:
     while not (event := await client.event()).startswith(b"event: end"):
         pass
     assert b"The token was revoked." in event
-    await asyncio.wait_for(client.task, 5)
+    await asyncio.wait_for(client.task, 30)
     assert not live.is_reading
 
 
@@ -127,7 +127,7 @@ async def test_api_that_ends_waits_for_no_page() -> None:
     client = Client(live, allowed)
     await client.event()
     live.close()
-    await asyncio.wait_for(client.task, 5)
+    await asyncio.wait_for(client.task, 30)
     with pytest.raises(ApiError, match="about to end"):
         live.open()
 

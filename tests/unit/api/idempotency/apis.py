@@ -91,7 +91,7 @@ class Client:
 
     async def done(self) -> "Client":
         assert self.task is not None
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 30)
         return self
 
     def leave(self) -> None:
