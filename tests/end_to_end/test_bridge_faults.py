@@ -256,14 +256,14 @@ def test_sigterm_lets_the_running_answer_end_and_takes_no_other(
     leaving.signal(signal.SIGTERM)
     wait_until(stage.refuses("leaving"))
     later = pool.submit(stage.ask, max_tokens=5)
-    events = streamed.result(30).text.split("\n\n")
+    events = streamed.result(60).text.split("\n\n")
     assert "data: [DONE]" in events
     assert sum('"content":"' in event for event in events) > 400
-    assert leaving.process.wait(5) == 0
+    assert leaving.process.wait(30) == 0
     assert "leaving" not in stage.workers()
     stage.start(second)
     stage.bridge(second, "staying")
-    assert later.result(30).headers["x-llamaq-worker"].startswith("staying")
+    assert later.result(60).headers["x-llamaq-worker"].startswith("staying")
 
 
 def test_second_sigterm_gives_the_jobs_back_at_once(
@@ -279,11 +279,13 @@ def test_second_sigterm_gives_the_jobs_back_at_once(
     wait_until(lambda: "draining" in leaving.output)
     assert leaving.process.poll() is None
     leaving.signal(signal.SIGTERM)
-    assert leaving.process.wait(3) == 0
-    assert wait_until(lambda: busy(first) == 0) < 1
+    assert leaving.process.wait(30) == 0
+    wait_until(lambda: busy(first) == 0)
     stage.start(second)
     stage.bridge(second, "staying")
-    assert asked.result(30).json()["usage"]["completion_tokens"] == 900
+    answer = asked.result(60)
+    assert answer.headers["x-llamaq-worker"].startswith("staying")  # it was not waited for
+    assert answer.json()["usage"]["completion_tokens"] == 900
 
 
 def test_second_sigterm_ends_a_bridge_whose_redis_is_away(
@@ -302,11 +304,11 @@ def test_second_sigterm_ends_a_bridge_whose_redis_is_away(
         leaving.signal(signal.SIGTERM)
         wait_until(lambda: "draining" in leaving.output)
         leaving.signal(signal.SIGTERM)
-        assert leaving.process.wait(8) == 0
+        assert leaving.process.wait(30) == 0
         assert "Traceback" not in leaving.output
         running.kill()
         with pytest.raises(httpx.HTTPError):
-            asked.result(5)
+            asked.result(60)
         stage.close()
 
 
@@ -322,7 +324,7 @@ def test_job_of_a_killed_bridge_runs_elsewhere(scene: MakeScene, pool: ThreadPoo
     dying.kill()
     assert wait_until(lambda: busy(second) == 1) < 2 + 1.5
     assert wait_until(lambda: busy(first) == 0) < 1
-    assert asked.result(30).json()["usage"]["completion_tokens"] == 900
+    assert asked.result(60).json()["usage"]["completion_tokens"] == 900
     assert set(stage.workers()) == {"living"}
 
 
@@ -356,7 +358,7 @@ def test_job_whose_client_left_before_its_turn_never_runs(
         wait_until(lambda: stage.queued() == 1)
         leave()
         wait_until(lambda: stage.queued() == 0)
-    assert running.result(30).status_code == 200
+    assert running.result(60).status_code == 200
     assert stage.ask(max_tokens=5).status_code == 200
     assert 0 < prompt_tokens(server) < 300
 

@@ -35,7 +35,7 @@ def test_only_worker_of_a_model_is_replaced(
     old.signal(signal.SIGTERM)
     stack.enter_context(bridge(redis_url, server, tmp_path / "new", worker_name="new"))
     crowd.wait_for("new")
-    assert old.process.wait(10) == 0
+    assert old.process.wait(30) == 0
     crowd.disperse()
 
 
