@@ -19,7 +19,7 @@ from llamaq.signing import believed_here, record_or_say
 @click.option(
     "--ttl", type=Duration(), default="8h", show_default=True, help="How long the link works."
 )
-@click.option("--url", help="The API as your browser reaches it, if not on this machine.")
+@click.option("--url", help="Address of the API for your browser. [default: that on this machine]")
 @json_option
 @beside_up_option("LLAMAQ_JWT_SECRET and LLAMAQ_REDIS_URL")
 def dashboard(ttl: int, url: str | None, for_programs: bool, data_dir: Path) -> None:
