@@ -11,7 +11,7 @@ from api.tenant import Tenant
 from dispatcher.admissions import Admissions
 from dispatcher.connection import LinkedRedis
 from dispatcher.limits import Account
-from dispatcher.redis_clock import RedisClock
+from dispatcher.redis_clock import RedisClock, redis_now_ms
 from dispatcher.tenant_limits import TenantLimits
 from dispatcher.used_tokens import UsedTokens
 
@@ -52,8 +52,7 @@ class Limiter:
         if now - self._looked_at < _BEAT_S:
             return
         if self._looked_at == float("-inf"):
-            seconds, micros = await redis.link.call("TIME")
-            self._counts.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
+            self._counts.clock.learn(await redis_now_ms(redis.link))
         self._looked_at = now
         self._counts.admissions.renew()
         await self._refuse_waiting()

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from dispatcher.connection import LinkedRedis
 from dispatcher.keys import REVOKED
+from dispatcher.redis_clock import redis_now_ms
 
 MOST_REVOKED = 10_000
 FOR_EVER = 253402300799
@@ -122,7 +123,7 @@ async def revoke_subject(redis: LinkedRedis, subject: str, longest_life_s: int) 
     Raises as `revoke_token` does.
     """
     await _make_room(redis)
-    now = int((await redis.link.call("TIME"))[0])
+    now = await redis_now_ms(redis.link) // 1000
     ends_s = now + longest_life_s if longest_life_s else FOR_EVER
     await _write(redis, {_SUBJECT + subject: Entry(now, ends_s)})
     return now

@@ -15,6 +15,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.constants import USAGE_TTL_MS, USERS_TTL_MS
 from dispatcher.job import tenant_key
 from dispatcher.keys import MODELS, Keys
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.usage_texts import RedisField, texts_at, texts_in
 
 DEFAULT_DAYS = USAGE_TTL_MS // 86_400_000
@@ -96,8 +97,7 @@ def days_between(first: date, last: date) -> list[date]:
 
 async def today(redis: LinkedRedis) -> date:
     """The UTC day of Redis' clock. Raises `RedisUnavailable`."""
-    seconds, _ = await redis.link.call("TIME")
-    return _FIRST + timedelta(days=int(seconds) // _DAY_S)
+    return _FIRST + timedelta(milliseconds=await redis_now_ms(redis.link))
 
 
 async def known_models(redis: LinkedRedis) -> list[str]:

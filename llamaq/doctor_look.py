@@ -13,6 +13,7 @@ from dispatcher.errors import RedisUnavailable
 from dispatcher.keys import Keys
 from dispatcher.model_state import ModelState
 from dispatcher.redis_check import UnfitRedis, check_redis
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.redis_facts import read_redis_facts
 from dispatcher.redis_login import masked
 from dispatcher.registry import ask_for_each, read_registry
@@ -72,9 +73,9 @@ async def _measured(redis: LinkedRedis) -> tuple[float, float]:
     took_s, ahead_s = [], []
     for _ in range(_PINGS):
         began, at = time.monotonic(), time.time()
-        seconds, micros = await redis.link.call("TIME")
+        now_ms = await redis_now_ms(redis.link)
         took_s.append(time.monotonic() - began)
-        ahead_s.append(at + took_s[-1] / 2 - int(seconds) - int(micros) / 1e6)
+        ahead_s.append(at + took_s[-1] / 2 - now_ms / 1000)
     return median(took_s) * 1000, median(ahead_s)
 
 

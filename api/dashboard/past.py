@@ -10,6 +10,7 @@ from dispatcher.connection import LinkedRedis
 from dispatcher.figures import Done, Figures
 from dispatcher.history import HOUR, WEEK, Row, Span, read_history
 from dispatcher.latencies import Latencies
+from dispatcher.redis_clock import redis_now_ms
 from dispatcher.usage import known_models
 
 _KEPT_S = 15.0
@@ -42,8 +43,7 @@ class Past:
         return await asyncio.to_thread(_charts, model, chosen, every, workers, self._now_ms)
 
     async def _look(self) -> None:
-        seconds, micros = await self._redis.link.call("TIME")
-        self._now_ms = int(seconds) * 1000 + int(micros) // 1000
+        self._now_ms = await redis_now_ms(self._redis.link)
         models = (await known_models(self._redis))[:_MOST_MODELS]
         rows: dict[str, list[Row]] = {}
         for span in (HOUR, WEEK):
