@@ -55,7 +55,7 @@ class RequestHistory:
 
     async def write(self, redis: LinkedRedis, api: str) -> None:
         """Writes the counts. A `Recorder` keeps what can't be written for the next time."""
-        for model, counts in self._counts.items():
+        for model, counts in tuple(self._counts.items()):
             recorder = self._recorders.get(model)
             if recorder is None:
                 recorder = Recorder(redis.link, Keys(model), "api", api)

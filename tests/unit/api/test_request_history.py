@@ -1,6 +1,7 @@
 """Which requests the history of the last hour and week counts, and when it is written."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -51,15 +52,30 @@ async def test_counts_that_redis_does_not_take_are_written_later(history: Reques
     assert len(redis.written) == 2
 
 
+async def test_model_that_comes_while_another_is_written_has_its_turn_the_next_time(
+    history: RequestHistory,
+) -> None:
+    redis = _Redis()
+    redis.is_there = True
+    redis.called = lambda: history.counts_of("new")
+    await history.write(cast(Any, redis), "api-1")
+    assert len(redis.written) == 2
+    history.counts_of("new").requests += 1
+    await history.write(cast(Any, redis), "api-1")
+    assert len(redis.written) == 4
+
+
 class _Redis:
     """A link to a Redis that is away at first."""
 
     def __init__(self) -> None:
         self.link = self
         self.is_there = False
+        self.called: Callable[[], object] = lambda: None
         self.written: list[tuple[Any, ...]] = []
 
     def call(self, command: str, *arguments: Any) -> "asyncio.Future[object]":
+        self.called()
         future = asyncio.get_running_loop().create_future()
         if not self.is_there:
             future.set_exception(RedisUnavailable("away"))
