@@ -62,3 +62,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> 
         yield fleet
         for client in fleet.clients:
             client.close()
+
+
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The URLs of a Redis and its API that the tests of one module share."""
+    folder = tmp_path_factory.mktemp("queue")
+    with valkey(folder) as redis_url, api(redis_url, folder / "api.log") as (_, api_url):
+        yield redis_url, api_url

@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from llamaq.__main__ import main
 from testing.builders import make_token
-from testing.processes import Program, answers, api, llamaq, program, valkey
+from testing.processes import Program, answers, llamaq, program
+from testing.started_server import lives, server_pid, server_url, slots_at_work
 from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
@@ -35,20 +36,13 @@ class Launch:
 
     @property
     def server_pid(self) -> int:
-        """The server that was started last."""
-        return int(re.findall(r"started llama-server pid=(\d+)", self.bridge.output)[-1])
-
-    @property
-    def server_url(self) -> str:
-        command = Path(f"/proc/{self.server_pid}/cmdline").read_text().split("\0")
-        return f"http://127.0.0.1:{command[command.index('--port') + 1]}"
+        return server_pid(self.bridge)
 
     def is_ready(self) -> bool:
         return answers(f"{self._api_url}/ready")
 
     def is_busy(self) -> bool:
-        slots = httpx.get(f"{self.server_url}/slots", trust_env=False).json()
-        return any(slot["is_processing"] for slot in slots)
+        return slots_at_work(self.server_pid) > 0
 
     def ask(self, **fields: Any) -> httpx.Response:
         question = {"messages": [{"role": "user", "content": "Hello"}], "ignore_eos": True}
@@ -56,14 +50,6 @@ class Launch:
         url = f"{self._api_url}/v1/chat/completions"
         body = {"model": self.model} | question | fields
         return httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
-
-
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The URLs of an API and of its Redis, that nobody else uses."""
-    folder = tmp_path_factory.mktemp("queue")
-    with valkey(folder) as redis_url, api(redis_url, folder / "api.log") as (_, api_url):
-        yield redis_url, api_url
 
 
 @contextmanager
@@ -76,10 +62,6 @@ def launched(
         launch = Launch(bridge, queue[1], model.stem)
         wait_until(lambda: "joined worker=" in bridge.output, START_S)
         yield launch
-
-
-def lives(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
 
 
 def test_killed_server_is_started_again_and_its_requests_are_answered(
@@ -179,7 +161,9 @@ def test_server_gets_the_key_that_the_bridge_uses(
 ) -> None:
     key = {"LLAMAQ_SERVER_KEY": "a key of the server's own"}
     with launched(queue, models["tiny"], tmp_path / "log", "-np", "1", **key) as launch:
-        assert httpx.get(f"{launch.server_url}/slots", trust_env=False).status_code == 401
+        assert (
+            httpx.get(f"{server_url(launch.server_pid)}/slots", trust_env=False).status_code == 401
+        )
         assert launch.ask(max_tokens=5).status_code == 200
         assert key["LLAMAQ_SERVER_KEY"] not in launch.bridge.output
 

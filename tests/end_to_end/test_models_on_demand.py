@@ -14,7 +14,8 @@ import pytest
 
 from llamaq.demo_model import write_demo_model
 from testing.builders import make_token
-from testing.processes import Program, api, llamaq, program, valkey
+from testing.processes import Program, llamaq, program
+from testing.started_server import server_pid, slots_at_work
 from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
@@ -49,15 +50,6 @@ class Host:
     def loads(self) -> list[str]:
         return re.findall(r"\bloading model=(\S+)", self.bridge.output)
 
-    @property
-    def server_pid(self) -> int:
-        return int(re.findall(r"started llama-server pid=(\d+)", self.bridge.output)[-1])
-
-    def slots_at_work(self) -> int:
-        command = Path(f"/proc/{self.server_pid}/cmdline").read_text().split("\0")
-        url = f"http://127.0.0.1:{command[command.index('--port') + 1]}/slots"
-        return sum(slot["is_processing"] for slot in httpx.get(url, trust_env=False).json())
-
     def statuses(self) -> dict[str, str]:
         rows = self.http.get("/v1/models").json()["data"]
         return {row["id"]: row["status"]["value"] for row in rows}
@@ -74,13 +66,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_demo_model(folder / f"{name}.gguf", seed=seed, stop_rate=0)
     shutil.copy(folder / "a.gguf", folder / "slow.gguf")
     return folder
-
-
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    folder = tmp_path_factory.mktemp("queue")
-    with valkey(folder) as redis_url, api(redis_url, folder / "api.log") as (_, api_url):
-        yield redis_url, api_url
 
 
 @contextmanager
@@ -120,7 +105,7 @@ def test_stream_that_runs_ends_before_another_model_comes(host: Host) -> None:
     first = next((name for name, is_ in host.statuses().items() if is_ == "loaded"), "a")
     assert host.ask(first).status_code == 200
     running = host.start(first, stream=True, max_tokens=LONG, ignore_eos=True)
-    wait_until(host.slots_at_work)
+    wait_until(lambda: slots_at_work(server_pid(host.bridge)))
     waiting = host.start("slow", stream=True)
     text = waiting.result(30).text
     assert ": loading model=slow\n" in text

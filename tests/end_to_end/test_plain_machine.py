@@ -1,7 +1,6 @@
 """A bridge needs nothing that Windows or macOS lacks: it runs where all of that is taken away."""
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from testing.builders import make_token
 from testing.processes import Program, answers, api, free_port, program, valkey
+from testing.started_server import lives, server_pid, slots_at_work
 from testing.waiting import wait_until
 
 pytestmark = pytest.mark.real
@@ -44,21 +44,6 @@ def plain_bridge(queue: tuple[str, str], model: Path, log: Path) -> Iterator[Pro
         yield bridge
 
 
-def server_pid(bridge: Program) -> int:
-    return int(re.findall(r"started llama-server pid=(\d+)", bridge.output)[-1])
-
-
-def lives(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def is_busy(pid: int) -> bool:
-    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    port = command[command.index("--port") + 1]
-    slots = httpx.get(f"http://127.0.0.1:{port}/slots", trust_env=False).json()
-    return any(slot["is_processing"] for slot in slots)
-
-
 def ask(queue: tuple[str, str], tokens: int, *, stream: bool = False) -> httpx.Response:
     body = {
         **{"model": "small", "max_tokens": tokens, "stream": stream, "ignore_eos": True},
@@ -83,7 +68,7 @@ def test_bridge_serves_restarts_its_server_and_drains(
         server = server_pid(bridge)
         assert server != killed
         streamed = pool.submit(ask, queue, 300, stream=True)
-        wait_until(lambda: is_busy(server))
+        wait_until(lambda: slots_at_work(server))
         bridge.signal(signal.SIGINT)  # Windows has no other one that a program can heed
         wait_until(lambda: "draining" in bridge.output)
         assert lives(server)

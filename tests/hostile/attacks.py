@@ -95,7 +95,12 @@ def some_tokens(chance: random.Random) -> int:
 
 async def grammars(of: Attacker) -> None:
     """All that is known to crash servers, hang them or fill their memory: 20 a second."""
-    rate, left = of.rate(20), _all_known(of)
+    await _send_all(of, 20, _all_known(of))
+
+
+async def _send_all(of: Attacker, per_s: float, left: Iterator[Request]) -> None:
+    """From a few clients, which share the rate."""
+    rate = of.rate(per_s)
 
     async def go_on() -> None:
         client = Client(of.port)
@@ -116,16 +121,8 @@ def _all_known(of: Attacker) -> Iterator[Request]:
 
 async def bodies(of: Attacker) -> None:
     """Bodies as large as may be and larger, with many keys, and deep: three a second."""
-    rate, requests = of.rate(3), [of.request(body) for body in large_bodies(TOKENS)]
-    left = itertools.cycle(requests)
-
-    async def go_on() -> None:
-        client = Client(of.port)
-        for request in left:
-            await rate.turn()
-            await of.send(client, request)
-
-    await asyncio.gather(*(go_on() for _ in of.many(4)))
+    requests = [of.request(body) for body in large_bodies(TOKENS)]
+    await _send_all(of, 3, itertools.cycle(requests))
 
 
 async def queue(of: Attacker) -> None:

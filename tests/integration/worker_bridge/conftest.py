@@ -8,6 +8,7 @@ import pytest
 from testing.builders import make_token
 from testing.processes import SECRET, api, valkey
 from testing.stage import Stage
+from worker_bridge import health_monitor
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +32,10 @@ async def stage(stage_redis_url: str, api_url: str) -> AsyncIterator[Stage]:
         yield stage
         await stage.redis.flushall()
         await stage.redis.aclose()
+
+
+@pytest.fixture
+def sees_changes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bridges see a change of their server soon."""
+    for name in ("_TICK_S", "_PROPS_EVERY_S"):
+        monkeypatch.setattr(health_monitor, name, 0.05)

@@ -15,6 +15,7 @@ from dispatcher.outgoing import Outgoing, Speaker
 from dispatcher.worker import WorkerSession
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply
 from testing.processes import free_port
+from testing.replies import break_off
 from worker_bridge.attempt import Attempt, Served
 from worker_bridge.connection import Connection
 from worker_bridge.ends import End, Result
@@ -162,9 +163,6 @@ async def ends(server_url: str) -> Result:
 
 
 async def test_request_that_nobody_took_is_told_from_one_that_was_lost() -> None:
-    async def break_off(chat: Chat) -> None:
-        """Closes the connection without an answer."""
-
     assert (await ends(f"http://127.0.0.1:{free_port()}")).end is End.NOT_REACHED
     async with FakeLlamaServer("m", deque([break_off])).running() as server:
         assert (await ends(server.url)).end is End.CRASHED

@@ -10,6 +10,7 @@ import pytest
 import worker_bridge.health_monitor as health
 from testing.desk import Desk
 from testing.fake_llama_server import Chat, Reply, answer
+from testing.replies import break_off, break_off_midway, compute_error, hang_midway, say_the_rest
 from testing.stage import QUESTION, WHOLE, Stage
 from testing.waiting import until
 
@@ -21,16 +22,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def break_off(chat: Chat) -> None:
-    """The process dies before it says anything."""
-
-
 async def break_off_after_headers(chat: Chat) -> None:
     await chat.raw(b":\n\n")
-
-
-async def break_off_midway(chat: Chat) -> None:
-    await chat.say("Hello")
 
 
 async def end_midway(chat: Chat) -> None:
@@ -51,16 +44,7 @@ async def load(chat: Chat) -> None:
     await chat.refuse(503, "Loading model")
 
 
-async def compute_error(chat: Chat) -> None:
-    await chat.refuse(500, "Compute error.")
-
-
 async def hang(chat: Chat) -> None:
-    await chat.hang()
-
-
-async def hang_midway(chat: Chat) -> None:
-    await chat.say("Hello")
     await chat.hang()
 
 
@@ -120,10 +104,6 @@ async def test_answer_that_is_not_streamed_is_made_again_from_the_start(
 
 @pytest.mark.parametrize("fault", [break_off_midway, end_midway, fail_midway])
 async def test_stream_that_breaks_goes_on_at_another_server(stage: Stage, fault: Reply) -> None:
-    async def say_the_rest(chat: Chat) -> None:
-        await chat.say(" world")
-        await chat.finish()
-
     stage.script.extend([fault, say_the_rest])
     first, second = stage.server(), stage.server()
     async with stage.bridged(first), stage.bridged(second):

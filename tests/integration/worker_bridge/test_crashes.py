@@ -9,10 +9,11 @@ import pytest
 import worker_bridge.health_monitor as health
 from llamaq.status import as_text
 from testing.fake_llama_server import Chat, FakeLlamaServer, Reply, answer
+from testing.fake_rpc_peer import FakePeer
 from testing.overviews import overview
+from testing.replies import say_the_rest
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
-from tests.unit.worker_bridge.rpc import FakePeer
 
 pytestmark = pytest.mark.real
 
@@ -213,17 +214,13 @@ async def test_job_does_not_end_though_peers_die_under_it_again_and_again(
         peer.die()
         await chat.hang()
 
-    async def finish(chat: Chat) -> None:
-        await chat.say(" world")
-        await chat.finish()
-
     def has_begun(times: int) -> Callable[[], object]:
         async def check() -> bool:
             return len(server.chats) == times
 
         return check
 
-    stage.script.extend([begin] * 3 + [finish])
+    stage.script.extend([begin] * 3 + [say_the_rest])
     async with stage.bridged(server, rpc_peers=peer.address):
         asked = asyncio.create_task(stage.events())
         for number in range(1, 4):

@@ -17,6 +17,7 @@ from dispatcher.keys import MODELS
 from dispatcher.redis_login import with_login
 from llamaq.invite_work import uninvite
 from testing.fake_llama_server import Chat, answer
+from testing.replies import say_the_rest
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
 from tests.unit.worker_bridge.vandal import Vandal
@@ -107,10 +108,6 @@ async def test_stream_of_a_machine_whose_invitation_ends_goes_on_elsewhere_withi
         await chat.say("Hello")
         begun.set()
         await chat.hang()
-
-    async def say_the_rest(chat: Chat) -> None:
-        await chat.say(" world")
-        await chat.finish()
 
     stage.script.extend([begin, say_the_rest])
     async with stage.bridged(stage.server(), lease_s=20):

@@ -13,6 +13,7 @@ from dispatcher.connection import open_redis
 from testing.builders import make_token
 from testing.fake_llama_server import Chat, answer
 from testing.processes import SECRET
+from testing.replies import break_off, break_off_midway, compute_error, say_the_rest
 from testing.scraped import Scraped
 from testing.stage import Stage
 from testing.waiting import until
@@ -63,23 +64,6 @@ def has_more(look: Callable[[], Any], name: str, least: float, **labels: str) ->
 async def answer_from_cache(chat: Chat) -> None:
     await chat.say("Hello", timings=TIMINGS)
     await chat.finish(prompt=30, completion=12, cached=20)
-
-
-async def break_off(chat: Chat) -> None:
-    """It says nothing."""
-
-
-async def break_off_midway(chat: Chat) -> None:
-    await chat.say("Hello")
-
-
-async def say_the_rest(chat: Chat) -> None:
-    await chat.say(" world")
-    await chat.finish()
-
-
-async def compute_error(chat: Chat) -> None:
-    await chat.refuse(500, "Compute error.")
 
 
 async def test_an_answer_moves_what_is_counted_of_answers(stage: Stage) -> None:

@@ -7,20 +7,12 @@ import pytest
 from testing.fake_llama_server import Chat
 from testing.stage import Stage
 from testing.waiting import until
-from worker_bridge import health_monitor as health
 from worker_bridge.names import Aliases
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bridge sees a change of its server soon."""
-    for name in ("_TICK_S", "_PROPS_EVERY_S"):
-        monkeypatch.setattr(health, name, 0.05)
 
 
 def test_full_id_and_aliases_are_names_besides_the_own_one() -> None:
@@ -48,7 +40,7 @@ def test_what_is_left_out_is_told_in_one_line_once(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.real
-@pytest.mark.usefixtures("looks_often")
+@pytest.mark.usefixtures("sees_changes_soon")
 async def test_worker_shows_its_aliases_and_follows_its_server(stage: Stage) -> None:
     server = stage.server()
     server.aliases = [server.model, f"org/{server.model}"]
@@ -61,7 +53,7 @@ async def test_worker_shows_its_aliases_and_follows_its_server(stage: Stage) -> 
 
 
 @pytest.mark.real
-@pytest.mark.usefixtures("looks_often")
+@pytest.mark.usefixtures("sees_changes_soon")
 async def test_worker_that_leaves_has_no_names_of_the_model_that_came(stage: Stage) -> None:
     server = stage.server()
     server.aliases, server.reply = ["old"], Chat.hang

@@ -10,6 +10,7 @@ import worker_bridge.recovery as recovery
 from testing.fake_llama_server import OWN, Chat, FakeLlamaServer, answer
 from testing.processes import LlamaServer as RealServer
 from testing.processes import free_port
+from testing.replies import compute_error
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
 from worker_bridge.health import ProbeResult
@@ -27,10 +28,6 @@ def anyio_backend() -> str:
 def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_TICK_S", 0.05)
     monkeypatch.setattr(breaker, "_FIRST_PAUSE_S", 0.3)
-
-
-async def compute_error(chat: Chat) -> None:
-    await chat.refuse(500, "Compute error.")
 
 
 def break_(server: FakeLlamaServer) -> None:

@@ -15,6 +15,7 @@ from dispatcher.settings import QueueSettings
 from llamaq.__main__ import main
 from testing.fake_llama_server import Chat, FakeLlamaServer
 from testing.processes import free_port, llamaq, program
+from testing.replies import hang_midway
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
 from worker_bridge import bridge, service
@@ -114,14 +115,10 @@ async def test_server_that_another_bridge_has_stops_only_its_own_worker(
 
 
 async def test_second_signal_gives_back_the_jobs_of_all(stage: Stage) -> None:
-    async def hang(chat: Chat) -> None:
-        await chat.say("Hello")
-        await chat.hang()
-
     servers = stage.server(), stage.server()
     for server in servers:
         server.slots = 1
-    stage.script.extend([hang] * 2)
+    stage.script.extend([hang_midway] * 2)
     async with servers[0].running(), servers[1].running():
         async with bridged(stage, *servers) as signals:
             await until(stage.has_workers(2))

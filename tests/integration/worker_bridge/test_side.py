@@ -8,6 +8,7 @@ import worker_bridge.foreign as foreign
 from dispatcher.constants import SIDE_PLACES
 from dispatcher.keys import Keys
 from testing.fake_llama_server import SIDE, Chat, FakeLlamaServer
+from testing.replies import compute_error
 from testing.stage import WHOLE, Stage
 from testing.waiting import until
 from worker_bridge.breaker import NO_ROUND, Breaker, Mode, Outcome
@@ -77,12 +78,9 @@ async def test_they_take_no_slot_and_no_more_than_their_places(
 
 
 async def test_their_failures_say_nothing_of_the_engine(stage: Stage) -> None:
-    async def fail(chat: Chat) -> None:
-        await chat.refuse(500, "Compute error.")
-
     server = scripted(stage)
     async with stage.bridged(server):
-        usual, server.reply = server.reply, fail
+        usual, server.reply = server.reply, compute_error
         assert {status for status, _ in [await ask(stage) for _ in range(4)]} == {502}
         assert await stage.has_breaker("closed")()
         server.reply = usual

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from testing.fake_llama_server import Chat, FakeLlamaServer
+from testing.replies import say_the_rest
 from testing.stage import Stage
 from testing.waiting import until
-from worker_bridge import health_monitor as health
 from worker_bridge.health import Health
 from worker_bridge.props import Props
 from worker_bridge.server_state import ServerState
@@ -23,18 +23,6 @@ OLD, NEW = {"size": 1000, "n_params": 10}, {"size": 2000, "n_params": 10}
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bridge sees a change of its server soon."""
-    for name in ("_TICK_S", "_PROPS_EVERY_S"):
-        monkeypatch.setattr(health, name, 0.05)
-
-
-async def say_the_rest(chat: Chat) -> None:
-    await chat.say(" world")
-    await chat.finish()
 
 
 class Broken:
@@ -62,7 +50,7 @@ def joined_with(stage: Stage, fingerprint: str) -> Callable[[], Any]:
     return check
 
 
-@pytest.mark.usefixtures("looks_often")
+@pytest.mark.usefixtures("sees_changes_soon")
 async def test_swapped_weights_of_one_name_join_as_another_worker_and_go_on_with_nothing(
     stage: Stage,
 ) -> None:

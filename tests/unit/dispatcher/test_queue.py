@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
@@ -28,6 +29,15 @@ from testing.ends import (
 )
 from testing.relay import Relay
 from testing.waiting import until
+
+
+async def is_cancelled(redis: Redis) -> bool:
+    return await state(redis, "j1") == "cancelled"
+
+
+async def worker_is_told(redis: Redis) -> bool:
+    """Whether the worker will hear that its job is cancelled."""
+    return bool(await redis.zcard(KEYS.named("cancels", "w")))
 
 
 async def state(redis: Redis, job: str) -> str:
@@ -125,10 +135,7 @@ async def test_closed_job_is_cancelled_while_it_waits(queue: Queue, redis: Redis
     client = await Client(queue, make_job()).submit()
     client.close()
 
-    async def cancelled() -> bool:
-        return await state(redis, "j1") == "cancelled"
-
-    await until(cancelled)
+    await until(partial(is_cancelled, redis))
     assert await redis.zcard(KEYS.named("queue")) == 0
 
 
@@ -139,10 +146,7 @@ async def test_closed_job_is_cancelled_at_its_worker(
     claim = await server.take()
     client.close()
 
-    async def told() -> bool:
-        return bool(await redis.zcard(KEYS.named("cancels", "w")))
-
-    await until(told)
+    await until(partial(worker_is_told, redis))
     assert (await server.session.renew(2, True, FACTS, {claim.attempt_id: 0})).unwanted == [
         claim.attempt_id
     ]
@@ -209,10 +213,7 @@ async def test_lost_job_that_nobody_waits_for_does_not_go_on(
     client.close()
     queue.resume(client.job, REST)
 
-    async def cancelled() -> bool:
-        return await state(redis, "j1") == "cancelled"
-
-    await until(cancelled)
+    await until(partial(is_cancelled, redis))
 
 
 async def test_lost_job_goes_on_over_a_cut_connection(
@@ -242,10 +243,7 @@ async def test_slow_reader_fails_and_its_job_is_cancelled(
         assert json.loads(last)["code"] == "slow_client"
         client.close()
 
-        async def told() -> bool:
-            return bool(await redis.zcard(KEYS.named("cancels", "w")))
-
-        await until(told)
+        await until(partial(worker_is_told, redis))
 
 
 async def test_without_redis_nothing_is_accepted(redis_url: str) -> None:

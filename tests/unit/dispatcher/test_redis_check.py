@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -27,6 +26,7 @@ from dispatcher.redis_login import with_login
 from dispatcher.tasks import cancel
 from llamaq.embedded_redis import find_server
 from testing.ends import make_settings
+from testing.impostors import listens
 from testing.processes import free_port, program, valkey
 from testing.waiting import until, wait_until
 
@@ -118,14 +118,9 @@ async def test_sentinel_is_refused(tmp_path: Path) -> None:
     config.touch()
     command = [str(find_server()), str(config), "--sentinel", "--port", str(port)]
     with program([*command, "--dir", str(tmp_path)], tmp_path / "log"):
-        wait_until(lambda: can_connect(port))
+        wait_until(lambda: listens(port))
         with pytest.raises(UnfitRedis, match="names a Sentinel"):
             await check(f"redis://127.0.0.1:{port}")
-
-
-def can_connect(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_what_is_no_redis_is_refused() -> None:

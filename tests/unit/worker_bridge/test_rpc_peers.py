@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from llamaq.__main__ import main
+from testing.fake_rpc_peer import FakePeer
 from testing.waiting import until
-from tests.unit.worker_bridge.rpc import FakePeer
 from worker_bridge import kept_process, rpc_peer
 from worker_bridge import rpc_peers as several
 from worker_bridge.health import Health, ProbeResult
