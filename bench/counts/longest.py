@@ -1,6 +1,7 @@
 """How long Redis is blocked by the calls that do most. Times: printed, and held by nobody."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from itertools import count
 
 from bench.counts.queue import BOUNDS, WAITING, fill, join, make_jobs, new_desk
@@ -34,26 +35,27 @@ async def _time_calls(
     """The worker joins, works, and dies."""
     await join(desk, worker, WAITING)
     await fill(desk, numbers, WAITING - len(await desk.queue()))
-    enqueue = desk.commands.enqueue("a", BOUNDS, make_jobs(numbers, MOST_CLAIMED))
+    enqueue = partial(desk.commands.enqueue, "a", BOUNDS, make_jobs(numbers, MOST_CLAIMED))
     yield f"enqueue of {MOST_CLAIMED}", await _ms(desk, enqueue)
-    yield f"claim of {MOST_CLAIMED}", await _ms(desk, desk.claim_raw(worker))
+    yield f"claim of {MOST_CLAIMED}", await _ms(desk, partial(desk.claim_raw, worker))
     while len(attempt_ids := await desk.running(worker)) < HELD_LOOKED_AT:
         await desk.claim_raw(worker)
     who = Identity(worker, "e")
     held = [(attempt_id, 1) for attempt_id in attempt_ids[:HELD_LOOKED_AT]]
-    yield f"look at {HELD_LOOKED_AT}", await _ms(desk, desk.commands.look(who, held))
+    yield f"look at {HELD_LOOKED_AT}", await _ms(desk, partial(desk.commands.look, who, held))
     ended = [ended_attempt(attempt_id) for attempt_id in attempt_ids[:_MOST_ENDED]]
-    finish = desk.commands.finish(who, Wish(Offer(MOST_CLAIMED), f"f{worker}", 0, EAGER), ended)
+    wish = Wish(Offer(MOST_CLAIMED), f"f{worker}", 0, EAGER)
+    finish = partial(desk.commands.finish, who, wish, ended)
     yield f"finish of {len(ended)}, and claim of as many", await _ms(desk, finish)
     await desk.redis.zadd(desk.keys.named("workers"), {worker: 1})
-    yield f"reap of {MOST_RECOVERED}", await _ms(desk, desk.reap_after(1000))
+    yield f"reap of {MOST_RECOVERED}", await _ms(desk, partial(desk.reap_after, 1000))
     while await desk.running(worker):
         await desk.reap_after(1000)
 
 
-async def _ms(desk: Desk, call: Awaitable[object]) -> float:
+async def _ms(desk: Desk, call: Callable[[], Awaitable[object]]) -> float:
     before = await _spent_us(desk)
-    await call
+    await call()
     return (await _spent_us(desk) - before) / 1000
 
 
