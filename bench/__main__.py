@@ -68,7 +68,7 @@ def _names(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> Sequen
 
 
 def _systems(options: argparse.Namespace, scenario: Scenario) -> Sequence[str]:
-    """Those of a scenario: LiteLLM is slow to start, so it is in few unless it is named."""
+    """The systems of a scenario. LiteLLM starts slowly: few scenarios have it unasked."""
     earlier = [f"llamaq@{commit}" for commit in options.against]
     named = options.systems or ["llamaq", "haproxy", *(["litellm"] if scenario.litellm else [])]
     more = [DIRECT] if scenario.direct else []

@@ -161,7 +161,7 @@ class Office:
         self.held += [(worker, job[0].decode()) for job in answer[3:]]
 
     async def others(self, kind: str) -> None:
-        """A call that has to do with the oldest job that runs."""
+        """A call about the oldest running job."""
         worker, attempt_id = self.held[0]
         if kind == "emit":
             await self.desk.emit(attempt_id, worker=worker, payload=b"x" * 200, most_unread=2**30)
@@ -172,7 +172,7 @@ class Office:
 
 
 def calls(make: Callable[[], Awaitable[object]], number: int) -> Iterable[Awaitable[object]]:
-    """So many of them, each made when the one before is over."""
+    """Makes calls one after the other."""
     return (make() for _ in range(number))
 
 

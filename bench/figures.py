@@ -22,7 +22,7 @@ class Measured:
 
     @property
     def whole(self) -> Sequence[Answer]:
-        """Those that came complete and right."""
+        """The answers that came complete and right."""
         return [answer for answer in self.answers if answer.verdict is Verdict.WHOLE]
 
     @property
@@ -31,7 +31,7 @@ class Measured:
         return sum(answer.tokens for answer in self.answers)
 
     def of_part(self, part: str) -> "Measured":
-        """As if this part were all that used the CPU."""
+        """The figures as if only this part used the CPU."""
         return replace(self, cpu_s=self.parts_s.get(part, 0))
 
     def count(self, verdict: Verdict) -> int:

@@ -21,7 +21,7 @@ MODEL = "chat"
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where clients send their requests; `redis_url` is llamaq's queue, else empty."""
+    """The address for clients; `redis_url` is that of llamaq's queue, else empty."""
 
     url: str
     redis_url: str = ""

@@ -50,7 +50,7 @@ def find_haproxy() -> str:
 
 
 def haproxy_version() -> str:
-    """As the program tells it."""
+    """The version that the program tells."""
     told = subprocess.run([find_haproxy(), "-v"], check=True, capture_output=True, text=True)
     return told.stdout.split(" - ")[0]
 

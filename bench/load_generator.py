@@ -141,7 +141,7 @@ def _length(head: bytes) -> int:
 
 
 async def closed_loop(port: int, requests: Iterable[Request], at_once: int) -> list[Exchange]:
-    """So many clients; each sends the next request when its last answer is over."""
+    """Each of `at_once` clients sends its next request when the last answer is over."""
     left, found = iter(requests), []
 
     async def go_on() -> None:

@@ -19,7 +19,7 @@ def make_prompt(chance: random.Random) -> str:
 def make_chats(
     turn: int, number: int, tokens: int, *, model: str, stream: bool
 ) -> Iterator[dict[str, Any]]:
-    """So many; the same for the same turn, other ones for another."""
+    """A number of requests: equal for equal turns, and different for others."""
     chance = random.Random(turn)  # noqa: S311
     for index in range(number):
         yield {

@@ -80,7 +80,7 @@ class Found:
         }
 
     def wrong(self) -> Iterator[str]:
-        """A line for each system some of whose answers did not come whole."""
+        """A line for each system with answers that did not come whole."""
         for system in self.systems:
             measured = [turn.measured for turn in self.turns if turn.system == system]
             broken = sum(each.count(Verdict.BROKEN) for each in measured)
@@ -92,7 +92,7 @@ class Found:
 
 
 def table(found: Found, baselines: Sequence[str]) -> Iterator[str]:
-    """The lines of a Markdown table, and what there is to say about it."""
+    """The lines of a Markdown table and its notes."""
     against = [name for name in baselines if name in found.systems]
     heads = [part for name in against for part in (f"/ {name}", "")]
     yield "| " + " | ".join(["figure", "system", "median", "from .. to", *heads]) + " |"

@@ -78,7 +78,7 @@ class Scenario:
         return at_times(port, requests)
 
     def lasting(self, idle_s: float) -> "Scenario":
-        """The same; where nothing is sent, for so long."""
+        """The same, with another `idle_s` if it sends nothing."""
         return replace(self, idle_s=idle_s) if self.idle_s else self
 
 

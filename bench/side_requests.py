@@ -98,7 +98,7 @@ class Stream(Client):
 
 @asynccontextmanager
 async def streams(port: int, number: int, tenant: str) -> AsyncIterator[list[Stream]]:
-    """So many chats."""
+    """A number of chats, while entered."""
     clients = [Stream(port) for _ in range(number)]
     asking = [asyncio.create_task(client.ask(chat(tenant))) for client in clients]
     try:
@@ -130,7 +130,7 @@ async def ask_at_times(port: int, ends_s: float) -> list[float]:
 
 
 async def flood(port: int, clients: int, ends_s: float) -> list[float]:
-    """So many clients, each with the next request when it has an answer."""
+    """Each client sends its next request when it has an answer."""
 
     async def go_on() -> list[float]:
         client, took_ms = Client(port), []

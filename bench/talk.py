@@ -31,7 +31,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many conversations at once; before a turn its speaker thinks for `think_s` on average.
+    """Conversations at the same time; before a turn the speaker thinks for `think_s` on average.
 
     Each conversation is the next tenant's; without `tenants` each has one of its own. All begin
     with the same `system_words`.
@@ -71,7 +71,7 @@ class Turn:
 
 
 def words(chance: random.Random, number: int) -> str:
-    """So many made-up words."""
+    """A number of made-up words."""
     syllables = ("ba", "co", "du", "fen", "gil", "hor", "jun", "kam", "lis", "mot", "per", "sta")
     return " ".join(
         "".join(chance.choices(syllables, k=chance.choice((1, 2, 3)))) for _ in range(number)

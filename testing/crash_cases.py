@@ -18,7 +18,7 @@ SEGFAULT, ABORT = "SIGSEGV", "SIGABRT"
 class Crash:
     """A request that llamaq refuses, and the field that it names; `None`: it is `taken`.
 
-    What is taken has lost the field that does harm. `issue` is llama.cpp's, or who found it.
+    An accepted request has lost the harmful field. `issue` is llama.cpp's, or names the finder.
     """
 
     issue: str

@@ -84,5 +84,5 @@ class Crowd:
         return [asked for asked in self.asked if not asked.complete]
 
     def disperse(self) -> None:
-        """The same; every answer must have been complete."""
+        """Ends them; every answer must have been complete."""
         assert self.end() == []

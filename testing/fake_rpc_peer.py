@@ -32,7 +32,7 @@ class FakePeer:
         self._listener.close()
 
     def waiting(self) -> list[socket.socket]:
-        """Those that wait to be served, who then are."""
+        """Accepts the clients that wait, and returns them."""
         self._listener.setblocking(False)
         found = []
         with suppress(BlockingIOError):

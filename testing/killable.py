@@ -22,7 +22,7 @@ class Killable:
 
     @property
     def url(self) -> str:
-        """Where it is, whenever it runs."""
+        """Its address, the same at each start."""
         return self._server.url
 
     async def start(self) -> LinkedRedis:

@@ -78,7 +78,7 @@ class Stage:
         return await self.apis[api].post(path, content=make_chat(**fields), headers=headers)
 
     async def many(self, number: int, **about: Any) -> list[Response]:
-        """So many at once, at both by turns."""
+        """A number of requests at once, at both APIs in turn."""
         return await asyncio.gather(*(self.chat(i % 2, **about) for i in range(number)))
 
     async def limit(self, name: str = "ann", **setting: Any) -> None:

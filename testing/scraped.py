@@ -12,7 +12,7 @@ class Scraped:
 
     @property
     def names(self) -> set[str]:
-        """Those of the samples, `_bucket` and the like included."""
+        """The names of the samples, `_bucket` and the like included."""
         return {sample.name for sample in self._samples}
 
     def sum(self, name: str, **labels: str) -> float:

@@ -74,7 +74,7 @@ class Stage:
             await commands.aclose()
 
     def settings(self, server: FakeLlamaServer, **settings: Any) -> BridgeSettings:
-        """Those of the worker of a server."""
+        """The settings of a server's worker."""
         url, key, name = server.url, server.key, f"w{server.port}"
         told = {"server": url, "server_key": key, "worker_name": name, "data_dir": NO_FOLDER}
         return BridgeSettings(**told | settings)

@@ -68,7 +68,7 @@ class Answer(ABC):
         return Result(End.CRASHED, failure(crash))
 
     def _whole_events(self, data: bytes) -> bytes:
-        """Those that are whole now, with what was left before; nothing of a refusal."""
+        """The events that are whole now, an earlier rest included; nothing of a refusal."""
         if self._rest:
             data = self._rest + data
         whole = data.rfind(b"\n\n") + 2 if self._status == 200 else 0
@@ -79,7 +79,7 @@ class Answer(ABC):
         return data[:whole]
 
     def _is_ours(self, events: bytes) -> bool:
-        """Whether the first events name the model that the server is to have."""
+        """Whether the first events name the expected model."""
         return model_of(events) == self._model_id
 
     def _take_text(self, events: bytes) -> None:

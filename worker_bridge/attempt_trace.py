@@ -49,7 +49,7 @@ class AttemptTrace:
 
 
 def begin_trace(claim: Claim) -> AttemptTrace | None:
-    """That of an attempt that begins; None where this process traces nothing."""
+    """The trace of a new attempt; None where this process traces nothing."""
     if TRACES.tracer is None:
         return None
     from opentelemetry.trace import SpanKind

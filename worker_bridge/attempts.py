@@ -1,4 +1,4 @@
-"""The attempts that a worker runs: starts them, stops them, and has their ends settled."""
+"""The attempts that a worker runs: starts them, stops them, and settles their ends."""
 
 import asyncio
 import logging

@@ -136,7 +136,7 @@ class Bridge:
         self._state.give_way(to_another=to_another)
 
     async def serve(self, signals: Signals) -> None:
-        """Serves until the server changes its model or it is to drain; then lets its jobs end.
+        """Serves until the server changes its model or a drain is ordered; then lets its jobs end.
 
         Those that still run after the drain time, or in a hurry, are given back. Raises
         `ServerTaken`.

@@ -93,7 +93,7 @@ class EventAnswer(Answer):
             self._show(shown + b"\n\n")
 
     def _names_no_other(self, event: bytes) -> bool:
-        """Whether it is of the model that the server is to have, or doesn't say."""
+        """Whether it names the expected model, or none."""
         return model_of(event) is None or self._is_ours(event)
 
     def _count(self, event: bytes) -> None:

@@ -106,7 +106,7 @@ def end_of_text(events: bytes, start: int) -> int:
 
 
 def _before(words: bytes, events: bytes, start: int, end: int) -> int:
-    """Where the event begins that is the first one to have these words."""
+    """The start of the first event with these words."""
     at = events.find(words, start, end)
     return end if at < 0 else max(start, events.rfind(b"\n", start, at) + 1)
 

@@ -57,7 +57,7 @@ def rpc_peers(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def missing_model(command: Sequence[str]) -> str:
-    """The model file that this llama-server is to have, where there is none; else empty.
+    """The model file of this llama-server, where it is missing; else empty.
 
     A command of another name may mean something else by `-m`. One that downloads needs no file.
 

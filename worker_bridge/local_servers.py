@@ -36,7 +36,7 @@ class Seen:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return _url(self.port)
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ def _of_another_user(seen: Seen) -> Seen:
 
 
 def judge(port: int, answer: Looked) -> Seen:
-    """What this answer to `GET /props` tells of who gave it."""
+    """Names the program that gave this answer to `GET /props`."""
     said = answer.value if isinstance(answer.value, dict) else {}
     error = said.get("error")
     kind = error.get("type") if isinstance(error, dict) else None

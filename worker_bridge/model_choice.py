@@ -83,7 +83,7 @@ def choose(
 
 
 def _first(waiting: Mapping[str, Demand], bound_s: float) -> tuple[Step, str]:
-    """Where nothing is loaded: at once, but for a model that another worker has loaded."""
+    """The choice while nothing is loaded: at once, unless another worker has loaded the model."""
     due = {
         name: demand.waited_s
         for name, demand in waiting.items()
@@ -104,8 +104,8 @@ def quiet_s(loaded: Tenure, others: Mapping[str, Demand], patience: Patience) ->
 
 
 def _left_s(loaded: Tenure, waiting: Mapping[str, Demand], bound_s: float) -> dict[str, float]:
-    """In how many seconds the model is to make room, for each of those that may have it."""
-    # What runs is to have ended at the bound, and the server too.
+    """In how many seconds the model must make room, for each model that may replace it."""
+    # Running jobs must have ended at the bound, and the server too.
     ends_s = loaded.parting_s + (loaded.service_s if loaded.run else 0)
     lead_s = min(ends_s + 2 * NOTICE_S, bound_s)
     has_jobs = loaded.run > 0 or loaded.wait > 0
@@ -117,7 +117,7 @@ def _left_s(loaded: Tenure, waiting: Mapping[str, Demand], bound_s: float) -> di
 
 
 def _heir(loaded: Tenure, waiting: Mapping[str, Demand], bound_s: float) -> str | None:
-    """The model for which this one is to make room by now."""
+    """The model for which this one must make room by now."""
     if loaded.wait and loaded.begun < loaded.owed and loaded.loaded_s < bound_s:
         return None  # else loads would serve nobody
     left_s = _left_s(loaded, waiting, bound_s)

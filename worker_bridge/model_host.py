@@ -77,7 +77,7 @@ class ModelHost:
         self._load: ModelLoad | None = None
 
     async def run(self, signals: Signals) -> None:
-        """Serves until it is to drain, then lets the running jobs end."""
+        """Serves until it must drain, then lets the running jobs end."""
         names = ", ".join(sorted(self._shelf.found))
         log.info("models on demand from %s: %s", self._shelf.place, names)
         try:

@@ -81,7 +81,7 @@ class ModelLoad:
 
     @property
     def parted_s(self) -> float | None:
-        """For how long it has been ending; None where it was not told to."""
+        """How long it has been ending; None where nobody told it to."""
         return None if self._ends_since is None else time.monotonic() - self._ends_since
 
     @property

@@ -13,7 +13,7 @@ _PLAIN = re.compile(PLAIN_NAME)
 
 
 class Aliases:
-    """The aliases of a model that is called `own`; none where it is to have `only` that name."""
+    """The aliases of a model called `own`; none where it must have `only` that name."""
 
     def __init__(self, own: str, *, only: bool) -> None:
         self._own = own

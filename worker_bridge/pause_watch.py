@@ -48,7 +48,7 @@ class PauseWatch:
 
     @property
     def unloads(self) -> bool:
-        """Whether servers are to free their memory now."""
+        """Whether servers must free their memory now."""
         return self.until_s > 0 and self._pause.unload and self._frees
 
     @property

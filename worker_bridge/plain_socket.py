@@ -29,7 +29,7 @@ class Address(NamedTuple):
 
 
 class Owner(Protocol):
-    """Who has the connection. It hears no more once it has aborted it."""
+    """The owner of the connection. Nothing is told to it after it has aborted."""
 
     def data_received(self, data: bytes) -> None:
         """A piece has come."""

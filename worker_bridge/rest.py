@@ -17,7 +17,7 @@ _LOOK_S = 1.0
 
 
 class Rest:
-    """Holds the server's process once the jobs of its bridge have ended, and has it go on later."""
+    """Stops the server's process once the jobs of its bridge have ended, and starts it later."""
 
     def __init__(self, process: KeptProcess, pause: PauseWatch) -> None:
         self._process = process

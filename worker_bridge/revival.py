@@ -1,4 +1,4 @@
-"""A server that can't work any more is killed where the bridge has started it: it starts again."""
+"""Kills a server that can't work any more, if the bridge has started it: then it starts again."""
 
 import asyncio
 import logging

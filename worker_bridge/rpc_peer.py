@@ -27,7 +27,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a ggml-rpc-server listens. llama.cpp knows no IPv6 addresses here."""
+    """The address of a ggml-rpc-server. llama.cpp knows no IPv6 addresses here."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""What is known of one llama-server, by all who decide about its jobs."""
+"""The known state of one llama-server, for all that decide about its jobs."""
 
 import asyncio
 import logging
@@ -90,7 +90,7 @@ class ServerState:
 
     @property
     def expected_busy(self) -> int:
-        """How many of its slots are to be at work."""
+        """How many of its slots should be at work."""
         return self.asking + self.others
 
     @property

@@ -130,7 +130,7 @@ async def serve(
     process: KeptProcess | None = None,
     tell: Tell = _tell_nobody,
 ) -> None:
-    """Bridges a server, whatever model it has and comes to have, until it is to drain.
+    """Bridges a server, whatever model it has and will have, until a drain is ordered.
 
     `process`: the server's, where the bridge started it. `tell` gets each bridge before it begins.
     See `Bridge.serve`.
@@ -193,7 +193,7 @@ class OwnServer:
     async def serve(
         self, queue: QueueSettings, shared: Shared, signals: Signals, tell: Tell = _tell_nobody
     ) -> None:
-        """Starts the server and bridges it until it is to drain. Raises `OSError`. See `serve`."""
+        """Starts the server and bridges it until a drain. Raises `OSError`. See `serve`."""
         running = asyncio.create_task(
             self.process.run(partial(until_all_answer, self._settings.peers))
         )

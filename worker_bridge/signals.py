@@ -1,4 +1,4 @@
-"""What a bridge is told to do by signals."""
+"""The orders that a bridge gets by signals."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ class Signals:
 
 
 def heed_signals() -> Signals:
-    """Those that SIGTERM and SIGINT give, and on Windows Ctrl-Break; `ORPHANED` counts as two."""
+    """The signals SIGTERM and SIGINT, and Ctrl-Break on Windows; `ORPHANED` counts as two."""
     signals = Signals()
     handlers = {
         ORPHANED: signals.end_at_once,

@@ -46,7 +46,7 @@ class Standbys:
         return self._known[model]
 
     async def follow(self, shelf: Shelf, load: ModelLoad | None) -> None:
-        """Notices what has come, and what has gone unless it is loaded."""
+        """Notices new models, and those that have gone, unless they are loaded."""
         for name in shelf.keys() - self._known.keys():
             commands = self._commands(Keys(name))
             self._known[name] = Standby(name, self._name, commands, self._lease_s)

@@ -115,13 +115,13 @@ async def join(desk: Desk, worker: str, slots: int) -> None:
 
 
 def make_jobs(numbers: "count[int]", most: int) -> list[QueuedJob]:
-    """So many new jobs, the next ones of all tenants by turns."""
+    """New jobs, of all tenants in turn."""
     names = [(n, f"{n:032}") for n, _ in zip(numbers, range(most), strict=False)]
     return [queued_job(name, tenant=f"t{n % TENANTS}", body=BODY) for n, name in names]
 
 
 async def fill(desk: Desk, numbers: "count[int]", jobs: int) -> None:
-    """So many more jobs wait."""
+    """Adds jobs to the queue."""
     for first in range(0, jobs, MOST_CLAIMED):
         rows = make_jobs(numbers, min(MOST_CLAIMED, jobs - first))
         await desk.commands.enqueue("a", BOUNDS, rows)

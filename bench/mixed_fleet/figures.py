@@ -65,7 +65,7 @@ class Figures:
         return f"{name:8} {waits}  {on_c:5.3f}  {busy}  {late}{failed}"
 
     def backlog_row(self) -> str:
-        """What else is to be told where some wait all the time."""
+        """More figures, where some jobs wait all the time."""
         ratios = [got / ideal for got, ideal in zip(self.makespan_s, self.ideal_s, strict=True)]
         return (
             f"  {sum(self.makespan_s):8.2f} {self.over_ideal:6.3f} {max(ratios):6.3f} "

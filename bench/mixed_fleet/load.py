@@ -53,7 +53,7 @@ async def ask(system: System, token: str, job: Job, due_s: float, stream: bool) 
 
 
 async def closed_loop(system: System, jobs: Iterable[Job], stream: bool = True) -> list[Asked]:
-    """So many clients, each sends the next request when its last one was answered."""
+    """Each of `AT_ONCE` clients sends its next request when the last one was answered."""
     left, clock = iter(jobs), asyncio.get_running_loop().time
 
     async def client(token: str) -> list[Asked]:

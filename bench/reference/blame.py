@@ -37,7 +37,7 @@ def _who(entry: Entry) -> Who:
 
 @dataclass(slots=True)
 class Blame:
-    """Who was there when servers crashed, and until when somebody is under suspicion."""
+    """The jobs that were there when servers crashed, and how long suspicions last."""
 
     _rows: list[Presence] = field(default_factory=list)
     _until_ms: dict[Who, int] = field(default_factory=dict)

@@ -97,7 +97,7 @@ class ReferenceQueue(State):
         return min(room, max(0, self._max_running - self.running)) if self._max_running else room
 
     def _part_of(self, name: str, slack: int) -> int:
-        """So many jobs make the worker as full as its peers will be."""
+        """How many jobs make the worker as full as its peers will be."""
         worker = self.workers[name]
         peers = [each for each in self.workers.values() if each.accepting and worker.is_peer(each)]
         slots = sum(each.slots for each in peers)

@@ -9,7 +9,7 @@ from dispatcher.needs import read_needs
 
 
 class State:
-    """Who waits, who runs and what they are charged (lua/parts/enter_queue.lua and others)."""
+    """Waiting and running jobs, and their charges (lua/parts/enter_queue.lua and others)."""
 
     def __init__(self) -> None:
         self.turns = Turns()

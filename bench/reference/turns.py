@@ -56,7 +56,7 @@ class Entry:
         return 0 if self.left_since_ms is None else now_ms - self.left_since_ms
 
     def levels(self) -> Iterator[tuple[str, str, float]]:
-        """Where it is charged: parent, child and the child's weight."""
+        """The levels that are charged: parent, child and the child's weight."""
         yield "", self.tier, Tier(self.tier).weight
         yield self.tier, self.tenant, self.weight
         yield self.tenant_path, self.user, 1
@@ -81,7 +81,7 @@ class Turns:
         self._turns: dict[tuple[str, str], Scores] = defaultdict(Scores)
 
     def of(self, class_: str, parent: str) -> Scores:
-        """Those who wait at one level, by what they were served and are charged."""
+        """The waiting members of one level, by their served and charged cost."""
         return self._turns[class_, parent]
 
     def enter(self, entry: Entry) -> None:
@@ -115,7 +115,7 @@ class Turns:
             self._move(parent, child, real - expected)
 
     def park(self, tenant: str) -> None:
-        """The tenant has as many running jobs as it may have, but for those that need no slot."""
+        """Takes a tenant at its bound of running jobs out of the turns, but for side requests."""
         self.parked.add(tenant)
         for class_ in (name for name in self.classes if not read_needs(name).side):
             for tier in Tier:

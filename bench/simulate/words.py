@@ -24,7 +24,7 @@ class WorkerClass:
 
 @dataclass(frozen=True, slots=True)
 class TenantClass:
-    """So many tenants; `part` of all conversations are theirs, against the other classes' parts."""
+    """A class of tenants. `part` weighs their conversations against those of the other classes."""
 
     name: str
     count: int

@@ -1,4 +1,4 @@
-"""Who asks for what, and when: the same for every policy."""
+"""The requests, their tenants and times: the same for every policy."""
 
 from bisect import bisect
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who takes which job: one small adapter per policy, all of them told the same events."""
+"""Which worker takes which job: a small adapter per policy, and all hear the same events."""
 
 from collections.abc import Callable, Mapping
 from random import Random
