@@ -12,11 +12,6 @@ from tests.chaos.proxy import Link
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Echo:
     """Answers each line with itself. `heard` are those that came."""
 

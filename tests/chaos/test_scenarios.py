@@ -34,11 +34,6 @@ SHORT_OUTAGES = {
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with Stage(tmp_path_factory.mktemp("stage")).running() as stage:
         yield stage

@@ -26,11 +26,6 @@ LEASE_S = 2.0
 WITHIN_S = 1.0  # every API knows limits that are set
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Clients:
     """Those of the tenant `ann`, and what they have been told."""
 

@@ -27,11 +27,6 @@ CLIENTS = 8
 MANY = 32
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def an_app(url: str, **secrets: str) -> AsyncIterator[AsyncClient]:
     """An API with these secrets, and a client of it."""

@@ -14,11 +14,6 @@ BOTH = Manner.STREAM, Manner.WHOLE
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def trial(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trial]:
     async with Trial(tmp_path_factory.mktemp("failover"), workers=1).running() as trial:
         yield trial

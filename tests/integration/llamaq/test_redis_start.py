@@ -19,11 +19,6 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def server(tmp_path: Path) -> EmbeddedRedis:
     planned = plan(find_server(), tmp_path / "a b", listen=None, password=None)
     prepare(planned)

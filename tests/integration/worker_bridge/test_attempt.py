@@ -24,11 +24,6 @@ from worker_bridge.llama import LlamaServer
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Collected(Outbox):
     """Keeps what would be sent, each piece as soon as it is there."""
 

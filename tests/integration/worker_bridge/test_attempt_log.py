@@ -17,11 +17,6 @@ SECRET = "the-words-of-a-prompt"
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def heard(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llamaq")

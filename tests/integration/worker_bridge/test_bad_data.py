@@ -24,11 +24,6 @@ from worker_bridge.health_monitor import HealthMonitor
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_BEGIN_AGAIN_S", 0.1)

@@ -32,11 +32,6 @@ TEMPLATE = (
 READABLE = 'root ::= "<|start|>assistant<|channel|>final<|message|>" [a-z]'
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_TICK_S", 0.05)

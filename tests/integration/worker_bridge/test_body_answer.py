@@ -29,11 +29,6 @@ SORTED = b"{" + ITEMS + b',"model":"m","object":"list",' + USAGE + b"}"  # as bu
 LARGE_BYTES = 30 * 10**6
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def answer_to(status: int, *pieces: bytes) -> tuple[bytes, Result, BodyAnswer]:
     """What the API gets, how the attempt ends, and the answer, for a request of 400 bytes."""
     outgoing = Outgoing(Claim("j", "j:1", "a", frozenset(), 9, 1), Speaker(), lambda *_: None)

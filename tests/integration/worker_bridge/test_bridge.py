@@ -17,11 +17,6 @@ from testing.waiting import until
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def break_off_after_headers(chat: Chat) -> None:
     await chat.raw(b":\n\n")
 

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.real
 MARKER = "<__media_0RxRTGRolLRuRa0GsO2SRwbU0U8fdN{}__>"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are looked at more often."""

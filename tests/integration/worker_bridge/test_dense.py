@@ -16,11 +16,6 @@ pytestmark = pytest.mark.real
 WORDS = [f"{number} " for number in range(40)]
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """Two streams are dense here. The connections that were read, each time."""

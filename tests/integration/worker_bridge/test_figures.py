@@ -17,11 +17,6 @@ pytestmark = pytest.mark.real
 TOO_LONG = "request (3000 tokens) exceeds the available context size (512 tokens)"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def timings(predicted: int, tps: float, prompt: int = 100, cached: int = 0) -> dict[str, Any]:
     return {
         "timings": {

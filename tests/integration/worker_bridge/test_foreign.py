@@ -20,11 +20,6 @@ from worker_bridge import attempts
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_TICK_S", "_EVERY_S", "_EVERY_WHILE_SHARED_S"):

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.real
 MACHINE, PASSWORD = "bob", "secret-of-bob"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 async def invited(stage: Stage) -> AsyncIterator[Invitation]:
     """The machine `bob`, invited to the model of the stage, whose bridges have its user."""

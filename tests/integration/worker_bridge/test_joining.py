@@ -19,11 +19,6 @@ pytestmark = pytest.mark.real
 MARKER = "<__media_VrxRTGRolLRuRa0GsO2SRwbU0U8fdNBi__>"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The workers that tried to register, each time."""

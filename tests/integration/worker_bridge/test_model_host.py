@@ -45,11 +45,6 @@ NEVER = ("sh", "-c", "exec sleep 60", "sh")  # loads for ever
 BOUND_S = 0.6
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standbys, "LOOK_S", 0.1)

@@ -10,11 +10,6 @@ from testing.waiting import until
 from worker_bridge.names import Aliases
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def test_full_id_and_aliases_are_names_besides_the_own_one() -> None:
     said = ("org/tiny", "org/tiny", "tiny", "fast")
     assert Aliases("tiny", only=False).of(said) == "fast org/tiny"

@@ -15,11 +15,6 @@ from worker_bridge.pause import NO_PAUSE, Heeded, Pause, who_heeds, write_pause
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_drained_bridge_that_starts_again_takes_nothing_until_it_is_resumed(
     stage: Stage,
 ) -> None:

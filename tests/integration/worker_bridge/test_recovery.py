@@ -19,11 +19,6 @@ from worker_bridge.llama import LlamaServer
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_TICK_S", 0.05)
@@ -74,10 +69,8 @@ async def test_one_job_tries_a_server_before_others_follow(stage: Stage) -> None
         asked = [asyncio.create_task(stage.text()) for _ in range(4)]
         await until(stage.has_breaker("half-open"))
         await until(lambda: server.busy == 1)
-        await asyncio.sleep(0.5)
-        assert server.busy == 1
-        worker = (await stage.workers())[0]
-        assert (worker.running, worker.slots) == (1, 1)
+        await until(stage.knows(server, slots="1"))
+        assert (server.busy, [worker.running for worker in await stage.workers()]) == (1, [1])
         release.set()
         assert await asyncio.gather(*asked) == [WHOLE] * 4
         await until(lambda: _slots_are(stage, 4))

@@ -31,11 +31,6 @@ pytestmark = pytest.mark.real
 MARKER = "<__media_0RxRTGRolLRuRa0GsO2SRwbU0U8fdNBi__>"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_FIRST_PAUSE_S", 0.05)

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.real
 ANSWER = {"tokens": [1, 2]}
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Gate:
     """Holds answers until it is opened."""
 

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.real
 SLEEP_S = 1
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def looks_more_often_than_the_server_falls_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_TICK_S", "_EVERY_S"):

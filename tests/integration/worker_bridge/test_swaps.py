@@ -20,11 +20,6 @@ pytestmark = pytest.mark.real
 OLD, NEW = {"size": 1000, "n_params": 10}, {"size": 2000, "n_params": 10}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Broken:
     """The reply of a server that begins, and breaks off when it is told to."""
 

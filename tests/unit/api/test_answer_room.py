@@ -25,11 +25,6 @@ MANY = {"model": "tiny", "input": ["x"] * 20}
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def room() -> AnswerRoom:
     """For two of the large answers, and one may take ten of them."""
     return AnswerRoom(25 * MIB, 100 * MIB)

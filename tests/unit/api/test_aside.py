@@ -2,14 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from api.aside import LARGE_BYTES, Aside
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_one_large_body_at_a_time_and_tenants_take_turns() -> None:

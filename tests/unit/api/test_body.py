@@ -11,11 +11,6 @@ from api.errors import ApiError
 DEPTH = 8
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def refusal(body: bytes) -> str:
     with pytest.raises(ApiError) as caught:
         parse_object(body, DEPTH)

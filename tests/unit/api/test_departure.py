@@ -9,11 +9,6 @@ import pytest
 from api.departure import Departure
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Client:
     """What uvicorn would say of a client."""
 

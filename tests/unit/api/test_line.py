@@ -13,11 +13,6 @@ PER_TICK = 8
 UNDER_WAY = 512
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Crowd:
     """Requests of tenants that stand in one line, and who had a turn in which order."""
 

@@ -26,11 +26,6 @@ ASLEEP = ModelState("m", 3600, (), queued=1, queued_bytes=1)
 ODD = "$(touch pwned); `touch pwned` '\"\n& {}"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def writes(path: Path) -> tuple[str, ...]:
     """A command that notes the model and all settings that it sees."""
     script = 'printf "%s|%s|" "$LLAMAQ_WAKE_MODEL" "$LLAMAQ_JWT_SECRET" >> "$0"'

@@ -2,14 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from dispatcher.beat import until_beat_s
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_who_comes_at_different_times_meets_at_the_next_beat() -> None:

@@ -12,11 +12,6 @@ from dispatcher.latencies import Latencies, read_latencies
 FIGURES = Figures(Done(requests=2, completion=30), Latencies().with_one(100), Latencies())
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def now_ms(redis: Any) -> int:
     seconds, micros = await redis.link.call("TIME")
     return int(seconds) * 1000 + int(micros) // 1000

@@ -8,11 +8,6 @@ from dispatcher import tasks
 from dispatcher.tasks import cancel, go_on, log_failure
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_BEGIN_AGAIN_S", 0)

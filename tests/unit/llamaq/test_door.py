@@ -19,11 +19,6 @@ BODY = b"0123456789"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def line() -> Line:
     """It is far too long."""
     line = Line()

@@ -17,11 +17,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
 Piece = tuple[bytes, bool]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class App:
     """Answers each request with these headers and pieces; what it receives comes into `heard`."""
 

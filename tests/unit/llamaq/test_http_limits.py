@@ -26,11 +26,6 @@ WHOLE = HEAD + b"Content-Length: 1\r\n\r\n1"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the size of the body."""
     size, more = 0, True

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from api.proxies import Proxies, read_proxies
 from api.settings import ApiSettings
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol
@@ -12,11 +10,6 @@ from testing.wire import Wire
 from tests.unit.llamaq.test_http_limits import Server, leave, until_left
 
 ONE, OTHER, PROXY = "192.0.2.1", "198.51.100.1", "10.0.0.1"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def get(path: str = "/v1/models", forwarded: str = "") -> bytes:

@@ -22,11 +22,6 @@ AT_ONCE = 256 * 1024  # bytes that uvloop reads
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Z]")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Api:
     """The app behind one protocol, and what it has of its clients."""
 

@@ -16,11 +16,6 @@ from llamaq.places import Places, serve_refusal, too_many_of_an_address
 from tests.unit.llamaq.test_http_limits import HEAD, Server, until_left
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def heard(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llamaq.access")

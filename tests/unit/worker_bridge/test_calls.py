@@ -32,11 +32,6 @@ UNKNOWN = Speed(slots=1, prompt_tps=0, decode_tps=0)
 LOAD = Load(prompt_tokens=100, completion_tokens=100)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class ScriptedSession:
     """`speeds` are the fleet's, or what asking for it raises; `again_s` the next claims' answers,
     each once, `free` and `free_sides` the places that they leave, and `fault` what the next claim

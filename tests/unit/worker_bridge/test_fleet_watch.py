@@ -13,11 +13,6 @@ from worker_bridge import fleet_watch
 from worker_bridge.fleet_watch import FleetWatch
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_one_looks_for_all_and_another_one_when_that_has_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,11 +15,6 @@ from worker_bridge.llama import LlamaServer
 from worker_bridge.server_state import ServerState
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("now", list(Health))
 @pytest.mark.parametrize(
     ("answer", "after"),

@@ -18,11 +18,6 @@ HEEDS_SECOND = (
 POLITE = "trap 'echo bye >> {file}; exit 0' TERM; echo x >> {file}; while :; do sleep 0.05; done"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def kept(script: str, file: Path, stop_s: float = 10) -> KeptProcess:
     command = ["sh", "-c", script.format(file=file)]
     return KeptProcess("shell", command, {**os.environ, "LLAMAQ_TEST": "told"}, stop_s)

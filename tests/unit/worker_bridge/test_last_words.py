@@ -10,11 +10,6 @@ import pytest
 from worker_bridge.last_words import LastWords
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Closed(io.RawIOBase):
     def write(self, _: object) -> int:
         raise BrokenPipeError

@@ -11,11 +11,6 @@ from worker_bridge.llama import LlamaServer
 from worker_bridge.props import Props
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("model_id", "name"),
     [

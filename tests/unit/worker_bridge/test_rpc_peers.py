@@ -29,11 +29,6 @@ from worker_bridge.settings import BridgeSettings
 TWO = "--server", "http://a", "--server", "http://b"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(several, "_TICK_S", 0.1)

@@ -11,11 +11,6 @@ from worker_bridge.signals import ORPHANED, heed_signals
 HEEDED = (signal.SIGTERM, signal.SIGINT, ORPHANED)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["by the loop", "outside"])
 async def loop(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -18,11 +18,6 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "until_beat_s", lambda _: 0.01)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Reads:
     """Counts them, and fails as it is told."""
 

@@ -2,19 +2,12 @@
 
 from typing import Any
 
-import pytest
-
 from api.dashboard.past import by_worker, steps
 from dispatcher.figures import Done, Figures
 from dispatcher.history import HOUR, WEEK, Row
 from dispatcher.latencies import Latencies
 
 NOW_MS = 1_795_795_600_000
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def row(kind: str, name: str, done: Done, ago_ms: int = 300_000, span: Any = HOUR) -> Row:
