@@ -141,7 +141,7 @@ def test_order_to_a_bridge_of_an_older_release_comes_with_a_warning(fleet: Fleet
             llamaq(fleet, "resume", worker)
             client.zrem(MODELS, "older")
     assert drained.exit_code == 0
-    assert f"the bridge of {worker} is of an older version, which heeds no order" in drained.stderr
+    assert f"the bridge of {worker} is of an older version, which ignores orders" in drained.stderr
     assert "older version" not in llamaq(fleet, "drain", "worker0").stderr
 
 

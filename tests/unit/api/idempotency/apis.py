@@ -154,6 +154,11 @@ class Api:
         """Returns when so many have come."""
         await until(lambda: len(self.queue.jobs) >= number)
 
+    async def has_followers(self, number: int) -> None:
+        """Returns when so many clients follow the answers."""
+        recordings = self.once._recordings.values()
+        await until(lambda: sum(len(each.followers) for each in recordings) >= number)
+
 
 @asynccontextmanager
 async def apis(redis: LinkedRedis, number: int = 1, **settings: Any) -> AsyncIterator[list[Api]]:

@@ -304,6 +304,7 @@ async def test_stream_over_a_mebibyte_says_so_in_a_comment_and_its_key_is_free(
     first = api.ask(STREAM)
     await api.has_jobs(1)
     second = api.ask(STREAM)
+    await api.has_followers(2)
     frames = words(*[LARGE] * 12)
     api.queue.say(*frames[:-1])
     await until(lambda: b": x-llamaq-not-kept: too-large\ndata: " in first.body)
@@ -322,6 +323,7 @@ async def test_client_that_reads_slowly_holds_up_no_other(redis: LinkedRedis) ->
         first = api.ask(STREAM)
         await api.has_jobs(1)
         second = api.ask(STREAM)
+        await api.has_followers(2)
         first.is_paused.clear()
         frames = words(*["x" * 10_000] * 60)
         for frame in frames:
