@@ -18,7 +18,6 @@ from dispatcher.keys import MODELS, NAMES, Keys
 from dispatcher.link import Link
 from dispatcher.model_state import ModelState
 from dispatcher.redis_address import Arg
-from dispatcher.redis_clock import redis_now_ms
 from dispatcher.row import mean
 from dispatcher.worker_state import FIELDS, WorkerState, read_worker
 
@@ -51,8 +50,9 @@ async def read_registry(redis: LinkedRedis) -> Registry:
 
     A model or a worker that can't be read is left out, and logged once. Raises `RedisUnavailable`.
     """
-    now_ms, invitations = await asyncio.gather(redis_now_ms(redis.link), read_invitations(redis))
-    now = now_ms / 1000
+    clock, invitations = await asyncio.gather(redis.link.call("TIME"), read_invitations(redis))
+    seconds, micros = clock
+    now = int(seconds) + int(micros) / 1e6
     since = now - REMEMBERED_S
     guests = _guests_of(invitations)
     seen_at = dict.fromkeys(guests, -inf) | await _read_seen(redis.link, since)

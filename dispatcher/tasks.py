@@ -35,12 +35,16 @@ def log_failure(task: asyncio.Task[Any]) -> None:
 
 
 async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
-    """Runs all until one ends, then cancels the others; raises what the first one raised."""
+    """Runs all until one ends, then cancels the others; raises what the first one raised.
+
+    What the others raise counts for nothing.
+    """
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)  # else the loop would report them
     for task in done:
         task.result()
 

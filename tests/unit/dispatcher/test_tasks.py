@@ -1,11 +1,12 @@
 """Work that goes on whatever happens, and what is logged of it."""
 
 import asyncio
+import gc
 
 import pytest
 
 from dispatcher import tasks
-from dispatcher.tasks import cancel, go_on, log_failure
+from dispatcher.tasks import cancel, first_of, go_on, log_failure
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,20 @@ async def test_failure_of_a_single_task_is_seen(caplog: pytest.LogCaptureFixture
     await asyncio.wait([task])
     await asyncio.sleep(0)
     assert "ValueError: odd" in caplog.text
+
+
+async def test_error_of_a_work_that_is_cancelled_is_nobodys() -> None:
+    """Else the event loop would report it when the task is collected."""
+    reported = list[str]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+
+    async def fail_when_cancelled() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise OSError("broken")
+
+    await first_of(asyncio.sleep(0), fail_when_cancelled())
+    gc.collect()
+    assert reported == []
