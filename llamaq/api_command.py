@@ -12,10 +12,11 @@ import click
 from api.settings import ApiSettings
 from dispatcher.redis_check import check_at_start
 from dispatcher.settings import QueueSettings
-from llamaq.api_workers import METRICS_SOCKET, SHEET, SOCKET, WORKERS
-from llamaq.listening import listen
+from llamaq.api_workers import METRICS_SOCKET, SHEET, WORKERS
+from llamaq.listening import SOCKET, listen
 from llamaq.logs import LOG_LEVEL
 from llamaq.metrics_listener import listen_for_scrapes, metrics_option
+from llamaq.passed_sockets import at_their_address, passed_sockets
 from llamaq.redis_sentences import telling_unfit_redis
 from llamaq.settings import describe, load
 from llamaq.supervisor import become
@@ -53,12 +54,10 @@ def api(  # noqa: PLR0913  # one argument per option
     certificate(settings)
     with telling_unfit_redis():
         asyncio.run(check_at_start(queue))
-    if inherited:
-        sockets, for_scrapes = _opened(inherited), _opened(scraped)
-    else:
-        sockets = listen(settings.host, settings.port)
-        for_scrapes = listen_for_scrapes(settings.metrics_listen)
-    if settings.api_workers > 1 and not inherited:
+    sockets = _opened(inherited) or _passed(settings) or listen(settings.host, settings.port)
+    is_worker = bool(sheets)
+    for_scrapes = _opened(scraped) if is_worker else listen_for_scrapes(settings.metrics_listen)
+    if settings.api_workers > 1 and not is_worker:
         log_level = context.find_root().params["log_level"]
         _become_many(settings, sockets, for_scrapes, log_level)
     from llamaq.api_server import Scrapes, run_api  # FastAPI: half a second to load
@@ -68,6 +67,12 @@ def api(  # noqa: PLR0913  # one argument per option
 
 def _opened(descriptors: Sequence[int]) -> list[socket.socket]:
     return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+
+def _passed(settings: ApiSettings) -> list[socket.socket]:
+    if passed := passed_sockets():
+        at_their_address(settings, passed)
+    return passed
 
 
 def _become_many(

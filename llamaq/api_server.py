@@ -25,7 +25,7 @@ from dispatcher.beat import until_beat_s
 from dispatcher.settings import QueueSettings
 from llamaq.acceptor import Acceptor, TlsAcceptor
 from llamaq.http_limits import MOST_CONNECTIONS, BoundedProtocol, look_at_all
-from llamaq.listening import BACKLOG
+from llamaq.listening import backlog_of
 from llamaq.logs import batch_lines
 from llamaq.memory import give_free_pages_back, give_large_blocks_back
 from llamaq.metrics_listener import answering
@@ -80,7 +80,7 @@ def run_api(
         app,
         http=protocol,
         ws="none",
-        backlog=BACKLOG,
+        backlog=max(map(backlog_of, sockets)),
         access_log=False,
         log_config=None,
         server_header=False,

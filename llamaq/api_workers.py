@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from dispatcher.shared_sheets import open_files
+from llamaq.listening import SOCKET
 from llamaq.logs import LOG_LEVEL
-from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, supervise
+from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, inheriting, supervise
 from worker_bridge.kept_process import ORPHANED, KeptProcess
 
-SOCKET = "--inherited-socket"
 METRICS_SOCKET = "--inherited-metrics-socket"
 SHEET = "--inherited-sheet"
 WORKERS = "LLAMAQ_API_WORKERS"
@@ -42,21 +42,17 @@ def _workers(
     count: int, drain_s: float, sockets: Sequence[int], scraped: Sequence[int]
 ) -> Iterator[KeptProcess]:
     sheets = open_files(count)
-    command = [*LLAMAQ, "api", *_options(SOCKET, sockets), *_options(METRICS_SOCKET, scraped)]
+    command = [*LLAMAQ, "api", *inheriting(SOCKET, sockets), *inheriting(METRICS_SOCKET, scraped)]
     for number in range(count):
         own_first = [*sheets[number:], *sheets[:number]]
         yield KeptProcess(
             f"api-{number + 1}",
-            [*command, *_options(SHEET, own_first)],
+            [*command, *inheriting(SHEET, own_first)],
             os.environ,
             drain_s + BEYOND_DRAIN_S,
             ORPHANED,
             inherited=[*sockets, *scraped, *sheets],
         )
-
-
-def _options(name: str, descriptors: Sequence[int]) -> list[str]:
-    return [word for descriptor in descriptors for word in (name, str(descriptor))]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """The sockets that the API listens on. Its workers inherit them."""
 
 import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
+SOCKET = "--inherited-socket"
 BACKLOG = 4096
 """How many connections may wait until a process takes them; most systems allow no more."""
+
+_TCPI_SACKED = slice(28, 32)  # in `struct tcp_info`; of a listening socket it is the backlog
 
 
 def listen(host: str, port: int, option: str = "--port") -> list[socket.socket]:
@@ -33,6 +38,15 @@ def check_port(host: str, port: int, option: str = "--port") -> None:
             _bound(family, address).close()
     except OSError as error:
         raise _refused(host, port, error, option) from error
+
+
+def backlog_of(listening: socket.socket) -> int:
+    """How many connections may wait in it. `create_server` of asyncio sets that again."""
+    told = 0
+    with suppress(AttributeError, OSError):  # only Linux tells it, of TCP
+        info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_SACKED.stop)
+        told = int.from_bytes(info[_TCPI_SACKED], sys.byteorder)
+    return told or BACKLOG
 
 
 def _addresses(host: str, port: int) -> Sequence[tuple[int, Any]]:

@@ -50,6 +50,15 @@ def become(
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 
+def inheriting(option: str, descriptors: Sequence[int]) -> list[str]:
+    """Tells a program which of its open files are for this option.
+
+    >>> inheriting("--inherited-socket", [3, 4])
+    ['--inherited-socket', '3', '--inherited-socket', '4']
+    """
+    return [word for descriptor in descriptors for word in (option, str(descriptor))]
+
+
 class Supervisor:
     """Processes that it keeps alive until a signal. `stopping` is set at the first one.
 

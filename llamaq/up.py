@@ -17,9 +17,10 @@ import click
 from dispatcher.tasks import first_of
 from llamaq.folder_sentences import sentence
 from llamaq.home import write_private
+from llamaq.listening import SOCKET
 from llamaq.redis_rewrite import keep_rewriting
 from llamaq.redis_start import wait_for_start
-from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, supervise
+from llamaq.supervisor import BEYOND_DRAIN_S, LLAMAQ, Supervisor, inheriting, supervise
 from llamaq.up_plan import UpPlan
 from worker_bridge.kept_process import ORPHANED, KeptProcess, run_once
 
@@ -67,7 +68,8 @@ class Up:
                 door = self._keep("redis-tls", plan.redis_tls, _REDIS_STOP_S, orphaned)
                 self._redis.append(door)
         polite_s = plan.drain_s + BEYOND_DRAIN_S
-        self._api.append(self._keep("api", (*LLAMAQ, "api"), polite_s))
+        api = (*LLAMAQ, "api", *inheriting(SOCKET, plan.sockets))
+        self._api.append(self._keep("api", api, polite_s, inherited=plan.sockets))
         for number, arguments in enumerate(plan.bridge_arguments):
             command = (*LLAMAQ, "bridge", *arguments)
             self._bridges.append(self._keep(f"bridge-{number + 1}", command, polite_s))
@@ -82,9 +84,10 @@ class Up:
         command: Sequence[str],
         stop_s: float,
         orphaned: signal.Signals = ORPHANED,
+        inherited: Sequence[int] = (),
     ) -> KeptProcess:
         environment = self._plan.environments[name.partition("-")[0]]
-        process = KeptProcess(name, command, environment, stop_s, orphaned)
+        process = KeptProcess(name, command, environment, stop_s, orphaned, inherited=inherited)
         self._supervisor.keep(process)
         return process
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from llamaq.host_checks import check_command, check_host
 from llamaq.listening import check_port
 from llamaq.logs import LOG_LEVEL, set_up_logs
 from llamaq.metrics_listener import metrics_option
+from llamaq.passed_sockets import at_their_address, passed_sockets
 from llamaq.redis_sentences import telling_unfit_redis
 from llamaq.rpc_option import rpc_peers_option
 from llamaq.settings import describe, load
@@ -113,6 +115,7 @@ def up(  # noqa: PLR0913  # one argument per option
     """
     _check_pairs({"--redis-tls": redis_tls, "--once": once}, lan or redis_listen, demo)
     _check_parts(models, command, demo)
+    sockets = passed_sockets()
     log_level = log_level or _log_level_before() or ("warning" if demo else "info")
     set_up_logs(log_level)
     named = bridges_of(servers, rpc_peers) + starting_bridges(models, command)
@@ -121,7 +124,9 @@ def up(  # noqa: PLR0913  # one argument per option
     redis = plan_redis(home, listen=redis_listen, lan=lan, has_tls=redis_tls)
     host = host or (EVERYWHERE if lan else None)
     given = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
-    api, url = _read_settings(home, redis.server, given | {"metrics_listen": metrics_listen})
+    api, url = _read_settings(
+        home, redis.server, given | {"metrics_listen": metrics_listen}, sockets
+    )
     demos = demo_bridges(_demo_model(home)) if demo else []
     bridges = FINDING if finds else [*named, *demos]
     expects = look_and_tell() if finds else bool(bridges)
@@ -133,7 +138,8 @@ def up(  # noqa: PLR0913  # one argument per option
     known = environments(api, url, log_level, home.folder)
     to_greet = pickle.dumps((greeting, DEMO_MODEL if demo else None))
     door = redis.tls.command if redis.tls else ()
-    start(UpPlan(home, redis.server, bridges, known, to_greet, api.drain_s, log_level, once, door))
+    plan = UpPlan(home, redis.server, bridges, known, to_greet, api.drain_s, log_level, once, door)
+    start(replace(plan, sockets=[each.detach() for each in sockets]))
 
 
 def _log_level_before() -> str | None:
@@ -177,7 +183,10 @@ def _keep(path: Path, text: str) -> None:
 
 
 def _read_settings(
-    home: Home, redis: EmbeddedRedis | None, given: Mapping[str, Any]
+    home: Home,
+    redis: EmbeddedRedis | None,
+    given: Mapping[str, Any],
+    sockets: Sequence[socket.socket],
 ) -> tuple[ApiSettings, str]:
     """The API's settings and the address of Redis; what the environment leaves out is made here."""
     if redis is not None:
@@ -187,7 +196,10 @@ def _read_settings(
     loaded = load({QueueSettings: {}, ApiSettings: given})
     api: ApiSettings = loaded[ApiSettings]
     certificate(api)
-    check_port(api.host, api.port)
+    if sockets:
+        api = at_their_address(api, sockets)
+    else:
+        check_port(api.host, api.port)
     if redis is None:
         with telling_unfit_redis():
             asyncio.run(check_at_start(loaded[QueueSettings]))

@@ -20,7 +20,8 @@ class UpPlan:
 
     `redis` is None where another Redis is used. `bridges` are the arguments of `llamaq bridge`, one
     list per bridge. `greeting` is what `greeter.py` is handed. `redis_tls` is the program that
-    speaks TLS before Redis, if any.
+    speaks TLS before Redis, if any. `sockets` are open, for the API to listen on; where
+    there are none, it opens its own.
     """
 
     home: Home
@@ -32,6 +33,7 @@ class UpPlan:
     log_level: str
     once: bool
     redis_tls: Sequence[str] = ()
+    sockets: Sequence[int] = ()
 
     @property
     def bridge_arguments(self) -> list[list[str]]:

@@ -52,4 +52,5 @@ def start(plan: UpPlan) -> NoReturn:
         pickle.dump(plan, file)
         file.seek(0)
         environment = plan.environments["redis"]  # it needs no setting
-        become("llamaq.up", file.fileno(), environment=environment, inherited=[file.fileno()])
+        inherited = [file.fileno(), *plan.sockets]
+        become("llamaq.up", file.fileno(), environment=environment, inherited=inherited)

@@ -41,25 +41,29 @@ class Crowd:
         turn = itertools.count(number)
         while not self._over.is_set():
             response = self._ask(next(turn), stream=number % 2 == 0)
+            if response is None:
+                self.asked.append(Asked("?", complete=False, said="every address refused"))
+                break
             text = response.text
             ended = text.endswith("data: [DONE]\n\n") or '"usage"' in text
             complete = response.status_code == 200 and ended and '"error"' not in text
             worker = response.headers.get("x-llamaq-worker", "?").rpartition("-")[0]
             self.asked.append(Asked(worker, complete, text[:500]))
 
-    def _ask(self, turn: int, *, stream: bool) -> httpx.Response:
+    def _ask(self, turn: int, *, stream: bool) -> httpx.Response | None:
         question = [{"role": "user", "content": "Tell me a story."}]
         body: dict[str, Any] = {"model": self._model, "messages": question, "stream": stream}
         body |= {"max_tokens": TOKENS, "ignore_eos": True}
         headers = {"Authorization": f"Bearer {make_token()}"}
-        for url in itertools.islice(itertools.cycle(self._urls), turn % 2, None):
+        first = turn % len(self._urls)
+        for url in (*self._urls[first:], *self._urls[:first]):
             try:
                 return httpx.post(
                     f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60
                 )
             except httpx.ConnectError:
                 continue
-        raise AssertionError("unreachable")
+        return None
 
     def __enter__(self) -> "Crowd":
         return self

@@ -58,7 +58,10 @@ class Program:
 
 @contextmanager
 def program(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
 ) -> Iterator[Program]:
     """Runs a command; what is left of it at the end is killed with all its children."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LLAMAQ_")}
@@ -69,6 +72,7 @@ def program(
             stderr=subprocess.STDOUT,
             env={**clean, **(environment or {})},
             start_new_session=True,
+            pass_fds=inherited,
         )
     try:
         yield Program(process, log)

@@ -165,6 +165,28 @@ def test_lan_opens_the_api_and_redis_with_a_password(tmp_path: Path, started: St
     assert Home(tmp_path).redis_listen.read_text() == f"{EVERY}:6379\n"
 
 
+def test_socket_of_systemd_is_where_the_api_listens_and_what_people_are_told(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its port is taken, by systemd. That doesn't matter."""
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        descriptor, port = os.dup(passed.fileno()), passed.getsockname()[1]
+        monkeypatch.setattr("llamaq.passed_sockets._FIRST", descriptor)
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        result = up(tmp_path, "--no-find", "--lan")
+    assert result.exit_code == 0, result.stderr
+    plan, greeting = started[0]
+    assert plan.sockets == [descriptor]
+    os.close(descriptor)
+    assert greeting.local_url == f"http://127.0.0.1:{port}"
+    assert (tmp_path / "api_url").read_text() == f"{greeting.local_url}\n"
+    assert (host_of(plan), plan.environments["api"]["LLAMAQ_PORT"]) == ("127.0.0.1", str(port))
+    assert "--host 0.0.0.0 is not used" in result.stderr
+    for environment in plan.environments.values():
+        assert [name for name in environment if name.startswith("LISTEN_")] == []
+
+
 def test_redis_is_reached_over_tls_alone_where_that_is_wanted(
     tmp_path: Path, started: Started
 ) -> None:
