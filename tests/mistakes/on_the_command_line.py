@@ -11,6 +11,7 @@ from pathlib import Path
 from testing.builders import SECRET
 from testing.certificates import write_certificate
 from testing.processes import free_port, llamaq
+from testing.systemd import activated
 from tests.mistakes.making import Outcome, Place, mistake
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +132,16 @@ def _taken_port() -> Iterator[str]:
 def _(place: Place) -> Outcome:
     with _taken_port() as port:
         return place.up("--port", port)
+
+
+@mistake("a `.socket` unit without a socket for TCP")
+def _(place: Place) -> Outcome:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(place.folder / "socket"))
+        other.listen()
+        command = llamaq("up", "--no-find", "--data-dir", str(place.folder / "data"))
+        with activated(command, [other], place.folder / "log") as up:
+            return Outcome(str(up.process.wait(30)), up.output)
 
 
 @mistake("the port of Redis is taken")

@@ -2,10 +2,11 @@
 # What the trial does with the units of deploy/systemd on its machine.
 
 # The commands of docs/services.md that put a unit in place; $1 is the heading, or the text that begins a line before them.
+# Where they name llamaq-up, $2 is another unit.
 run_page() {
     page_block "$1" >"$WORK/commands"
     [ -s "$WORK/commands" ] || { echo "docs/services.md has no commands behind '$1'" >&2; return 1; }
-    sed 's/^sudo //' "$WORK/commands" >"$ROOT/root/commands"
+    sed "s/^sudo //; s/llamaq-up/${2:-llamaq-up}/g" "$WORK/commands" >"$ROOT/root/commands"
     on_machine sh -euc 'cd /root/llamaq && . /root/commands'
 }
 
@@ -33,8 +34,9 @@ END
 # Units without a mistake, and confined: 10 is what a unit without any of it has.
 check_units() {
     units='/etc/systemd/system/llamaq-up.service /etc/systemd/system/llamaq-api.service /etc/systemd/system/llamaq-bridge@.service'
+    sockets='/etc/systemd/system/llamaq-up.socket /etc/systemd/system/llamaq-api.socket'
     # shellcheck disable=SC2086
-    on_machine systemd-analyze verify $units >"$WORK/verify" 2>&1 || echo 'not valid' >>"$WORK/verify"
+    on_machine systemd-analyze verify $units $sockets >"$WORK/verify" 2>&1 || echo 'not valid' >>"$WORK/verify"
     if [ -s "$WORK/verify" ]; then cat "$WORK/verify" >&2; return 1; fi
     # shellcheck disable=SC2086
     on_machine systemd-analyze security --offline=true --threshold=25 $units | grep Overall
@@ -73,6 +75,46 @@ check_up_unit() {
     unit_is llamaq-up Result success
     on_machine systemctl disable --quiet llamaq-up
     echo 'llamaq-up served a chat as its own user, and ended in order'
+}
+
+# With its socket the unit $1 restarts in the middle of an answer, while new connections come all the time.
+check_socket() {
+    run_page '### Restarts that refuse no connection' "$1"
+    wait_for 60 ready
+    # shellcheck disable=SC2016
+    on_machine sh -c 'until [ -e /tmp/enough ]; do
+        curl --silent --max-time 60 --output /dev/null --write-out "%{http_code} %{exitcode}\n" http://127.0.0.1:8484/health
+    done' >"$WORK/knocks" &
+    knocking=$!
+    chat 800 >"$WORK/stream" &
+    asking=$!
+    wait_for 30 grep --quiet '^data: {' "$WORK/stream"
+    on_machine systemctl restart "$1"
+    wait "$asking"
+    is_whole "$WORK/stream"
+    wait_for 60 chat 24
+    on_machine touch /tmp/enough
+    wait "$knocking"
+    on_machine rm /tmp/enough
+    [ "$(sort -u "$WORK/knocks")" = '200 0' ] || { sort "$WORK/knocks" | uniq -c >&2; return 1; }
+    echo "$1 restarted in the middle of an answer, and $(wc -l <"$WORK/knocks") new connections were all answered"
+}
+
+# A unit that fails again and again takes its socket with it, until it is restarted as the page says.
+check_socket_of_failing_unit() {
+    echo 'LLAMAQ_DRAIN_S=soon' >>"$ROOT/etc/llamaq/up.env"
+    on_machine systemctl restart llamaq-up || true
+    wait_for 60 socket_failed llamaq-up
+    sed -i '$d' "$ROOT/etc/llamaq/up.env"
+    on_machine systemctl reset-failed llamaq-up
+    on_machine systemctl restart llamaq-up.socket llamaq-up
+    wait_for 60 ready
+    on_machine systemctl disable --quiet --now llamaq-up.socket llamaq-up
+    echo 'the socket of a unit that fails again and again fails too, and comes back'
+}
+socket_failed() {
+    on_machine curl --silent --max-time 1 http://127.0.0.1:8484/health || true
+    unit_is "$1.socket" ActiveState failed
 }
 
 # Redis as the trial needs it: with a password, on loopback.
