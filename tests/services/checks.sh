@@ -81,11 +81,13 @@ check_up_unit() {
 check_socket() {
     run_page '### Restarts that refuse no connection' "$1"
     wait_for 60 ready
-    # shellcheck disable=SC2016
-    on_machine sh -c 'until [ -e /tmp/enough ]; do
-        curl --silent --max-time 60 --output /dev/null --write-out "%{http_code} %{exitcode}\n" http://127.0.0.1:8484/health
-    done' >"$WORK/knocks" &
-    knocking=$!
+    knocking=
+    for number in 1 2 3 4; do
+        on_machine sh -c 'until [ -e /tmp/enough ]; do
+            curl --silent --max-time 60 --output /dev/null --write-out "%{http_code} %{exitcode}\n" http://127.0.0.1:8484/health
+        done' >"$WORK/knocks.$number" &
+        knocking="$knocking $!"
+    done
     chat 800 >"$WORK/stream" &
     asking=$!
     wait_for 30 grep --quiet '^data: {' "$WORK/stream"
@@ -94,8 +96,9 @@ check_socket() {
     is_whole "$WORK/stream"
     wait_for 60 chat 24
     on_machine touch /tmp/enough
-    wait "$knocking"
+    for pid in $knocking; do wait "$pid"; done
     on_machine rm /tmp/enough
+    cat "$WORK"/knocks.? >"$WORK/knocks"
     [ "$(sort -u "$WORK/knocks")" = '200 0' ] || { sort "$WORK/knocks" | uniq -c >&2; return 1; }
     echo "$1 restarted in the middle of an answer, and $(wc -l <"$WORK/knocks") new connections were all answered"
 }
@@ -180,7 +183,7 @@ check_mistakes() {
 
 # A user without root: its own unit, beside its own llamaq.
 check_user_unit() {
-    on_machine systemctl stop llamaq-api llamaq-bridge@qwen redis
+    on_machine systemctl stop llamaq-api.socket llamaq-api llamaq-bridge@qwen redis
     on_machine useradd --create-home --shell /bin/sh ann
     mkdir -p "$ROOT/home/ann/.local/bin"
     ln -s /opt/llamaq/bin/llamaq "$ROOT/home/ann/.local/bin/llamaq"
@@ -196,7 +199,12 @@ check_user_unit() {
     chat 24 >"$WORK/stream"
     is_whole "$WORK/stream"
     as_ann systemctl --user stop llamaq-up
-    echo 'a user runs it without root'
+    as_ann cp deploy/systemd/llamaq-up.socket .config/systemd/user
+    as_ann systemctl --user daemon-reload
+    as_ann systemctl --user start llamaq-up.socket llamaq-up
+    wait_for 60 ready
+    as_ann systemctl --user stop llamaq-up.socket llamaq-up
+    echo 'a user runs it without root, with its socket too'
 }
 
 as_ann() {

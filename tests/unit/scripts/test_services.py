@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from api.settings import ApiSettings
 from worker_bridge.settings import BridgeSettings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -27,6 +28,13 @@ def test_unit_leaves_time_to_drain_and_does_not_spin(unit: Path) -> None:
 
 def test_there_are_units() -> None:
     assert len(UNITS) == 4
+
+
+@pytest.mark.parametrize("unit", ["llamaq-up", "llamaq-api"])
+def test_socket_opens_the_api_to_nobody_else(unit: str) -> None:
+    host, port = (ApiSettings.model_fields[name].default for name in ("host", "port"))
+    assert setting(DEPLOY / "systemd" / f"{unit}.socket", "ListenStream") == [f"{host}:{port}"]
+    assert DEPLOY / "systemd" / f"{unit}.service" in UNITS
 
 
 def test_launchd_leaves_time_to_drain() -> None:
