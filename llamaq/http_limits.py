@@ -30,6 +30,7 @@ BODY_GRACE_S = 10.0
 UNREAD_S = 60.0
 """A client that reads less than `BODY_BYTES_S` for this long is left."""
 
+_MAPPED = "::ffff:"  # begins an IPv4 address on a socket for IPv6 and IPv4 (RFC 4291 §2.5.5.2)
 _NONE = (b"",)
 _CODINGS = (b"", b"chunked")
 
@@ -55,6 +56,8 @@ class BoundedProtocol(HttpProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
+        if self.client and self.client[0].startswith(_MAPPED):
+            self.client = self.client[0].removeprefix(_MAPPED), self.client[1]
         self.come()
         places, host = self.places, self.client[0] if self.client else ""
         name = places.name(host)

@@ -56,6 +56,14 @@ async def test_refusal_before_the_app(
     assert message_of(caplog) == f"{told} peer=192.0.2.7"
 
 
+async def test_peer_by_ipv4_is_told_so_on_a_socket_for_ipv6_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    protocol, _ = Server().connect(host="::ffff:192.0.2.7")
+    protocol.data_received(HEAD + b"a: b\r\n" * (MOST_HEADERS + 1))
+    assert message_of(caplog).endswith("code=headers_too_large peer=192.0.2.7")
+
+
 async def test_peer_is_who_is_behind_a_trusted_proxy(caplog: pytest.LogCaptureFixture) -> None:
     protocol, _ = Server().connect(BehindProxy)
     forwarded = b"X-Forwarded-For: 6.6.6.6, 192.0.2.7\r\n"
