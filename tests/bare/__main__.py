@@ -5,6 +5,7 @@ and finds all packages in one folder. It exits with 1 where no answer comes, or 
 CPU time are used.
 """
 
+import argparse
 import os
 import resource
 import shutil
@@ -20,8 +21,13 @@ SUITES = ("bookworm", "trixie")
 MOST_CPU_S = 30.0
 
 
-def main(suites: list[str]) -> int:
+def main() -> int:
     """The exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/try-bare", description=__doc__)
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help=f"of Debian: {', '.join(SUITES)}"
+    )
+    suites = parser.parse_args().suites
     if os.geteuid() or not shutil.which("debootstrap"):
         print("needs root and debootstrap (Debian: apt-get install debootstrap)", file=sys.stderr)
         return 2
@@ -52,4 +58,4 @@ def _children_cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

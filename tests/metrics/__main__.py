@@ -1,5 +1,6 @@
-"""The trial of `scripts/try-metrics`."""
+"""Prometheus scrapes a live llamaq, and runs every query of the dashboard and of the alerts."""
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def step(text: str) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="scripts/try-metrics", description=__doc__).parse_args()
     tool("prometheus")
     step("promtool checks the alerts, and their tests")
     check("check", "rules", "alerts.yml")

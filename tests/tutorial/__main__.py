@@ -1,5 +1,6 @@
 """Does what docs/tutorial.md says, step by step, and compares what shows."""
 
+import argparse
 import os
 import re
 import sys
@@ -70,6 +71,7 @@ class Reader:
 
 def main() -> int:
     """The exit code."""
+    argparse.ArgumentParser(prog="scripts/try-tutorial", description=__doc__).parse_args()
     if os.geteuid() or missing_tools():
         print("needs root, and:", *missing_tools(), file=sys.stderr)
         return 2
