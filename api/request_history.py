@@ -40,12 +40,12 @@ class RequestHistory:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[str, ModelCounts] = {}
+        self.counts: dict[str, ModelCounts] = {}
         self._recorders: dict[str, Recorder] = {}
 
     def counts_of(self, model: str) -> ModelCounts:
         """The counts of this model, which are written from now on."""
-        return self._counts.setdefault(model, ModelCounts())
+        return self.counts.setdefault(model, ModelCounts())
 
     async def run(self, redis: LinkedRedis, api: str) -> None:
         """Writes the counts of this API once a minute, for ever."""
@@ -55,7 +55,7 @@ class RequestHistory:
 
     async def write(self, redis: LinkedRedis, api: str) -> None:
         """Writes the counts. A `Recorder` keeps what can't be written for the next time."""
-        for model, counts in tuple(self._counts.items()):
+        for model, counts in tuple(self.counts.items()):
             recorder = self._recorders.get(model)
             if recorder is None:
                 recorder = Recorder(redis.link, Keys(model), "api", api)

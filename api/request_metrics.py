@@ -26,11 +26,10 @@ _Key = tuple[str, str | None, str | None, int]
 class _Row:
     __slots__ = (
         *("requests", "durations", "waits", "first_tokens", "prompt", "cached", "completion"),
-        *("retries", "continuations", "past"),
+        *("retries", "continuations"),
     )
 
-    def __init__(self, past: ModelCounts) -> None:
-        self.past = past
+    def __init__(self) -> None:
         self.requests = self.retries = self.continuations = 0
         self.prompt = self.cached = self.completion = 0
         self.durations = Distribution(_LONG_S)
@@ -61,7 +60,7 @@ class RequestMetrics:
         status = record.status or 500
         key = path, record.model, record.tier, status // 100
         row = self._rows.get(key) or self._new_row(*key)
-        past = row.past
+        past = self.history.counts.get(record.model or "") or self._new_past(record.model)
         row.requests += 1
         past.requests += 1
         if status >= 500 or status == 429:
@@ -92,13 +91,15 @@ class RequestMetrics:
         """The row for requests that have none of their own: most often a new one."""
         if path not in self._endpoints:
             path = OTHER
-        past = ModelCounts()  # which no history has
-        if model is not None:
-            if len(self._rows) < _MOST_ROWS and self.is_known(model):
-                past = self.history.counts_of(model)
-            else:
-                model = OTHER
-        return self._rows.setdefault((path, model, tier, hundreds), _Row(past))
+        if model is not None and not (len(self._rows) < _MOST_ROWS and self.is_known(model)):
+            model = OTHER
+        return self._rows.setdefault((path, model, tier, hundreds), _Row())
+
+    def _new_past(self, model: str | None) -> ModelCounts:
+        """What counts requests for this model; for an unknown one nobody writes it."""
+        if model is None or not self.is_known(model):
+            return ModelCounts()
+        return self.history.counts_of(model)
 
     def _count_code(self, code: str) -> None:
         is_new = code not in self._codes

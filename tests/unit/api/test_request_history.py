@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from api import request_metrics
 from api.request_history import RequestHistory
 from api.request_log import Record
 from api.request_metrics import RequestMetrics
@@ -32,12 +33,23 @@ def history() -> RequestHistory:
 
 def test_api_counts_requests_of_models_that_there_are(history: RequestHistory) -> None:
     counts = history.counts_of("m")
-    assert list(history._counts) == ["m"]
+    assert list(history.counts) == ["m"]
     figures = counts.take()
     assert figures.done == Done(requests=3, failed=2)
     assert (sum(figures.first_token.counts), sum(figures.queued.counts)) == (3, 3)
     assert figures.first_token != figures.queued
     assert counts.take() == Figures()
+
+
+def test_model_has_a_history_though_there_are_too_many_rows_of_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(request_metrics, "_MOST_ROWS", 1)
+    requests = RequestMetrics({CHAT: CHAT})
+    requests.is_known = lambda model: True
+    for model in ("m", "n", "n"):
+        requests.note(Record("r", model=model, status=200), CHAT)
+    assert requests.history.counts_of("n").take().done == Done(requests=2)
 
 
 async def test_counts_that_redis_does_not_take_are_written_later(history: RequestHistory) -> None:
