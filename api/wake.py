@@ -31,6 +31,7 @@ _LOOK_S = 1.0
 _NOTICE_S = 2.0  # a bridge that starts again is away this long
 _EVERY_S = 60.0
 _LONGEST_S = 60.0
+_REAP_S = 5.0
 _TICK_S = 0.1
 _MOST_AT_ONCE = 4
 _MOST_LINES, _MOST_CHARS = 20, 300
@@ -131,14 +132,17 @@ async def run_for(command: Sequence[str], model: str, longest_s: float) -> None:
     try:
         async with asyncio.timeout(longest_s):
             await _until_over(process, following)
+        level = logging.ERROR if process.returncode else logging.INFO
+        log.log(level, "LLAMAQ_WAKE_COMMAND for %s ended with code %s", named, process.returncode)
     except TimeoutError:
         log.error("LLAMAQ_WAKE_COMMAND for %s is killed: it ran for %g s", named, longest_s)
+        _kill(process)
+        with suppress(TimeoutError):  # the system may hold it up
+            async with asyncio.timeout(_REAP_S):
+                await _until_over(process, following)
     finally:
         _kill(process)
         await cancel([following])
-    if process.returncode is not None:
-        level = logging.ERROR if process.returncode else logging.INFO
-        log.log(level, "LLAMAQ_WAKE_COMMAND for %s ended with code %s", named, process.returncode)
 
 
 async def _until_over(process: Process, following: asyncio.Task[None]) -> None:
