@@ -98,7 +98,7 @@ def _check_sources(
         raise click.UsageError("give either --server or a command that starts one, not both")
     if find and (servers or command or others):
         raise click.UsageError(
-            "--find goes with no --server, no COMMAND, no --models, no --rpc-peers"
+            "--find can't be used with --server, COMMAND, --models or --rpc-peers"
         )
 
 

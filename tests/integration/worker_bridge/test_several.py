@@ -178,8 +178,8 @@ async def test_servers_that_start_later_are_found_and_get_no_key(
         (["--server", "http://a/v1", "--server", "http://a"], "is given twice"),
         (["--server", "http://a", "--", "llama-server"], "either --server or a command"),
         (["--server", "http://a", "--server", "b"], "LLAMAQ_SERVER"),
-        (["--find", "--server", "http://a"], "--find goes with no --server, no COMMAND"),
-        (["--find", "--", "llama-server"], "--find goes with no --server, no COMMAND"),
+        (["--find", "--server", "http://a"], "--find can't be used with --server, COMMAND"),
+        (["--find", "--", "llama-server"], "--find can't be used with --server, COMMAND"),
         (
             ["--server", "http://a", "--server", "http://b", "--name", "x" * 63],
             "LLAMAQ_WORKER_NAME",
