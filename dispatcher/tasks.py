@@ -40,13 +40,19 @@ async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
     What the others raise counts for nothing.
     """
     tasks = [asyncio.create_task(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(_heard)  # whoever cancels this: else the loop would report it
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)  # else the loop would report them
     for task in done:
         task.result()
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:

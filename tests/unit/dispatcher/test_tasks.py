@@ -70,5 +70,11 @@ async def test_error_of_a_work_that_is_cancelled_is_nobodys() -> None:
             raise OSError("broken")
 
     await first_of(asyncio.sleep(0), fail_when_cancelled())
+    both = asyncio.create_task(first_of(asyncio.sleep(60), fail_when_cancelled()))
+    for _ in range(5):  # also while it cancels them
+        await asyncio.sleep(0)
+        both.cancel()
+    await asyncio.wait({both})
+    del both
     gc.collect()
     assert reported == []
