@@ -71,8 +71,8 @@ async def _check(settings: "QueueSettings", *, warns: bool) -> None:
     redis = open_redis(settings.redis_url.get_secret_value())
     try:
         await check_redis(redis, may_evict=settings.allow_eviction, warns=warns)
-    finally:
-        await redis.aclose()
+    finally:  # a second cancellation would leave its connections open
+        await asyncio.shield(asyncio.ensure_future(redis.aclose()))
 
 
 async def check_redis(redis: LinkedRedis, *, may_evict: bool, warns: bool = False) -> None:
