@@ -23,10 +23,16 @@ _DICE = SystemRandom()  # tests seed the other one
 _EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32")
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """One that nobody has, and that no outgoing connection gets before it is used."""
+    """One that nobody has, that was not given before, and that no outgoing connection gets."""
     while True:
         port = _DICE.randrange(*_PORTS)
+        if port in _GIVEN:
+            continue
+        _GIVEN.add(port)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
